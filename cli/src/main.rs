@@ -1,0 +1,3 @@
+//! netprecursor for humans: demo, lab, dataset, record, replay, model.
+
+fn main() {}

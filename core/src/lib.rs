@@ -1,0 +1,7 @@
+//! netprecursor's domain: what is measured, what is forecast, what is decided, who was right.
+//!
+//! Everything here is pure: no clock, no randomness, no kernel, no Kubernetes. Time is a tick number that the caller
+//! passes in. The data flows in one direction: [`signal`] → window → features → forecast → calibrate → decide → score.
+
+pub mod signal;
+pub mod tick;

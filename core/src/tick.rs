@@ -1,0 +1,23 @@
+//! The clock of the domain: one tick is one second, the same number for every signal and target.
+
+use serde::{Deserialize, Serialize};
+
+/// How far ahead a forecast looks, in ticks (seconds).
+pub const HORIZON: u64 = 10;
+
+/// A second, counted from an origin that the caller chooses (the agent's start, a recording's first row).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// The tick `seconds` later.
+    pub const fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds since `earlier`; zero when `earlier` is in the future.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

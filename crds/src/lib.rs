@@ -1,0 +1,1 @@
+//! The policy API as users write it, and its conversion into the domain.

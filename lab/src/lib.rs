@@ -1,0 +1,1 @@
+//! Reproducible network faults in namespaces, with ground-truth labels.

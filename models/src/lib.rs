@@ -1,0 +1,1 @@
+//! Loading contract for ONNX models and the evaluator of tree ensembles.

@@ -1,0 +1,1 @@
+//! Plain data shared between the BPF programs and the agent.

@@ -1,0 +1,3 @@
+//! The privileged daemon: sensors, tick pipeline, sinks.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The project's own chores: test tiers, benchmarks, generated files.
+
+fn main() {}
