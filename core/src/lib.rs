@@ -5,3 +5,4 @@
 
 pub mod signal;
 pub mod tick;
+pub mod window;

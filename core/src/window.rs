@@ -1,0 +1,168 @@
+//! The last minute of one target: what rules, naive forecasters and features look at.
+
+use std::collections::VecDeque;
+
+use thiserror::Error;
+
+use crate::{
+    signal::{Signal, Signals},
+    tick::Tick,
+};
+
+/// Ticks in a window.
+pub const LENGTH: usize = 60;
+
+/// Why a tick was not taken into a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PushError {
+    /// One tick is pushed once, in order.
+    #[error("got tick {}, expected one after {}: push each tick once and in order", got.0, last.0)]
+    NotAfter {
+        /// The tick that was refused.
+        got: Tick,
+        /// The window's newest tick.
+        last: Tick,
+    },
+}
+
+/// The last [`LENGTH`] ticks of one target's signals. Allocates when it is made and never again.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// Oldest first, one entry per tick, no holes.
+    ticks: VecDeque<Signals>,
+    last: Option<Tick>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Window {
+    /// An empty window.
+    pub fn new() -> Self {
+        Self { ticks: VecDeque::with_capacity(LENGTH), last: None }
+    }
+
+    /// Takes in one tick. Ticks left out since the last one count as [`Signals::ABSENT`]; when more than a window's
+    /// length was left out nothing of the old content is in sight, and the window starts over.
+    ///
+    /// # Errors
+    /// [`PushError::NotAfter`] when `tick` is not later than the last one; the window stays as it was.
+    pub fn push(&mut self, tick: Tick, signals: &Signals) -> Result<(), PushError> {
+        if let Some(last) = self.last {
+            if tick <= last {
+                return Err(PushError::NotAfter { got: tick, last });
+            }
+            let left_out = tick.since(last) - 1;
+            if left_out >= LENGTH as u64 {
+                self.ticks.clear();
+            } else {
+                for _ in 0..left_out {
+                    self.append(Signals::ABSENT);
+                }
+            }
+        }
+        self.append(*signals);
+        self.last = Some(tick);
+        Ok(())
+    }
+
+    fn append(&mut self, signals: Signals) {
+        if self.ticks.len() == LENGTH {
+            self.ticks.pop_front();
+        }
+        self.ticks.push_back(signals);
+    }
+
+    /// The newest tick; `None` before the first push.
+    pub const fn tick(&self) -> Option<Tick> {
+        self.last
+    }
+
+    /// Ticks in sight, at most [`LENGTH`]; those that were left out count.
+    pub fn len(&self) -> usize {
+        self.ticks.len()
+    }
+
+    /// True before the first push.
+    pub fn is_empty(&self) -> bool {
+        self.ticks.is_empty()
+    }
+
+    /// True once [`LENGTH`] ticks are in sight.
+    pub fn is_full(&self) -> bool {
+        self.ticks.len() == LENGTH
+    }
+
+    /// The newest signals.
+    pub fn latest(&self) -> Option<&Signals> {
+        self.ticks.back()
+    }
+
+    /// The signals per tick, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Signals> + Clone + ExactSizeIterator {
+        self.ticks.iter()
+    }
+
+    /// One signal per tick, oldest first; NaN where it was not measured.
+    pub fn signal(&self, signal: Signal) -> impl DoubleEndedIterator<Item = f32> + Clone + ExactSizeIterator + '_ {
+        self.ticks.iter().map(move |signals| signals.get(signal))
+    }
+
+    /// [`Signals::measured_rtt_us`] per tick in µs, oldest first.
+    pub fn measured(&self) -> impl DoubleEndedIterator<Item = Option<f32>> + Clone + ExactSizeIterator + '_ {
+        self.ticks.iter().map(Signals::measured_rtt_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtt(us: f32) -> Signals {
+        let mut signals = Signals::ABSENT;
+        signals.set(Signal::RttMax, us);
+        signals
+    }
+
+    fn filled(ticks: impl IntoIterator<Item = u64>) -> Window {
+        let mut window = Window::new();
+        for tick in ticks {
+            window.push(Tick(tick), &rtt(tick as f32)).unwrap();
+        }
+        window
+    }
+
+    #[test]
+    fn only_the_last_minute_stays_in_sight_oldest_first() {
+        let window = filled(1..=100);
+        assert_eq!(window.tick(), Some(Tick(100)));
+        assert!(window.is_full());
+        assert!(window.measured().map(Option::unwrap).eq((41..=100).map(|us| us as f32)));
+        assert_eq!(window.latest().map(|signals| signals.get(Signal::RttMax)), Some(100.0));
+    }
+
+    #[test]
+    fn ticks_left_out_count_as_absent() {
+        let window = filled([1, 2, 5]);
+        assert!(window.measured().eq([Some(1.0), Some(2.0), None, None, Some(5.0)]));
+    }
+
+    #[test]
+    fn a_gap_longer_than_the_window_starts_it_over_and_a_shorter_one_does_not() {
+        assert_eq!(filled([1, 2, 2 + LENGTH as u64]).len(), LENGTH);
+        assert_eq!(filled([1, 2, 3 + LENGTH as u64]).len(), 1);
+        assert_eq!(filled([1, u64::MAX]).len(), 1);
+    }
+
+    #[test]
+    fn a_tick_that_is_not_later_is_refused_and_changes_nothing() {
+        let mut window = filled([7, 8]);
+        for tick in [0, 7, 8] {
+            assert_eq!(window.push(Tick(tick), &rtt(1.0)), Err(PushError::NotAfter { got: Tick(tick), last: Tick(8) }));
+        }
+        assert!(window.measured().eq([Some(7.0), Some(8.0)]));
+    }
+}
