@@ -1,1 +1,33 @@
-//! Plain data shared between the BPF programs and the agent.
+//! Plain data shared between the BPF programs and the agent, explicit to the byte.
+//!
+//! The layout is part of the contract: every struct is `repr(C)`, has no implicit padding and asserts its size. The
+//! kernel only ever adds to counters; a tick is the difference of two readings, so that nothing has to be reset there.
+//! Extremes cannot be subtracted: they live in two generations that the epoch alternates ([`Extremes`]).
+#![no_std]
+
+pub mod histogram;
+pub mod sched;
+pub mod tcp;
+pub mod traffic;
+
+/// Targets that can be watched at once on one node: the kubelet's default limit is 110 pods.
+pub const MAX_SLOTS: u32 = 256;
+
+/// Callbacks counted outside any slot, by position in the per-CPU array `COUNTERS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// RTT samples for which the kernel gave no measured value (before 6.10): the smoothed one stands in.
+    SmoothedSample = 0,
+    /// A socket's line was taken over by another socket: one sample each could not be told clean.
+    LineTaken = 1,
+    /// A task could not be remembered because the map was full.
+    TaskLost = 2,
+    /// Packets of targets that carry no socket or no known one, so that they are nobody's.
+    PacketUnknown = 3,
+}
+
+impl Counter {
+    /// Length of the array.
+    pub const COUNT: u32 = 4;
+}

@@ -1,0 +1,119 @@
+//! What the `tcp` sensor counts per target and CPU, and what it remembers per socket.
+
+use crate::histogram::BUCKETS;
+
+/// Largest and smallest values of one epoch. The kernel writes the entry of the current epoch's parity and clears it
+/// when it still carries an older epoch; the agent reads the other one.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Extremes {
+    /// The epoch these values belong to.
+    pub epoch: u32,
+    /// Largest RTT of all samples, µs.
+    pub all_max_us: u32,
+    /// Largest clean RTT, µs.
+    pub clean_max_us: u32,
+    /// Smallest clean RTT, µs; `u32::MAX` without a sample.
+    pub clean_min_us: u32,
+    /// Largest handshake RTT, µs.
+    pub handshake_max_us: u32,
+    /// Longest wait for an ACK so far of a connection whose retransmission timer fired, µs.
+    pub stall_max_us: u32,
+    /// Smallest windowed minimum RTT, µs; `u32::MAX` without a sample.
+    pub floor_min_us: u32,
+    _pad: u32,
+}
+
+impl Extremes {
+    /// An epoch in which nothing was measured yet.
+    #[inline(always)]
+    pub const fn empty(epoch: u32) -> Self {
+        Self {
+            epoch,
+            all_max_us: 0,
+            clean_max_us: 0,
+            clean_min_us: u32::MAX,
+            handshake_max_us: 0,
+            stall_max_us: 0,
+            floor_min_us: u32::MAX,
+            _pad: 0,
+        }
+    }
+}
+
+/// Counters of one target on one CPU; they only grow (and wrap).
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct TcpSlot {
+    /// Extremes by parity of the epoch.
+    pub extremes: [Extremes; 2],
+    /// RTT samples that carried the gauges below.
+    pub samples: u64,
+    /// Sum of all RTT samples, µs.
+    pub all_sum_us: u64,
+    /// Sum of the clean RTT samples, µs.
+    pub clean_sum_us: u64,
+    /// Handshakes whose RTT was measured.
+    pub handshakes: u64,
+    /// Sum of their RTTs, µs.
+    pub handshake_sum_us: u64,
+    /// Sum of congestion windows, segments.
+    pub cwnd_sum: u64,
+    /// Sum of bytes in flight when the ACK arrived.
+    pub in_flight_sum: u64,
+    /// Sum of segments believed lost.
+    pub lost_sum: u64,
+    /// Sum of bytes of the kernel's delivery rate samples.
+    pub rate_bytes_sum: u64,
+    /// Sum of their intervals, µs.
+    pub rate_interval_sum_us: u64,
+    /// Sum of the windowed minimum RTTs, µs.
+    pub floor_sum_us: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Retransmission timeouts.
+    pub rtos: u64,
+    /// Connections that reached ESTABLISHED.
+    pub opens: u64,
+    /// Established connections that closed.
+    pub closes: u64,
+    /// Connection attempts that failed.
+    pub failed_connects: u64,
+    /// All RTT samples by [`crate::histogram::bucket`].
+    pub all: [u32; BUCKETS],
+    /// Clean RTT samples, likewise.
+    pub clean: [u32; BUCKETS],
+}
+
+/// What is remembered of a socket between two callbacks, in a direct-mapped table indexed by its cookie. Cookies are
+/// handed out in sequence, so live sockets rarely meet; where they do, the later one takes the line over.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Line {
+    /// The socket's cookie; zero: nobody's.
+    pub cookie: u64,
+    /// Bytes acknowledged at the last callback.
+    pub acked: u64,
+    /// When the unacknowledged segment was sent whose timer fired, ns on the monotonic clock; zero: not stalled.
+    pub stalled_since_ns: u64,
+    /// The target's slot.
+    pub slot: u32,
+    _pad: u32,
+}
+
+impl Line {
+    /// A line just taken by the socket `cookie`.
+    #[inline(always)]
+    pub const fn new(cookie: u64, acked: u64, slot: u32) -> Self {
+        Self { cookie, acked, stalled_since_ns: 0, slot, _pad: 0 }
+    }
+}
+
+/// Lines in the table; a power of two (the index is a mask of the cookie).
+pub const LINES: u32 = 32_768;
+
+const _: () = assert!(size_of::<Extremes>() == 32);
+const _: () = assert!(size_of::<TcpSlot>() == 64 + 16 * 8 + 2 * 4 * BUCKETS);
+const _: () = assert!(size_of::<Line>() == 32);
+const _: () = assert!(align_of::<TcpSlot>() == 8 && align_of::<Line>() == 8);
+const _: () = assert!(LINES.is_power_of_two());

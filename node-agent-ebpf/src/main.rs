@@ -1,0 +1,105 @@
+//! The BPF programs of the agent. One file per sensor; this one is the table of entry points.
+//!
+//! Nothing here decides: programs count into slots that the agent reads once a second. All of them return the value
+//! that lets the packet or event pass.
+#![no_std]
+#![no_main]
+
+mod sched;
+mod slots;
+mod tcp;
+mod traffic;
+
+use aya_ebpf::{
+    macros::{cgroup_skb, sock_ops, tracepoint},
+    programs::{SkBuffContext, SockOpsContext, TracePointContext},
+};
+
+/// `cgroup_skb` verdict: the packet passes.
+const PASS: i32 = 1;
+
+#[sock_ops]
+pub fn tcp(ctx: SockOpsContext) -> u32 {
+    tcp::callback(&ctx);
+    1
+}
+
+/// Does what every program must do before it measures, so that benchmarks can subtract it.
+#[sock_ops]
+pub fn tcp_empty(ctx: SockOpsContext) -> u32 {
+    tcp::subscribe_established(&ctx);
+    1
+}
+
+/// The sample path without the clean filter's socket memory, so that benchmarks can say what the filter costs.
+#[sock_ops]
+pub fn tcp_unfiltered(ctx: SockOpsContext) -> u32 {
+    tcp::callback_unfiltered(&ctx);
+    1
+}
+
+#[cgroup_skb]
+pub fn traffic_ingress(ctx: SkBuffContext) -> i32 {
+    traffic::count(&ctx, traffic::Direction::Received, slots::of_skb_by_namespace(&ctx));
+    PASS
+}
+
+#[cgroup_skb]
+pub fn traffic_egress(ctx: SkBuffContext) -> i32 {
+    traffic::count(&ctx, traffic::Direction::Sent, slots::of_skb_by_namespace(&ctx));
+    PASS
+}
+
+/// For kernels whose cgroup_skb programs cannot ask for the namespace (before 6.3).
+#[cgroup_skb]
+pub fn traffic_ingress_by_socket(ctx: SkBuffContext) -> i32 {
+    traffic::count(&ctx, traffic::Direction::Received, slots::of_skb_by_socket(&ctx));
+    PASS
+}
+
+/// For kernels whose cgroup_skb programs cannot ask for the namespace (before 6.3).
+#[cgroup_skb]
+pub fn traffic_egress_by_socket(ctx: SkBuffContext) -> i32 {
+    traffic::count(&ctx, traffic::Direction::Sent, slots::of_skb_by_socket(&ctx));
+    PASS
+}
+
+#[tracepoint]
+pub fn sched_wakeup(ctx: TracePointContext) -> u32 {
+    sched::wakeup(&ctx);
+    0
+}
+
+#[tracepoint]
+pub fn sched_wakeup_new(ctx: TracePointContext) -> u32 {
+    sched::wakeup(&ctx);
+    0
+}
+
+#[tracepoint]
+pub fn sched_switch(ctx: TracePointContext) -> u32 {
+    sched::switch(&ctx);
+    0
+}
+
+#[tracepoint]
+pub fn sched_process_fork(ctx: TracePointContext) -> u32 {
+    sched::fork(&ctx);
+    0
+}
+
+#[tracepoint]
+pub fn sched_process_exit(_ctx: TracePointContext) -> u32 {
+    sched::exit();
+    0
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel compares this with its list of GPL-compatible licenses; this crate is offered under GPL-2.0 as well.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

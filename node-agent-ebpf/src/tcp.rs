@@ -1,0 +1,261 @@
+//! Round trips, retransmits and connections of TCP, by sock_ops callbacks.
+//!
+//! A sample is *clean* when its ACK acknowledges at least one full segment: a receiver may hold back the ACK of less
+//! for up to 40 ms, and what looks like a slow network is then a slow answer. That needs the bytes acknowledged at the
+//! socket's previous callback, which a direct-mapped table keeps ([`Line`]) for a fraction of what socket storage costs.
+
+use aya_ebpf::{
+    bindings::bpf_sock_ops,
+    helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns},
+    macros::map,
+    maps::Array,
+    programs::SockOpsContext,
+};
+use netprecursor_agent_common::{
+    Counter, MAX_SLOTS,
+    histogram::bucket,
+    tcp::{Extremes, Line, TcpSlot},
+};
+
+use crate::slots;
+
+/// Slots × possible CPUs; the loader sets the length.
+#[map]
+static TCP_SLOTS: Array<TcpSlot> = Array::with_max_entries(MAX_SLOTS, slots::BPF_F_MMAPABLE);
+
+/// Length of a jiffy in ns: the unit of a retransmission timeout in callbacks. Set by the loader.
+#[unsafe(no_mangle)]
+static JIFFY_NS: u32 = 4_000_000;
+
+// include/uapi/linux/bpf.h: BPF_SOCK_OPS_*_CB and BPF_SOCK_OPS_*_CB_FLAG.
+const CONNECT_CB: u32 = 3;
+const ACTIVE_ESTABLISHED_CB: u32 = 4;
+const PASSIVE_ESTABLISHED_CB: u32 = 5;
+const RTO_CB: u32 = 8;
+const RETRANS_CB: u32 = 9;
+const STATE_CB: u32 = 10;
+const LISTEN_CB: u32 = 11;
+const RTT_CB: u32 = 12;
+const CALLBACK_FLAGS: u32 = 1 | 2 | 4 | 8; // RTO, RETRANS, STATE, RTT
+
+// include/net/tcp_states.h
+const TCP_SYN_SENT: u32 = 2;
+const TCP_SYN_RECV: u32 = 3;
+const TCP_CLOSE: u32 = 7;
+
+const AF_INET: u32 = 2;
+
+/// Asks for the callbacks of this socket. Other programs' flags stay: setting flags overwrites, so it is a union.
+#[inline(always)]
+fn subscribe(ctx: &SockOpsContext) {
+    // SAFETY: reads a context field.
+    let present = unsafe { (*ctx.ops).bpf_sock_ops_cb_flags };
+    if present & CALLBACK_FLAGS != CALLBACK_FLAGS {
+        // A refusal leaves the socket unseen, which coverage shows.
+        let _ = ctx.set_cb_flags((present | CALLBACK_FLAGS) as i32);
+    }
+}
+
+/// The part of every callback that measures nothing.
+#[inline(always)]
+pub(crate) fn subscribe_established(ctx: &SockOpsContext) {
+    let op = ctx.op();
+    if op == ACTIVE_ESTABLISHED_CB || op == PASSIVE_ESTABLISHED_CB {
+        subscribe(ctx);
+    }
+}
+
+/// Both ends on this host's loopback, or a namespace that talks to itself: no network to warn of.
+#[inline(always)]
+fn is_loopback(ops: *mut bpf_sock_ops) -> bool {
+    // SAFETY: reads context fields.
+    unsafe {
+        if (*ops).family == AF_INET {
+            return (*ops).remote_ip4 & 0xff == 127 || (*ops).remote_ip4 == (*ops).local_ip4;
+        }
+        // Word by word: the verifier wants each context load at a constant offset.
+        word(&raw const (*ops).remote_ip6[3]) == word(&raw const (*ops).local_ip6[3])
+            && word(&raw const (*ops).remote_ip6[2]) == word(&raw const (*ops).local_ip6[2])
+            && word(&raw const (*ops).remote_ip6[1]) == word(&raw const (*ops).local_ip6[1])
+            && word(&raw const (*ops).remote_ip6[0]) == word(&raw const (*ops).local_ip6[0])
+    }
+}
+
+#[inline(always)]
+fn word(at: *const u32) -> u32 {
+    // SAFETY: `at` is a field of the context.
+    unsafe { core::ptr::read_volatile(at) }
+}
+
+pub(crate) fn callback(ctx: &SockOpsContext) {
+    let Some((op, slot, counts)) = located(ctx) else { return };
+    // SAFETY: the context is a socket's.
+    let cookie = unsafe { bpf_get_socket_cookie(ctx.ops.cast()) };
+    let Some(line) = slots::line(cookie) else { return };
+    // SAFETY: points into the map; a race with another socket of this line costs one sample its cleanness.
+    let line = unsafe { &mut *line };
+    // SAFETY: reads a context field.
+    let acked = unsafe { (*ctx.ops).bytes_acked };
+    let known = line.cookie == cookie;
+    if !known {
+        if line.cookie != 0 && op == RTT_CB {
+            slots::count(Counter::LineTaken);
+        }
+        *line = Line::new(cookie, acked, slot);
+    }
+    line.slot = slot;
+    match op {
+        RTT_CB => {
+            // SAFETY: reads a context field.
+            let segment = u64::from(unsafe { (*ctx.ops).mss_cache });
+            let newly = acked.wrapping_sub(line.acked);
+            line.acked = acked;
+            line.stalled_since_ns = 0;
+            sample(ctx, counts, newly, known && newly >= segment);
+        }
+        RTO_CB => stalled(ctx, line, counts),
+        _ => event(ctx, op, counts),
+    }
+    if op == STATE_CB && ctx.arg(1) == TCP_CLOSE {
+        line.cookie = 0;
+    }
+}
+
+pub(crate) fn callback_unfiltered(ctx: &SockOpsContext) {
+    let Some((op, _, counts)) = located(ctx) else { return };
+    if op == RTT_CB {
+        sample(ctx, counts, 0, true);
+    }
+}
+
+/// What is asked, and where this CPU counts for the socket's target; `None`: not a target's, or nothing to count.
+#[inline(always)]
+fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, u32, &'a mut TcpSlot)> {
+    let op = ctx.op();
+    match op {
+        RTT_CB | RTO_CB | RETRANS_CB | STATE_CB => {}
+        // From CONNECT and LISTEN on, failed connects and lost SYNs are seen too.
+        CONNECT_CB | LISTEN_CB | ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB => subscribe(ctx),
+        _ => return None,
+    }
+    if is_loopback(ctx.ops) {
+        return None;
+    }
+    let slot = slots::of_socket(ctx.ops)?;
+    let counts = TCP_SLOTS.get_ptr_mut(slots::index(slot))?;
+    // SAFETY: points to this CPU's part of the map.
+    Some((op, slot, unsafe { &mut *counts }))
+}
+
+/// The extremes of the current epoch.
+#[inline(always)]
+fn extremes(counts: &mut TcpSlot) -> &mut Extremes {
+    let epoch = slots::epoch();
+    let extremes = if epoch & 1 == 0 { &mut counts.extremes[0] } else { &mut counts.extremes[1] };
+    if extremes.epoch != epoch {
+        *extremes = Extremes::empty(epoch);
+    }
+    extremes
+}
+
+#[inline(always)]
+fn raise(max: &mut u32, value: u32) {
+    if value > *max {
+        *max = value;
+    }
+}
+
+#[inline(always)]
+fn lower(min: &mut u32, value: u32) {
+    if value < *min {
+        *min = value;
+    }
+}
+
+#[inline(always)]
+fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) {
+    let bucket = bucket(rtt);
+    counts.all[bucket] = counts.all[bucket].wrapping_add(1);
+    counts.all_sum_us += u64::from(rtt);
+    if clean {
+        counts.clean[bucket] = counts.clean[bucket].wrapping_add(1);
+        counts.clean_sum_us += u64::from(rtt);
+    }
+    let extremes = extremes(counts);
+    raise(&mut extremes.all_max_us, rtt);
+    if clean {
+        raise(&mut extremes.clean_max_us, rtt);
+        lower(&mut extremes.clean_min_us, rtt);
+    }
+}
+
+#[inline(always)]
+fn sample(ctx: &SockOpsContext, counts: &mut TcpSlot, newly_acked: u64, clean: bool) {
+    let ops = ctx.ops;
+    // SAFETY: reads context fields.
+    unsafe {
+        // The handshake's sample is taken when the connection is established.
+        if (*ops).state == TCP_SYN_SENT || (*ops).state == TCP_SYN_RECV {
+            return;
+        }
+        // Kernels before 6.10 pass no arguments; the smoothed RTT of before this sample must do, and the agent says so.
+        let rtt = if ctx.arg(1) != 0 {
+            ctx.arg(0)
+        } else {
+            slots::count(Counter::SmoothedSample);
+            (*ops).srtt_us >> 3
+        };
+        count_rtt(counts, rtt, clean);
+        let floor = (*ops).rtt_min;
+        lower(&mut extremes(counts).floor_min_us, floor);
+        let segment = u64::from((*ops).mss_cache);
+        counts.samples += 1;
+        counts.cwnd_sum += u64::from((*ops).snd_cwnd);
+        // packets_out is what is left after this ACK.
+        counts.in_flight_sum += u64::from((*ops).packets_out) * segment + newly_acked;
+        counts.lost_sum += u64::from((*ops).lost_out);
+        counts.rate_bytes_sum += u64::from((*ops).rate_delivered) * segment;
+        counts.rate_interval_sum_us += u64::from((*ops).rate_interval_us);
+        counts.floor_sum_us += u64::from(floor);
+    }
+}
+
+#[inline(always)]
+fn stalled(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot) {
+    counts.rtos += 1;
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if line.stalled_since_ns == 0 {
+        // The first timer of a stall: its length is the time since the segment was sent.
+        let timeout = u64::from(ctx.arg(1)) * u64::from(slots::constant(&JIFFY_NS));
+        line.stalled_since_ns = now.saturating_sub(timeout).max(1);
+    }
+    let stalled_us = (now.saturating_sub(line.stalled_since_ns) / 1000).min(u64::from(u32::MAX)) as u32;
+    raise(&mut extremes(counts).stall_max_us, stalled_us);
+}
+
+#[inline(always)]
+fn event(ctx: &SockOpsContext, op: u32, counts: &mut TcpSlot) {
+    match op {
+        ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB => {
+            counts.opens += 1;
+            // The first sample is the handshake's, not smoothed yet. No ACK of it is ever delayed.
+            // SAFETY: reads a context field.
+            let rtt = unsafe { (*ctx.ops).srtt_us } >> 3;
+            if rtt != 0 {
+                count_rtt(counts, rtt, true);
+                counts.handshakes += 1;
+                counts.handshake_sum_us += u64::from(rtt);
+                raise(&mut extremes(counts).handshake_max_us, rtt);
+            }
+        }
+        RETRANS_CB => counts.retransmits += u64::from(ctx.arg(1)),
+        STATE_CB if ctx.arg(1) == TCP_CLOSE => match ctx.arg(0) {
+            TCP_SYN_SENT => counts.failed_connects += 1,
+            // A listener closes from LISTEN (10), a handshake from SYN_RECV; neither was open.
+            TCP_SYN_RECV | 10 => {}
+            _ => counts.closes += 1,
+        },
+        _ => {}
+    }
+}
