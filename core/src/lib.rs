@@ -3,6 +3,11 @@
 //! Everything here is pure: no clock, no randomness, no kernel, no Kubernetes. Time is a tick number that the caller
 //! passes in. The data flows in one direction: [`signal`] → window → features → forecast → calibrate → decide → score.
 
+pub mod alert;
+pub mod forecast;
+pub mod policy;
+pub mod memory;
+pub mod recurrence;
 pub mod signal;
 pub mod tick;
 pub mod window;

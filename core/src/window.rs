@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use crate::{
+    memory::Memory,
     signal::{Signal, Signals},
     tick::Tick,
 };
@@ -30,6 +31,9 @@ pub enum PushError {
 pub struct Window {
     /// Oldest first, one entry per tick, no holes.
     ticks: VecDeque<Signals>,
+    /// ln of the measured RTT in µs beside each tick, NaN for none: features would else take sixty logarithms each.
+    rtt_ln: VecDeque<f32>,
+    memory: Memory,
     last: Option<Tick>,
 }
 
@@ -42,11 +46,16 @@ impl Default for Window {
 impl Window {
     /// An empty window.
     pub fn new() -> Self {
-        Self { ticks: VecDeque::with_capacity(LENGTH), last: None }
+        Self {
+            ticks: VecDeque::with_capacity(LENGTH),
+            rtt_ln: VecDeque::with_capacity(LENGTH),
+            memory: Memory::new(),
+            last: None,
+        }
     }
 
     /// Takes in one tick. Ticks left out since the last one count as [`Signals::ABSENT`]; when more than a window's
-    /// length was left out nothing of the old content is in sight, and the window starts over.
+    /// length was left out nothing of the old content is in sight, and the window starts over (its memory does not).
     ///
     /// # Errors
     /// [`PushError::NotAfter`] when `tick` is not later than the last one; the window stays as it was.
@@ -58,6 +67,7 @@ impl Window {
             let left_out = tick.since(last) - 1;
             if left_out >= LENGTH as u64 {
                 self.ticks.clear();
+                self.rtt_ln.clear();
             } else {
                 for _ in 0..left_out {
                     self.append(Signals::ABSENT);
@@ -65,6 +75,7 @@ impl Window {
             }
         }
         self.append(*signals);
+        self.memory.push(tick, signals);
         self.last = Some(tick);
         Ok(())
     }
@@ -72,7 +83,9 @@ impl Window {
     fn append(&mut self, signals: Signals) {
         if self.ticks.len() == LENGTH {
             self.ticks.pop_front();
+            self.rtt_ln.pop_front();
         }
+        self.rtt_ln.push_back(signals.measured_rtt_us().map_or(f32::NAN, |us| us.max(1.0).ln()));
         self.ticks.push_back(signals);
     }
 
@@ -114,6 +127,16 @@ impl Window {
     /// [`Signals::measured_rtt_us`] per tick in µs, oldest first.
     pub fn measured(&self) -> impl DoubleEndedIterator<Item = Option<f32>> + Clone + ExactSizeIterator + '_ {
         self.ticks.iter().map(Signals::measured_rtt_us)
+    }
+
+    /// ln of [`Self::measured`] (at least 1 µs), oldest first; NaN where nothing was measured.
+    pub fn measured_ln(&self) -> impl DoubleEndedIterator<Item = f32> + Clone + ExactSizeIterator + '_ {
+        self.rtt_ln.iter().copied()
+    }
+
+    /// The last hour, fed by the same pushes.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 }
 
