@@ -4,7 +4,9 @@
 //! passes in. The data flows in one direction: [`signal`] → window → features → forecast → calibrate → decide → score.
 
 pub mod alert;
+pub mod decide;
 pub mod forecast;
+pub mod gate;
 pub mod policy;
 pub mod memory;
 pub mod recurrence;
