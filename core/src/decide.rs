@@ -6,12 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    gate::Gate,
-    policy::Rule,
-    tick::Tick,
-    window,
-};
+use crate::{gate::Gate, policy::Rule, tick::Tick, window};
 
 /// Ticks without any input after which a firing alert resolves: nothing of what it fired on is in the window.
 pub const SILENT_TICKS: u64 = window::LENGTH as u64;

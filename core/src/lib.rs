@@ -4,12 +4,17 @@
 //! passes in. The data flows in one direction: [`signal`] → window → features → forecast → calibrate → decide → score.
 
 pub mod alert;
+pub mod calibrate;
 pub mod decide;
 pub mod forecast;
 pub mod gate;
 pub mod policy;
+pub mod features;
 pub mod memory;
 pub mod recurrence;
+pub mod score;
+pub mod schema;
 pub mod signal;
 pub mod tick;
+pub mod watch;
 pub mod window;

@@ -326,7 +326,9 @@ mod tests {
     #[test]
     fn between_the_thresholds_rtt_is_neither_breached_nor_recovered() {
         let thresholds = Thresholds::new(100, Some(80)).unwrap();
-        for (us, breached, recovered) in [(79.0, false, true), (80.0, false, false), (100.0, false, false), (101.0, true, false)] {
+        for (us, breached, recovered) in
+            [(79.0, false, true), (80.0, false, false), (100.0, false, false), (101.0, true, false)]
+        {
             assert_eq!((thresholds.breached(us), thresholds.recovered(us)), (breached, recovered), "{us}");
         }
     }

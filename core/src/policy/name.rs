@@ -31,7 +31,11 @@ impl Name {
     /// # Errors
     /// [`NameError`] when it is not.
     pub fn label(text: &str) -> Result<Self, NameError> {
-        if text.len() <= MAX_LABEL && is_part(text) { Ok(Self(text.to_owned())) } else { Err(NameError::of(text, MAX_LABEL)) }
+        if text.len() <= MAX_LABEL && is_part(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::of(text, MAX_LABEL))
+        }
     }
 
     /// A name of one or more parts and at most 253 letters (policies).
@@ -54,10 +58,7 @@ impl Name {
 
 fn is_part(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty()
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 impl NameError {

@@ -1,0 +1,102 @@
+//! Learning from delayed truth: by how much the upper quantiles are off, and how many false alerts a rule may cost.
+//! Neither ever moves a threshold.
+
+mod budget;
+mod tracker;
+
+pub use budget::Budget;
+pub use tracker::{Calibrator, MAX_OFFSET};
+
+use crate::{
+    forecast::Forecast,
+    tick::{HORIZON, Tick},
+};
+
+const SLOTS: usize = HORIZON as usize;
+
+/// Pairs each forecast of one target with its truth: the maximum of what was measured over the horizon after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Truth {
+    /// By tick modulo the horizon. Slot of `now` holds the forecast of `now - HORIZON` until it is replaced.
+    forecasts: [Option<Forecast>; SLOTS],
+    measured: [Option<f32>; SLOTS],
+    last: Option<Tick>,
+}
+
+/// A forecast whose horizon has passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Matured {
+    /// As it was made, before calibration.
+    pub forecast: Forecast,
+    /// The maximum measured RTT of its horizon in µs.
+    pub truth_us: f32,
+}
+
+impl Default for Truth {
+    fn default() -> Self {
+        Self { forecasts: [None; SLOTS], measured: [None; SLOTS], last: None }
+    }
+}
+
+impl Truth {
+    /// Takes in a tick and hands back the forecast that matured with it. A horizon without a measured value has no
+    /// truth; after ticks were left out, everything open is dropped, because their maximum is unknown.
+    pub fn observe(&mut self, now: Tick, measured_us: Option<f32>, forecast: Option<Forecast>) -> Option<Matured> {
+        if self.last.is_some_and(|last| now != last.plus(1)) {
+            *self = Self::default();
+        }
+        self.last = Some(now);
+        let slot = (now.0 % HORIZON) as usize;
+        self.measured[slot] = measured_us;
+        let due = std::mem::replace(&mut self.forecasts[slot], forecast);
+        let truth_us = self.measured.iter().flatten().copied().reduce(f32::max);
+        due.zip(truth_us).map(|(forecast, truth_us)| Matured { forecast, truth_us })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forecast(us: f32) -> Option<Forecast> {
+        Forecast::from_ln([us.ln(); 3])
+    }
+
+    #[test]
+    fn a_forecast_matures_with_the_maximum_of_the_ten_ticks_after_it() {
+        let mut truth = Truth::default();
+        for tick in 0..40_u64 {
+            let matured = truth.observe(Tick(tick), Some(tick as f32 + 1.0), forecast(tick as f32 + 1.0));
+            match tick.checked_sub(HORIZON) {
+                None => assert_eq!(matured, None, "{tick}"),
+                Some(made) => {
+                    let expected =
+                        Matured { forecast: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
+                    assert_eq!(matured, Some(expected), "{tick}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_tick_of_the_forecast_itself_is_not_part_of_its_truth() {
+        let mut truth = Truth::default();
+        truth.observe(Tick(0), Some(9_999.0), forecast(1.0));
+        let matured = (1..=10).fold(None, |_, tick| truth.observe(Tick(tick), Some(5.0), None));
+        assert_eq!(matured.map(|matured| matured.truth_us), Some(5.0));
+    }
+
+    #[test]
+    fn a_silent_horizon_has_no_truth() {
+        let mut truth = Truth::default();
+        truth.observe(Tick(0), Some(1.0), forecast(1.0));
+        assert!((1..=10).all(|tick| truth.observe(Tick(tick), None, None).is_none()));
+    }
+
+    #[test]
+    fn ticks_left_out_drop_what_is_open() {
+        let mut truth = Truth::default();
+        truth.observe(Tick(0), Some(1.0), forecast(1.0));
+        assert!((5..=30).all(|tick| truth.observe(Tick(tick), Some(1.0), None).is_none()));
+    }
+}

@@ -1,0 +1,245 @@
+//! One target under one rule: the fold from what is measured and forecast to alerts and their score. The agent, replay
+//! and every comparison run this fold and no other.
+
+mod ledger;
+
+use crate::{
+    calibrate::Truth,
+    decide::{self, Action, Input, State},
+    forecast::{Forecast, Level},
+    gate::{Gate, Gatekeeper, Start},
+    policy::Rule,
+    score::{IncidentEvent, Judge, Standing, Verdict},
+    tick::Tick,
+};
+
+pub use ledger::{Ledger, LedgerError};
+
+/// What is known of one target under one rule. Takes no memory beyond its own size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watch {
+    last: Option<Tick>,
+    gatekeeper: Gatekeeper,
+    gate: Option<Gate>,
+    truth: Truth,
+    state: State,
+    judge: Judge,
+}
+
+/// What came of one tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Why nothing may fire, if so.
+    pub gate: Option<Gate>,
+    /// The forecast after calibration.
+    pub forecast: Option<Forecast>,
+    /// The forecast in µs at the decision level.
+    pub predicted_us: Option<f32>,
+    /// What was measured in µs, as the rule saw it.
+    pub measured_us: Option<f32>,
+    /// The level at which the rule decided.
+    pub level: Level,
+    /// What to tell.
+    pub action: Option<Action>,
+    /// How an earlier alert (or the one just fired) turned out.
+    pub verdict: Option<Verdict>,
+    /// An incident that started or ended.
+    pub incident: Option<IncidentEvent>,
+}
+
+impl Watch {
+    /// A watch that begins with the tick `now`.
+    pub fn new(start: Start, now: Tick) -> Self {
+        Self {
+            last: None,
+            gatekeeper: Gatekeeper::new(start, now),
+            gate: None,
+            truth: Truth::default(),
+            state: State::Idle,
+            judge: Judge::default(),
+        }
+    }
+
+    /// Takes in one tick: what was measured in it (µs) and what was forecast at its end. Learns and counts in
+    /// `ledger`, which all targets of the rule share. `None`, and no effect, when `now` is not later than the step
+    /// before. Ticks may be left out; a target that yields nothing is stepped with `None`s.
+    pub fn step(
+        &mut self,
+        now: Tick,
+        measured_us: Option<f32>,
+        forecast: Option<Forecast>,
+        rule: &Rule,
+        ledger: &mut Ledger,
+    ) -> Option<Step> {
+        if self.last.is_some_and(|last| now <= last) {
+            return None;
+        }
+        self.last = Some(now);
+        let measured_us = measured_us.filter(|us| us.is_finite() && *us > 0.0);
+        let gate = self.gatekeeper.observe(now, measured_us);
+
+        let matured = self.truth.observe(now, measured_us, forecast);
+        // What a gate distrusts teaches nothing.
+        if let Some(matured) = matured.filter(|_| gate.is_none()) {
+            ledger.calibrator.learn(now, &matured);
+        }
+        let forecast = forecast.map(|forecast| ledger.calibrator.apply(&forecast));
+        let level = ledger.budget.level();
+        let predicted_us = forecast.map(|forecast| forecast.at(level));
+
+        let breached = measured_us.map(|us| rule.thresholds.breached(us));
+        let standing = match (self.state.firing(), gate) {
+            (Some(_), _) => Standing::Firing,
+            (None, Some(_)) => Standing::Gated,
+            (None, None) => Standing::Quiet,
+        };
+        let judged = self.judge.observe(now, breached, standing, &mut ledger.scorecard);
+
+        let (state, action) = decide::decide(self.state, &Input { gate, predicted_us, measured_us }, now, rule);
+        (self.state, self.gate) = (state, gate);
+        let fired = match action {
+            Some(Action::Fire { .. }) => self.judge.fired(now, rule.hold.span(), &mut ledger.scorecard),
+            _ => Default::default(),
+        };
+        ledger.budget.spend(rule.max_false_alerts_per_day, judged.unconfirmed + fired.unconfirmed);
+
+        Some(Step {
+            gate,
+            forecast,
+            predicted_us,
+            measured_us,
+            level,
+            action,
+            verdict: judged.verdict.or(fired.verdict),
+            incident: judged.incident,
+        })
+    }
+
+    /// The last step, when target or rule are gone: what is left to tell.
+    pub const fn retire(self) -> Option<Action> {
+        decide::retire(self.state)
+    }
+
+    /// Where the rule stands with the target.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Why nothing may fire, as of the last step.
+    pub const fn gate(&self) -> Option<Gate> {
+        self.gate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decide::{Resolution, Trigger},
+        forecast::{Naive, QuantileOffsets},
+        policy::{Hold, KeepFiring, ModelRef, Name, Severity, Thresholds},
+        window,
+    };
+
+    fn rule() -> Rule {
+        Rule {
+            name: Name::label("rtt").unwrap(),
+            thresholds: Thresholds::new(100_000, None).unwrap(),
+            hold: Hold::ticks(2).unwrap(),
+            keep_firing: KeepFiring::ticks(5).unwrap(),
+            severity: Severity::Warning,
+            model: ModelRef::Default,
+            max_false_alerts_per_day: None,
+        }
+    }
+
+    /// Runs a series of measured RTT through the fold with a rule of thumb; the steps that told something.
+    fn run(naive: Option<Naive>, ticks: u64, measured: impl Fn(u64) -> Option<f32>) -> (Ledger, Vec<(u64, Step)>) {
+        let (mut watch, mut ledger, rule) = (Watch::new(Start::Fresh, Tick(0)), Ledger::default(), rule());
+        let offsets = QuantileOffsets::default();
+        let told = (0..ticks).filter_map(|tick| {
+            let seen = (0..=tick).rev().take(window::LENGTH).map(&measured).collect::<Vec<_>>();
+            let forecast = naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets));
+            let step = watch.step(Tick(tick), measured(tick), forecast, &rule, &mut ledger).unwrap();
+            (step.action.is_some() || step.verdict.is_some()).then_some((tick, step))
+        });
+        let told = told.collect();
+        (ledger, told)
+    }
+
+    fn calm(tick: u64) -> f32 {
+        20_000.0 + (tick * 7 % 13) as f32 * 50.0
+    }
+
+    /// Doubles every ten ticks from tick 200 on, falls back at 240.
+    fn ramp(tick: u64) -> Option<f32> {
+        let growth = if (200..240).contains(&tick) { (tick - 199) as f32 / 10.0 } else { 0.0 };
+        Some(calm(tick) * growth.exp2())
+    }
+
+    fn step_up(tick: u64) -> Option<f32> {
+        Some(if (200..240).contains(&tick) { 300_000.0 } else { calm(tick) })
+    }
+
+    #[test]
+    fn a_ramp_is_warned_of_before_it_breaches_and_confirmed_when_it_does() {
+        let (ledger, told) = run(Some(Naive::DampedHolt), 400, ramp);
+        let Some((fired, Step { action: Some(Action::Fire { trigger, .. }), .. })) = told.first() else {
+            panic!("nothing fired: {told:?}");
+        };
+        let breach = (200..240).find(|tick| ramp(*tick).unwrap() > 100_000.0).unwrap();
+        assert_eq!(*trigger, Trigger::Forecast);
+        let lead = breach - fired;
+        assert!(lead >= 3, "fired at {fired}, breach at {breach}");
+        assert_eq!(ledger.scorecard.median_lead(), Some(lead));
+        assert!(told.iter().any(|(tick, step)| *tick == breach && step.verdict == Some(Verdict::Confirmed { lead })));
+        let resolved = Some(Action::Resolve { reason: Resolution::Recovered });
+        assert_eq!(told.last().unwrap().1.action, resolved);
+        let card = &ledger.scorecard;
+        assert_eq!((card.alerts, card.confirmed, card.warned, card.missed), (1, 1, 1, 0));
+    }
+
+    #[test]
+    fn a_step_fires_late_and_counts_as_missed() {
+        for naive in [None, Some(Naive::Max10)] {
+            let (ledger, told) = run(naive, 400, step_up);
+            assert!(matches!(told[0].1.action, Some(Action::Fire { trigger: Trigger::Measured, .. })), "{told:?}");
+            assert_eq!((told[0].0, told[0].1.verdict), (201, Some(Verdict::Late)), "two ticks of hold");
+            let card = &ledger.scorecard;
+            assert_eq!((card.alerts, card.late, card.missed, card.precision()), (1, 1, 1, None));
+        }
+    }
+
+    #[test]
+    fn a_trouble_during_warm_up_raises_nothing_and_is_counted_as_gated() {
+        let (ledger, told) = run(Some(Naive::Max10), 50, |tick| if tick > 30 { Some(900_000.0) } else { ramp(tick) });
+        assert!(told.is_empty(), "{told:?}");
+        assert_eq!(ledger.scorecard.gated, 1);
+    }
+
+    #[test]
+    fn a_target_that_falls_silent_while_firing_resolves_as_silent() {
+        let (_, told) = run(Some(Naive::Max10), 400, |tick| step_up(tick).filter(|_| tick < 230));
+        let (tick, last) = told.last().unwrap();
+        assert_eq!((*tick, last.action), (289, Some(Action::Resolve { reason: Resolution::Silent })));
+    }
+
+    #[test]
+    fn a_tick_is_taken_once_and_in_order() {
+        let (mut watch, mut ledger, rule) = (Watch::new(Start::Fresh, Tick(5)), Ledger::default(), rule());
+        assert!(watch.step(Tick(5), None, None, &rule, &mut ledger).is_some());
+        let before = (watch.clone(), ledger.clone());
+        assert_eq!(watch.step(Tick(5), Some(1.0), None, &rule, &mut ledger), None);
+        assert_eq!(watch.step(Tick(4), Some(1.0), None, &rule, &mut ledger), None);
+        assert_eq!((watch, ledger), before);
+    }
+
+    #[test]
+    fn what_is_not_a_positive_number_was_not_measured() {
+        let (mut watch, mut ledger, rule) = (Watch::new(Start::Fresh, Tick(0)), Ledger::default(), rule());
+        for (tick, us) in [f32::NAN, f32::INFINITY, 0.0, -1.0].into_iter().enumerate() {
+            let step = watch.step(Tick(tick as u64), Some(us), None, &rule, &mut ledger).unwrap();
+            assert_eq!(step.measured_us, None, "{us}");
+        }
+    }
+}
