@@ -143,6 +143,11 @@ impl Memory {
         self.bins.iter()
     }
 
+    /// ln of [`Bin::rtt_max_us`] (at least 1 µs) per complete bin, oldest first; NaN where none was measured.
+    pub fn bins_rtt_ln(&self) -> impl DoubleEndedIterator<Item = f32> + Clone + ExactSizeIterator + '_ {
+        self.bins.iter().map(|bin| Track::Rtt.scaled(bin))
+    }
+
     /// The bin that fills.
     pub const fn filling(&self) -> &Bin {
         &self.filling
