@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod calibrate;
+pub mod causes;
 pub mod decide;
 pub mod forecast;
 pub mod gate;
