@@ -192,7 +192,12 @@ mod tests {
     fn names_are_unique_and_in_the_order_of_the_discriminants() {
         for (position, signal) in Signal::ALL.iter().enumerate() {
             assert_eq!(*signal as usize, position);
-            assert_eq!(Signal::ALL.iter().filter(|other| other.name() == signal.name()).count(), 1, "{}", signal.name());
+            assert_eq!(
+                Signal::ALL.iter().filter(|other| other.name() == signal.name()).count(),
+                1,
+                "{}",
+                signal.name()
+            );
         }
     }
 
