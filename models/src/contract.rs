@@ -1,0 +1,53 @@
+//! The loading contract: what a file must be before anything evaluates it.
+//!
+//! [`wire`] reads protobuf, [`proto`] turns it into a typed [`Graph`], [`safety`] refuses what could hurt the host, and
+//! [`metadata`] says whether a policy may use the model. Field numbers and meanings are those of `onnx.proto`, IR
+//! version 13 (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>).
+
+mod metadata;
+pub(crate) mod ops;
+mod proto;
+mod safety;
+mod tensor;
+mod wire;
+
+pub use metadata::{KIND_RTT, Metadata, PolicyContract};
+pub use proto::{Attribute, AttributeValue, Dim, Graph, Model, Node, Opset, ValueInfo};
+pub use tensor::{ElementType, Tensor};
+
+use crate::Refusal;
+
+/// The bounds of a model. All are checked before memory is taken.
+pub mod limits {
+    /// Bytes in a file.
+    pub const FILE_BYTES: usize = 8 << 20;
+    /// Nodes in a graph.
+    pub const NODES: usize = 2_000;
+    /// Elements of a tensor or of an attribute's list.
+    pub const TENSOR_ELEMENTS: usize = 1_000_000;
+    /// Initializers, inputs, outputs, metadata entries, attributes of a node.
+    pub const ENTRIES: usize = 4_096;
+    /// Dimensions of a tensor.
+    pub const RANK: usize = 8;
+    /// Comparisons on the longest path through one tree. Chains of equality tests are as long as a categorical
+    /// feature has values.
+    pub const TREE_DEPTH: usize = 1_024;
+    /// Comparisons per row over all trees of a model, its longest paths added: about 0.2 ms.
+    pub const COMPARISONS_PER_ROW: usize = 100_000;
+    /// Columns of all intermediate results together: 256 kB per row.
+    pub const COLUMNS: usize = 65_536;
+}
+
+/// Walks the file once and checks everything that holds for any use of it. Nodes come back in an order in which they
+/// can be evaluated.
+///
+/// # Errors
+/// Any safety refusal.
+pub fn read(bytes: &[u8]) -> Result<Model<'_>, Refusal> {
+    if bytes.len() > limits::FILE_BYTES {
+        return Err(Refusal::FileTooLarge { bytes: bytes.len() });
+    }
+    let mut model = proto::model(bytes)?;
+    safety::check(&mut model)?;
+    Ok(model)
+}

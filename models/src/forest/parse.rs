@@ -1,0 +1,340 @@
+//! An ensemble as its ONNX node describes it, checked to be made of trees.
+
+use std::collections::HashMap;
+
+use super::tables::Tables;
+use super::transform::{Aggregate, PostTransform};
+use crate::Refusal;
+use crate::contract::{Node, limits};
+
+/// Trees over shared leaves, as parsed: nothing is laid out for speed yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ensemble {
+    /// The ONNX node, for messages.
+    pub(super) node: String,
+    pub(super) branches: Vec<Branch>,
+    /// Weights by leaf.
+    pub(super) leaves: Vec<Leaf>,
+    /// One per tree.
+    pub(super) roots: Vec<Child>,
+    pub(super) sets: Vec<Vec<f32>>,
+    pub(super) targets: usize,
+    /// Empty, or one per target.
+    pub(super) base: Vec<f32>,
+    pub(super) aggregate: Aggregate,
+    pub(super) transform: PostTransform,
+}
+
+/// (target, weight) pairs of a leaf, at most one per target.
+pub(super) type Leaf = Vec<(usize, f32)>;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Child {
+    Branch(usize),
+    Leaf(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Branch {
+    pub(super) test: Test,
+    pub(super) feature: usize,
+    /// Where a missing value goes that the test itself would send to `no`.
+    pub(super) missing_is_true: bool,
+    pub(super) yes: Child,
+    pub(super) no: Child,
+}
+
+/// The test of a branch; a missing value fails all but `NotEqual`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Test {
+    AtMost(f32),
+    Below(f32),
+    AtLeast(f32),
+    Above(f32),
+    Equal(f32),
+    NotEqual(f32),
+    /// Index into the sets.
+    Member(usize),
+}
+
+impl Ensemble {
+    /// `TreeEnsembleRegressor` of `ai.onnx.ml` 1 to 3 (deprecated since 5, still what exporters write), or
+    /// `TreeEnsembleClassifier` with `prefix` "class".
+    pub(super) fn from_lists(node: &Node<'_>, prefix: Prefix, targets: usize) -> Result<Self, Refusal> {
+        let tables = Tables(node);
+        let trees = tables.ints("nodes_treeids")?;
+        let ids = tables.ints("nodes_nodeids")?;
+        let features = tables.ints("nodes_featureids")?;
+        let values = tables.floats("nodes_values")?;
+        let modes = tables.strings("nodes_modes")?;
+        let yes = tables.ints("nodes_truenodeids")?;
+        let no = tables.ints("nodes_falsenodeids")?;
+        let missing = tables.ints_or_empty("nodes_missing_value_tracks_true")?;
+        let lists = [
+            ("nodes_nodeids", ids.len()),
+            ("nodes_featureids", features.len()),
+            ("nodes_values", values.len()),
+            ("nodes_modes", modes.len()),
+            ("nodes_truenodeids", yes.len()),
+            ("nodes_falsenodeids", no.len()),
+            ("nodes_missing_value_tracks_true", if missing.is_empty() { trees.len() } else { missing.len() }),
+        ];
+        tables.same_length("nodes_treeids", trees.len(), &lists)?;
+
+        let mut children = HashMap::with_capacity(trees.len());
+        let mut leaves: Vec<Leaf> = Vec::new();
+        let mut branch_rows = Vec::new();
+        for (row, key) in trees.iter().copied().zip(ids.iter().copied()).enumerate() {
+            let child = if modes[row] == b"LEAF" {
+                leaves.push(Leaf::new());
+                Child::Leaf(leaves.len() - 1)
+            } else {
+                branch_rows.push(row);
+                Child::Branch(branch_rows.len() - 1)
+            };
+            if children.insert(key, child).is_some() {
+                let name = format!("node id {} of tree {}", key.1, key.0);
+                return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
+            }
+        }
+        let child = |attribute: &'static str, tree: i64, id: i64| {
+            children.get(&(tree, id)).copied().ok_or_else(|| Refusal::TreeIndex {
+                node: node.label(),
+                attribute,
+                got: id.to_string(),
+                expected: format!("a node id of tree {tree}"),
+            })
+        };
+        let mut branches = Vec::with_capacity(branch_rows.len());
+        let mut parents = vec![0u32; branch_rows.len() + leaves.len()];
+        let slot = |child| match child {
+            Child::Branch(index) => index,
+            Child::Leaf(index) => branch_rows.len() + index,
+        };
+        for row in branch_rows.iter().copied() {
+            let branch = Branch {
+                test: test(&tables, modes[row], values[row])?,
+                feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
+                missing_is_true: missing.get(row).is_some_and(|flag| *flag != 0),
+                yes: child("nodes_truenodeids", trees[row], yes[row])?,
+                no: child("nodes_falsenodeids", trees[row], no[row])?,
+            };
+            for (to, id) in [(branch.yes, yes[row]), (branch.no, no[row])] {
+                parents[slot(to)] += 1;
+                if parents[slot(to)] > 1 {
+                    return Err(Refusal::TreeCycle { node: node.label(), tree: trees[row], at: id });
+                }
+            }
+            branches.push(branch);
+        }
+        // Nobody has two parents, so a tree with one root whose nodes are all reached has no cycle.
+        let mut roots: Vec<(i64, Child)> = Vec::new();
+        let mut rooted = HashMap::new();
+        for (tree, id) in trees.iter().copied().zip(ids.iter().copied()) {
+            let cycle = Refusal::TreeCycle { node: node.label(), tree, at: id };
+            let this = child("nodes_nodeids", tree, id)?;
+            if parents[slot(this)] == 0 {
+                roots.push((tree, this));
+                if rooted.insert(tree, ()).is_some() {
+                    return Err(cycle);
+                }
+            }
+        }
+        let mut reached = vec![false; parents.len()];
+        let mut stack: Vec<Child> = roots.iter().map(|(_, root)| *root).collect();
+        while let Some(next) = stack.pop() {
+            reached[slot(next)] = true;
+            if let Child::Branch(index) = next {
+                stack.extend([branches[index].yes, branches[index].no]);
+            }
+        }
+        for (tree, id) in trees.iter().copied().zip(ids.iter().copied()) {
+            if !reached[slot(child("nodes_nodeids", tree, id)?)] {
+                return Err(Refusal::TreeCycle { node: node.label(), tree, at: id });
+            }
+        }
+
+        let names = prefix.names();
+        let of_tree = tables.ints(names.trees)?;
+        let (of_node, of_target) = (tables.ints(names.nodes)?, tables.ints(names.targets)?);
+        let weights = tables.floats(names.weights)?;
+        let lists = [(names.nodes, of_node.len()), (names.targets, of_target.len()), (names.weights, weights.len())];
+        tables.same_length(names.trees, of_tree.len(), &lists)?;
+        for (row, weight) in weights.iter().enumerate() {
+            let target = tables.index(names.targets, of_target[row], targets)?;
+            let Child::Leaf(leaf) = child(names.nodes, of_tree[row], of_node[row])? else {
+                let (got, expected) = (of_node[row].to_string(), format!("a leaf of tree {}", of_tree[row]));
+                return Err(Refusal::TreeIndex { node: node.label(), attribute: names.nodes, got, expected });
+            };
+            if leaves[leaf].iter().any(|(other, _)| *other == target) {
+                let name = format!("weight of target {target} at node id {} of tree {}", of_node[row], of_tree[row]);
+                return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
+            }
+            leaves[leaf].push((target, *weight));
+        }
+        let base = tables.floats_or_empty("base_values")?.to_vec();
+        if prefix == Prefix::Target && !base.is_empty() {
+            tables.same_length("n_targets", targets, &[("base_values", base.len())])?;
+        }
+        Ok(Self {
+            node: node.label(),
+            branches,
+            leaves,
+            roots: roots.into_iter().map(|(_, root)| root).collect(),
+            sets: Vec::new(),
+            targets,
+            base,
+            aggregate: Aggregate::read(&tables)?,
+            transform: PostTransform::read(&tables)?,
+        })
+    }
+
+    /// `TreeEnsembleRegressor`.
+    pub(crate) fn regressor(node: &Node<'_>) -> Result<Self, Refusal> {
+        Self::from_lists(node, Prefix::Target, targets(&Tables(node))?)
+    }
+
+    /// `TreeEnsemble` of `ai.onnx.ml` 5.
+    pub(crate) fn tensors(node: &Node<'_>) -> Result<Self, Refusal> {
+        let tables = Tables(node);
+        let targets = targets(&tables)?;
+        let features = tables.ints("nodes_featureids")?;
+        let modes = tables.int_tensor("nodes_modes")?;
+        let splits = tables.float_tensor("nodes_splits")?;
+        let (yes, yes_is_leaf) = (tables.ints("nodes_truenodeids")?, tables.ints("nodes_trueleafs")?);
+        let (no, no_is_leaf) = (tables.ints("nodes_falsenodeids")?, tables.ints("nodes_falseleafs")?);
+        let missing = tables.ints_or_empty("nodes_missing_value_tracks_true")?;
+        let lists = [
+            ("nodes_modes", modes.len()),
+            ("nodes_splits", splits.len()),
+            ("nodes_truenodeids", yes.len()),
+            ("nodes_trueleafs", yes_is_leaf.len()),
+            ("nodes_falsenodeids", no.len()),
+            ("nodes_falseleafs", no_is_leaf.len()),
+            ("nodes_missing_value_tracks_true", if missing.is_empty() { features.len() } else { missing.len() }),
+        ];
+        tables.same_length("nodes_featureids", features.len(), &lists)?;
+        let leaf_targets = tables.ints("leaf_targetids")?;
+        let weights = tables.float_tensor("leaf_weights")?;
+        tables.same_length("leaf_targetids", leaf_targets.len(), &[("leaf_weights", weights.len())])?;
+        let mut leaves = Vec::with_capacity(weights.len());
+        for (target, weight) in leaf_targets.iter().zip(&weights) {
+            leaves.push(vec![(tables.index("leaf_targetids", *target, targets)?, *weight)]);
+        }
+        let mut sets = Vec::new();
+        if node.attribute("membership_values").is_some() {
+            let values = tables.float_tensor("membership_values")?;
+            sets = values.split(|value| value.is_nan()).map(<[f32]>::to_vec).collect();
+        }
+        let mut used_sets = 0;
+        let mut branches = Vec::with_capacity(features.len());
+        for row in 0..features.len() {
+            let child = |names: (&'static str, &'static str), id: i64, is_leaf: i64| {
+                if is_leaf == 0 {
+                    tables.index(names.0, id, features.len()).map(Child::Branch)
+                } else {
+                    tables.index(names.1, id, leaves.len()).map(Child::Leaf)
+                }
+            };
+            let test = if modes[row] == 6 {
+                used_sets += 1;
+                Test::Member(used_sets - 1)
+            } else {
+                let name = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"];
+                let mode = tables.index("nodes_modes", modes[row], name.len())?;
+                test(&tables, name[mode].as_bytes(), splits[row])?
+            };
+            branches.push(Branch {
+                test,
+                feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
+                missing_is_true: missing.get(row).is_some_and(|flag| *flag != 0),
+                yes: child(("nodes_truenodeids", "nodes_trueleafs"), yes[row], yes_is_leaf[row])?,
+                no: child(("nodes_falsenodeids", "nodes_falseleafs"), no[row], no_is_leaf[row])?,
+            });
+        }
+        // A single set may be closed by a NaN as well, which leaves an empty one behind.
+        if sets.last().is_some_and(Vec::is_empty) && sets.len() > used_sets {
+            sets.pop();
+        }
+        tables.same_length("nodes_modes (BRANCH_MEMBER)", used_sets, &[("membership_values", sets.len())])?;
+        let mut roots = Vec::new();
+        let mut seen = vec![false; branches.len()];
+        for (tree, root) in (0i64..).zip(tables.ints("tree_roots")?) {
+            let root = tables.index("tree_roots", *root, branches.len())?;
+            roots.push(Child::Branch(root));
+            let mut stack = vec![root];
+            while let Some(next) = stack.pop() {
+                if std::mem::replace(&mut seen[next], true) {
+                    let at = i64::try_from(next).unwrap_or(i64::MAX);
+                    return Err(Refusal::TreeCycle { node: node.label(), tree, at });
+                }
+                let both = [branches[next].yes, branches[next].no];
+                stack.extend(both.iter().filter_map(|child| if let Child::Branch(at) = child { Some(*at) } else { None }));
+            }
+        }
+        Ok(Self {
+            node: node.label(),
+            branches,
+            leaves,
+            roots,
+            sets,
+            targets,
+            base: Vec::new(),
+            aggregate: Aggregate::from_onnx(tables.int("aggregate_function", 1)?, &tables)?,
+            transform: PostTransform::from_onnx(tables.int("post_transform", 0)?, &tables)?,
+        })
+    }
+}
+
+fn targets(tables: &Tables<'_, '_>) -> Result<usize, Refusal> {
+    let got = tables.int("n_targets", 1)?;
+    let bounded = usize::try_from(got).ok().filter(|targets| (1..=limits::ENTRIES).contains(targets));
+    bounded.ok_or_else(|| tables.unknown("n_targets", &got.to_string(), "1 to 4096"))
+}
+
+/// Whose attribute names to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// `target_*` of a regressor.
+    Target,
+    /// `class_*` of a classifier.
+    Class,
+}
+
+struct Names {
+    trees: &'static str,
+    nodes: &'static str,
+    targets: &'static str,
+    weights: &'static str,
+}
+
+impl Prefix {
+    const fn names(self) -> Names {
+        match self {
+            Self::Target => Names {
+                trees: "target_treeids",
+                nodes: "target_nodeids",
+                targets: "target_ids",
+                weights: "target_weights",
+            },
+            Self::Class => {
+                Names { trees: "class_treeids", nodes: "class_nodeids", targets: "class_ids", weights: "class_weights" }
+            }
+        }
+    }
+}
+
+fn test(tables: &Tables<'_, '_>, mode: &[u8], value: f32) -> Result<Test, Refusal> {
+    Ok(match mode {
+        b"BRANCH_LEQ" => Test::AtMost(value),
+        b"BRANCH_LT" => Test::Below(value),
+        b"BRANCH_GTE" => Test::AtLeast(value),
+        b"BRANCH_GT" => Test::Above(value),
+        b"BRANCH_EQ" => Test::Equal(value),
+        b"BRANCH_NEQ" => Test::NotEqual(value),
+        other => {
+            let expected = "LEAF or BRANCH_LEQ, _LT, _GTE, _GT, _EQ or _NEQ";
+            return Err(tables.unknown("nodes_modes", &String::from_utf8_lossy(other), expected));
+        }
+    })
+}
