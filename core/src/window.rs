@@ -119,6 +119,14 @@ impl Window {
         self.ticks.iter()
     }
 
+    /// The newest `ticks` in the two runs of the ring, oldest first.
+    pub(crate) fn newest(&self, ticks: usize) -> [&[Signals]; 2] {
+        let (older, newer) = self.ticks.as_slices();
+        let of_newer = newer.len().saturating_sub(ticks);
+        let of_older = older.len() - older.len().min(ticks.saturating_sub(newer.len()));
+        [&older[of_older..], &newer[of_newer..]]
+    }
+
     /// One signal per tick, oldest first; NaN where it was not measured.
     pub fn signal(&self, signal: Signal) -> impl DoubleEndedIterator<Item = f32> + Clone + ExactSizeIterator + '_ {
         self.ticks.iter().map(move |signals| signals.get(signal))
@@ -165,6 +173,19 @@ mod tests {
         assert!(window.is_full());
         assert!(window.measured().map(Option::unwrap).eq((41..=100).map(|us| us as f32)));
         assert_eq!(window.latest().map(|signals| signals.get(Signal::RttMax)), Some(100.0));
+    }
+
+    #[test]
+    fn newest_ticks_are_the_end_of_the_minute_wherever_the_ring_begins() {
+        for end in [1, 5, 60, 61, 95, 119, 120] {
+            let window = filled(1..=end);
+            for ticks in [0, 1, 4, 10, 60, 100] {
+                let newest = window.newest(ticks).concat();
+                let expected: Vec<Signals> = window.iter().skip(window.len().saturating_sub(ticks)).copied().collect();
+                assert_eq!(newest.len(), expected.len(), "{ticks} of {end}");
+                assert!(newest.iter().zip(&expected).all(|(a, b)| a.measured_rtt_us() == b.measured_rtt_us()));
+            }
+        }
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Scale {
     pub fn apply(self, value: f32) -> f32 {
         match self {
             Self::Ln => value.max(1.0).ln(),
-            Self::Ln1p => value.max(0.0).ln_1p(),
+            // What `ln_1p` would gain near zero (1e-7) no model sees, and it takes twice as long.
+            Self::Ln1p => (1.0 + value.max(0.0)).ln(),
             Self::LnRatio => value.max(f32::MIN_POSITIVE).ln(),
             Self::Identity => value,
         }

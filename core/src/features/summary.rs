@@ -22,56 +22,74 @@ pub(super) struct Summary {
     max60: [f32; N],
 }
 
-/// Sums over ticks that measured a signal.
-struct Sums {
+/// Signals whose totals are held in registers while the ticks go by: two vectors of the smallest x86-64.
+const LANES: usize = 8;
+
+/// Totals over some ticks, per signal; ticks that did not measure it are left out.
+struct Totals {
     count: [f32; N],
     sum: [f32; N],
+    /// −∞ without any.
+    max: [f32; N],
+    /// NaN without any.
+    last: [f32; N],
 }
 
-impl Sums {
-    fn of<'a>(rows: impl Iterator<Item = &'a Signals>) -> Self {
-        let mut sums = Self { count: [0.0; N], sum: [0.0; N] };
-        for values in rows.map(values) {
-            for ((count, sum), value) in sums.count.iter_mut().zip(&mut sums.sum).zip(values) {
-                let measured = !value.is_nan();
-                *count += if measured { 1.0 } else { 0.0 };
-                *sum += if measured { *value } else { 0.0 };
+impl Totals {
+    fn of(ticks: [&[Signals]; 2]) -> Self {
+        let mut totals = Self { count: [0.0; N], sum: [0.0; N], max: [f32::NEG_INFINITY; N], last: [f32::NAN; N] };
+        let mut first = 0;
+        while first < N {
+            // The last lanes overlap those before rather than being fewer.
+            let at = first.min(N - LANES);
+            totals.scan(ticks, at);
+            first += LANES;
+        }
+        totals
+    }
+
+    /// Fills [`LANES`] signals from the one at `at`.
+    fn scan(&mut self, ticks: [&[Signals]; 2], at: usize) {
+        // Known to the compiler in this form, which then checks no index in the loop.
+        let at = at.min(N - LANES);
+        let (mut count, mut sum) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let (mut max, mut last) = ([f32::NEG_INFINITY; LANES], [f32::NAN; LANES]);
+        for signals in ticks[0].iter().chain(ticks[1]) {
+            let values = lanes(signals, at);
+            for i in 0..LANES {
+                let measured = !values[i].is_nan();
+                count[i] += if measured { 1.0 } else { 0.0 };
+                sum[i] += if measured { values[i] } else { 0.0 };
+                max[i] = if values[i] > max[i] { values[i] } else { max[i] };
+                last[i] = if measured { values[i] } else { last[i] };
             }
         }
-        sums
+        self.count[at..at + LANES].copy_from_slice(&count);
+        self.sum[at..at + LANES].copy_from_slice(&sum);
+        self.max[at..at + LANES].copy_from_slice(&max);
+        self.last[at..at + LANES].copy_from_slice(&last);
     }
 
     fn mean_or(&self, fallback: &[f32; N]) -> [f32; N] {
         std::array::from_fn(|i| if self.count[i] > 0.0 { bounded(self.sum[i] / self.count[i]) } else { fallback[i] })
     }
+
+    fn max_or(&self, fallback: &[f32; N]) -> [f32; N] {
+        std::array::from_fn(|i| if self.count[i] > 0.0 { bounded(self.max[i]) } else { fallback[i] })
+    }
 }
 
 impl Summary {
     pub(super) fn of(window: &Window) -> Self {
-        let newest_first = || window.iter().rev();
-        let sums60 = Sums::of(newest_first());
-        let measured = sums60.count.map(|count| count > 0.0);
-        let mut last = [f32::NAN; N];
-        for values in newest_first().map(values) {
-            for (last, value) in last.iter_mut().zip(values) {
-                *last = if last.is_nan() { *value } else { *last };
-            }
-        }
-        let last = last.map(bounded);
-        let mut max10 = [f32::NEG_INFINITY; N];
-        maximise(&mut max10, newest_first().take(10));
-        let mut max60 = max10;
-        maximise(&mut max60, newest_first().skip(10));
-        let or_last = |max: [f32; N]| {
-            std::array::from_fn(|i| if max[i] == f32::NEG_INFINITY { last[i] } else { bounded(max[i]) })
-        };
+        let minute = Totals::of(window.newest(60));
+        let last = minute.last.map(bounded);
         Self {
-            mean4: Sums::of(newest_first().take(4)).mean_or(&last),
-            max10: or_last(max10),
-            slope5: slopes(newest_first().take(5)),
-            mean60: sums60.mean_or(&last),
-            max60: or_last(max60),
-            measured,
+            mean4: Totals::of(window.newest(4)).mean_or(&last),
+            max10: Totals::of(window.newest(10)).max_or(&last),
+            slope5: slopes(window.newest(5)),
+            mean60: minute.mean_or(&last),
+            max60: minute.max_or(&last),
+            measured: minute.count.map(|count| count > 0.0),
             last,
         }
     }
@@ -117,52 +135,44 @@ impl Summary {
     }
 }
 
-fn values(signals: &Signals) -> &[f32; N] {
-    // The length is a constant of the type; an empty tick stands in for what cannot be.
-    signals.as_slice().first_chunk().unwrap_or(&[f32::NAN; N])
-}
-
-fn maximise<'a>(max: &mut [f32; N], rows: impl Iterator<Item = &'a Signals>) {
-    for values in rows.map(values) {
-        for (max, value) in max.iter_mut().zip(values) {
-            *max = if value > max { *value } else { *max };
-        }
-    }
+/// [`LANES`] signals from the one at `at`; of a tick that has fewer, none was measured.
+fn lanes(signals: &Signals, at: usize) -> &[f32; LANES] {
+    signals.as_slice().get(at..).and_then(|values| values.first_chunk()).unwrap_or(&[f32::NAN; LANES])
 }
 
 /// Least squares over the ticks that measured a signal; 0 with fewer than two.
-fn slopes<'a>(newest_first: impl Iterator<Item = &'a Signals>) -> [f32; N] {
-    #[derive(Clone, Copy, Default)]
-    struct Line {
-        n: f32,
-        x: f32,
-        xx: f32,
-        y: f32,
-        xy: f32,
-    }
-    let mut lines = [Line::default(); N];
-    let mut age = 0.0_f32;
-    for values in newest_first.map(values) {
-        for (line, value) in lines.iter_mut().zip(values) {
-            let (one, value) = if value.is_nan() { (0.0, 0.0) } else { (1.0, *value) };
-            line.n += one;
-            line.x -= one * age;
-            line.xx += one * age * age;
-            line.y += value;
-            line.xy -= value * age;
+fn slopes(ticks: [&[Signals]; 2]) -> [f32; N] {
+    let mut slopes = [0.0; N];
+    let mut first = 0;
+    while first < N {
+        let at = first.min(N - LANES);
+        let (mut n, mut x, mut xx) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
+        let (mut y, mut xy) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let mut age = ticks[0].len() as f32 + ticks[1].len() as f32;
+        for signals in ticks[0].iter().chain(ticks[1]) {
+            let values = lanes(signals, at);
+            age -= 1.0;
+            for i in 0..LANES {
+                let measured = !values[i].is_nan();
+                let one = if measured { 1.0 } else { 0.0 };
+                let value = if measured { values[i] } else { 0.0 };
+                n[i] += one;
+                x[i] -= one * age;
+                xx[i] += one * age * age;
+                y[i] += value;
+                xy[i] -= value * age;
+            }
         }
-        age += 1.0;
-    }
-    std::array::from_fn(|i| {
-        let Line { n, x, xx, y, xy } = lines[i];
-        let spread = n * xx - x * x;
-        if n < 2.0 || spread <= 0.0 {
-            return 0.0;
+        for i in 0..LANES {
+            let spread = n[i] * xx[i] - x[i] * x[i];
+            let slope = (n[i] * xy[i] - x[i] * y[i]) / spread;
+            let relative = slope / (bounded(y[i] / n[i]) + unit_size(Signal::ALL[at + i]));
+            // One value or none has no spread and so no finite quotient.
+            slopes[at + i] = if relative.is_finite() { relative.clamp(-2.0, 2.0) } else { 0.0 };
         }
-        let slope = (n * xy - x * y) / spread;
-        let relative = slope / (bounded(y / n) + unit_size(Signal::ALL[i]));
-        if relative.is_finite() { relative.clamp(-2.0, 2.0) } else { 0.0 }
-    })
+        first += LANES;
+    }
+    slopes
 }
 
 /// What is small for a signal: added to both sides of a quotient, so that nothing over nothing is 1.
