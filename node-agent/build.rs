@@ -1,0 +1,91 @@
+//! Builds the BPF object that the agent embeds.
+//!
+//! The BPF target needs the standard library's source (`-Z build-std=core`) and `bpf-linker`. The first of these
+//! compilers that has the source is taken: `NETPRECURSOR_BPF_RUSTC`, rustup's nightly, the distribution's `/usr/bin/rustc`
+//! (Debian: rustc-web with rust-web-src), the one in `PATH`. `scripts/setup.sh` installs what is missing.
+
+use std::{
+    env,
+    error::Error,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const TARGET: &str = "bpfel-unknown-none";
+const CRATE: &str = "netprecursor-agent-ebpf";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let manifest_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?);
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let source = manifest_dir.join("../node-agent-ebpf");
+    let common = manifest_dir.join("../node-agent-common");
+    for input in [source.join("src"), source.join("Cargo.toml"), source.join("Cargo.lock"), common.join("src")] {
+        println!("cargo::rerun-if-changed={}", input.display());
+    }
+    for variable in ["NETPRECURSOR_BPF_RUSTC", "NETPRECURSOR_CACHE"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+
+    let rustc = compiler_with_source()?;
+    let cargo = rustc.with_file_name("cargo");
+    let target_dir = out_dir.join("bpf");
+    let mut build = Command::new(if cargo.exists() { cargo.as_os_str().to_owned() } else { OsString::from("cargo") });
+    // What cargo set for the host's build must not reach the other target's.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO") || text.starts_with("RUST") || matches!(&*text, "TARGET" | "HOST" | "PROFILE") {
+            build.env_remove(&name);
+        }
+    }
+    if let Some(home) = env::var_os("CARGO_HOME") {
+        build.env("CARGO_HOME", home);
+    }
+    let status = build
+        .current_dir(&source)
+        .env("RUSTC", &rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("PATH", path_with_linker()?)
+        // aya wants the object's own BTF; the kernel's is not needed.
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Clink-arg=--btf\u{1f}-Cdebuginfo=2")
+        .args(["build", "--locked", "--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .status()?;
+    if !status.success() {
+        return Err(format!("the BPF programs did not build ({status}); run scripts/setup.sh, then build again").into());
+    }
+    fs::copy(target_dir.join(TARGET).join("release").join(CRATE), out_dir.join("netprecursor.bpf.o"))?;
+    Ok(())
+}
+
+fn compiler_with_source() -> Result<PathBuf, String> {
+    let named = env::var_os("NETPRECURSOR_BPF_RUSTC").map(PathBuf::from);
+    let nightly = Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok().and_then(|found| {
+        found.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()))
+    });
+    let candidates = [named, nightly, Some(PathBuf::from("/usr/bin/rustc")), Some(PathBuf::from("rustc"))];
+    candidates.into_iter().flatten().find(|rustc| has_source(rustc)).ok_or_else(|| {
+        "no Rust compiler with the library's source was found; expected rustup's nightly with rust-src or Debian's \
+         rustc-web with rust-web-src; run scripts/setup.sh, or set NETPRECURSOR_BPF_RUSTC"
+            .to_owned()
+    })
+}
+
+fn has_source(rustc: &Path) -> bool {
+    let Ok(found) = Command::new(rustc).args(["--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN").output() else {
+        return false;
+    };
+    Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("lib/rustlib/src/rust/library/core").is_dir()
+}
+
+/// `PATH` with the set-up script's own tools in front.
+fn path_with_linker() -> Result<OsString, env::JoinPathsError> {
+    let cache = env::var_os("NETPRECURSOR_CACHE").map(PathBuf::from).or_else(|| {
+        let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        base.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .map(|base| base.join("netprecursor"))
+    });
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(cache.map(|cache| cache.join("tools/bin")).into_iter().chain(env::split_paths(&path)))
+}

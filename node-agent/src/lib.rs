@@ -1,0 +1,4 @@
+//! The agent as a library: `main.rs` is its door.
+
+pub mod sensors;
+pub mod targets;

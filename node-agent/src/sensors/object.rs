@@ -1,0 +1,117 @@
+//! The BPF object: loaded once, with what only this machine knows filled in as constants.
+
+use std::{fs, io};
+
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use netprecursor_agent_common::MAX_SLOTS;
+use thiserror::Error;
+
+use super::tracepoint::{self, TracepointError};
+
+/// Why the object could not be loaded.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// The number of CPUs is not known.
+    #[error("cannot read /sys/devices/system/cpu/possible; expected a range such as 0-3")]
+    Cpus(#[source] io::Error),
+    /// The kernel refused the maps or the object.
+    #[error(
+        "the kernel refused the BPF object; it takes kernel 5.8 or later with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN \
+         (see `netprecursor-agent doctor`)"
+    )]
+    Load(#[source] EbpfError),
+}
+
+/// The offsets that the `sched` sensor needs.
+struct SchedOffsets {
+    wakeup_pid: u32,
+    switch_prev_pid: u32,
+    switch_prev_state: u32,
+    switch_next_pid: u32,
+    fork_child_pid: u32,
+}
+
+impl SchedOffsets {
+    fn read() -> Result<Self, TracepointError> {
+        tracepoint::mount()?;
+        Ok(Self {
+            wakeup_pid: tracepoint::sched_offset("sched_wakeup", "pid", 4)?,
+            switch_prev_pid: tracepoint::sched_offset("sched_switch", "prev_pid", 4)?,
+            switch_prev_state: tracepoint::sched_offset("sched_switch", "prev_state", 8)?,
+            switch_next_pid: tracepoint::sched_offset("sched_switch", "next_pid", 4)?,
+            fork_child_pid: tracepoint::sched_offset("sched_process_fork", "child_pid", 4)?,
+        })
+    }
+}
+
+/// The loaded object. Its programs are not attached yet.
+#[derive(Debug)]
+pub struct Object {
+    /// Maps and programs.
+    pub bpf: Ebpf,
+    /// CPUs that a slot has a copy for.
+    pub cpus: u32,
+    /// Whether the tracepoints' offsets are known.
+    pub tracepoints: Result<(), TracepointError>,
+}
+
+impl Object {
+    /// Creates the maps and prepares the programs.
+    pub fn load() -> Result<Self, ObjectError> {
+        let cpus = possible_cpus().map_err(ObjectError::Cpus)?;
+        let jiffy_ns = jiffy_ns();
+        let (offsets, tracepoints) = match SchedOffsets::read() {
+            Ok(offsets) => (Some(offsets), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let slots = MAX_SLOTS * cpus;
+        let mut loader = EbpfLoader::new();
+        // The programs read no kernel type: kernels without BTF of their own will do.
+        loader.btf(None);
+        for map in ["TCP_SLOTS", "TRAFFIC_SLOTS", "SCHED_SLOTS"] {
+            loader.map_max_entries(map, slots);
+        }
+        loader.override_global("POSSIBLE_CPUS", &cpus, true).override_global("JIFFY_NS", &jiffy_ns, true);
+        if let Some(offsets) = &offsets {
+            loader
+                .override_global("WAKEUP_PID_OFFSET", &offsets.wakeup_pid, true)
+                .override_global("SWITCH_PREV_PID_OFFSET", &offsets.switch_prev_pid, true)
+                .override_global("SWITCH_PREV_STATE_OFFSET", &offsets.switch_prev_state, true)
+                .override_global("SWITCH_NEXT_PID_OFFSET", &offsets.switch_next_pid, true)
+                .override_global("FORK_CHILD_PID_OFFSET", &offsets.fork_child_pid, true);
+        }
+        let bpf = loader
+            .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netprecursor.bpf.o")))
+            .map_err(ObjectError::Load)?;
+        Ok(Self { bpf, cpus, tracepoints })
+    }
+}
+
+/// How many CPUs the kernel may ever bring up: the copies of a slot.
+fn possible_cpus() -> io::Result<u32> {
+    let range = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = range.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<u32>().ok());
+    last.map(|last| last + 1).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("got {range:?}")))
+}
+
+/// Length of a jiffy: the coarse clocks advance once per jiffy, and say so.
+fn jiffy_ns() -> u32 {
+    let mut resolution = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `resolution` is valid for writes.
+    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
+    match u32::try_from(resolution.tv_nsec) {
+        Ok(ns) if result == 0 && ns > 0 => ns,
+        // CONFIG_HZ=250, the kernel's default, where no clock says otherwise.
+        _ => 4_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jiffy_is_one_of_the_lengths_that_kernels_are_built_with() {
+        assert!([1_000_000, 3_333_333, 4_000_000, 10_000_000].contains(&jiffy_ns()), "got {} ns", jiffy_ns());
+    }
+}

@@ -1,0 +1,114 @@
+//! How many sockets a target has, and how many of them the `tcp` sensor sees: the kernel's own list (sock_diag, asked
+//! inside the target's network namespace) against the lines that the sensor wrote.
+//!
+//! A socket is *seen* when a line carries its cookie and has kept up with what the kernel says was acknowledged at the
+//! previous survey. So sockets older than the agent count as unseen, and so do those whose callbacks another program
+//! switched off: setting callback flags overwrites what others have set.
+
+use std::collections::HashMap;
+
+use netlink_packet_sock_diag::{
+    SockDiagMessage,
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP},
+    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
+};
+use netlink_sys::Socket;
+use netprecursor_agent_common::tcp::{LINES, Line};
+use serde::Serialize;
+
+use super::{
+    mapped::Mapped,
+    netlink::{self, DumpError},
+};
+
+/// Established sockets of a target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// As the kernel lists them, without those that talk to their own address.
+    pub established: u32,
+    /// Of these, the ones that the `tcp` sensor sees.
+    pub seen: u32,
+}
+
+impl Coverage {
+    /// Share of the established sockets that is seen; all of none is all.
+    pub fn ratio(&self) -> f32 {
+        if self.established == 0 { 1.0 } else { self.seen as f32 / self.established as f32 }
+    }
+}
+
+/// The surveys of one target.
+#[derive(Debug)]
+pub struct Sockets {
+    diag: Socket,
+    /// Bytes acknowledged at the last survey, by cookie.
+    acked: HashMap<u64, u64>,
+}
+
+impl Sockets {
+    /// Surveys through `diag`, a `NETLINK_SOCK_DIAG` socket opened inside the target's namespace.
+    pub fn new(diag: Socket) -> Self {
+        Self { diag, acked: HashMap::new() }
+    }
+
+    /// Counts now.
+    pub fn survey(&mut self, lines: &Mapped<Line>) -> Result<Coverage, DumpError> {
+        let mut coverage = Coverage::default();
+        let mut acked = HashMap::with_capacity(self.acked.len());
+        for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
+            let request = InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: ExtensionFlags::INFO,
+                states: StateFlags::ESTABLISHED,
+                socket_id: id,
+            };
+            netlink::dump(&self.diag, SockDiagMessage::InetRequest(request), |message| {
+                let SockDiagMessage::InetResponse(socket) = message else { return };
+                if is_loopback(&socket) {
+                    return;
+                }
+                let cookie = u64::from_ne_bytes(socket.header.socket_id.cookie);
+                coverage.established += 1;
+                if is_seen(lines, cookie, self.acked.get(&cookie).copied()) {
+                    coverage.seen += 1;
+                }
+                if let Some(bytes) = bytes_acked(&socket) {
+                    acked.insert(cookie, bytes);
+                }
+            })?;
+        }
+        self.acked = acked;
+        Ok(coverage)
+    }
+}
+
+fn is_loopback(socket: &InetResponse) -> bool {
+    let id = &socket.header.socket_id;
+    id.source_address == id.destination_address || id.destination_address.is_loopback()
+}
+
+fn is_seen(lines: &Mapped<Line>, cookie: u64, acked_before: Option<u64>) -> bool {
+    lines
+        .read(cookie as usize & (LINES as usize - 1))
+        .is_some_and(|line| line.cookie == cookie && acked_before.is_none_or(|before| line.acked >= before))
+}
+
+/// `tcpi_bytes_acked` of `struct tcp_info` (include/uapi/linux/tcp.h, since Linux 4.1): eight bytes at 120.
+fn bytes_acked(socket: &InetResponse) -> Option<u64> {
+    socket.nlas.iter().find_map(|attribute| match attribute {
+        Nla::TcpInfo(info) => info.get(120..128)?.try_into().ok().map(u64::from_ne_bytes),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_without_sockets_is_covered_in_full() {
+        assert_eq!(Coverage::default().ratio(), 1.0);
+        assert_eq!(Coverage { established: 4, seen: 1 }.ratio(), 0.25);
+    }
+}

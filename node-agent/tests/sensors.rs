@@ -1,0 +1,1 @@
+//! The sensors on the real kernel: namespaces, real sockets, a real queue.
