@@ -66,7 +66,7 @@ bpf_toolchain() {
   say "BPF toolchain: Debian's rustc-web ($(rust_web_bin rustc --version))"
   [ -x "$cache/tools/bin/bpf-linker" ] && return 0
   say "building bpf-linker (about a minute, once)"
-  RUSTFLAGS="-L $(llvm-config-22 --libdir)" cargo install bpf-linker --version 0.10.3 --locked \
+  RUSTFLAGS="-L $(llvm-config-22 --libdir)" cargo install bpf-linker --version 0.13.0 --locked \
     --no-default-features --features llvm-22 --root "$cache/tools" >"$stamp/bpf-linker.log" 2>&1 ||
     { tail -n 20 "$stamp/bpf-linker.log" >&2; die "bpf-linker did not build; the log is $stamp/bpf-linker.log"; }
 }

@@ -4,7 +4,9 @@
 //! that lets the packet or event pass.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
+mod histogram;
 mod sched;
 mod slots;
 mod tcp;

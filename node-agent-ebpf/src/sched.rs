@@ -11,11 +11,13 @@ use aya_ebpf::{
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
-    histogram::bucket,
     sched::{MAX_TASKS, SchedSlot, Task},
 };
 
-use crate::slots::{self, constant};
+use crate::{
+    histogram,
+    slots::{self, constant},
+};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -92,8 +94,7 @@ fn record(slot: u32, wait_ns: u64) {
     let counts = unsafe { &mut *counts };
     counts.waits += 1;
     counts.wait_sum_ns += wait_ns;
-    let bucket = bucket((wait_ns / 1000).min(u64::from(u32::MAX)) as u32);
-    counts.waits_us[bucket] = counts.waits_us[bucket].wrapping_add(1);
+    histogram::count(&mut counts.waits_us, (wait_ns / 1000).min(u64::from(u32::MAX)) as u32);
 }
 
 pub(crate) fn fork(ctx: &TracePointContext) {

@@ -13,11 +13,10 @@ use aya_ebpf::{
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
-    histogram::bucket,
     tcp::{Extremes, Line, TcpSlot},
 };
 
-use crate::slots;
+use crate::{histogram, slots};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -174,11 +173,10 @@ fn lower(min: &mut u32, value: u32) {
 
 #[inline(always)]
 fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) {
-    let bucket = bucket(rtt);
-    counts.all[bucket] = counts.all[bucket].wrapping_add(1);
+    histogram::count(&mut counts.all, rtt);
     counts.all_sum_us += u64::from(rtt);
     if clean {
-        counts.clean[bucket] = counts.clean[bucket].wrapping_add(1);
+        histogram::count(&mut counts.clean, rtt);
         counts.clean_sum_us += u64::from(rtt);
     }
     let extremes = extremes(counts);
