@@ -204,3 +204,6 @@ fn firing_on(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

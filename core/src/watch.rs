@@ -131,8 +131,27 @@ impl Watch {
     }
 }
 
+/// Runs a whole series of one target through a fresh watch: tick, measured RTT (µs) and forecast, in order. `told`
+/// sees each step; what was learned and counted is added to `ledger`.
+pub fn backtest(
+    series: impl IntoIterator<Item = (Tick, Option<f32>, Option<Forecast>)>,
+    rule: &Rule,
+    ledger: &mut Ledger,
+    mut told: impl FnMut(Tick, &Step),
+) {
+    let mut watch = None;
+    for (now, measured_us, forecast) in series {
+        let watch = watch.get_or_insert_with(|| Watch::new(Start::Fresh, now));
+        if let Some(step) = watch.step(now, measured_us, forecast, rule, ledger) {
+            told(now, &step);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         decide::{Resolution, Trigger},
@@ -155,16 +174,18 @@ mod tests {
 
     /// Runs a series of measured RTT through the fold with a rule of thumb; the steps that told something.
     fn run(naive: Option<Naive>, ticks: u64, measured: impl Fn(u64) -> Option<f32>) -> (Ledger, Vec<(u64, Step)>) {
-        let (mut watch, mut ledger, rule) = (Watch::new(Start::Fresh, Tick(0)), Ledger::default(), rule());
-        let offsets = QuantileOffsets::default();
-        let told = (0..ticks).filter_map(|tick| {
+        let (mut ledger, mut said, offsets) = (Ledger::default(), Vec::new(), QuantileOffsets::default());
+        let series = (0..ticks).map(|tick| {
             let seen = (0..=tick).rev().take(window::LENGTH).map(&measured).collect::<Vec<_>>();
             let forecast = naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets));
-            let step = watch.step(Tick(tick), measured(tick), forecast, &rule, &mut ledger).unwrap();
-            (step.action.is_some() || step.verdict.is_some()).then_some((tick, step))
+            (Tick(tick), measured(tick), forecast)
         });
-        let told = told.collect();
-        (ledger, told)
+        backtest(series, &rule(), &mut ledger, |Tick(tick), step| {
+            if step.action.is_some() || step.verdict.is_some() {
+                said.push((tick, *step));
+            }
+        });
+        (ledger, said)
     }
 
     fn calm(tick: u64) -> f32 {
@@ -240,6 +261,46 @@ mod tests {
         for (tick, us) in [f32::NAN, f32::INFINITY, 0.0, -1.0].into_iter().enumerate() {
             let step = watch.step(Tick(tick as u64), Some(us), None, &rule, &mut ledger).unwrap();
             assert_eq!(step.measured_us, None, "{us}");
+        }
+    }
+
+    #[test]
+    fn a_watch_owns_no_memory_beyond_its_size() {
+        assert!(
+            !std::mem::needs_drop::<Watch>() && !std::mem::needs_drop::<Step>() && !std::mem::needs_drop::<Ledger>()
+        );
+        assert!(size_of::<Watch>() <= 1_024, "{}", size_of::<Watch>());
+    }
+
+    proptest! {
+        #[test]
+        fn every_alert_and_incident_is_accounted_for_whatever_is_measured(
+            series in prop::collection::vec((0..40_u64, prop::option::weighted(0.9, any::<f32>()), prop::array::uniform3(0.0..20_f32)), 1..400),
+            level in 1..1_000_u32,
+        ) {
+            let (mut watch, mut ledger, mut rule) = (Watch::new(Start::Fresh, Tick(0)), Ledger::default(), rule());
+            rule.max_false_alerts_per_day = std::num::NonZeroU32::new(level);
+            let (mut now, mut fires, mut verdicts) = (0, 0, 0);
+            for (gap, measured, ln) in series {
+                // Mostly without holes, so that warm-up ends and truth is known.
+                now += if gap == 3 { 3 } else { 1 };
+                let step = watch.step(Tick(now), measured, Forecast::from_ln(ln), &rule, &mut ledger).unwrap();
+                fires += u64::from(matches!(step.action, Some(Action::Fire { .. })));
+                verdicts += u64::from(step.verdict.is_some());
+                if let (Some(raw), Some(calibrated)) = (Forecast::from_ln(ln), step.forecast) {
+                    for (raw, calibrated) in raw.ln_us().into_iter().zip(calibrated.ln_us()) {
+                        prop_assert!((raw - calibrated).abs() <= crate::calibrate::MAX_OFFSET + 1e-3);
+                    }
+                }
+                let card = &ledger.scorecard;
+                let judged = card.confirmed + card.late + card.unconfirmed + card.unjudged;
+                prop_assert_eq!(card.alerts, fires);
+                prop_assert!(judged <= fires && verdicts <= judged);
+                prop_assert_eq!(card.incidents, card.warned + card.missed + card.ongoing + card.gated);
+                prop_assert_eq!(card.lead_seconds[0], 0, "a lead of nothing is no warning");
+                prop_assert_eq!(card.lead_seconds.iter().sum::<u64>(), card.warned);
+            }
+            prop_assert_eq!(Ledger::from_json(&ledger.to_json().unwrap()).unwrap().scorecard, ledger.scorecard);
         }
     }
 }
