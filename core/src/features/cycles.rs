@@ -41,7 +41,7 @@ impl Places {
 }
 
 /// Writes the features of recurrence; `max10` is the measured maximum of the last 10 s in ln µs.
-pub(super) fn extract(window: &Window, summary: &Summary, max10: f32, slots: &mut Slots<'_>) {
+pub(super) fn extract(window: &Window, summary: &Summary<'_>, max10: f32, slots: &mut Slots<'_>) {
     let places = Places {
         period: Some(Derived::MinuteRttPeriod),
         strength: Derived::MinuteRttStrength,

@@ -13,14 +13,14 @@ use crate::{
 const PACKET_BYTES: f32 = 1_500.0;
 
 /// Writes the features of queue, rates, retransmits and connections.
-pub(super) fn extract(window: &Window, summary: &Summary, slots: &mut Slots<'_>) {
+pub(super) fn extract(window: &Window, summary: &Summary<'_>, slots: &mut Slots<'_>) {
     queue(summary, slots);
     rates(summary, slots);
     retransmits(window, summary, slots);
     connections(window, slots);
 }
 
-fn queue(of: &Summary, slots: &mut Slots<'_>) {
+fn queue(of: &Summary<'_>, slots: &mut Slots<'_>) {
     let median = of.mean4(Signal::RttP50);
     slots.set(Derived::TailInTick, ln_ratio(of.mean4(Signal::RttMax), median, 1.0));
     if of.measured(Signal::RttFloor) && of.measured(Signal::RttP50) {
@@ -35,7 +35,7 @@ fn queue(of: &Summary, slots: &mut Slots<'_>) {
     slots.set(Derived::Drain, drain_us.clamp(1.0, CAP).ln());
 }
 
-fn rates(of: &Summary, slots: &mut Slots<'_>) {
+fn rates(of: &Summary<'_>, slots: &mut Slots<'_>) {
     let plateau = |signal| ln_ratio(of.mean4(signal), of.max60(signal), 1.0);
     slots.set(Derived::TxPlateau, plateau(Signal::TxBytes));
     slots.set(Derived::RxPlateau, plateau(Signal::RxBytes));
@@ -50,7 +50,7 @@ fn rates(of: &Summary, slots: &mut Slots<'_>) {
     slots.set(Derived::TxPacketSize, if packets > 0.0 { bounded(tx / packets).ln_1p() } else { 0.0 });
 }
 
-fn retransmits(window: &Window, of: &Summary, slots: &mut Slots<'_>) {
+fn retransmits(window: &Window, of: &Summary<'_>, slots: &mut Slots<'_>) {
     let permille = |again: f32, packets: f32| bounded(1e3 * again / packets.max(1.0)).ln_1p();
     let (again, packets) = (Signal::Retransmits, Signal::TxPackets);
     slots.set(Derived::RetransmitShare4, permille(of.mean4(again), of.mean4(packets)));

@@ -12,12 +12,12 @@ const N: usize = Signal::COUNT;
 pub(super) const CAP: f32 = 1e12;
 
 /// What [`Transform`]s are made of, per signal in natural units. Finite, 0 to [`CAP`], slopes −2 to 2.
-pub(super) struct Summary {
+pub(super) struct Summary<'a> {
     measured: [bool; N],
     last: [f32; N],
     mean4: [f32; N],
     max10: [f32; N],
-    slope5: [f32; N],
+    newest5: [&'a [Signals]; 2],
     mean60: [f32; N],
     max60: [f32; N],
 }
@@ -79,14 +79,14 @@ impl Totals {
     }
 }
 
-impl Summary {
-    pub(super) fn of(window: &Window) -> Self {
+impl<'a> Summary<'a> {
+    pub(super) fn of(window: &'a Window) -> Self {
         let minute = Totals::of(window.newest(60));
         let last = minute.last.map(bounded);
         Self {
             mean4: Totals::of(window.newest(4)).mean_or(&last),
             max10: Totals::of(window.newest(10)).max_or(&last),
-            slope5: slopes(window.newest(5)),
+            newest5: window.newest(5),
             mean60: minute.mean_or(&last),
             max60: minute.max_or(&last),
             measured: minute.count.map(|count| count > 0.0),
@@ -107,8 +107,26 @@ impl Summary {
         self.mean4[signal as usize]
     }
 
-    pub(super) const fn slope5(&self, signal: Signal) -> f32 {
-        self.slope5[signal as usize]
+    /// [`Transform::Slope5`]: least squares over the ticks that measured the signal; 0 with fewer than two. Computed
+    /// when asked for, as few signals are.
+    pub(super) fn slope5(&self, signal: Signal) -> f32 {
+        let (mut n, mut x, mut xx, mut y, mut xy) = (0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32);
+        let mut at = 0.0_f32;
+        for signals in self.newest5[0].iter().chain(self.newest5[1]) {
+            let value = signals.get(signal);
+            if !value.is_nan() {
+                n += 1.0;
+                x += at;
+                xx += at * at;
+                y += value;
+                xy += value * at;
+            }
+            at += 1.0;
+        }
+        let slope = (n * xy - x * y) / (n * xx - x * x);
+        let relative = slope / (bounded(y / n) + unit_size(signal));
+        // One value or none has no spread, and so no finite quotient.
+        if relative.is_finite() { relative.clamp(-2.0, 2.0) } else { 0.0 }
     }
 
     pub(super) const fn mean60(&self, signal: Signal) -> f32 {
@@ -138,41 +156,6 @@ impl Summary {
 /// [`LANES`] signals from the one at `at`; of a tick that has fewer, none was measured.
 fn lanes(signals: &Signals, at: usize) -> &[f32; LANES] {
     signals.as_slice().get(at..).and_then(|values| values.first_chunk()).unwrap_or(&[f32::NAN; LANES])
-}
-
-/// Least squares over the ticks that measured a signal; 0 with fewer than two.
-fn slopes(ticks: [&[Signals]; 2]) -> [f32; N] {
-    let mut slopes = [0.0; N];
-    let mut first = 0;
-    while first < N {
-        let at = first.min(N - LANES);
-        let (mut n, mut x, mut xx) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
-        let (mut y, mut xy) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let mut age = ticks[0].len() as f32 + ticks[1].len() as f32;
-        for signals in ticks[0].iter().chain(ticks[1]) {
-            let values = lanes(signals, at);
-            age -= 1.0;
-            for i in 0..LANES {
-                let measured = !values[i].is_nan();
-                let one = if measured { 1.0 } else { 0.0 };
-                let value = if measured { values[i] } else { 0.0 };
-                n[i] += one;
-                x[i] -= one * age;
-                xx[i] += one * age * age;
-                y[i] += value;
-                xy[i] -= value * age;
-            }
-        }
-        for i in 0..LANES {
-            let spread = n[i] * xx[i] - x[i] * x[i];
-            let slope = (n[i] * xy[i] - x[i] * y[i]) / spread;
-            let relative = slope / (bounded(y[i] / n[i]) + unit_size(Signal::ALL[at + i]));
-            // One value or none has no spread and so no finite quotient.
-            slopes[at + i] = if relative.is_finite() { relative.clamp(-2.0, 2.0) } else { 0.0 };
-        }
-        first += LANES;
-    }
-    slopes
 }
 
 /// What is small for a signal: added to both sides of a quotient, so that nothing over nothing is 1.
