@@ -48,6 +48,7 @@ def number(value):
 def write(name, model, rows):
     """Evaluates and writes one golden model."""
     model.doc_string = ""
+    model.graph.name = "golden"  # exporters draw one at random
     payload = model.SerializeToString()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -219,6 +220,9 @@ def handmade_models():
         write(f"aggregate-{name}-targets", model_of([wide], [("y", 3)]), edge_rows())
         bare = ensemble(several, targets=3, aggregate_function=aggregate)
         write(f"aggregate-{name}-no-base", model_of([bare], [("y", 3)]), edge_rows())
+        sparse = [("LEQ", 0, 1.5, 0, {0: 1.0}, {1: 2.0}), ("LEQ", 0, 0.0, 0, {0: 1.5}, {1: 2.5})]
+        sparse = ensemble(sparse, targets=3, aggregate_function=aggregate, base_values=[10.0, 20.0, 30.0])
+        write(f"aggregate-{name}-sparse", model_of([sparse], [("y", 3)]), edge_rows())
     for transform in ["SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"]:
         name = transform.lower().replace("_", "-")
         plain = ensemble(single, post_transform=transform)

@@ -62,7 +62,7 @@ fn attributes_are_finite(node: &Node<'_>) -> Result<(), Refusal> {
     for attribute in &node.attributes {
         let place = || format!("attribute {} of node {}", shown(attribute.name), node.label());
         match &attribute.value {
-            AttributeValue::Tensor(tensor) => membership_or_finite(node, attribute.name, tensor, place)?,
+            AttributeValue::Tensor(tensor) => finite_or_membership(node, attribute.name, tensor, place)?,
             // The value to be replaced: NaN is what an imputer is for.
             AttributeValue::Float(_) if (node.op, attribute.name) == ("Imputer", "replaced_value_float") => {}
             AttributeValue::Float(value) if !value.is_finite() => {
@@ -79,14 +79,18 @@ fn attributes_are_finite(node: &Node<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `membership_values` separates its sets by NaN; all other tensors are finite.
-fn membership_or_finite(
+/// `membership_values` separates its sets by NaN, and a branch that tests membership may have NaN for its split (whether
+/// the others are finite, the forest checks); all other tensors are finite.
+fn finite_or_membership(
     node: &Node<'_>,
     name: &str,
     tensor: &Tensor<'_>,
     place: impl Fn() -> String,
 ) -> Result<(), Refusal> {
-    if (node.op, name) == ("TreeEnsemble", "membership_values") { Ok(()) } else { is_finite(tensor, place) }
+    match (node.op, name) {
+        ("TreeEnsemble", "membership_values" | "nodes_splits") => Ok(()),
+        _ => is_finite(tensor, place),
+    }
 }
 
 fn is_finite(tensor: &Tensor<'_>, place: impl Fn() -> String) -> Result<(), Refusal> {

@@ -58,10 +58,10 @@ pub(super) enum Test {
 }
 
 impl Ensemble {
-    /// `TreeEnsembleRegressor` of `ai.onnx.ml` 1 to 3 (deprecated since 5, still what exporters write), or
-    /// `TreeEnsembleClassifier` with `prefix` "class".
-    pub(super) fn from_lists(node: &Node<'_>, prefix: Prefix, targets: usize) -> Result<Self, Refusal> {
+    /// `TreeEnsembleRegressor` of `ai.onnx.ml` 1 to 3 (deprecated since 5, still what exporters write).
+    pub(crate) fn regressor(node: &Node<'_>) -> Result<Self, Refusal> {
         let tables = Tables(node);
+        let targets = targets(&tables)?;
         let trees = tables.ints("nodes_treeids")?;
         let ids = tables.ints("nodes_nodeids")?;
         let features = tables.ints("nodes_featureids")?;
@@ -106,7 +106,7 @@ impl Ensemble {
             })
         };
         let mut branches = Vec::with_capacity(branch_rows.len());
-        let mut parents = vec![0u32; branch_rows.len() + leaves.len()];
+        let mut has_parent = vec![false; branch_rows.len() + leaves.len()];
         let slot = |child| match child {
             Child::Branch(index) => index,
             Child::Leaf(index) => branch_rows.len() + index,
@@ -119,52 +119,46 @@ impl Ensemble {
                 yes: child("nodes_truenodeids", trees[row], yes[row])?,
                 no: child("nodes_falsenodeids", trees[row], no[row])?,
             };
-            for (to, id) in [(branch.yes, yes[row]), (branch.no, no[row])] {
-                parents[slot(to)] += 1;
-                if parents[slot(to)] > 1 {
-                    return Err(Refusal::TreeCycle { node: node.label(), tree: trees[row], at: id });
-                }
-            }
+            has_parent[slot(branch.yes)] = true;
+            has_parent[slot(branch.no)] = true;
             branches.push(branch);
         }
-        // Nobody has two parents, so a tree with one root whose nodes are all reached has no cycle.
         let mut roots: Vec<(i64, Child)> = Vec::new();
         let mut rooted = HashMap::new();
         for (tree, id) in trees.iter().copied().zip(ids.iter().copied()) {
-            let cycle = Refusal::TreeCycle { node: node.label(), tree, at: id };
             let this = child("nodes_nodeids", tree, id)?;
-            if parents[slot(this)] == 0 {
+            if !has_parent[slot(this)] {
                 roots.push((tree, this));
                 if rooted.insert(tree, ()).is_some() {
-                    return Err(cycle);
+                    return Err(Refusal::TreeCycle { node: node.label(), tree, at: id });
                 }
             }
         }
-        let mut reached = vec![false; parents.len()];
-        let mut stack: Vec<Child> = roots.iter().map(|(_, root)| *root).collect();
-        while let Some(next) = stack.pop() {
-            reached[slot(next)] = true;
-            if let Child::Branch(index) = next {
-                stack.extend([branches[index].yes, branches[index].no]);
-            }
+        let mut colours = Colours::new(branches.len());
+        for (tree, root) in &roots {
+            colours.descend(&branches, *root).map_err(|at| Refusal::TreeCycle {
+                node: node.label(),
+                tree: *tree,
+                at: ids[branch_rows[at]],
+            })?;
         }
-        for (tree, id) in trees.iter().copied().zip(ids.iter().copied()) {
-            if !reached[slot(child("nodes_nodeids", tree, id)?)] {
-                return Err(Refusal::TreeCycle { node: node.label(), tree, at: id });
-            }
+        // Whoever no root leads to has a parent all the same, so is on or below a cycle.
+        if let Some(at) = colours.first_unseen() {
+            let row = branch_rows[at];
+            return Err(Refusal::TreeCycle { node: node.label(), tree: trees[row], at: ids[row] });
         }
 
-        let names = prefix.names();
-        let of_tree = tables.ints(names.trees)?;
-        let (of_node, of_target) = (tables.ints(names.nodes)?, tables.ints(names.targets)?);
-        let weights = tables.floats(names.weights)?;
-        let lists = [(names.nodes, of_node.len()), (names.targets, of_target.len()), (names.weights, weights.len())];
-        tables.same_length(names.trees, of_tree.len(), &lists)?;
+        let of_tree = tables.ints("target_treeids")?;
+        let (of_node, of_target) = (tables.ints("target_nodeids")?, tables.ints("target_ids")?);
+        let weights = tables.floats("target_weights")?;
+        let lists =
+            [("target_nodeids", of_node.len()), ("target_ids", of_target.len()), ("target_weights", weights.len())];
+        tables.same_length("target_treeids", of_tree.len(), &lists)?;
         for (row, weight) in weights.iter().enumerate() {
-            let target = tables.index(names.targets, of_target[row], targets)?;
-            let Child::Leaf(leaf) = child(names.nodes, of_tree[row], of_node[row])? else {
+            let target = tables.index("target_ids", of_target[row], targets)?;
+            let Child::Leaf(leaf) = child("target_nodeids", of_tree[row], of_node[row])? else {
                 let (got, expected) = (of_node[row].to_string(), format!("a leaf of tree {}", of_tree[row]));
-                return Err(Refusal::TreeIndex { node: node.label(), attribute: names.nodes, got, expected });
+                return Err(Refusal::TreeIndex { node: node.label(), attribute: "target_nodeids", got, expected });
             };
             if leaves[leaf].iter().any(|(other, _)| *other == target) {
                 let name = format!("weight of target {target} at node id {} of tree {}", of_node[row], of_tree[row]);
@@ -173,7 +167,7 @@ impl Ensemble {
             leaves[leaf].push((target, *weight));
         }
         let base = tables.floats_or_empty("base_values")?.to_vec();
-        if prefix == Prefix::Target && !base.is_empty() {
+        if !base.is_empty() {
             tables.same_length("n_targets", targets, &[("base_values", base.len())])?;
         }
         Ok(Self {
@@ -187,11 +181,6 @@ impl Ensemble {
             aggregate: Aggregate::read(&tables)?,
             transform: PostTransform::read(&tables)?,
         })
-    }
-
-    /// `TreeEnsembleRegressor`.
-    pub(crate) fn regressor(node: &Node<'_>) -> Result<Self, Refusal> {
-        Self::from_lists(node, Prefix::Target, targets(&Tables(node))?)
     }
 
     /// `TreeEnsemble` of `ai.onnx.ml` 5.
@@ -242,6 +231,10 @@ impl Ensemble {
             } else {
                 let name = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"];
                 let mode = tables.index("nodes_modes", modes[row], name.len())?;
+                if !splits[row].is_finite() {
+                    let (place, got) = (format!("attribute nodes_splits of node {}", node.label()), splits[row].into());
+                    return Err(Refusal::NotFinite { place, index: row, got });
+                }
                 test(&tables, name[mode].as_bytes(), splits[row])?
             };
             branches.push(Branch {
@@ -258,19 +251,15 @@ impl Ensemble {
         }
         tables.same_length("nodes_modes (BRANCH_MEMBER)", used_sets, &[("membership_values", sets.len())])?;
         let mut roots = Vec::new();
-        let mut seen = vec![false; branches.len()];
+        let mut colours = Colours::new(branches.len());
         for (tree, root) in (0i64..).zip(tables.ints("tree_roots")?) {
-            let root = tables.index("tree_roots", *root, branches.len())?;
-            roots.push(Child::Branch(root));
-            let mut stack = vec![root];
-            while let Some(next) = stack.pop() {
-                if std::mem::replace(&mut seen[next], true) {
-                    let at = i64::try_from(next).unwrap_or(i64::MAX);
-                    return Err(Refusal::TreeCycle { node: node.label(), tree, at });
-                }
-                let both = [branches[next].yes, branches[next].no];
-                stack.extend(both.iter().filter_map(|child| if let Child::Branch(at) = child { Some(*at) } else { None }));
-            }
+            let root = Child::Branch(tables.index("tree_roots", *root, branches.len())?);
+            colours.descend(&branches, root).map_err(|at| Refusal::TreeCycle {
+                node: node.label(),
+                tree,
+                at: i64::try_from(at).unwrap_or(i64::MAX),
+            })?;
+            roots.push(root);
         }
         Ok(Self {
             node: node.label(),
@@ -286,42 +275,65 @@ impl Ensemble {
     }
 }
 
+/// Which branches a descent has seen. Exporters share subtrees (LightGBM's categories), so a second visit alone is no
+/// cycle; one to a branch that is still open is.
+struct Colours(Vec<Colour>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    Unseen,
+    Open,
+    Closed,
+}
+
+impl Colours {
+    fn new(branches: usize) -> Self {
+        Self(vec![Colour::Unseen; branches])
+    }
+
+    fn first_unseen(&self) -> Option<usize> {
+        self.0.iter().position(|colour| *colour == Colour::Unseen)
+    }
+
+    /// Descends from a root without recursion; the error is a branch on a cycle.
+    fn descend(&mut self, branches: &[Branch], root: Child) -> Result<(), usize> {
+        let mut stack = Vec::from_iter(branch_of(root));
+        while let Some(at) = stack.last().copied() {
+            match self.0[at] {
+                Colour::Unseen => {
+                    self.0[at] = Colour::Open;
+                    for next in [branches[at].yes, branches[at].no].into_iter().filter_map(branch_of) {
+                        match self.0[next] {
+                            Colour::Unseen => stack.push(next),
+                            Colour::Open => return Err(next),
+                            Colour::Closed => {}
+                        }
+                    }
+                }
+                Colour::Open => {
+                    self.0[at] = Colour::Closed;
+                    stack.pop();
+                }
+                Colour::Closed => {
+                    stack.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn branch_of(child: Child) -> Option<usize> {
+    match child {
+        Child::Branch(index) => Some(index),
+        Child::Leaf(_) => None,
+    }
+}
+
 fn targets(tables: &Tables<'_, '_>) -> Result<usize, Refusal> {
     let got = tables.int("n_targets", 1)?;
     let bounded = usize::try_from(got).ok().filter(|targets| (1..=limits::ENTRIES).contains(targets));
     bounded.ok_or_else(|| tables.unknown("n_targets", &got.to_string(), "1 to 4096"))
-}
-
-/// Whose attribute names to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prefix {
-    /// `target_*` of a regressor.
-    Target,
-    /// `class_*` of a classifier.
-    Class,
-}
-
-struct Names {
-    trees: &'static str,
-    nodes: &'static str,
-    targets: &'static str,
-    weights: &'static str,
-}
-
-impl Prefix {
-    const fn names(self) -> Names {
-        match self {
-            Self::Target => Names {
-                trees: "target_treeids",
-                nodes: "target_nodeids",
-                targets: "target_ids",
-                weights: "target_weights",
-            },
-            Self::Class => {
-                Names { trees: "class_treeids", nodes: "class_nodeids", targets: "class_ids", weights: "class_weights" }
-            }
-        }
-    }
 }
 
 fn test(tables: &Tables<'_, '_>, mode: &[u8], value: f32) -> Result<Test, Refusal> {

@@ -17,7 +17,7 @@ impl Forest {
         if width < self.columns.max(1) || rows.len() < count * width {
             return;
         }
-        out.fill(self.aggregate.start());
+        out.fill(self.aggregate.start(self.targets));
         for (rows, out) in rows.chunks(LANES * width).zip(out.chunks_mut(LANES * self.targets)) {
             let has_missing = rows.iter().any(|value| value.is_nan());
             for tree in &self.trees {
@@ -31,7 +31,7 @@ impl Forest {
             for row in out.chunks_exact_mut(self.targets) {
                 for (target, value) in row.iter_mut().enumerate() {
                     let base = self.base.get(target).copied().unwrap_or_default();
-                    *value = self.aggregate.finish(*value, self.trees.len(), base);
+                    *value = self.aggregate.finish(*value, self.trees.len(), base, self.targets);
                 }
                 self.transform.apply(row);
             }
@@ -95,7 +95,7 @@ impl Forest {
             let leaf = self.payload[*at as usize].to_bits() as usize;
             let start = if leaf == 0 { 0 } else { self.leaves[leaf - 1] as usize };
             for (target, weight) in &self.weights[start..self.leaves[leaf] as usize] {
-                self.aggregate.add(&mut row[*target as usize], *weight);
+                self.aggregate.add_first(&mut row[*target as usize], *weight);
             }
         }
     }

@@ -49,34 +49,50 @@ impl Aggregate {
         Ok([Self::Average, Self::Sum, Self::Min, Self::Max][index])
     }
 
-    /// The value before the first tree. NaN stands for "no tree yet": weights are finite, and `min` and `max` skip it.
-    pub(super) const fn start(self) -> f32 {
+    /// The value before the first weight: NaN, since weights are finite. Only a single sum starts at zero.
+    pub(super) const fn start(self, targets: usize) -> f32 {
         match self {
-            Self::Sum | Self::Average => 0.0,
-            Self::Min | Self::Max => f32::NAN,
+            Self::Sum | Self::Average if targets == 1 => 0.0,
+            _ => f32::NAN,
         }
     }
 
+    /// Adds a weight to the only target's value.
     #[inline(always)]
     pub(super) fn add(self, to: &mut f32, weight: f32) {
         match self {
             Self::Sum | Self::Average => *to += weight,
+            // Both skip NaN.
             Self::Min => *to = to.min(weight),
             Self::Max => *to = to.max(weight),
         }
     }
 
+    /// Adds a weight to the value of one target of several.
+    #[inline(always)]
+    pub(super) fn add_first(self, to: &mut f32, weight: f32) {
+        if to.is_nan() {
+            *to = weight;
+        } else {
+            self.add(to, weight);
+        }
+    }
+
     /// The weight of a leaf without one.
     pub(super) const fn nothing(self) -> f32 {
-        self.start()
+        self.start(1)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "trees are fewer than a million")]
-    pub(super) fn finish(self, value: f32, trees: usize, base: f32) -> f32 {
+    /// The value after all trees. One of several targets that no leaf gave a weight is zero, without its base, as in
+    /// onnxruntime.
+    pub(super) fn finish(self, value: f32, trees: usize, base: f32, targets: usize) -> f32 {
+        if value.is_nan() {
+            return if targets == 1 { base } else { 0.0 };
+        }
         match self {
-            Self::Sum => value + base,
             Self::Average => value / trees.max(1) as f32 + base,
-            Self::Min | Self::Max => base + if value.is_nan() { 0.0 } else { value },
+            Self::Sum | Self::Min | Self::Max => value + base,
         }
     }
 }
