@@ -9,11 +9,11 @@ use crate::{tick::Tick, window};
 const STRIDE: u64 = 5;
 const SNAPSHOTS: usize = window::LENGTH / STRIDE as usize;
 
-/// The feature vectors of the last minute, one in [`STRIDE`] ticks, and their median.
+/// The feature vectors of the last minute, one in five ticks, and their median.
 ///
 /// A median, because an aged mean follows a fault within seconds and a feature vector of an older window would need a
 /// second window: the median stays calm until half the minute is not. One in five, because that holds the minute of a
-/// target in 8 kB, and the median is only taken when a cause is asked for. While a breach is forecast or measured,
+/// target in 9 kB, and the median is only taken when a cause is asked for. While a breach is forecast or measured,
 /// leave [`Self::observe`] out, and the baseline stays what it was before the fault.
 #[derive(Debug, Clone)]
 pub struct Baseline {
@@ -33,7 +33,7 @@ impl Baseline {
         Self { snapshots: VecDeque::with_capacity(SNAPSHOTS), last: None }
     }
 
-    /// Takes the vector of `tick`, unless one of the last [`STRIDE`] ticks was taken.
+    /// Takes the vector of `tick`, unless one of the last five ticks was taken.
     pub fn observe(&mut self, tick: Tick, features: &[f32; COUNT]) {
         if self.last.is_some_and(|last| tick.since(last) < STRIDE) {
             return;

@@ -4,7 +4,7 @@ use super::{Group, plan::Scale};
 
 macro_rules! derived {
     ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $group:ident, $unit:literal, $scale:ident;)+) => {
-        /// A feature of its own formula. The discriminant is its position after [`super::plan::PLANNED`].
+        /// A feature of its own formula. The discriminant is its position after the features of single signals.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
         pub enum Derived { $($(#[doc = $doc])+ $variant),+ }
