@@ -1,1 +1,16 @@
 //! Reproducible network faults in namespaces, with ground-truth labels.
+//!
+//! The data flows in one direction: [`scenario`] (a file; the seed fills its ranges in) → [`topology`] (namespaces,
+//! bottleneck, relay) → [`load`] (nginx, paced requests, wrk, iperf3) → [`fault`] (what changes when) → [`labels`] (what
+//! an independent observer saw). [`run()`] is the whole of it.
+
+mod error;
+pub mod fault;
+pub mod labels;
+pub mod load;
+mod run;
+pub mod scenario;
+pub mod topology;
+
+pub use error::LabError;
+pub use run::{Outcome, Phase, Stage, run};

@@ -1,0 +1,6 @@
+//! What changes when: pure functions of the resolved scenario and the time, and the spinners of a CPU fault.
+
+mod desired;
+pub(crate) mod spin;
+
+pub use desired::{Conditions, Spinners, load_strength};

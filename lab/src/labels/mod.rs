@@ -1,0 +1,9 @@
+//! The truth about an episode: an observer that shares no code with the agent, and the labels made from it.
+
+mod incident;
+mod observer;
+mod record;
+
+pub use incident::{Cause, Incident, Second, incidents};
+pub(crate) use observer::{INTERVAL as PROBE_INTERVAL, Observer};
+pub use record::{FaultTimes, Instants, Labels, ObserverError, TargetLabels};

@@ -1,0 +1,13 @@
+//! What loads the path: nginx answers, our own paced requests, wrk and iperf3 ask.
+
+mod nginx;
+mod paced;
+mod requests;
+mod tools;
+
+pub(crate) use nginx::{start as start_nginx, wait_until_ready};
+pub(crate) use paced::Pacer;
+pub use paced::RequestCounts;
+pub use requests::Stream;
+pub(crate) use requests::streams;
+pub(crate) use tools::{BULK_PORT, check_installed, start_bulk_client, start_bulk_server, start_wrk};

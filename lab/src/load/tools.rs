@@ -1,0 +1,90 @@
+//! wrk and iperf3 of the distribution.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    LabError,
+    topology::{Address, Namespace, Running},
+};
+
+/// Port of the first iperf3 server; each serves one test at a time.
+pub(crate) const BULK_PORT: u16 = 5201;
+
+/// A day, the longest that iperf3 takes; a lab ends before.
+const FOREVER_S: &str = "86400";
+
+/// Refuses a machine that lacks a program that a lab may need.
+pub(crate) fn check_installed(path: Option<&std::ffi::OsStr>) -> Result<(), LabError> {
+    for (tool, package) in
+        [("ip", "iproute2"), ("tc", "iproute2"), ("nginx", "nginx-light"), ("wrk", "wrk"), ("iperf3", "iperf3")]
+    {
+        let found = path.is_some_and(|path| std::env::split_paths(path).any(|folder| folder.join(tool).is_file()));
+        if !found {
+            return Err(LabError::MissingTool { tool, package });
+        }
+    }
+    Ok(())
+}
+
+/// Closed-loop requests to one server: `think_ms` is a mean, drawn uniformly between zero and twice that.
+pub(crate) fn start_wrk(
+    scratch: &Path,
+    client: &Namespace,
+    server: Address,
+    load: &crate::scenario::Wrk<f64>,
+) -> Result<Running, LabError> {
+    let script = scratch.join("think.lua");
+    let think = format!("function delay() return math.random(0, {}) end\n", (2.0 * load.think_ms) as u64);
+    fs::write(&script, think).map_err(LabError::file(&script))?;
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c", &format!("{}", load.connections), "-d", FOREVER_S, "--timeout", "60", "-s"]);
+    command.arg(&script).args(["-H", &range_header(load.response_bytes as u64)]);
+    command.arg(format!("http://{server}/blob"));
+    Running::start("wrk", "wrk", command, client, &scratch.join(format!("wrk-{server}.log")), None)
+}
+
+/// An iperf3 server, inside the namespace of the sender.
+pub(crate) fn start_bulk_server(scratch: &Path, server: &Namespace, port: u16) -> Result<Running, LabError> {
+    let mut command = Command::new("iperf3");
+    command.args(["-s", "-p", &port.to_string()]);
+    Running::start("iperf3", "iperf3", command, server, &scratch.join(format!("iperf3-server-{port}.log")), None)
+}
+
+/// Bulk transfer from the server to the client, paced to `bits_per_second` in all, or greedy.
+pub(crate) fn start_bulk_client(
+    scratch: &Path,
+    client: &Namespace,
+    server: Address,
+    port: u16,
+    flows: u32,
+    bits_per_second: Option<f64>,
+) -> Result<Running, LabError> {
+    let mut command = Command::new("iperf3");
+    command.args(["-c", &server.to_string(), "-p", &port.to_string(), "-R", "-t", FOREVER_S, "-i", "0", "-P"]);
+    command.arg(flows.to_string());
+    if let Some(rate) = bits_per_second {
+        // Paced by the kernel: iperf3's own pacing (-b) sends blocks of 128 kB at once.
+        command.args(["--fq-rate", &format!("{:.0}", rate / f64::from(flows))]);
+    }
+    Running::start("iperf3", "iperf3", command, client, &scratch.join(format!("iperf3-client-{port}.log")), None)
+}
+
+/// Asks for this much of the served file.
+pub(super) fn range_header(bytes: u64) -> String {
+    format!("Range: bytes=0-{}", bytes.max(1) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_named_with_its_package() {
+        let folder = tempfile::tempdir().unwrap();
+        for tool in ["ip", "tc", "nginx"] {
+            fs::write(folder.path().join(tool), "").unwrap();
+        }
+        let message = check_installed(Some(folder.path().as_os_str())).unwrap_err().to_string();
+        assert!(message.contains("'wrk'") && message.contains("apt-get install wrk"), "{message}");
+    }
+}

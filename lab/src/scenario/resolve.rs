@@ -1,0 +1,316 @@
+//! The seed fills the ranges in; what comes out is checked, fixed and can be run.
+
+use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Scenario, Shape, Topology, Trickle, Wrk};
+use crate::LabError;
+
+/// A scenario whose numbers are fixed.
+pub type Resolved = Scenario<f64>;
+
+/// About a day of the demonstration's cycles.
+pub(super) const MAX_CYCLES: u32 = 1_500;
+/// Requests per second that one lab makes at most for its steady load: several labs share a machine.
+const MAX_REQUESTS: f64 = 300.0;
+const RESPONSE_BYTES: std::ops::RangeInclusive<f64> = 100.0..=4e6;
+/// Longest episode that is not repeated, seconds.
+const MAX_SECONDS: f64 = 3600.0;
+
+/// Seconds from the start of the load at which a fault begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Onset.
+    pub from: f64,
+    /// End.
+    pub to: f64,
+}
+
+struct Drawing<'a> {
+    random: Randomness,
+    prefix: String,
+    name: &'a str,
+}
+
+impl Drawing<'_> {
+    fn number(&mut self, field: &str, draw: &Draw, min: f64, max: f64) -> Result<f64, LabError> {
+        draw.resolve(&format!("{}{field}", self.prefix), min..=max, &mut self.random)
+    }
+
+    fn whole(&mut self, field: &str, draw: &Draw, min: f64, max: f64) -> Result<f64, LabError> {
+        self.number(field, draw, min, max).map(f64::round)
+    }
+
+    fn refuse(&self, field: &str, got: impl ToString, expected: &str) -> LabError {
+        LabError::Range { field: format!("{}{field}", self.prefix), got: got.to_string(), expected: expected.into() }
+    }
+}
+
+impl Scenario {
+    /// Fills the ranges in. The same seed gives the same numbers everywhere.
+    ///
+    /// # Errors
+    /// [`LabError::Range`] for the first value that is out of its bounds.
+    pub fn resolve(&self, seed: u64) -> Result<Resolved, LabError> {
+        let mut draw = Drawing { random: Randomness::new(seed, 0), prefix: String::new(), name: &self.name };
+        check_word(&draw, "name", &self.name)?;
+        check_word(&draw, "family", &self.family)?;
+        draw.prefix = "topology.".into();
+        let topology = self.topology.resolve(&mut draw)?;
+        let mut loads = Vec::with_capacity(self.loads.len());
+        for (i, load) in self.loads.iter().enumerate() {
+            draw.prefix = format!("loads[{i}].");
+            loads.push(load.resolve(&mut draw, &topology)?);
+        }
+        draw.prefix.clear();
+        if loads.is_empty() {
+            return Err(draw.refuse("loads", "an empty list", "at least one load: without traffic there is no RTT"));
+        }
+        if !(1..=MAX_CYCLES).contains(&self.cycles) {
+            return Err(draw.refuse("cycles", self.cycles, &format!("1 to {MAX_CYCLES}")));
+        }
+        let lead_in_s = draw.number("lead_in_s", &self.lead_in_s, 0.0, MAX_SECONDS)?;
+        let tail_s = draw.number("tail_s", &self.tail_s, 0.0, MAX_SECONDS)?;
+        let mut faults = Vec::with_capacity(self.faults.len() * self.cycles as usize);
+        for _ in 0..self.cycles {
+            for (i, fault) in self.faults.iter().enumerate() {
+                draw.prefix = format!("faults[{i}].");
+                faults.push(fault.resolve(&mut draw, &topology)?);
+            }
+        }
+        let Self { name, family, doc, .. } = self;
+        let (name, family, doc) = (name.clone(), family.clone(), doc.clone());
+        let resolved = Scenario { name, family, doc, topology, loads, lead_in_s, tail_s, cycles: 1, faults };
+        draw.prefix.clear();
+        if self.cycles < MAX_CYCLES && resolved.seconds() > MAX_SECONDS {
+            return Err(draw.refuse("lead_in_s", format!("{:.0} s in all", resolved.seconds()), "at most 3600 s"));
+        }
+        Ok(resolved)
+    }
+}
+
+impl Resolved {
+    /// When each fault begins and ends, in the order of the list.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut now = self.lead_in_s;
+        self.faults
+            .iter()
+            .map(|fault| {
+                let from = now + fault.after_s;
+                now = from + fault.lasts_s;
+                Span { from, to: now }
+            })
+            .collect()
+    }
+
+    /// Seconds from the start of the load to the end of the episode.
+    pub fn seconds(&self) -> f64 {
+        self.spans().last().map_or(self.lead_in_s, |span| span.to) + self.tail_s
+    }
+
+    /// Number of servers.
+    pub fn servers(&self) -> usize {
+        self.topology.servers as usize
+    }
+
+    /// Number of clients.
+    pub fn clients(&self) -> usize {
+        self.topology.clients as usize
+    }
+
+    /// Rate of the bottleneck, or of all of them together where each server has its own, bits per second.
+    pub fn capacity_bps(&self) -> f64 {
+        let bottlenecks = match self.topology.bottleneck {
+            super::Bottleneck::Router => 1.0,
+            super::Bottleneck::Server => self.topology.servers,
+        };
+        self.topology.rate_mbit * 1e6 * bottlenecks
+    }
+}
+
+fn check_word(draw: &Drawing<'_>, field: &str, word: &str) -> Result<(), LabError> {
+    let fits = !word.is_empty()
+        && word.len() <= 63
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits { Ok(()) } else { Err(draw.refuse(field, format!("'{word}'"), "1–63 of a–z, 0–9 and -")) }
+}
+
+impl Topology {
+    fn resolve(&self, draw: &mut Drawing<'_>) -> Result<Topology<f64>, LabError> {
+        if self.congestion_control.is_empty() {
+            return Err(draw.refuse("congestion_control", "an empty list", "at least one of cubic, reno, bbr"));
+        }
+        Ok(Topology {
+            servers: draw.whole("servers", &self.servers, 1.0, 32.0)?,
+            clients: draw.whole("clients", &self.clients, 1.0, 8.0)?,
+            rate_mbit: draw.number("rate_mbit", &self.rate_mbit, 0.5, 200.0)?,
+            base_rtt_ms: draw.number("base_rtt_ms", &self.base_rtt_ms, 0.0, 500.0)?,
+            queue_ms: draw.number("queue_ms", &self.queue_ms, 5.0, 2000.0)?,
+            bottleneck: self.bottleneck,
+            congestion_control: vec![self.congestion_control[draw.random.below(self.congestion_control.len())]],
+            pin_servers: self.pin_servers,
+        })
+    }
+}
+
+/// A steady load must not need more requests than a light lab can make.
+fn light_enough(offered: f64, response_bytes: f64, topology: &Topology<f64>) -> f64 {
+    let servers = if topology.bottleneck == super::Bottleneck::Server { topology.servers } else { 1.0 };
+    response_bytes.max((offered * topology.rate_mbit * servers * 1e6 / 8.0 / MAX_REQUESTS).round())
+}
+
+impl Load {
+    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Load<f64>, LabError> {
+        let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
+        Ok(match self {
+            Self::Http(http) => {
+                let offered = draw.number("http.offered", &http.offered, 0.0, 5.0)?;
+                let response_bytes = draw.whole("http.response_bytes", &http.response_bytes, min, max)?;
+                Load::Http(Http {
+                    offered,
+                    response_bytes: light_enough(offered, response_bytes, topology),
+                    fresh_share: draw.number("http.fresh_share", &http.fresh_share, 0.0, 1.0)?,
+                })
+            }
+            Self::Trickle(trickle) => Load::Trickle(Trickle {
+                requests_per_s: draw.number("trickle.requests_per_s", &trickle.requests_per_s, 0.1, MAX_REQUESTS)?,
+                response_bytes: draw.whole("trickle.response_bytes", &trickle.response_bytes, min, max)?,
+                fresh_share: draw.number("trickle.fresh_share", &trickle.fresh_share, 0.0, 1.0)?,
+            }),
+            Self::Wrk(wrk) => Load::Wrk(Wrk {
+                connections: draw.whole("wrk.connections", &wrk.connections, 1.0, 64.0)?,
+                response_bytes: draw.whole("wrk.response_bytes", &wrk.response_bytes, min, max)?,
+                think_ms: draw.whole("wrk.think_ms", &wrk.think_ms, 0.0, 10_000.0)?,
+            }),
+            Self::Bulk(bulk) => Load::Bulk(Bulk {
+                flows: draw.whole("bulk.flows", &bulk.flows, 1.0, 16.0)?,
+                offered: draw.number("bulk.offered", &bulk.offered, 0.0, 2.0)?,
+            }),
+        })
+    }
+}
+
+impl Fault {
+    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Fault<f64>, LabError> {
+        let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
+        Ok(Fault {
+            after_s: draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?,
+            lasts_s,
+            effect: self.effect.resolve(draw, topology)?,
+        })
+    }
+}
+
+impl Effect {
+    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Effect<f64>, LabError> {
+        let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
+        Ok(match self {
+            Self::Load { offered, response_bytes, shape } => {
+                let offered = draw.number("effect.load.offered", offered, 0.0, 20.0)?;
+                let response_bytes = draw.whole("effect.load.response_bytes", response_bytes, min, max)?;
+                Effect::Load {
+                    offered,
+                    response_bytes: light_enough(offered, response_bytes, topology).min(max),
+                    shape: shape.resolve(draw)?,
+                }
+            }
+            Self::Capacity { to, over_s } => Effect::Capacity {
+                to: draw.number("effect.capacity.to", to, 0.02, 1.0)?,
+                over_s: draw.number("effect.capacity.over_s", over_s, 0.0, MAX_SECONDS)?,
+            },
+            Self::Delay { add_ms } => {
+                require_relay(draw, topology, "delay")?;
+                Effect::Delay { add_ms: draw.number("effect.delay.add_ms", add_ms, 0.0, 2000.0)? }
+            }
+            Self::Loss { percent, over_s } => {
+                require_relay(draw, topology, "loss")?;
+                Effect::Loss {
+                    percent: draw.number("effect.loss.percent", percent, 0.0, 100.0)?,
+                    over_s: draw.number("effect.loss.over_s", over_s, 0.0, MAX_SECONDS)?,
+                }
+            }
+            Self::Cpu { spinners, nice, duty } => Effect::Cpu {
+                spinners: draw.whole("effect.cpu.spinners", spinners, 1.0, 16.0)?,
+                nice: draw.whole("effect.cpu.nice", nice, 0.0, 19.0)?,
+                duty: draw.number("effect.cpu.duty", duty, 0.05, 1.0)?,
+            },
+            Self::Bulk { flows } => Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)? },
+        })
+    }
+}
+
+/// Delay and loss are made in the relay, which a base RTT of zero leaves out.
+fn require_relay(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> Result<(), LabError> {
+    if topology.base_rtt_ms > 0.0 {
+        return Ok(());
+    }
+    let got = format!("base_rtt_ms 0 in '{}'", draw.name);
+    Err(draw.refuse(&format!("effect.{effect}"), got, "base_rtt_ms above 0: the relay makes this effect"))
+}
+
+impl Shape {
+    fn resolve(&self, draw: &mut Drawing<'_>) -> Result<Shape<f64>, LabError> {
+        Ok(match self {
+            Self::Constant => Shape::Constant,
+            Self::Ramp { over_s } => {
+                Shape::Ramp { over_s: draw.number("effect.load.shape.ramp.over_s", over_s, 0.1, MAX_SECONDS)? }
+            }
+            Self::Pulses { every_s, on_s } => Shape::Pulses {
+                every_s: draw.number("effect.load.shape.pulses.every_s", every_s, 0.1, MAX_SECONDS)?,
+                on_s: draw.number("effect.load.shape.pulses.on_s", on_s, 0.01, MAX_SECONDS)?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shipped;
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_and_another_seed_others() {
+        for scenario in shipped().unwrap() {
+            assert_eq!(scenario.resolve(5).unwrap(), scenario.resolve(5).unwrap());
+            assert_ne!(scenario.resolve(5).unwrap(), scenario.resolve(6).unwrap(), "{}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn what_is_resolved_is_a_scenario_file_again_and_resolves_to_itself() {
+        for scenario in shipped().unwrap() {
+            let resolved = scenario.resolve(11).unwrap();
+            let text = serde_saphyr::to_string(&resolved).unwrap();
+            assert_eq!(Scenario::parse(&text, "resolved").unwrap().resolve(99).unwrap(), resolved, "{text}");
+        }
+    }
+
+    #[test]
+    fn episodes_for_training_have_their_lead_in_and_length() {
+        for scenario in shipped().unwrap().into_iter().filter(|scenario| scenario.family != "demo") {
+            for seed in 0..200 {
+                let resolved = scenario.resolve(seed).unwrap();
+                let seconds = resolved.seconds();
+                assert!((120.0..=200.0).contains(&seconds), "{} seed {seed}: {seconds} s", scenario.name);
+                assert!(resolved.lead_in_s >= 60.0, "{}", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_out_of_bounds_value_is_named_by_its_path() {
+        let mut scenario = shipped().unwrap().remove(0);
+        scenario.topology.rate_mbit = Draw::Uniform { min: 2.0, max: 4000.0 };
+        let message = scenario.resolve(1).unwrap_err().to_string();
+        assert!(message.contains("topology.rate_mbit") && message.contains("0.5 to 200"), "{message}");
+    }
+
+    #[test]
+    fn a_relay_fault_without_a_relay_is_refused() {
+        let mut scenario = shipped().unwrap().remove(0);
+        scenario.topology.base_rtt_ms = Draw::Fixed(0.0);
+        scenario.faults = vec![Fault {
+            after_s: Draw::Fixed(1.0),
+            lasts_s: Draw::Fixed(1.0),
+            effect: Effect::Delay { add_ms: Draw::Fixed(5.0) },
+        }];
+        assert!(scenario.resolve(1).unwrap_err().to_string().contains("base_rtt_ms above 0"));
+    }
+}

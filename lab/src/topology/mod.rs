@@ -1,0 +1,13 @@
+//! What a scenario is run on: namespaces, links, one bottleneck, the relay; and who owns them.
+
+mod iproute;
+mod link;
+mod namespace;
+pub mod ownership;
+mod process;
+pub mod relay;
+mod wiring;
+
+pub(crate) use namespace::Namespace;
+pub(crate) use process::Running;
+pub(crate) use wiring::{Address, Network, client_address, server_address};

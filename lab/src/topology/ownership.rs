@@ -1,0 +1,263 @@
+//! Who owns which namespaces: a record per lab, so that what a killed lab left can be told from what a living one uses.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{iproute, namespace};
+use crate::LabError;
+
+/// Where the records of labs are.
+pub const DIRECTORY: &str = "/run/netprecursor/labs";
+
+/// What a lab owns, written before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Part of all its namespaces' names.
+    pub id: String,
+    /// The lab's process.
+    pub pid: i32,
+    /// Its start time in clock ticks since boot: a process id alone may have been given out again.
+    pub started_ticks: u64,
+    /// Names of its namespaces.
+    pub namespaces: Vec<String>,
+    /// Its directory of temporary files.
+    pub scratch: PathBuf,
+}
+
+/// What a sweep found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Dead labs whose leavings are gone.
+    pub removed: Vec<String>,
+    /// Records that could not be read or whose leavings could not be removed, with the reason.
+    pub failed: Vec<String>,
+}
+
+/// A lab's claim to what it made. Dropping it removes everything in its record, and then the record.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    record: Record,
+    path: PathBuf,
+    open: bool,
+}
+
+impl Record {
+    /// Whether the process that wrote the record still runs.
+    pub fn alive(&self) -> bool {
+        started_ticks(self.pid) == Some(self.started_ticks)
+    }
+
+    fn remove_leavings(&self) -> Result<(), LabError> {
+        for name in self.namespaces.iter().filter(|name| namespace::path(name).exists()) {
+            end_processes(name);
+            iproute::command("ip", &format!("netns delete {name}"))?;
+        }
+        match fs::remove_dir_all(&self.scratch) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LabError::file(&self.scratch)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Claim {
+    /// Writes the record. `names` makes the namespaces' names from the id.
+    pub(crate) fn new(names: impl Fn(&str) -> Vec<String>) -> Result<Self, LabError> {
+        Self::new_in(Path::new(DIRECTORY), names)
+    }
+
+    fn new_in(directory: &Path, names: impl Fn(&str) -> Vec<String>) -> Result<Self, LabError> {
+        fs::create_dir_all(directory).map_err(LabError::file(directory))?;
+        let pid = Pid::this().as_raw();
+        loop {
+            let id = short_id();
+            let record = Record {
+                namespaces: names(&id),
+                pid,
+                started_ticks: started_ticks(pid).unwrap_or(0),
+                scratch: std::env::temp_dir().join(format!("netprecursor-lab-{id}")),
+                id,
+            };
+            if let Some(name) = record.namespaces.iter().find(|name| namespace::path(name).exists()) {
+                return Err(LabError::NamespaceExists { name: name.clone() });
+            }
+            let path = directory.join(format!("{}.json", record.id));
+            let text = serde_json::to_vec(&record).map_err(|error| LabError::file(&path)(error.into()))?;
+            match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    let claim = Self { record, path: path.clone(), open: true };
+                    io::Write::write_all(&mut file, &text).map_err(LabError::file(path))?;
+                    let scratch = &claim.record.scratch;
+                    fs::create_dir_all(scratch).map_err(LabError::file(scratch))?;
+                    return Ok(claim);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(LabError::file(path)(error)),
+            }
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Removes what was made and says what did not go.
+    pub(crate) fn release(mut self) -> Result<(), LabError> {
+        self.open = false;
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<(), LabError> {
+        self.record.remove_leavings()?;
+        fs::remove_file(&self.path).map_err(LabError::file(&self.path))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.open {
+            // The record stays where something else does: the next start sweeps it.
+            let _ = self.remove();
+        }
+    }
+}
+
+/// Removes what dead labs left. Labs that live are not touched; neither is a record that cannot be read.
+///
+/// # Errors
+/// [`LabError::File`] when the directory of records cannot be listed.
+pub fn sweep() -> Result<Swept, LabError> {
+    sweep_in(Path::new(DIRECTORY))
+}
+
+fn sweep_in(directory: &Path) -> Result<Swept, LabError> {
+    let mut swept = Swept::default();
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(swept),
+        Err(error) => return Err(LabError::file(directory)(error)),
+    };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.extension() == Some("json".as_ref())) {
+        let record = match fs::read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
+            Ok(Ok(record)) => record,
+            // Somebody else swept it between the listing and now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Ok(Err(error)) => {
+                swept.failed.push(format!(
+                    "{}: {error}; expected a lab's record; if no lab is starting, delete it and its 'npl*' namespaces",
+                    path.display()
+                ));
+                continue;
+            }
+            Err(error) => {
+                swept.failed.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        };
+        if record.alive() {
+            continue;
+        }
+        match record.remove_leavings().and_then(|()| fs::remove_file(&path).map_err(LabError::file(&path))) {
+            Ok(()) => swept.removed.push(record.id),
+            Err(error) => swept.failed.push(error.to_string()),
+        }
+    }
+    Ok(swept)
+}
+
+/// Start time of a process, field 22 of `/proc/PID/stat` (proc(5)); the name before it may contain anything.
+fn started_ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+fn end_processes(namespace: &str) {
+    let Ok(output) = Command::new("ip").args(["netns", "pids", namespace]).output() else { return };
+    for pid in String::from_utf8_lossy(&output.stdout).split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        // One that ended meanwhile is what we want.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Five letters and digits: 60 million, and a clash is noticed.
+fn short_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = RandomState::new().hash_one(Pid::this().as_raw());
+    (0..5)
+        .map(|_| {
+            let letter = ALPHABET[(random % 36) as usize];
+            random /= 36;
+            char::from(letter)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(directory: &Path, pid: i32, started_ticks: u64) -> PathBuf {
+        let scratch = directory.join("scratch");
+        fs::create_dir_all(&scratch).unwrap();
+        let record = Record { id: "test0".into(), pid, started_ticks, namespaces: vec![], scratch };
+        let path = directory.join("test0.json");
+        fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_record_whose_process_id_was_given_out_again_is_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        let me = Pid::this().as_raw();
+        let path = record(directory.path(), me, started_ticks(me).unwrap() - 1);
+        assert_eq!(sweep_in(directory.path()).unwrap().removed, ["test0"]);
+        assert!(!path.exists() && !directory.path().join("scratch").exists());
+    }
+
+    #[test]
+    fn a_living_lab_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let me = Pid::this().as_raw();
+        let path = record(directory.path(), me, started_ticks(me).unwrap());
+        assert_eq!(sweep_in(directory.path()).unwrap(), Swept::default());
+        assert!(path.exists() && directory.path().join("scratch").exists());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("torn.json");
+        fs::write(&path, "{\"id\": ").unwrap();
+        let swept = sweep_in(directory.path()).unwrap();
+        assert!(swept.failed[0].contains("torn.json") && swept.removed.is_empty() && path.exists());
+    }
+
+    #[test]
+    fn a_namespace_of_that_name_is_a_clash_and_not_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        // A name that resolves to something that exists, without making a namespace.
+        let error = Claim::new_in(directory.path(), |_| vec!["../netns/..".into()]);
+        if Path::new("/run/netns/..").exists() {
+            assert!(matches!(error, Err(LabError::NamespaceExists { .. })), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_dropped_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let claim = Claim::new_in(directory.path(), |_| vec![]).unwrap();
+        let scratch = claim.record().scratch.clone();
+        assert!(scratch.exists());
+        drop(claim);
+        assert!(!scratch.exists() && fs::read_dir(directory.path()).unwrap().next().is_none());
+    }
+}

@@ -1,0 +1,222 @@
+//! The network of a scenario: servers and clients on the two sides of a router whose inner link is the path.
+//!
+//! ```text
+//! web1 ─ eth0 ┐                 router                  ┌ eth0 ─ client1
+//! web2 ─ eth0 ┼─ to-clients ═ relay (or veth) ═ to-servers ─┼ eth0 ─ client2
+//! ```
+//! What enters from a server is routed into `to-clients`, comes out of `to-servers` and goes on to the clients by the
+//! main table; the way back is the mirror image. A shared bottleneck is the queue of `to-clients`.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use super::{
+    Namespace, iproute,
+    link::Bucket,
+    ownership::{Claim, Record},
+    relay::{Counts, Relay},
+};
+use crate::{
+    LabError,
+    fault::Conditions,
+    scenario::{Bottleneck, CongestionControl, Resolved},
+};
+
+const TO_CLIENTS: &str = "to-clients";
+const TO_SERVERS: &str = "to-servers";
+const FROM_SERVERS_TABLE: u32 = 100;
+const FROM_CLIENTS_TABLE: u32 = 200;
+
+/// Where something listens.
+pub(crate) type Address = Ipv4Addr;
+
+/// A built network. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Network {
+    // The relay's devices go before the namespace that they are in.
+    relay: Option<Relay>,
+    pub(crate) servers: Vec<Namespace>,
+    pub(crate) clients: Vec<Namespace>,
+    router: Namespace,
+    bottleneck: Bottleneck,
+    bucket: Bucket,
+    base_rtt: Duration,
+    applied: Conditions,
+    /// Congestion control that the servers really have.
+    pub(crate) congestion_control: &'static str,
+    claim: Claim,
+}
+
+/// Names of all namespaces of a lab.
+fn names(id: &str, scenario: &Resolved) -> Vec<String> {
+    let numbered = |role: &'static str, count| (1..=count).map(move |n| format!("npl{id}-{role}{n}"));
+    numbered("web", scenario.servers()).chain(numbered("client", scenario.clients())).chain([router_name(id)]).collect()
+}
+
+fn router_name(id: &str) -> String {
+    format!("npl{id}-router")
+}
+
+/// Address of the n-th (from 0) server.
+pub(crate) fn server_address(n: usize) -> Address {
+    Ipv4Addr::new(10, 2, n as u8 + 1, 2)
+}
+
+/// Address of the n-th (from 0) client.
+pub(crate) fn client_address(n: usize) -> Address {
+    Ipv4Addr::new(10, 1, n as u8 + 1, 2)
+}
+
+impl Network {
+    /// Builds it.
+    pub(crate) fn build(scenario: &Resolved, seed: u64) -> Result<Self, LabError> {
+        let claim = Claim::new(|id| names(id, scenario))?;
+        let Record { id, namespaces, .. } = claim.record();
+        let (id, all) = (id.clone(), namespaces.clone());
+        let router_name = router_name(&id);
+        let (web_names, rest) = all.split_at(scenario.servers());
+        let client_names = &rest[..scenario.clients()];
+
+        let mut lines = all.iter().map(|name| format!("netns add {name}")).collect::<Vec<_>>();
+        let ends = ends(web_names, "web").chain(ends(client_names, "client")).collect::<Vec<_>>();
+        for (name, port) in &ends {
+            lines.push(format!("link add eth0 netns {name} type veth peer name {port} netns {router_name}"));
+        }
+        let base_rtt = Duration::from_secs_f64(scenario.topology.base_rtt_ms / 1e3);
+        if base_rtt.is_zero() {
+            lines.push(format!(
+                "link add {TO_CLIENTS} netns {router_name} address 02:00:00:00:00:01 type veth \
+                 peer name {TO_SERVERS} address 02:00:00:00:00:02 netns {router_name}"
+            ));
+        }
+        iproute::batch("ip", &[], &lines)?;
+
+        let open = |names: &[String]| names.iter().map(|name| Namespace::open(name)).collect::<Result<Vec<_>, _>>();
+        let (servers, clients, router) = (open(web_names)?, open(client_names)?, Namespace::open(&router_name)?);
+        router.set(&[
+            ("ipv4/ip_forward", "1"),
+            ("ipv4/conf/all/rp_filter", "0"),
+            ("ipv4/conf/default/rp_filter", "0"),
+        ])?;
+        let relay = match base_rtt.is_zero() {
+            true => None,
+            false => Some(Relay::start(&router, [TO_CLIENTS, TO_SERVERS], base_rtt, seed)?),
+        };
+        let congestion_control = congestion_control(scenario);
+        for (n, server) in servers.iter().enumerate() {
+            // By the route: the default of a namespace may only be an algorithm that the host allows to everybody.
+            let lines = end_lines(server_address(n), &format!("congctl {congestion_control}"));
+            iproute::batch("ip", &["-n", server.name()], &lines)?;
+            server.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/ping_group_range", "0 2147483647")])?;
+        }
+        for (n, client) in clients.iter().enumerate() {
+            iproute::batch("ip", &["-n", client.name()], &end_lines(client_address(n), ""))?;
+            client.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/icmp_ratelimit", "0")])?;
+        }
+        iproute::batch("ip", &["-n", &router_name], &router_lines(servers.len(), clients.len(), relay.is_none()))?;
+
+        let bucket = Bucket::new(scenario.topology.rate_mbit, scenario.topology.queue_ms);
+        let bottleneck = scenario.topology.bottleneck;
+        let applied = Conditions::CALM;
+        let network =
+            Self { relay, servers, clients, router, bottleneck, bucket, base_rtt, applied, congestion_control, claim };
+        network.set_bucket(network.bucket)?;
+        Ok(network)
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        self.claim.record()
+    }
+
+    /// Makes the path as the conditions say; does nothing where it already is.
+    pub(crate) fn apply(&mut self, conditions: &Conditions) -> Result<(), LabError> {
+        if (conditions.capacity - self.applied.capacity).abs() > 1e-6 {
+            self.set_bucket(self.bucket.with_capacity(conditions.capacity))?;
+        }
+        if let Some(relay) = &self.relay {
+            relay.set_round_trip(self.base_rtt + Duration::from_secs_f64(conditions.extra_rtt_ms / 1e3));
+            relay.set_loss(conditions.loss);
+        }
+        self.applied = *conditions;
+        Ok(())
+    }
+
+    /// What the relay counted; nothing where there is none.
+    pub(crate) fn relay_counts(&self) -> Counts {
+        self.relay.as_ref().map_or_else(Counts::default, Relay::counts)
+    }
+
+    /// Removes it and says what did not go.
+    pub(crate) fn remove(self) -> Result<(), LabError> {
+        let Self { relay, servers, clients, router, claim, .. } = self;
+        drop((relay, servers, clients, router));
+        claim.release()
+    }
+
+    fn set_bucket(&self, bucket: Bucket) -> Result<(), LabError> {
+        let replace = |namespace: &Namespace, device| {
+            iproute::command(
+                "tc",
+                &format!("-n {} qdisc replace dev {device} {}", namespace.name(), bucket.arguments()),
+            )
+        };
+        match self.bottleneck {
+            Bottleneck::Router => replace(&self.router, TO_CLIENTS),
+            Bottleneck::Server => self.servers.iter().try_for_each(|server| replace(server, "eth0")),
+        }
+    }
+}
+
+/// Each end's namespace and the name of its port at the router.
+fn ends<'a>(names: &'a [String], role: &'a str) -> impl Iterator<Item = (&'a String, String)> {
+    names.iter().enumerate().map(move |(n, name)| (name, format!("{role}{}", n + 1)))
+}
+
+fn gateway(address: Address) -> Address {
+    let [a, b, c, _] = address.octets();
+    Ipv4Addr::new(a, b, c, 1)
+}
+
+fn end_lines(address: Address, route: &str) -> Vec<String> {
+    vec![
+        "link set lo up".into(),
+        format!("addr add {address}/24 dev eth0"),
+        "link set eth0 up".into(),
+        format!("route add default via {} {route}", gateway(address)),
+    ]
+}
+
+fn router_lines(servers: usize, clients: usize, without_relay: bool) -> Vec<String> {
+    let mut lines = vec!["link set lo up".into()];
+    for device in [TO_CLIENTS, TO_SERVERS] {
+        lines.push(format!("link set {device} txqueuelen 2000 up"));
+    }
+    for (table, device, neighbour) in
+        [(FROM_SERVERS_TABLE, TO_CLIENTS, "02:00:00:00:00:02"), (FROM_CLIENTS_TABLE, TO_SERVERS, "02:00:00:00:00:01")]
+    {
+        if without_relay {
+            lines.push(format!("neigh add 169.254.0.1 lladdr {neighbour} dev {device} nud permanent"));
+            lines.push(format!("route add default via 169.254.0.1 dev {device} onlink table {table}"));
+        } else {
+            lines.push(format!("route add default dev {device} table {table}"));
+        }
+    }
+    let servers = (0..servers).map(|n| (format!("web{}", n + 1), server_address(n), FROM_SERVERS_TABLE));
+    let clients = (0..clients).map(|n| (format!("client{}", n + 1), client_address(n), FROM_CLIENTS_TABLE));
+    for (port, address, table) in servers.chain(clients) {
+        lines.push(format!("addr add {}/24 dev {port}", gateway(address)));
+        lines.push(format!("link set {port} up"));
+        lines.push(format!("rule add iif {port} lookup {table}"));
+    }
+    lines
+}
+
+/// The wanted congestion control where the kernel has it, else cubic, which every kernel has.
+fn congestion_control(scenario: &Resolved) -> &'static str {
+    let wanted = match scenario.topology.congestion_control.first() {
+        Some(CongestionControl::Reno) => "reno",
+        Some(CongestionControl::Bbr) => "bbr",
+        Some(CongestionControl::Cubic) | None => "cubic",
+    };
+    let available = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
+    if available.split_whitespace().any(|name| name == wanted) { wanted } else { "cubic" }
+}
