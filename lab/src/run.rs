@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 use crate::{
     LabError,
@@ -78,10 +78,7 @@ pub fn run(
     mut progress: impl FnMut(Phase),
 ) -> Result<Outcome, LabError> {
     let resolved = scenario.resolve(seed)?;
-    let uid = geteuid();
-    if !uid.is_root() {
-        return Err(LabError::Unprivileged { uid: uid.as_raw() });
-    }
+    require_root(geteuid())?;
     load::check_installed(std::env::var_os("PATH").as_deref())?;
     ownership::sweep()?;
     fs::create_dir_all(out).map_err(LabError::file(out))?;
@@ -101,6 +98,10 @@ pub fn run(
     let text = serde_json::to_vec_pretty(&labels).map_err(|error| LabError::file(out)(error.into()))?;
     write(&out.join("labels.json"), &text)?;
     Ok(Outcome { labels, directory: out.into() })
+}
+
+fn require_root(uid: Uid) -> Result<(), LabError> {
+    if uid.is_root() { Ok(()) } else { Err(LabError::Unprivileged { uid: uid.as_raw() }) }
 }
 
 struct Episode<'a> {
@@ -329,4 +330,16 @@ fn resolved_text(resolved: &Resolved) -> Result<String, LabError> {
 
 fn write(path: &Path, text: &[u8]) -> Result<(), LabError> {
     fs::write(path, text).map_err(LabError::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_without_privileges_is_told_to_become_root() {
+        let message = require_root(Uid::from_raw(1000)).unwrap_err().to_string();
+        assert!(message.contains("uid 1000") && message.contains("sudo"), "{message}");
+        assert!(require_root(Uid::from_raw(0)).is_ok());
+    }
 }

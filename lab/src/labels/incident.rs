@@ -92,12 +92,11 @@ pub fn incidents(seconds: &[Second], threshold_us: f64) -> Vec<Incident> {
             }
             None => {}
             Some(_) if recent.is_empty() => found.extend(open.take()),
-            Some(incident) => {
-                if breaches[now].is_some() {
-                    incident.to_s = now as u64 + 1;
-                    incident.peak_us = incident.peak_us.max(seconds[now].max_us());
-                }
+            Some(incident) if breaches[now].is_some() => {
+                incident.to_s = now as u64 + 1;
+                incident.peak_us = incident.peak_us.max(seconds[now].max_us());
             }
+            Some(_) => {}
         }
     }
     found.extend(open);

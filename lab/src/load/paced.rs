@@ -200,7 +200,7 @@ impl Generator {
                 }
             }
             last = now;
-            let timeout = EpollTimeout::try_from(pause_ms.ceil().max(1.0) as u16).unwrap_or(EpollTimeout::ZERO);
+            let timeout = EpollTimeout::from(pause_ms.ceil().max(1.0) as u16);
             let ready = epoll.wait(&mut events, timeout).unwrap_or(0);
             for event in &events[..ready] {
                 self.progress(&mut connections[event.data() as usize], &mut buffer);

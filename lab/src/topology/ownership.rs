@@ -71,10 +71,14 @@ impl Record {
 impl Claim {
     /// Writes the record. `names` makes the namespaces' names from the id.
     pub(crate) fn new(names: impl Fn(&str) -> Vec<String>) -> Result<Self, LabError> {
-        Self::new_in(Path::new(DIRECTORY), names)
+        Self::new_in(Path::new(DIRECTORY), |name| namespace::path(name).exists(), names)
     }
 
-    fn new_in(directory: &Path, names: impl Fn(&str) -> Vec<String>) -> Result<Self, LabError> {
+    fn new_in(
+        directory: &Path,
+        taken: impl Fn(&str) -> bool,
+        names: impl Fn(&str) -> Vec<String>,
+    ) -> Result<Self, LabError> {
         fs::create_dir_all(directory).map_err(LabError::file(directory))?;
         let pid = Pid::this().as_raw();
         loop {
@@ -86,7 +90,7 @@ impl Claim {
                 scratch: std::env::temp_dir().join(format!("netprecursor-lab-{id}")),
                 id,
             };
-            if let Some(name) = record.namespaces.iter().find(|name| namespace::path(name).exists()) {
+            if let Some(name) = record.namespaces.iter().find(|name| taken(name)) {
                 return Err(LabError::NamespaceExists { name: name.clone() });
             }
             let path = directory.join(format!("{}.json", record.id));
@@ -140,11 +144,13 @@ pub fn sweep() -> Result<Swept, LabError> {
 
 fn sweep_in(directory: &Path) -> Result<Swept, LabError> {
     let mut swept = Swept::default();
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(swept),
-        Err(error) => return Err(LabError::file(directory)(error)),
-    };
+    if !directory.exists() {
+        return Ok(swept);
+    }
+    // Two sweeps at once would report each other's work as failures.
+    let lock = directory.join("lock");
+    let _held = fs::File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(LabError::file(&lock))?;
+    let entries = fs::read_dir(directory).map_err(LabError::file(directory))?;
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.extension() == Some("json".as_ref())) {
         let record = match fs::read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
             Ok(Ok(record)) => record,
@@ -244,17 +250,15 @@ mod tests {
     #[test]
     fn a_namespace_of_that_name_is_a_clash_and_not_taken_over() {
         let directory = tempfile::tempdir().unwrap();
-        // A name that resolves to something that exists, without making a namespace.
-        let error = Claim::new_in(directory.path(), |_| vec!["../netns/..".into()]);
-        if Path::new("/run/netns/..").exists() {
-            assert!(matches!(error, Err(LabError::NamespaceExists { .. })), "{error:?}");
-        }
+        let error = Claim::new_in(directory.path(), |_| true, |id| vec![format!("npl{id}-web1")]).unwrap_err();
+        assert!(matches!(error, LabError::NamespaceExists { .. }), "{error}");
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is claimed");
     }
 
     #[test]
     fn a_claim_that_is_dropped_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let claim = Claim::new_in(directory.path(), |_| vec![]).unwrap();
+        let claim = Claim::new_in(directory.path(), |_| false, |_| vec![]).unwrap();
         let scratch = claim.record().scratch.clone();
         assert!(scratch.exists());
         drop(claim);

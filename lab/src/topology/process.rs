@@ -47,7 +47,8 @@ impl Running {
     ) -> Result<Self, LabError> {
         let output = File::create(log).map_err(LabError::file(log))?;
         let errors = output.try_clone().map_err(LabError::file(log))?;
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        // Ctrl-C reaches a terminal's whole process group: the lab ends its children itself, in order.
+        command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let (handle, parent) = (namespace.as_fd().as_raw_fd(), Pid::this());
         // SAFETY: between fork and exec only system calls are made, nothing is allocated; `namespace` outlives the
         // call to spawn, so the descriptor is open.

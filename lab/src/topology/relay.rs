@@ -203,10 +203,12 @@ fn give(direction: &mut Direction, shared: &Shared, spare: &mut Vec<Vec<u8>>) {
     let now = Instant::now();
     while direction.on_the_way.front().is_some_and(|(due, _)| *due <= now) {
         let Some((_, packet)) = direction.on_the_way.pop_front() else { return };
-        match direction.to.write(&packet) {
-            Ok(_) => shared.forwarded.fetch_add(1, Relaxed),
-            Err(_) => shared.overflow.fetch_add(1, Relaxed),
+        // A TUN device takes a packet whole or not at all.
+        let counter = match direction.to.write_all(&packet) {
+            Ok(()) => &shared.forwarded,
+            Err(_) => &shared.overflow,
         };
+        counter.fetch_add(1, Relaxed);
         spare.push(packet);
     }
 }
