@@ -1,5 +1,7 @@
 //! When a target's input is not fit to raise an alert, and why: each reason is shown in the status.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{tick::Tick, window};
@@ -115,6 +117,20 @@ impl Gatekeeper {
     }
 }
 
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WarmingUp { ticks, samples } => {
+                write!(f, "warming up: {ticks} of {WARM_UP_TICKS} s, {samples} of {WARM_UP_SAMPLES} seconds with RTT")
+            }
+            Self::Grace { ticks_left } => write!(f, "the agent has restarted: {ticks_left} s left"),
+            Self::Missing => f.write_str("no RTT was ever measured"),
+            Self::Stale { ticks } => write!(f, "no RTT was measured for {ticks} s"),
+            Self::Constant { samples } => write!(f, "RTT was the same {samples} times in a row"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +149,7 @@ mod tests {
     fn a_new_target_warms_up_for_a_window() {
         let gates = gates(Start::Fresh, 61, varying);
         assert_eq!(gates[58], Some(Gate::WarmingUp { ticks: 59, samples: 59 }));
+        assert_eq!(gates[58].unwrap().to_string(), "warming up: 59 of 60 s, 59 of 10 seconds with RTT");
         assert_eq!(gates[59], None);
     }
 

@@ -246,6 +246,36 @@ mod tests {
     }
 
     #[test]
+    fn forecasts_are_corrected_by_their_truth_and_not_while_gated() {
+        let low = Forecast::from_ln([10_000_f32.ln(); 3]).unwrap();
+        let (mut ledger, mut upper_us) = (Ledger::default(), Vec::new());
+        let series = (0..400).map(|tick| (Tick(tick), Some(calm(tick)), Some(low)));
+        backtest(series, &rule(), &mut ledger, |_, step| upper_us.push(step.forecast.unwrap().quantiles_us()[1]));
+        assert_eq!(ledger.calibrator.labels(), 400 - 59, "the first 59 ticks warm up");
+        assert_eq!(upper_us[59], low.quantiles_us()[1]);
+        assert!(upper_us[399] > 1.5 * upper_us[59], "{}", upper_us[399]);
+        let median = ledger.calibrator.apply(&low).quantiles_us()[0];
+        assert!((median / 10_000.0 - 1.0).abs() < 1e-4, "the median moved to {median}");
+    }
+
+    #[test]
+    fn false_alerts_beyond_the_budget_lower_the_decision_level_and_leave_the_threshold() {
+        let (high, low) = ([250_000_f32.ln(); 3], [25_000_f32.ln(); 3]);
+        let series = |tick| {
+            let forecast = Forecast::from_ln(if tick % 60 < 3 { high } else { low });
+            (Tick(tick), Some(calm(tick)), forecast)
+        };
+        let level_after = |budget| {
+            let (rule, mut ledger) = (Rule { max_false_alerts_per_day: budget, ..rule() }, Ledger::default());
+            backtest((0..600).map(series), &rule, &mut ledger, |_, _| {});
+            assert!(ledger.scorecard.unconfirmed >= 3, "{:?}", ledger.scorecard);
+            ledger.budget.level()
+        };
+        assert_eq!(level_after(None), Level::DEFAULT);
+        assert!(level_after(std::num::NonZeroU32::new(1)) < Level::DEFAULT);
+    }
+
+    #[test]
     fn a_tick_is_taken_once_and_in_order() {
         let (mut watch, mut ledger, rule) = (Watch::new(Start::Fresh, Tick(5)), Ledger::default(), rule());
         assert!(watch.step(Tick(5), None, None, &rule, &mut ledger).is_some());
