@@ -130,7 +130,7 @@ impl<'a> Episode<'a> {
             load::wait_until_ready(child, *address, &episode.network.clients[0])?;
         }
         for port in bulk_ports(scenario) {
-            episode.children.push(load::start_bulk_server(&scratch, &episode.network.servers[0], port)?);
+            episode.children.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
         }
         Ok(episode)
     }
@@ -262,10 +262,10 @@ impl<'a> Episode<'a> {
                 Load::Bulk(bulk) => {
                     let rate = (bulk.offered > 0.0).then_some(bulk.offered * self.scenario.topology.rate_mbit * 1e6);
                     let port = ports.next().unwrap_or(BULK_PORT);
-                    self.children.push(load::start_bulk_client(
+                    self.children.push(load::start_bulk_sender(
                         &scratch,
-                        &self.network.clients[0],
-                        self.addresses[0],
+                        &self.network.servers[0],
+                        client_address(0),
                         port,
                         bulk.flows as u32,
                         rate,
@@ -295,16 +295,16 @@ impl Extras {
             }
             Some(_) => {}
         }
-        match conditions.greedy_flows {
-            0 => self.greedy = None,
-            flows if self.greedy.is_none() => {
+        match (conditions.greedy_flows, &mut self.greedy) {
+            (0, greedy) => *greedy = None,
+            (_, Some(greedy)) => greedy.check()?,
+            (flows, greedy @ None) => {
                 let port = bulk_ports(episode.scenario).end - 1;
                 let network = &episode.network;
-                let (client, server) = (&network.clients[0], episode.addresses[0]);
+                let (server, client) = (&network.servers[0], client_address(0));
                 let scratch = &network.record().scratch;
-                self.greedy = Some(load::start_bulk_client(scratch, client, server, port, flows, None)?);
+                *greedy = Some(load::start_bulk_sender(scratch, server, client, port, flows, None)?);
             }
-            _ => {}
         }
         Ok(())
     }

@@ -10,4 +10,4 @@ pub(crate) use paced::Pacer;
 pub use paced::RequestCounts;
 pub use requests::Stream;
 pub(crate) use requests::streams;
-pub(crate) use tools::{BULK_PORT, check_installed, start_bulk_client, start_bulk_server, start_wrk};
+pub(crate) use tools::{BULK_PORT, check_installed, start_bulk_receiver, start_bulk_sender, start_wrk};

@@ -7,7 +7,7 @@ use crate::{
     topology::{Address, Namespace, Running},
 };
 
-/// Port of the first iperf3 server; each serves one test at a time.
+/// Port of the first iperf3 receiver; each takes one transfer at a time.
 pub(crate) const BULK_PORT: u16 = 5201;
 
 /// A day, the longest that iperf3 takes; a lab ends before.
@@ -43,30 +43,31 @@ pub(crate) fn start_wrk(
     Running::start("wrk", "wrk", command, client, &scratch.join(format!("wrk-{server}.log")), None)
 }
 
-/// An iperf3 server, inside the namespace of the sender.
-pub(crate) fn start_bulk_server(scratch: &Path, server: &Namespace, port: u16) -> Result<Running, LabError> {
+/// What receives a bulk transfer: an iperf3 server at the client's side.
+pub(crate) fn start_bulk_receiver(scratch: &Path, client: &Namespace, port: u16) -> Result<Running, LabError> {
     let mut command = Command::new("iperf3");
     command.args(["-s", "-p", &port.to_string()]);
-    Running::start("iperf3", "iperf3", command, server, &scratch.join(format!("iperf3-server-{port}.log")), None)
+    Running::start("iperf3", "iperf3", command, client, &scratch.join(format!("iperf3-receiver-{port}.log")), None)
 }
 
-/// Bulk transfer from the server to the client, paced to `bits_per_second` in all, or greedy.
-pub(crate) fn start_bulk_client(
+/// Bulk transfer from a server to the first client, paced to `bits_per_second` in all, or greedy.
+pub(crate) fn start_bulk_sender(
     scratch: &Path,
-    client: &Namespace,
-    server: Address,
+    server: &Namespace,
+    client: Address,
     port: u16,
     flows: u32,
     bits_per_second: Option<f64>,
 ) -> Result<Running, LabError> {
     let mut command = Command::new("iperf3");
-    command.args(["-c", &server.to_string(), "-p", &port.to_string(), "-R", "-t", FOREVER_S, "-i", "0", "-P"]);
+    command.args(["-c", &client.to_string(), "-p", &port.to_string(), "-t", FOREVER_S, "-i", "0", "-P"]);
     command.arg(flows.to_string());
     if let Some(rate) = bits_per_second {
-        // Paced by the kernel: iperf3's own pacing (-b) sends blocks of 128 kB at once.
+        // Paced by the kernel: iperf3's own pacing (-b) sends blocks of 128 kB at once. It only works where the
+        // sender is iperf3's client (not with -R).
         command.args(["--fq-rate", &format!("{:.0}", rate / f64::from(flows))]);
     }
-    Running::start("iperf3", "iperf3", command, client, &scratch.join(format!("iperf3-client-{port}.log")), None)
+    Running::start("iperf3", "iperf3", command, server, &scratch.join(format!("iperf3-sender-{port}.log")), None)
 }
 
 /// Asks for this much of the served file.

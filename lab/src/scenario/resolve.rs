@@ -49,7 +49,8 @@ impl Scenario {
     /// # Errors
     /// [`LabError::Range`] for the first value that is out of its bounds.
     pub fn resolve(&self, seed: u64) -> Result<Resolved, LabError> {
-        let mut draw = Drawing { random: Randomness::new(seed, 0), prefix: String::new(), name: &self.name };
+        let random = Randomness::new(seed, stream_of(&self.name));
+        let mut draw = Drawing { random, prefix: String::new(), name: &self.name };
         check_word(&draw, "name", &self.name)?;
         check_word(&draw, "family", &self.family)?;
         draw.prefix = "topology.".into();
@@ -123,6 +124,11 @@ impl Resolved {
         };
         self.topology.rate_mbit * 1e6 * bottlenecks
     }
+}
+
+/// Scenarios of the same seed draw different numbers: FNV-1a of the name (RFC 9923).
+fn stream_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn check_word(draw: &Drawing<'_>, field: &str, word: &str) -> Result<(), LabError> {
@@ -271,6 +277,15 @@ mod tests {
             assert_eq!(scenario.resolve(5).unwrap(), scenario.resolve(5).unwrap());
             assert_ne!(scenario.resolve(5).unwrap(), scenario.resolve(6).unwrap(), "{}", scenario.name);
         }
+    }
+
+    #[test]
+    fn scenarios_of_the_same_seed_are_built_differently() {
+        let mut delays: Vec<f64> =
+            shipped().unwrap().iter().map(|scenario| scenario.resolve(5).unwrap().topology.base_rtt_ms).collect();
+        delays.sort_by(f64::total_cmp);
+        delays.dedup();
+        assert!(delays.len() > 12, "{delays:?}");
     }
 
     #[test]
