@@ -276,9 +276,9 @@ impl Hold {
         }
     }
 
-    /// How many ticks back the hold looks, which is the most by which it delays an alert.
-    pub const fn span(self) -> u64 {
-        self.n as u64
+    /// The most ticks by which the hold delays an alert after the first breach that counts.
+    pub const fn delay(self) -> u64 {
+        self.n as u64 - 1
     }
 
     /// The part of a history of breaches (newest in the lowest bit) that counts.
@@ -340,6 +340,7 @@ mod tests {
         let debounce = Hold::debounce(3, 5).unwrap();
         assert!(debounce.satisfied(0b10101) && !debounce.satisfied(0b1000101) && !debounce.satisfied(0b11));
         assert_eq!(Hold::ticks(0), Hold::ticks(1));
+        assert_eq!((Hold::ticks(0).unwrap().delay(), hold.delay(), debounce.delay()), (0, 2, 4));
     }
 
     #[test]

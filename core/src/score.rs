@@ -2,7 +2,7 @@
 //!
 //! An *incident* is a maximal run of measured breaches, where breaches at most [`MERGE_TICKS`] apart belong together.
 //! A warning is *confirmed* when an incident starts after it and no later than its deadline, which is the horizon
-//! plus the rule's hold. An incident is *warned of* when it starts while such a warning is open.
+//! plus the delay of the rule's hold. An incident is *warned of* when it starts while such a warning is open.
 
 mod card;
 mod incident;
@@ -100,7 +100,7 @@ impl Judge {
     }
 
     /// Takes in an alert. The verdict is there at once when the incident is.
-    pub fn fired(&mut self, now: Tick, hold_ticks: u64, card: &mut Scorecard) -> Judgement {
+    pub fn fired(&mut self, now: Tick, hold_delay: u64, card: &mut Scorecard) -> Judgement {
         bump(&mut card.alerts);
         let mut judgement = Judgement::default();
         if self.incidents.current().is_some() {
@@ -114,7 +114,7 @@ impl Judge {
             judgement.close(oldest, card);
         }
         if let Some(free) = self.open.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(Warning { since: now, deadline: now.plus(HORIZON + hold_ticks), measured: false });
+            *free = Some(Warning { since: now, deadline: now.plus(HORIZON + hold_delay), measured: false });
         }
         judgement
     }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     /// What is measured per tick: `-` calm, `X` breach, space nothing; an alert fires where `fires` has `F`.
-    fn scored(measured: &str, fires: &str, hold_ticks: u64) -> Scorecard {
+    fn scored(measured: &str, fires: &str, hold_delay: u64) -> Scorecard {
         let (mut judge, mut card) = (Judge::default(), Scorecard::default());
         let mut standing = Standing::Quiet;
         for (tick, (measured, fire)) in measured.chars().zip(fires.chars().chain(std::iter::repeat(' '))).enumerate() {
@@ -172,7 +172,7 @@ mod tests {
             judge.observe(Tick(tick as u64), breached, standing, &mut card);
             match fire {
                 'F' => {
-                    judge.fired(Tick(tick as u64), hold_ticks, &mut card);
+                    judge.fired(Tick(tick as u64), hold_delay, &mut card);
                     standing = Standing::Firing;
                 }
                 'R' => standing = Standing::Quiet,
@@ -207,8 +207,8 @@ mod tests {
             ("breaches ten ticks apart are one", "----X---------X---", "F", 0, [1, 0, 0, 0, 1, 0, 0, 0]),
             ("eleven ticks apart two", "----X----------X--", "F R", 0, [1, 0, 0, 0, 1, 1, 0, 0]),
         ];
-        for (name, measured, fires, hold_ticks, expected) in table {
-            assert_eq!(counts(&scored(measured, fires, hold_ticks)), expected, "{name}");
+        for (name, measured, fires, hold_delay, expected) in table {
+            assert_eq!(counts(&scored(measured, fires, hold_delay)), expected, "{name}");
         }
     }
 

@@ -98,7 +98,7 @@ impl Watch {
         let (state, action) = decide::decide(self.state, &Input { gate, predicted_us, measured_us }, now, rule);
         (self.state, self.gate) = (state, gate);
         let fired = match action {
-            Some(Action::Fire { .. }) => self.judge.fired(now, rule.hold.span(), &mut ledger.scorecard),
+            Some(Action::Fire { .. }) => self.judge.fired(now, rule.hold.delay(), &mut ledger.scorecard),
             _ => Default::default(),
         };
         ledger.budget.spend(rule.max_false_alerts_per_day, judged.unconfirmed + fired.unconfirmed);
@@ -273,6 +273,19 @@ mod tests {
         };
         assert_eq!(level_after(None), Level::DEFAULT);
         assert!(level_after(std::num::NonZeroU32::new(1)) < Level::DEFAULT);
+    }
+
+    #[test]
+    fn the_delay_of_the_hold_extends_the_time_in_which_a_warning_can_come_true() {
+        let high = |tick| Forecast::from_ln(if tick < 102 { [250_000_f32.ln(); 3] } else { [25_000_f32.ln(); 3] });
+        for (breach, confirmed) in [(112, 1), (113, 0)] {
+            let measured = |tick| Some(if tick == breach { 300_000.0 } else { calm(tick) });
+            let series = (0..130).map(|tick| (Tick(tick), measured(tick), high(tick).filter(|_| tick >= 100)));
+            let mut ledger = Ledger::default();
+            backtest(series, &rule(), &mut ledger, |_, _| {});
+            let card = &ledger.scorecard;
+            assert_eq!((card.alerts, card.confirmed, card.unconfirmed), (1, confirmed, 1 - confirmed), "{breach}");
+        }
     }
 
     #[test]
