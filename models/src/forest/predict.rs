@@ -4,8 +4,8 @@
 use super::Forest;
 use super::layout::{Slot, Tree};
 
-/// Rows that walk through a tree together.
-const LANES: usize = 16;
+/// Rows that walk through a tree together: as many as keep their state in registers.
+const LANES: usize = 8;
 
 impl Forest {
     /// Predicts `out.len() / targets` rows of `width` columns into `out`, row by row. Allocates nothing.
@@ -20,13 +20,11 @@ impl Forest {
         out.fill(self.aggregate.start(self.targets));
         for (rows, out) in rows.chunks(LANES * width).zip(out.chunks_mut(LANES * self.targets)) {
             let has_missing = rows.iter().any(|value| value.is_nan());
-            for tree in &self.trees {
-                let at = match (tree.exact, has_missing) {
-                    (true, _) => self.walk_exact(tree, rows, width),
-                    (false, true) => self.walk::<true>(tree, rows, width),
-                    (false, false) => self.walk::<false>(tree, rows, width),
-                };
-                self.collect(&at, out);
+            match (out.len() / self.targets, has_missing) {
+                (1, false) => self.block::<1, false>(rows, width, out),
+                (1, true) => self.block::<1, true>(rows, width, out),
+                (_, false) => self.block::<LANES, false>(rows, width, out),
+                (_, true) => self.block::<LANES, true>(rows, width, out),
             }
             for row in out.chunks_exact_mut(self.targets) {
                 for (target, value) in row.iter_mut().enumerate() {
@@ -38,19 +36,36 @@ impl Forest {
         }
     }
 
-    /// The leaves that up to [`LANES`] rows end in. Lanes without a row repeat the last one.
+    /// Adds every tree's weights for up to `L` rows.
+    fn block<const L: usize, const MISSING: bool>(&self, rows: &[f32], width: usize, out: &mut [f32]) {
+        for tree in &self.trees {
+            if tree.exact {
+                self.collect(&self.walk_exact(tree, rows, width), out);
+            } else {
+                self.collect(&self.walk::<L, MISSING>(tree, rows, width), out);
+            }
+        }
+    }
+
+    /// The leaves that up to `L` rows end in. Lanes without a row repeat the last one.
     #[inline(always)]
-    fn walk<const MISSING: bool>(&self, tree: &Tree, rows: &[f32], width: usize) -> [u32; LANES] {
-        let mut at = [tree.root; LANES];
+    fn walk<const L: usize, const MISSING: bool>(&self, tree: &Tree, rows: &[f32], width: usize) -> [u32; L] {
+        let mut at = [tree.root; L];
         let last = rows.len() / width - 1;
-        let starts: [usize; LANES] = std::array::from_fn(|lane| lane.min(last) * width);
+        let starts: [usize; L] = std::array::from_fn(|lane| lane.min(last) * width);
         for _ in 0..tree.depth {
-            for lane in 0..LANES {
-                let node = &self.nodes[at[lane] as usize];
-                let value = rows[starts[lane] + node.feature as usize];
-                let missing_left = MISSING && value.is_nan() && node.flags & Slot::MISSING_LEFT != 0;
-                let left = (value <= node.threshold) | missing_left;
-                at[lane] = node.left + u32::from(!left);
+            for (at, start) in at.iter_mut().zip(starts) {
+                // SAFETY: `Forest::plant` makes every `root`, `left` and `left + 1` of a branch an index of `nodes`, and
+                // a leaf goes left, to itself, whatever the value: its threshold is infinite and NaN goes left.
+                let node = unsafe { self.nodes.get_unchecked(*at as usize) };
+                // SAFETY: `predict` has checked `width > feature` for every node, and `start + width <= rows.len()`.
+                let value = unsafe { *rows.get_unchecked(start.wrapping_add(node.feature as usize)) };
+                let mut right = u32::from(!(value <= node.threshold));
+                if MISSING {
+                    // NaN is on the right of every threshold; the flag, which is 1, takes it back.
+                    right &= !(u32::from(value.is_nan()) & u32::from(node.flags));
+                }
+                *at = node.left.wrapping_add(right);
             }
         }
         at
@@ -84,7 +99,7 @@ impl Forest {
 
     /// Adds the leaves' weights to the rows of `out`.
     #[inline(always)]
-    fn collect(&self, at: &[u32; LANES], out: &mut [f32]) {
+    fn collect(&self, at: &[u32], out: &mut [f32]) {
         if self.targets == 1 {
             for (sum, at) in out.iter_mut().zip(at) {
                 self.aggregate.add(sum, self.payload[*at as usize]);

@@ -2,10 +2,10 @@
 
 /// A protobuf message under construction.
 #[derive(Debug, Clone, Default)]
-pub struct Message(pub Vec<u8>);
+pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
@@ -17,116 +17,116 @@ impl Message {
         self.0.push(value as u8);
     }
 
-    pub fn int(mut self, field: u64, value: i64) -> Self {
+    pub(crate) fn int(mut self, field: u64, value: i64) -> Self {
         self.raw_varint(field << 3);
         self.raw_varint(value as u64);
         self
     }
 
-    pub fn float(mut self, field: u64, value: f32) -> Self {
+    pub(crate) fn float(mut self, field: u64, value: f32) -> Self {
         self.raw_varint(field << 3 | 5);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    pub fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
         self.raw_varint(field << 3 | 2);
         self.raw_varint(value.as_ref().len() as u64);
         self.0.extend(value.as_ref());
         self
     }
 
-    pub fn message(self, field: u64, value: Message) -> Self {
+    pub(crate) fn message(self, field: u64, value: Message) -> Self {
         self.bytes(field, value.0)
     }
 }
 
-pub fn float_attribute(name: &str, value: f32) -> Message {
+pub(crate) fn float_attribute(name: &str, value: f32) -> Message {
     Message::new().bytes(1, name).float(2, value).int(20, 1)
 }
 
-pub fn int_attribute(name: &str, value: i64) -> Message {
+pub(crate) fn int_attribute(name: &str, value: i64) -> Message {
     Message::new().bytes(1, name).int(3, value).int(20, 2)
 }
 
-pub fn string_attribute(name: &str, value: &str) -> Message {
+pub(crate) fn string_attribute(name: &str, value: &str) -> Message {
     Message::new().bytes(1, name).bytes(4, value).int(20, 3)
 }
 
-pub fn floats_attribute(name: &str, values: &[f32]) -> Message {
+pub(crate) fn floats_attribute(name: &str, values: &[f32]) -> Message {
     values.iter().fold(Message::new().bytes(1, name).int(20, 6), |message, value| message.float(7, *value))
 }
 
-pub fn ints_attribute(name: &str, values: &[i64]) -> Message {
+pub(crate) fn ints_attribute(name: &str, values: &[i64]) -> Message {
     values.iter().fold(Message::new().bytes(1, name).int(20, 7), |message, value| message.int(8, *value))
 }
 
-pub fn strings_attribute(name: &str, values: &[&str]) -> Message {
+pub(crate) fn strings_attribute(name: &str, values: &[&str]) -> Message {
     values.iter().fold(Message::new().bytes(1, name).int(20, 8), |message, value| message.bytes(9, value))
 }
 
-pub fn node(op: &str, domain: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<Message>) -> Message {
+pub(crate) fn node(op: &str, domain: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<Message>) -> Message {
     let message = inputs.iter().fold(Message::new().bytes(3, format!("the {op}")), |node, name| node.bytes(1, name));
     let message = outputs.iter().fold(message, |node, name| node.bytes(2, name)).bytes(4, op).bytes(7, domain);
     attributes.into_iter().fold(message, |node, attribute| node.message(5, attribute))
 }
 
 /// A float tensor by raw data.
-pub fn floats_tensor(name: &str, dims: &[i64], values: &[f32]) -> Message {
+pub(crate) fn floats_tensor(name: &str, dims: &[i64], values: &[f32]) -> Message {
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     tensor(name, dims, 1, &raw)
 }
 
-pub fn ints_tensor(name: &str, dims: &[i64], values: &[i64]) -> Message {
+pub(crate) fn ints_tensor(name: &str, dims: &[i64], values: &[i64]) -> Message {
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     tensor(name, dims, 7, &raw)
 }
 
-pub fn tensor(name: &str, dims: &[i64], element: i64, raw: &[u8]) -> Message {
+pub(crate) fn tensor(name: &str, dims: &[i64], element: i64, raw: &[u8]) -> Message {
     let message = dims.iter().fold(Message::new(), |tensor, dim| tensor.int(1, *dim));
     message.int(2, element).bytes(8, name).bytes(9, raw)
 }
 
 /// A float input or output [N, columns].
-pub fn value(name: &str, columns: i64) -> Message {
+pub(crate) fn value(name: &str, columns: i64) -> Message {
     let shape = Message::new().message(1, Message::new().bytes(2, "N")).message(1, Message::new().int(1, columns));
     let tensor = Message::new().int(1, 1).message(2, shape);
     Message::new().bytes(1, name).message(2, Message::new().message(1, tensor))
 }
 
 /// A model of x [N, columns] to y from nodes and initializers.
-pub fn model(columns: i64, nodes: Vec<Message>, initializers: Vec<Message>) -> Message {
+pub(crate) fn model(columns: i64, nodes: Vec<Message>, initializers: Vec<Message>) -> Message {
     let graph = nodes.into_iter().fold(Message::new().bytes(2, "g"), |graph, node| graph.message(1, node));
     let graph = initializers.into_iter().fold(graph, |graph, tensor| graph.message(5, tensor));
     wrap(graph.message(11, value("x", columns)).message(12, value("y", 1)))
 }
 
 /// A model around a graph.
-pub fn wrap(graph: Message) -> Message {
+pub(crate) fn wrap(graph: Message) -> Message {
     let opset = |domain: &str, version| Message::new().bytes(1, domain).int(2, version);
     Message::new().int(1, 9).message(7, graph).message(8, opset("", 17)).message(8, opset("ai.onnx.ml", 3))
 }
 
 /// The lists of a regressor, to be bent before they are written.
 #[derive(Debug, Clone, Default)]
-pub struct Trees {
-    pub trees: Vec<i64>,
-    pub ids: Vec<i64>,
-    pub features: Vec<i64>,
-    pub values: Vec<f32>,
-    pub modes: Vec<&'static str>,
-    pub yes: Vec<i64>,
-    pub no: Vec<i64>,
-    pub missing: Vec<i64>,
-    pub target_trees: Vec<i64>,
-    pub target_nodes: Vec<i64>,
-    pub targets: Vec<i64>,
-    pub weights: Vec<f32>,
+pub(crate) struct Trees {
+    pub(crate) trees: Vec<i64>,
+    pub(crate) ids: Vec<i64>,
+    pub(crate) features: Vec<i64>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) modes: Vec<&'static str>,
+    pub(crate) yes: Vec<i64>,
+    pub(crate) no: Vec<i64>,
+    pub(crate) missing: Vec<i64>,
+    pub(crate) target_trees: Vec<i64>,
+    pub(crate) target_nodes: Vec<i64>,
+    pub(crate) targets: Vec<i64>,
+    pub(crate) weights: Vec<f32>,
 }
 
 impl Trees {
     /// Perfect trees of a depth, with features and thresholds from a linear congruence: the same at every run.
-    pub fn perfect(count: i64, depth: u32, features: i64) -> Self {
+    pub(crate) fn perfect(count: i64, depth: u32, features: i64) -> Self {
         let mut trees = Self::default();
         let mut state = 12_345u64;
         let mut next = move || {
@@ -156,7 +156,7 @@ impl Trees {
         trees
     }
 
-    pub fn node(&self) -> Message {
+    pub(crate) fn node(&self) -> Message {
         let attributes = vec![
             int_attribute("n_targets", 1),
             ints_attribute("nodes_treeids", &self.trees),
