@@ -26,6 +26,9 @@ pub(crate) fn check_installed(path: Option<&std::ffi::OsStr>) -> Result<(), LabE
     Ok(())
 }
 
+/// iperf3 gives up after two minutes without data, which a fault may cause: never within a lab.
+const NO_TIMEOUT_MS: &str = "86400000";
+
 /// Closed-loop requests to one server: `think_ms` is a mean, drawn uniformly between zero and twice that.
 pub(crate) fn start_wrk(
     scratch: &Path,
@@ -46,7 +49,7 @@ pub(crate) fn start_wrk(
 /// What receives a bulk transfer: an iperf3 server at the client's side.
 pub(crate) fn start_bulk_receiver(scratch: &Path, client: &Namespace, port: u16) -> Result<Running, LabError> {
     let mut command = Command::new("iperf3");
-    command.args(["-s", "-p", &port.to_string()]);
+    command.args(["-s", "-p", &port.to_string(), "--rcv-timeout", NO_TIMEOUT_MS]);
     Running::start("iperf3", "iperf3", command, client, &scratch.join(format!("iperf3-receiver-{port}.log")), None)
 }
 
