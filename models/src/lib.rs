@@ -4,6 +4,7 @@
 //! ensembles, [`plan`] the arithmetic around them, [`Scorer`] is what the agent calls. [`child`] does the same once in
 //! a process of its own, under limits, before the agent trusts a file.
 
+pub mod builtin;
 pub mod child;
 pub mod contract;
 pub mod forest;

@@ -1,4 +1,9 @@
 //! The agent as a library: `main.rs` is its door.
 
+pub mod cli;
+pub mod config;
+pub mod run;
 pub mod sensors;
+pub mod sinks;
 pub mod targets;
+pub mod tick;

@@ -1,0 +1,336 @@
+//! The HTTP interface: `/api/v1/` in JSON, `/metrics`, `/healthz`, `/readyz`, and the page.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use netprecursor_core::{
+    gate::Gate,
+    score::Scorecard,
+    signal::Signal,
+    tick::{HORIZON, Tick},
+};
+use serde::{Deserialize, Serialize};
+use tokio_stream::{StreamExt, wrappers::BroadcastStream};
+
+use super::{
+    metrics,
+    stream::{self, Stream},
+};
+use crate::{
+    sensors::{Need, State as SensorState},
+    tick::{
+        alerts::Alert,
+        forecaster::Speaker,
+        history::Point,
+        pipeline::Pipeline,
+        target::{RuleId, Target},
+    },
+};
+
+/// The tick thread is stuck when it has not done a tick for this long.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// What the handlers see.
+#[derive(Clone)]
+pub struct Shared {
+    /// Locked by the tick thread during a tick, by a handler while it reads.
+    pub pipeline: Arc<Mutex<Pipeline>>,
+    /// The stream of ticks.
+    pub stream: Stream,
+    /// When the last tick ended.
+    pub last_tick: Arc<Mutex<Option<Instant>>>,
+    /// Release of the kernel.
+    pub kernel: Arc<str>,
+}
+
+impl Shared {
+    fn read(&self) -> MutexGuard<'_, Pipeline> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_alive(&self) -> bool {
+        let last = self.last_tick.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < STUCK)
+    }
+}
+
+/// All routes.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/", get(|| async { Html(include_str!("dashboard.html")) }))
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+        .route("/api/v1/targets", get(|State(shared): State<Shared>| async move { Json(targets(&shared.read())) }))
+        .route("/api/v1/window", get(window))
+        .route("/api/v1/forecast", get(|State(shared): State<Shared>| async move { Json(forecasts(&shared.read())) }))
+        .route("/api/v1/alerts", get(|State(shared): State<Shared>| async move { Json(alerts(&shared.read())) }))
+        .route("/api/v1/scores", get(|State(shared): State<Shared>| async move { Json(scores(&shared.read())) }))
+        .route("/api/v1/sensors", get(|State(shared): State<Shared>| async move { Json(sensors(&shared)) }))
+        .route("/api/v1/stream", get(streamed))
+        .fallback(|| async {
+            let known = "/api/v1/{targets,window,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
+            (StatusCode::NOT_FOUND, Json(ApiError { error: format!("no such path; expected one of {known}") }))
+        })
+        .with_state(shared)
+}
+
+#[derive(Serialize)]
+struct ApiError {
+    error: String,
+}
+
+async fn health(State(shared): State<Shared>) -> Response {
+    if shared.is_alive() {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("no tick for {} s\n", STUCK.as_secs())).into_response()
+    }
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    let missing: Vec<String> = shared
+        .read()
+        .suite
+        .statuses()
+        .iter()
+        .filter(|status| status.need == Need::Required && matches!(status.state, SensorState::Unavailable(_)))
+        .map(|status| format!("{}: {}", status.name, status.state))
+        .collect();
+    match (shared.is_alive(), missing.is_empty()) {
+        (true, true) => "ok\n".into_response(),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "no tick yet\n").into_response(),
+        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response(),
+    }
+}
+
+async fn metrics_text(State(shared): State<Shared>) -> Response {
+    let text = metrics::encode(&shared.read(), shared.stream.lost());
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+/// A rule's standing with a target.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleView {
+    policy: String,
+    rule: String,
+    threshold_us: u64,
+    state: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    gate: Option<Gate>,
+    model: Speaker,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TargetView {
+    target: String,
+    uid: String,
+    labels: std::collections::BTreeMap<String, String>,
+    watched_seconds: u64,
+    measured_us: Option<f32>,
+    predicted_us: Option<f32>,
+    firing: bool,
+    established: Option<u32>,
+    coverage_percent: Option<u8>,
+    rules: Vec<RuleView>,
+}
+
+fn rule_view(pipeline: &Pipeline, target: &Target, id: RuleId) -> Option<RuleView> {
+    let active = pipeline.policies.get(id.policy)?;
+    let rule = active.rules.get(id.rule)?;
+    let (_, watch) = target.watches.iter().find(|(known, _)| *known == id)?;
+    Some(RuleView {
+        policy: active.policy.name.to_string(),
+        rule: rule.rule.name.to_string(),
+        threshold_us: rule.rule.thresholds.breach_us(),
+        state: match watch.state() {
+            netprecursor_core::decide::State::Idle => "Idle",
+            netprecursor_core::decide::State::Pending { .. } => "Pending",
+            netprecursor_core::decide::State::Firing(_) => "Firing",
+            netprecursor_core::decide::State::Resolving { .. } => "Resolving",
+        },
+        gate: watch.gate(),
+        model: pipeline.forecasters.speaker(rule.forecaster).clone(),
+    })
+}
+
+fn targets(pipeline: &Pipeline) -> Vec<TargetView> {
+    pipeline
+        .targets
+        .iter()
+        .map(|target| TargetView {
+            target: target.name.clone(),
+            uid: target.uid.clone(),
+            labels: target.labels.clone(),
+            watched_seconds: pipeline.now.since(target.since),
+            measured_us: target.history.latest().and_then(|point| point.measured_us),
+            predicted_us: target.history.latest().and_then(|point| point.predicted_us),
+            firing: target.is_firing(),
+            established: target.coverage.map(|coverage| coverage.established),
+            coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
+            rules: target.watches.iter().filter_map(|(id, _)| rule_view(pipeline, target, *id)).collect(),
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowQuery {
+    target: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowView {
+    target: String,
+    /// The last five minutes.
+    points: Vec<Point>,
+    /// The last minute of every signal, oldest first.
+    signals: std::collections::BTreeMap<&'static str, Vec<Option<f32>>>,
+}
+
+async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) -> Response {
+    let pipeline = shared.read();
+    let Some(target) = pipeline.targets.iter().find(|target| target.name == query.target) else {
+        let error = format!("got target {:?}, which is not watched; /api/v1/targets lists those that are", query.target);
+        return (StatusCode::NOT_FOUND, Json(ApiError { error })).into_response();
+    };
+    let finite = |value: f32| value.is_finite().then_some(value);
+    let signals = Signal::ALL
+        .iter()
+        .map(|signal| (signal.name(), target.window.iter().map(|tick| finite(tick.get(*signal))).collect()))
+        .collect();
+    let points = target.history.points().copied().collect();
+    Json(WindowView { target: target.name.clone(), points, signals }).into_response()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ForecastView {
+    target: String,
+    model: Speaker,
+    tick: Tick,
+    horizon_seconds: u64,
+    /// Before calibration, at the probabilities 0.5, 0.9 and 0.99; none when there is nothing to forecast from.
+    quantiles_us: Option<[f32; 3]>,
+}
+
+fn forecasts(pipeline: &Pipeline) -> Vec<ForecastView> {
+    let mut views = Vec::new();
+    for (row, target) in pipeline.targets.iter().enumerate() {
+        let mut seen = Vec::new();
+        for (id, _) in &target.watches {
+            let forecaster = pipeline.policies[id.policy].rules[id.rule].forecaster;
+            if seen.contains(&forecaster) {
+                continue;
+            }
+            seen.push(forecaster);
+            let forecast = pipeline.forecasters.forecast(forecaster, row, &target.window);
+            views.push(ForecastView {
+                target: target.name.clone(),
+                model: pipeline.forecasters.speaker(forecaster).clone(),
+                tick: pipeline.now,
+                horizon_seconds: HORIZON,
+                quantiles_us: forecast.map(|forecast| forecast.quantiles_us()),
+            });
+        }
+    }
+    views
+}
+
+fn alerts(pipeline: &Pipeline) -> Vec<Alert> {
+    let mut alerts: Vec<Alert> = pipeline.alerts.iter().cloned().collect();
+    alerts.sort_by_key(|alert| std::cmp::Reverse(alert.fired_unix));
+    alerts
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScoreView<'a> {
+    policy: String,
+    rule: String,
+    model: Speaker,
+    decision_quantile: f32,
+    precision_percent: Option<u8>,
+    recall_percent: Option<u8>,
+    lead_median_seconds: Option<u64>,
+    /// Coverage of the calibrated quantiles; none before enough truth is known.
+    coverage: Option<[f64; 3]>,
+    scorecard: &'a Scorecard,
+}
+
+fn scores(pipeline: &Pipeline) -> serde_json::Value {
+    let percent = |share: Option<f64>| share.map(|share| (share * 100.0).round() as u8);
+    let views: Vec<ScoreView<'_>> = pipeline
+        .policies
+        .iter()
+        .flat_map(|active| active.rules.iter().map(move |rule| (active, rule)))
+        .map(|(active, rule)| ScoreView {
+            policy: active.policy.name.to_string(),
+            rule: rule.rule.name.to_string(),
+            model: pipeline.forecasters.speaker(rule.forecaster).clone(),
+            decision_quantile: rule.ledger.budget.level().quantile(),
+            precision_percent: percent(rule.ledger.scorecard.precision()),
+            recall_percent: percent(rule.ledger.scorecard.recall()),
+            lead_median_seconds: rule.ledger.scorecard.median_lead(),
+            coverage: rule.ledger.calibrator.coverage(),
+            scorecard: &rule.ledger.scorecard,
+        })
+        .collect();
+    serde_json::json!(views)
+}
+
+fn sensors(shared: &Shared) -> serde_json::Value {
+    let pipeline = shared.read();
+    let rtt_source = match pipeline.suite.counter(netprecursor_agent_common::Counter::SmoothedSample) {
+        0 => "Measured",
+        _ => "Smoothed",
+    };
+    serde_json::json!({
+        "kernel": &*shared.kernel,
+        "rttSource": rtt_source,
+        "sensors": pipeline.suite.statuses(),
+        "surveyFailures": pipeline.suite.survey_failures(),
+        "ticks": pipeline.counters.ticks,
+        "ticksSkipped": pipeline.counters.skipped,
+        "lastTickMicroseconds": pipeline.counters.last.as_micros() as u64,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamQuery {
+    #[serde(default = "yes")]
+    features: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+async fn streamed(State(shared): State<Shared>, Query(query): Query<StreamQuery>) -> Response {
+    let header = stream::header(&shared.kernel, query.features);
+    let sender = shared.stream.clone();
+    let lines = BroadcastStream::new(shared.stream.listen()).map(move |line| match line {
+        Ok(line) => (if query.features { &line.full } else { &line.signals }).to_string(),
+        Err(tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged(ticks)) => {
+            sender.lose(ticks);
+            format!("{{\"lost\":{ticks}}}\n")
+        }
+    });
+    let body = Body::from_stream(tokio_stream::once(header).chain(lines).map(Ok::<_, Infallible>));
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}

@@ -1,0 +1,173 @@
+//! `/metrics` in the OpenMetrics text format; base units are seconds and bytes.
+
+use netprecursor_agent_common::{Counter, MAX_SLOTS};
+use netprecursor_core::score::Scorecard;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::tick::pipeline::Pipeline;
+
+/// Of the exposition.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The numbers of one scrape. Series are bounded: targets by the slots, rules by the policies.
+#[derive(Debug, Default)]
+struct Scrape {
+    families: Vec<Family>,
+}
+
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    series: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Gauge,
+    Counter,
+}
+
+impl Scrape {
+    fn family(&mut self, name: &'static str, help: &'static str, kind: Kind) -> &mut Family {
+        self.families.push(Family { name, help, kind, series: Vec::new() });
+        let last = self.families.len() - 1;
+        &mut self.families[last]
+    }
+}
+
+impl Family {
+    fn add(&mut self, labels: &[(&'static str, &str)], value: f64) {
+        self.series.push((labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(), value));
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for family in &self.families {
+            let kind = match family.kind {
+                Kind::Gauge => ConstGauge::new(0.0).metric_type(),
+                Kind::Counter => ConstCounter::new(0.0).metric_type(),
+            };
+            let mut metrics = encoder.encode_descriptor(family.name, family.help, None, kind)?;
+            for (labels, value) in &family.series {
+                let metric = metrics.encode_family(labels)?;
+                match family.kind {
+                    Kind::Gauge => ConstGauge::new(*value).encode(metric)?,
+                    Kind::Counter => ConstCounter::new(*value).encode(metric)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The state of the agent as text.
+pub fn encode(pipeline: &Pipeline, stream_lost: u64) -> String {
+    let mut scrape = Scrape::default();
+    agent(&mut scrape, pipeline, stream_lost);
+    targets(&mut scrape, pipeline);
+    rules(&mut scrape, pipeline);
+    let mut registry = Registry::with_prefix("netprecursor");
+    registry.register_collector(Box::new(scrape));
+    let mut out = String::new();
+    match text::encode(&mut out, &registry) {
+        Ok(()) => out,
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be encoded");
+            String::new()
+        }
+    }
+}
+
+fn agent(scrape: &mut Scrape, pipeline: &Pipeline, stream_lost: u64) {
+    let counters = &pipeline.counters;
+    let plain = [
+        ("ticks", "Ticks done", counters.ticks as f64),
+        ("ticks_skipped", "Seconds that no tick was done for", counters.skipped as f64),
+        ("targets_unwatchable", "Namespaces that matched but could not be entered", counters.unwatchable as f64),
+        ("targets_over_capacity", "Namespaces that found no free slot", counters.over_capacity as f64),
+        ("alerts_evicted", "Alerts that made room for newer ones", pipeline.alerts.evicted() as f64),
+        ("stream_ticks_lost", "Ticks that slow listeners of the stream lost", stream_lost as f64),
+        ("survey_failures", "Questions that the kernel did not answer", pipeline.suite.survey_failures() as f64),
+    ];
+    for (name, help, value) in plain {
+        scrape.family(name, help, Kind::Counter).add(&[], value);
+    }
+    let kernel = scrape.family("kernel_events", "What the BPF programs could not count as they should", Kind::Counter);
+    for (event, counter) in [
+        ("smoothed_sample", Counter::SmoothedSample),
+        ("line_taken", Counter::LineTaken),
+        ("task_lost", Counter::TaskLost),
+        ("packet_unknown", Counter::PacketUnknown),
+    ] {
+        kernel.add(&[("event", event)], pipeline.suite.counter(counter) as f64);
+    }
+    scrape
+        .family("tick_duration_seconds", "How long the last tick took", Kind::Gauge)
+        .add(&[], counters.last.as_secs_f64());
+    scrape.family("targets", "Targets watched", Kind::Gauge).add(&[], pipeline.targets.len() as f64);
+    scrape.family("targets_limit", "Targets that can be watched", Kind::Gauge).add(&[], f64::from(MAX_SLOTS));
+    scrape.family("alerts_firing", "Alerts that are out", Kind::Gauge).add(&[], pipeline.alerts.firing() as f64);
+    let sensors = scrape.family("sensor_state", "1 for the state that a sensor is in", Kind::Gauge);
+    for status in pipeline.suite.statuses() {
+        for state in ["Active", "Degraded", "Unavailable"] {
+            let is = f64::from(u8::from(status.state.word() == state));
+            sensors.add(&[("sensor", status.name), ("state", state)], is);
+        }
+    }
+}
+
+fn targets(scrape: &mut Scrape, pipeline: &Pipeline) {
+    let gauge = |scrape: &mut Scrape, name, help, value: &dyn Fn(&crate::tick::target::Target) -> Option<f64>| {
+        let family = scrape.family(name, help, Kind::Gauge);
+        for target in &pipeline.targets {
+            if let Some(value) = value(target) {
+                family.add(&[("target", &target.name)], value);
+            }
+        }
+    };
+    gauge(scrape, "rtt_max_seconds", "Maximum clean RTT, or stall, of the last tick", &|target| {
+        target.history.latest()?.measured_us.map(|us| f64::from(us) / 1e6)
+    });
+    gauge(scrape, "rtt_forecast_seconds", "Forecast maximum RTT of the next ten seconds", &|target| {
+        target.history.latest()?.predicted_us.map(|us| f64::from(us) / 1e6)
+    });
+    gauge(scrape, "socket_coverage_ratio", "Share of established sockets that the tcp sensor sees", &|target| {
+        target.coverage.map(|coverage| f64::from(coverage.ratio()))
+    });
+}
+
+fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
+    let columns: [(&str, &str, fn(&Scorecard) -> u64); 6] = [
+        ("rule_alerts", "Alerts fired", |card| card.alerts),
+        ("rule_alerts_confirmed", "Warnings that an incident followed in time", |card| card.confirmed),
+        ("rule_alerts_unconfirmed", "Warnings that no incident followed", |card| card.unconfirmed),
+        ("rule_alerts_late", "Alerts that fired on the incident itself", |card| card.late),
+        ("rule_incidents", "Incidents", |card| card.incidents),
+        ("rule_incidents_missed", "Incidents that no warning preceded", |card| card.missed),
+    ];
+    for (name, help, value) in columns {
+        let family = scrape.family(name, help, Kind::Counter);
+        for active in &pipeline.policies {
+            for rule in &active.rules {
+                let labels = [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str())];
+                family.add(&labels, value(&rule.ledger.scorecard) as f64);
+            }
+        }
+    }
+    let ready = scrape.family("rule_model_ready", "1 when the rule's own model speaks, 0 when a rule of thumb stands in", Kind::Gauge);
+    for active in &pipeline.policies {
+        for rule in &active.rules {
+            let speaker = pipeline.forecasters.speaker(rule.forecaster);
+            let labels = [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str()), ("model", &speaker.name)];
+            ready.add(&labels, f64::from(u8::from(speaker.stands_in.is_none())));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One tick: read the sensors, push windows, extract features, forecast all targets at once, decide, and say what
+//! happened. One thread, no allocation per target in steady state; effects leave through [`outcome::Outcome`].
+
+pub mod alerts;
+pub mod forecaster;
+pub mod history;
+pub mod outcome;
+pub mod pipeline;
+pub mod target;

@@ -1,0 +1,364 @@
+//! The tick itself: sensors → windows → features → forecasts → decisions → alerts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use netprecursor_core::{
+    alert, causes,
+    decide::Action,
+    features,
+    gate::Start,
+    policy::{Mode, Policy, Rule},
+    tick::Tick,
+    watch::{Ledger, Step, Watch},
+};
+
+use super::{
+    alerts::{Alert, AlertBook, AlertState, Confirmed},
+    forecaster::{Forecasters, Id, Speaker},
+    history::Point,
+    outcome::Transition,
+    target::{RuleId, Target},
+};
+use crate::{
+    sensors::suite::Suite,
+    targets::{
+        namespace::{self, Namespace},
+        registry::Slots,
+        selector::Selector,
+    },
+};
+
+/// Ticks until a namespace that could not be entered is tried again.
+const RETRY_TICKS: u64 = 10;
+
+/// A rule at work: what it learned and who forecasts for it.
+#[derive(Debug)]
+pub struct ActiveRule {
+    /// The rule.
+    pub rule: Rule,
+    /// Calibration, budget and score over all its targets.
+    pub ledger: Ledger,
+    /// Its forecaster.
+    pub forecaster: Id,
+}
+
+/// A policy at work.
+#[derive(Debug)]
+pub struct ActivePolicy {
+    /// The policy.
+    pub policy: Policy,
+    /// Its rules, in its order.
+    pub rules: Vec<ActiveRule>,
+}
+
+/// Counters of the pipeline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    /// Ticks done.
+    pub ticks: u64,
+    /// Seconds that no tick was done for: the machine was too busy, or slept.
+    pub skipped: u64,
+    /// Namespaces that matched but could not be watched.
+    pub unwatchable: u64,
+    /// Namespaces that found no free slot.
+    pub over_capacity: u64,
+    /// How long the last tick took.
+    pub last: Duration,
+}
+
+/// Everything that a tick needs and changes.
+pub struct Pipeline {
+    /// The sensors.
+    pub suite: Suite,
+    /// Those that are watched, by name.
+    pub targets: Vec<Target>,
+    /// The policies at work.
+    pub policies: Vec<ActivePolicy>,
+    /// Their forecasters.
+    pub forecasters: Forecasters,
+    /// The alerts.
+    pub alerts: AlertBook,
+    /// Counters.
+    pub counters: Counters,
+    /// The last tick.
+    pub now: Tick,
+    selectors: Vec<Selector>,
+    slots: Slots,
+    refused: BTreeMap<String, u64>,
+    start: Start,
+}
+
+impl Pipeline {
+    /// A pipeline that watches what `selectors` match, under `policies` with what is remembered of their rules.
+    pub fn new(
+        suite: Suite,
+        selectors: Vec<Selector>,
+        policies: Vec<Policy>,
+        mut remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger>,
+    ) -> Self {
+        let mut forecasters = Forecasters::default();
+        let mut start = Start::Fresh;
+        let policies = policies
+            .into_iter()
+            .map(|policy| {
+                let rules = policy
+                    .rules
+                    .iter()
+                    .map(|rule| ActiveRule {
+                        ledger: remembered(&policy, rule)
+                            .inspect(|_| start = Start::Restart)
+                            .unwrap_or_default(),
+                        forecaster: forecasters.load(&rule.model),
+                        rule: rule.clone(),
+                    })
+                    .collect();
+                ActivePolicy { policy, rules }
+            })
+            .collect();
+        Self {
+            suite,
+            targets: Vec::new(),
+            policies,
+            forecasters,
+            alerts: AlertBook::default(),
+            counters: Counters::default(),
+            now: Tick::default(),
+            selectors,
+            slots: Slots::default(),
+            refused: BTreeMap::new(),
+            start,
+        }
+    }
+
+    /// Does the tick `now`, which lasted `seconds` and ended at `unix`. Returns what changed.
+    pub fn tick(&mut self, now: Tick, seconds: f64, unix: u64) -> Vec<Transition> {
+        let begun = Instant::now();
+        let mut told = Vec::new();
+        let epoch = self.suite.end_tick(seconds);
+        self.forecasters.clear();
+        for target in &mut self.targets {
+            let seen = self.suite.read(target.place, epoch, &mut target.signals);
+            target.coverage = seen.coverage;
+            if let Err(error) = target.window.push(now, &target.signals) {
+                // Only a clock that runs backwards leads here; the tick is left out.
+                tracing::error!(%error, target = target.name, "a tick was not taken");
+                continue;
+            }
+            features::extract(&target.window, &mut target.features);
+        }
+        for target in &self.targets {
+            self.forecasters.add(&target.features);
+        }
+        self.forecasters.run();
+        for row in 0..self.targets.len() {
+            self.decide(row, now, unix, &mut told);
+        }
+        if self.counters.ticks > 0 {
+            self.counters.skipped += now.since(self.now).saturating_sub(1);
+        }
+        self.now = now;
+        self.counters.ticks += 1;
+        self.counters.last = begun.elapsed();
+        // After the measurement: a target that appears now is measured from the next tick on.
+        self.discover(now, unix, &mut told);
+        told
+    }
+
+    /// Steps every rule of one target.
+    fn decide(&mut self, row: usize, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+        let Self { targets, policies, forecasters, alerts, .. } = self;
+        let target = &mut targets[row];
+        let measured_us = target.signals.measured_rtt_us();
+        let mut predicted_us = None;
+        let mut breached = false;
+        for index in 0..target.watches.len() {
+            let (id, watch) = &mut target.watches[index];
+            let active = &mut policies[id.policy];
+            let mode = active.policy.mode;
+            let ActiveRule { rule, ledger, forecaster } = &mut active.rules[id.rule];
+            let forecast = forecasters.forecast(*forecaster, row, &target.window);
+            let Some(step) = watch.step(now, measured_us, forecast, rule, ledger) else { continue };
+            predicted_us = predicted_us.or(step.predicted_us);
+            breached |= [measured_us, step.predicted_us].into_iter().flatten().any(|us| rule.thresholds.breached(us));
+            if mode == Mode::Shadow || (step.action.is_none() && step.verdict.is_none()) {
+                continue;
+            }
+            let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
+            if let Some(Action::Fire { .. }) = step.action {
+                let baseline = target.baseline.median();
+                let causes = baseline
+                    .map(|baseline| forecasters.causes(*forecaster, &target.features, &baseline))
+                    .unwrap_or_default();
+                let speaker = forecasters.speaker(*forecaster).clone();
+                let fired = fire(name.clone(), &active.policy, rule, target, &step, &causes, speaker, unix);
+                told.extend(fired.map(|alert| Transition::Fired(alerts.fire(alert).clone())));
+            }
+            if let Some(alert) = alerts.get_mut(&name) {
+                follow(alert, &step, unix, told);
+            }
+        }
+        // The baseline stays what it was before the fault.
+        if !breached && target.window.is_full() {
+            target.baseline.observe(now, &target.features);
+        }
+        let firing = target.is_firing();
+        target.history.push(Point { unix, measured_us, predicted_us, firing });
+    }
+
+    /// Takes up namespaces that match and lets go of those that are gone.
+    fn discover(&mut self, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+        let named = match namespace::named() {
+            Ok(named) => named,
+            Err(error) => {
+                tracing::warn!(%error, directory = namespace::DIRECTORY, "cannot list network namespaces");
+                return;
+            }
+        };
+        let present: BTreeSet<(&str, u64)> = named.iter().map(|(name, inode)| (name.as_str(), *inode)).collect();
+        let mut position = 0;
+        while position < self.targets.len() {
+            let target = &self.targets[position];
+            if present.contains(&(target.name.as_str(), target.inode)) {
+                position += 1;
+            } else {
+                let gone = self.targets.remove(position);
+                self.let_go(gone, now, unix, told);
+            }
+        }
+        self.refused.retain(|name, _| present.iter().any(|(present, _)| present == name));
+        for (name, _) in &named {
+            let known = self.targets.iter().any(|target| target.name == *name);
+            let waiting = self.refused.get(name).is_some_and(|since| now.0 < since + RETRY_TICKS);
+            if known || waiting {
+                continue;
+            }
+            if let Some(selector) = self.selectors.iter().find(|selector| selector.matches(name)) {
+                let labels = selector.labels.clone();
+                self.take_up(name, labels, now);
+            }
+        }
+        // What appears after the first look came while the agent was running.
+        self.start = Start::Fresh;
+    }
+
+    fn take_up(&mut self, name: &str, labels: BTreeMap<String, String>, now: Tick) {
+        let namespace = match Namespace::enter(name) {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                if self.refused.insert(name.to_owned(), now.0).is_none() {
+                    self.counters.unwatchable += 1;
+                    tracing::warn!(target = name, error = %crate::sensors::chain(&error), "a namespace is not watched");
+                }
+                return;
+            }
+        };
+        let Some(slot) = self.slots.take(now.0) else {
+            if self.refused.insert(name.to_owned(), now.0).is_none() {
+                self.counters.over_capacity += 1;
+                tracing::warn!(target = name, max = netprecursor_agent_common::MAX_SLOTS, "no free slot: not watched");
+            }
+            return;
+        };
+        self.refused.remove(name);
+        let inode = namespace.inode;
+        let place = self.suite.watch(slot, namespace);
+        let rules: Vec<RuleId> = self
+            .policies
+            .iter()
+            .enumerate()
+            .filter(|(_, active)| active.policy.target.matches(&labels))
+            .flat_map(|(policy, active)| (0..active.rules.len()).map(move |rule| RuleId { policy, rule }))
+            .collect();
+        tracing::info!(target = name, slot, rules = rules.len(), "watching");
+        self.targets.push(Target::new(name.to_owned(), inode, labels, place, &rules, self.start, now));
+    }
+
+    fn let_go(&mut self, target: Target, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+        tracing::info!(target = target.name, "gone");
+        self.suite.unwatch(target.place);
+        self.slots.give_back(target.place.slot, now.0);
+        for (id, watch) in target.watches {
+            let active = &self.policies[id.policy];
+            let rule = &active.rules[id.rule].rule;
+            let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
+            if let (Some(action), Some(alert)) = (Watch::retire(watch), self.alerts.get_mut(&name)) {
+                act(alert, &action, unix, told);
+            }
+        }
+    }
+}
+
+/// The alert that a step raises; `None` unless it fires.
+#[expect(clippy::too_many_arguments, reason = "an alert is made of all of them, in one place")]
+fn fire(
+    name: String,
+    policy: &Policy,
+    rule: &Rule,
+    target: &Target,
+    step: &Step,
+    causes: &[causes::Cause],
+    model: Speaker,
+    unix: u64,
+) -> Option<Alert> {
+    let Some(Action::Fire { trigger, predicted_us, measured_us }) = step.action else { return None };
+    Some(Alert {
+        name,
+        policy: policy.name.to_string(),
+        rule: rule.name.to_string(),
+        target: target.name.clone(),
+        target_uid: target.uid.clone(),
+        severity: rule.severity,
+        state: AlertState::Firing,
+        trigger,
+        threshold_us: rule.thresholds.breach_us(),
+        predicted_us,
+        measured_us,
+        lead_seconds: None,
+        confirmed: Confirmed::Unknown,
+        count: 1,
+        fired_unix: unix,
+        resolved_unix: None,
+        resolution: None,
+        causes: causes.iter().map(Into::into).collect(),
+        model,
+    })
+}
+
+/// Takes a step into an alert that is known: verdict first, because an alert may be judged and resolve in one tick.
+fn follow(alert: &mut Alert, step: &Step, unix: u64, told: &mut Vec<Transition>) {
+    if let Some(verdict) = step.verdict {
+        alert.judge(verdict);
+        told.push(Transition::Judged(alert.clone()));
+    }
+    if let Some(action) = &step.action {
+        act(alert, action, unix, told);
+    }
+}
+
+fn act(alert: &mut Alert, action: &Action, unix: u64, told: &mut Vec<Transition>) {
+    match action {
+        // Told where the alert is made.
+        Action::Fire { .. } => {}
+        Action::Update { predicted_us, measured_us } => {
+            alert.predicted_us = worse(alert.predicted_us, *predicted_us);
+            alert.measured_us = worse(alert.measured_us, *measured_us);
+            told.push(Transition::Updated(alert.clone()));
+        }
+        Action::Resolve { reason } => {
+            alert.state = AlertState::Resolved;
+            alert.resolution = Some(*reason);
+            alert.resolved_unix = Some(unix);
+            told.push(Transition::Resolved(alert.clone()));
+        }
+    }
+}
+
+fn worse(told: Option<f32>, now: Option<f32>) -> Option<f32> {
+    match (told, now) {
+        (Some(told), Some(now)) => Some(told.max(now)),
+        (told, now) => told.or(now),
+    }
+}
