@@ -74,7 +74,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Show { scenario } => {
-            print(&scenario::text(&scenario)?)?;
+            print(scenario::text(&scenario)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {

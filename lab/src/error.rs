@@ -138,6 +138,7 @@ fn advice(reason: &io::Error) -> &'static str {
             "; expected to be allowed to write there: give another --out directory"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "; expected a directory: give another --out",
+        io::ErrorKind::NotFound => "; expected it to exist, or to be able to make it there: give another path",
         _ => "",
     }
 }

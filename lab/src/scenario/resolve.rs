@@ -310,6 +310,12 @@ mod tests {
     }
 
     #[test]
+    fn forever_is_about_a_day_of_the_demonstration() {
+        let demo = shipped().unwrap().pop().unwrap().forever().resolve(3).unwrap();
+        assert!((12.0..36.0).contains(&(demo.seconds() / 3600.0)), "{} s", demo.seconds());
+    }
+
+    #[test]
     fn an_out_of_bounds_value_is_named_by_its_path() {
         let mut scenario = shipped().unwrap().remove(0);
         scenario.topology.rate_mbit = Draw::Uniform { min: 2.0, max: 4000.0 };
