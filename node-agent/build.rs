@@ -61,9 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn compiler_with_source() -> Result<PathBuf, String> {
     let named = env::var_os("NETPRECURSOR_BPF_RUSTC").map(PathBuf::from);
-    let nightly = Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok().and_then(|found| {
-        found.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()))
-    });
+    let nightly =
+        Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok().and_then(|found| {
+            found.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()))
+        });
     let candidates = [named, nightly, Some(PathBuf::from("/usr/bin/rustc")), Some(PathBuf::from("rustc"))];
     candidates.into_iter().flatten().find(|rustc| has_source(rustc)).ok_or_else(|| {
         "no Rust compiler with the library's source was found; expected rustup's nightly with rust-src or Debian's \

@@ -177,8 +177,7 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file() {
         let file = file("target: ['netns:a*,app=x']\nlisten: 127.0.0.1:1\nlog: debug\n");
-        let settings =
-            flags(&["--config", file.path().to_str().unwrap(), "--listen", "127.0.0.1:2"]).settle().unwrap();
+        let settings = flags(&["--config", file.path().to_str().unwrap(), "--listen", "127.0.0.1:2"]).settle().unwrap();
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.log, "debug");
         assert_eq!(settings.targets[0].to_string(), "netns:a*,app=x");

@@ -44,8 +44,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
-    let pipeline =
-        Pipeline::new(suite, settings.targets, settings.policies, |policy, rule| ledgers.read(policy, rule));
+    let pipeline = Pipeline::new(suite, settings.targets, settings.policies, |policy, rule| ledgers.read(policy, rule));
     let shared = Shared {
         pipeline: Arc::new(Mutex::new(pipeline)),
         stream: Stream::default(),
@@ -161,5 +160,6 @@ fn monotonic_ns() -> u64 {
 
 /// As `uname -r` prints it.
 pub fn kernel_release() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }

@@ -26,7 +26,9 @@ pub enum MappedError {
         source: MapError,
     },
     /// The kernel's layout of an element is not ours.
-    #[error("map {name} has elements of {got} bytes, expected {expected}; the agent and its object do not belong together")]
+    #[error(
+        "map {name} has elements of {got} bytes, expected {expected}; the agent and its object do not belong together"
+    )]
     Layout {
         /// The map.
         name: &'static str,
@@ -95,9 +97,8 @@ impl<T: Plain> Mapped<T> {
         let bytes = stride * len;
         let fd = data.fd().as_fd().as_raw_fd();
         // SAFETY: a fresh shared mapping of a map that lives as long as `self`.
-        let base = unsafe {
-            libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, 0)
-        };
+        let base =
+            unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, 0) };
         let refused = || MappedError::Refused { name, source: io::Error::last_os_error() };
         if base == libc::MAP_FAILED {
             return Err(refused());

@@ -4,8 +4,8 @@
 pub mod cgroup;
 pub mod histogram;
 pub mod mapped;
-pub mod node;
 pub mod netlink;
+pub mod node;
 pub mod object;
 pub mod qdisc;
 
@@ -13,7 +13,6 @@ pub mod sched;
 pub mod sockets;
 pub mod suite;
 pub mod surveyor;
-
 
 pub mod tcp;
 pub mod tracepoint;

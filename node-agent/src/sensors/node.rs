@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_total_of_some_is_read_from_a_pressure_file() {
-        let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234567\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n";
+        let text =
+            "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234567\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n";
         assert_eq!(some_total_us(text), Some(1_234_567));
         assert_eq!(some_total_us(""), None);
     }

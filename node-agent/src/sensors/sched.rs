@@ -84,8 +84,7 @@ impl Sched {
         let tasks = bpf.take_map("TASKS").ok_or(SchedError::Missing("map TASKS"))?;
         let tasks = Tasks(Arc::new(Mutex::new(HashMap::try_from(tasks).map_err(SchedError::Tasks)?)));
         let slots = Mapped::new("SCHED_SLOTS", bpf.take_map("SCHED_SLOTS"))?;
-        for program in
-            ["sched_process_exit", "sched_process_fork", "sched_wakeup", "sched_wakeup_new", "sched_switch"]
+        for program in ["sched_process_exit", "sched_process_fork", "sched_wakeup", "sched_wakeup_new", "sched_switch"]
         {
             attach(bpf, program)?;
         }
@@ -130,11 +129,8 @@ impl Sched {
 
 fn attach(bpf: &mut Ebpf, program: &'static str) -> Result<(), SchedError> {
     let refused = |source| SchedError::Program { program, source };
-    let point: &mut TracePoint = bpf
-        .program_mut(program)
-        .ok_or(SchedError::Missing("tracepoint program"))?
-        .try_into()
-        .map_err(refused)?;
+    let point: &mut TracePoint =
+        bpf.program_mut(program).ok_or(SchedError::Missing("tracepoint program"))?.try_into().map_err(refused)?;
     point.load().map_err(refused)?;
     point.attach("sched", program).map_err(refused)?;
     Ok(())

@@ -5,15 +5,8 @@ use netprecursor_agent_common::{Counter, MAX_SLOTS, tcp::Line};
 use netprecursor_core::signal::{Signal, Signals};
 
 use super::{
-    Need, State, Status,
-    mapped::Mapped,
-    node::Node,
-    object::Object,
-    sched::Sched,
-    sockets::Coverage,
-    surveyor::Surveyor,
-    tcp::Tcp,
-    traffic::Traffic,
+    Need, State, Status, mapped::Mapped, node::Node, object::Object, sched::Sched, sockets::Coverage,
+    surveyor::Surveyor, tcp::Tcp, traffic::Traffic,
 };
 use crate::targets::namespace::Namespace;
 
@@ -29,9 +22,17 @@ pub struct Suite {
     counters: Option<PerCpuArray<MapData, u64>>,
     states: Vec<Status>,
     drops_before: Vec<u64>,
-    net_opens: Vec<i64>,
+    since_survey: Vec<SinceSurvey>,
     // Dropping it detaches every program.
     _object: Option<Object>,
+}
+
+/// Connections opened net of those closed since a target's sockets were listed: the list is asked every few seconds,
+/// the kernel's events keep the number fresh in between.
+#[derive(Debug, Clone, Copy, Default)]
+struct SinceSurvey {
+    survey: u64,
+    net_opens: i64,
 }
 
 /// Where a namespace is counted.
@@ -109,7 +110,7 @@ impl Suite {
             counters,
             states,
             drops_before: vec![0; MAX_SLOTS as usize],
-            net_opens: vec![0; MAX_SLOTS as usize],
+            since_survey: vec![SinceSurvey::default(); MAX_SLOTS as usize],
             _object: object,
         }
     }
@@ -164,7 +165,7 @@ impl Suite {
             tracing::warn!(slot, error = %super::chain(&error), "a target is not counted: the kernel's table refused it");
         }
         let index = slot as usize;
-        self.net_opens[index] = 0;
+        self.since_survey[index] = SinceSurvey::default();
         self.drops_before[index] = u64::MAX;
         place
     }
@@ -194,7 +195,7 @@ impl Suite {
         *signals = Signals::ABSENT;
         let index = place.slot as usize;
         if let Some(tcp) = &mut self.tcp {
-            self.net_opens[index] += tcp.read(place.slot, epoch, signals);
+            self.since_survey[index].net_opens += tcp.read(place.slot, epoch, signals);
         }
         if let Some(traffic) = &mut self.traffic {
             traffic.read(place.slot, signals);
@@ -211,7 +212,12 @@ impl Suite {
         let drops = if drops_before == u64::MAX { 0 } else { findings.queues.drops.saturating_sub(drops_before) };
         signals.set(Signal::QdiscDrops, drops as f32);
         if let Some(coverage) = findings.coverage {
-            signals.set(Signal::Established, coverage.established as f32);
+            let since = &mut self.since_survey[index];
+            if since.survey != findings.surveys {
+                *since = SinceSurvey { survey: findings.surveys, net_opens: 0 };
+            }
+            let established = i64::from(coverage.established) + since.net_opens;
+            signals.set(Signal::Established, established.max(0) as f32);
         }
         Seen { coverage: findings.coverage }
     }

@@ -36,6 +36,8 @@ const SOCKETS_ROUNDS: u64 = 10;
 pub struct Findings {
     /// Its sockets; `None` before the first survey.
     pub coverage: Option<Coverage>,
+    /// How often its sockets were surveyed.
+    pub surveys: u64,
     /// The queues of its namespace and of the agent's own.
     pub queues: Queues,
 }
@@ -82,8 +84,7 @@ impl Surveyor {
 
     /// Surveys the namespace of `slot` from now on.
     pub fn watch(&self, slot: u32, namespace: Namespace) {
-        let site =
-            Site { inode: namespace.inode, sockets: Sockets::new(namespace.diag), route: namespace.route };
+        let site = Site { inode: namespace.inode, sockets: Sockets::new(namespace.diag), route: namespace.route };
         lock(&self.shared.sites).insert(slot, site);
     }
 
@@ -121,17 +122,17 @@ impl Shared {
         let mut sites = lock(&self.sites);
         for (slot, site) in sites.iter_mut() {
             let queues = self.noted(qdisc::survey(&site.route)).unwrap_or_default();
-            let known = lock(&self.findings).get(slot).and_then(|known| known.coverage);
-            let due = known.is_none() || (round + u64::from(*slot)).is_multiple_of(SOCKETS_ROUNDS);
-            let coverage = match lines {
-                Some(lines) if due => self.noted(site.sockets.survey(lines)).or(known),
-                _ => known,
+            let known = lock(&self.findings).get(slot).copied().unwrap_or_default();
+            let due = known.coverage.is_none() || (round + u64::from(*slot)).is_multiple_of(SOCKETS_ROUNDS);
+            let surveyed = lines.filter(|_| due).and_then(|lines| self.noted(site.sockets.survey(lines)));
+            let queues =
+                Queues { backlog_bytes: host.backlog_bytes + queues.backlog_bytes, drops: host.drops + queues.drops };
+            let findings = Findings {
+                coverage: surveyed.or(known.coverage),
+                surveys: known.surveys + u64::from(surveyed.is_some()),
+                queues,
             };
-            let queues = Queues {
-                backlog_bytes: host.backlog_bytes + queues.backlog_bytes,
-                drops: host.drops + queues.drops,
-            };
-            lock(&self.findings).insert(*slot, Findings { coverage, queues });
+            lock(&self.findings).insert(*slot, findings);
         }
         if let Some(tasks) = tasks
             && round.is_multiple_of(TASKS_ROUNDS)

@@ -105,11 +105,8 @@ impl Tcp {
     /// Attaches `program` to the cgroup2 root. No target is counted before it has a slot.
     pub fn start(bpf: &mut Ebpf, cpus: u32, program: &'static str) -> Result<Self, TcpError> {
         let root = cgroup::root()?;
-        let sock_ops: &mut SockOps = bpf
-            .program_mut(program)
-            .ok_or(TcpError::Missing)?
-            .try_into()
-            .map_err(TcpError::Load)?;
+        let sock_ops: &mut SockOps =
+            bpf.program_mut(program).ok_or(TcpError::Missing)?.try_into().map_err(TcpError::Load)?;
         sock_ops.load().map_err(TcpError::Load)?;
         // A link of mode `Single` still lets others attach beside it; `AllowMultiple` is refused for links.
         sock_ops.attach(root, CgroupAttachMode::Single).map_err(TcpError::Attach)?;

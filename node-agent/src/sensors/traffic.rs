@@ -118,8 +118,7 @@ impl Traffic {
 
 fn attach(bpf: &mut Ebpf, variant: &Variant) -> Result<(), TrafficError> {
     let root = cgroup::root()?;
-    let directions =
-        [(variant.ingress, CgroupSkbAttachType::Ingress), (variant.egress, CgroupSkbAttachType::Egress)];
+    let directions = [(variant.ingress, CgroupSkbAttachType::Ingress), (variant.egress, CgroupSkbAttachType::Egress)];
     // Both are loaded before one is attached: a half-counted target would be worse than none.
     for (program, _) in directions {
         skb(bpf, program)?.load().map_err(|source| TrafficError::Load { program, source })?;

@@ -205,7 +205,8 @@ struct WindowView {
 async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) -> Response {
     let pipeline = shared.read();
     let Some(target) = pipeline.targets.iter().find(|target| target.name == query.target) else {
-        let error = format!("got target {:?}, which is not watched; /api/v1/targets lists those that are", query.target);
+        let error =
+            format!("got target {:?}, which is not watched; /api/v1/targets lists those that are", query.target);
         return (StatusCode::NOT_FOUND, Json(ApiError { error })).into_response();
     };
     let finite = |value: f32| value.is_finite().then_some(value);

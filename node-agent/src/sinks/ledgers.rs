@@ -16,7 +16,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum KeepError {
     /// The disk refused.
-    #[error("cannot write {path}; scores stay in memory, and are lost if the agent stops; free space, or name another --state-dir")]
+    #[error(
+        "cannot write {path}; scores stay in memory, and are lost if the agent stops; free space, or name another --state-dir"
+    )]
     Write {
         /// The file.
         path: PathBuf,

@@ -162,11 +162,16 @@ fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
             }
         }
     }
-    let ready = scrape.family("rule_model_ready", "1 when the rule's own model speaks, 0 when a rule of thumb stands in", Kind::Gauge);
+    let ready = scrape.family(
+        "rule_model_ready",
+        "1 when the rule's own model speaks, 0 when a rule of thumb stands in",
+        Kind::Gauge,
+    );
     for active in &pipeline.policies {
         for rule in &active.rules {
             let speaker = pipeline.forecasters.speaker(rule.forecaster);
-            let labels = [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str()), ("model", &speaker.name)];
+            let labels =
+                [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str()), ("model", &speaker.name)];
             ready.add(&labels, f64::from(u8::from(speaker.stands_in.is_none())));
         }
     }

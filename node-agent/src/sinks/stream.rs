@@ -92,11 +92,8 @@ pub fn header(kernel: &str, with_features: bool) -> String {
 fn line(pipeline: &Pipeline, unix_ms: u64, monotonic_ns: u64, with_features: bool) -> String {
     let mut line = String::with_capacity(256 + pipeline.targets.len() * if with_features { 2_560 } else { 640 });
     // Writing to a String cannot fail.
-    let _ = write!(
-        line,
-        r#"{{"tick":{},"unix_ms":{unix_ms},"monotonic_ns":{monotonic_ns},"targets":["#,
-        pipeline.now.0
-    );
+    let _ =
+        write!(line, r#"{{"tick":{},"unix_ms":{unix_ms},"monotonic_ns":{monotonic_ns},"targets":["#, pipeline.now.0);
     for (position, target) in pipeline.targets.iter().filter(|target| !target.window.is_empty()).enumerate() {
         if position > 0 {
             line.push(',');

@@ -7,14 +7,12 @@ use netprecursor_core::{
     features::COUNT,
     forecast::{Forecast, Naive, QUANTILES, QuantileOffsets},
     policy::ModelRef,
-    schema,
-    tick::HORIZON,
     window::Window,
 };
 use netprecursor_models::{
     Refusal, Scorer, Use, builtin,
     child::{self, CheckError, Limits},
-    contract::{KIND_RTT, PolicyContract},
+    contract::PolicyContract,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -40,7 +38,9 @@ pub enum ModelError {
         source: io::Error,
     },
     /// The file is not the one that the policy means.
-    #[error("model file {path}: got sha256 {got}, expected {expected}; give the policy the digest of the file it means")]
+    #[error(
+        "model file {path}: got sha256 {got}, expected {expected}; give the policy the digest of the file it means"
+    )]
     Digest {
         /// The file.
         path: String,
@@ -163,12 +163,7 @@ impl Forecasters {
     }
 
     /// Why the forecast is what it is.
-    pub fn causes(
-        &mut self,
-        id: Id,
-        features: &[f32; COUNT],
-        baseline: &[f32; COUNT],
-    ) -> Vec<causes::Cause> {
+    pub fn causes(&mut self, id: Id, features: &[f32; COUNT], baseline: &[f32; COUNT]) -> Vec<causes::Cause> {
         let single = &mut self.single;
         match &mut self.loaded[id.0].engine {
             Engine::Naive(_) => causes::causes(causes::naive_score, features, baseline),
@@ -182,17 +177,6 @@ impl Forecasters {
                 baseline,
             ),
         }
-    }
-}
-
-/// What a model must be for the agent's rules.
-pub fn contract() -> PolicyContract {
-    PolicyContract {
-        kind: KIND_RTT.to_owned(),
-        schema_hash: schema::hash().to_owned(),
-        horizon_s: HORIZON,
-        features: COUNT,
-        quantiles: QUANTILES.iter().map(|quantile| (f64::from(*quantile) * 1e6).round() / 1e6).collect(),
     }
 }
 
@@ -213,14 +197,14 @@ fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
         known: builtin::names().collect::<Vec<_>>().join(", "),
     })?;
     // It came with the binary: whoever could change it could change the checks as well.
-    let scorer = Scorer::load(bytes, Use::Policy(&contract()))?;
+    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
     Ok(model(name.to_owned(), scorer))
 }
 
 fn open_file(path: &str, expected: Option<[u8; 32]>) -> Result<(Speaker, Engine), ModelError> {
     let bytes = read_bounded(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
     child::check(&bytes, Limits::default())?;
-    let scorer = Scorer::load(&bytes, Use::Policy(&contract()))?;
+    let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?;
     if let Some(expected) = expected {
         let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
         let got = scorer.info().sha256.clone();

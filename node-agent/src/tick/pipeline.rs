@@ -108,9 +108,7 @@ impl Pipeline {
                     .rules
                     .iter()
                     .map(|rule| ActiveRule {
-                        ledger: remembered(&policy, rule)
-                            .inspect(|_| start = Start::Restart)
-                            .unwrap_or_default(),
+                        ledger: remembered(&policy, rule).inspect(|_| start = Start::Restart).unwrap_or_default(),
                         forecaster: forecasters.load(&rule.model),
                         rule: rule.clone(),
                     })

@@ -55,7 +55,15 @@ pub struct Target {
 
 impl Target {
     /// A target that comes under watch at `now`.
-    pub fn new(name: String, inode: u64, labels: Labels, place: Place, rules: &[RuleId], start: Start, now: Tick) -> Self {
+    pub fn new(
+        name: String,
+        inode: u64,
+        labels: Labels,
+        place: Place,
+        rules: &[RuleId],
+        start: Start,
+        now: Tick,
+    ) -> Self {
         Self {
             uid: format!("netns:{name}:{}", place.cookie),
             name,
