@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use netprecursor_core::tick::HORIZON;
+use netprecursor_core::{features, schema};
+
 use super::Model;
 use crate::Refusal;
 use crate::refusal::shown;
@@ -24,7 +27,7 @@ pub struct Metadata {
     /// How far ahead, in seconds.
     pub horizon_s: Option<u64>,
     /// Which quantiles its output columns are.
-    pub quantiles: Option<Vec<f64>>,
+    pub quantiles: Option<Vec<f32>>,
     /// The names of its input columns.
     pub feature_names: Option<Vec<String>>,
 }
@@ -41,7 +44,20 @@ pub struct PolicyContract {
     /// Features per row, F.
     pub features: usize,
     /// Output columns, Q of them, ascending.
-    pub quantiles: Vec<f64>,
+    pub quantiles: Vec<f32>,
+}
+
+impl PolicyContract {
+    /// What this build's policies need of a model for the RTT forecast.
+    pub fn rtt() -> Self {
+        Self {
+            kind: KIND_RTT.into(),
+            schema_hash: schema::hash().into(),
+            horizon_s: HORIZON,
+            features: features::all().len(),
+            quantiles: schema::QUANTILES.to_vec(),
+        }
+    }
 }
 
 impl Metadata {
@@ -65,8 +81,8 @@ impl Metadata {
         };
         let quantiles = match find("quantiles")? {
             Some(text) => {
-                let read: Option<Vec<f64>> = list(text).map(|items| items.iter().map(|q| q.parse().ok()).collect()).unwrap_or_default();
-                let valid = |q: &Vec<f64>| q.is_sorted_by(|a, b| a < b) && q.iter().all(|q| *q > 0.0 && *q < 1.0);
+                let read: Option<Vec<f32>> = list(text).map(|items| items.iter().map(|q| q.parse().ok()).collect()).unwrap_or_default();
+                let valid = |q: &Vec<f32>| q.is_sorted_by(|a, b| a < b) && q.iter().all(|q| *q > 0.0 && *q < 1.0);
                 let expected = "ascending numbers between 0 and 1, such as [0.5, 0.9, 0.99]";
                 Some(read.filter(valid).ok_or_else(|| unreadable("quantiles", text, expected))?)
             }
