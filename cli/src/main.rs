@@ -1,6 +1,15 @@
 //! netprecursor for humans: demo, lab, dataset, record, replay, model.
 
+mod backtest;
+mod dataset;
+mod extract;
 mod lab;
+mod model;
+mod record;
+mod recording;
+mod replay;
+mod stream;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -18,10 +27,25 @@ struct Arguments {
 enum Command {
     /// Reproducible network faults in namespaces, with ground-truth labels
     Lab(lab::Args),
+    /// What an ONNX model is, and what it forecasts
+    Model(model::Args),
+    Record(record::Args),
+    Dataset(dataset::Args),
+    Extract(extract::Args),
+    Backtest(backtest::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(netprecursor_models::child::ARGUMENT) {
+        return Ok(netprecursor_models::child::main(arguments));
+    }
     match Arguments::parse().command {
         Command::Lab(args) => lab::run(args),
+        Command::Model(args) => model::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Dataset(args) => dataset::run(&args),
+        Command::Extract(args) => extract::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
     }
 }

@@ -1,0 +1,214 @@
+//! `netprecursor backtest`: what a model or a rule of thumb would have warned of in recordings, by the agent's own fold.
+
+mod fixed;
+mod forecaster;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use netprecursor_core::{
+    features::{self, COUNT},
+    gate::Start,
+    policy::{Rule, Thresholds},
+    score::Scorecard,
+    watch::{Ledger, Watch},
+};
+use netprecursor_crds::policies_from_yaml;
+use serde::Serialize;
+
+use crate::{recording::Recording, replay, terminal};
+use fixed::FixedWatch;
+use forecaster::Forecaster;
+
+/// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// An ONNX model, or naive:NAME for a rule of thumb
+    #[arg(long, value_name = "FILE|naive:NAME")]
+    model: String,
+    /// Offsets of the rules of thumb; those of the release when absent
+    #[arg(long, value_name = "FILE.json")]
+    offsets: Option<PathBuf>,
+    /// What to warn of: a file of policies, whose selectors do not matter here
+    #[arg(long, value_name = "FILE.yaml")]
+    policy: PathBuf,
+    /// Recordings, as 'netprecursor record' and 'netprecursor dataset' write them; what is learned in one counts in the
+    /// next
+    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true)]
+    recordings: Vec<PathBuf>,
+    /// Thresholds in µs by target instead of the policy's: {"TARGET": 90000, …}; targets that are not in it are left out
+    #[arg(long, value_name = "FILE.json")]
+    thresholds: Option<PathBuf>,
+    /// Also decides without calibration and budget, with the 0.9 quantile raised by this much in ln(µs); repeatable
+    #[arg(long, value_name = "LN", value_delimiter = ',', allow_hyphen_values = true)]
+    shift: Vec<f32>,
+    /// Prints a JSON object per recording, rule and shift
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    model: &'a str,
+    recording: &'a Path,
+    rule: &'a str,
+    /// None for the agent's fold.
+    shift: Option<f32>,
+    scorecard: &'a Scorecard,
+}
+
+/// A rule with all that it learned.
+struct Watched {
+    rule: Rule,
+    ledger: Ledger,
+    total: Scorecard,
+    shifts: Vec<(f32, Scorecard)>,
+}
+
+/// What is known of one target.
+struct Target {
+    rules: Vec<Rule>,
+    watches: Vec<Watch>,
+    fixed: Vec<Vec<FixedWatch>>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut forecaster = Forecaster::open(&args.model, args.offsets.as_deref())?;
+    let origin = args.policy.display().to_string();
+    let yaml = fs::read_to_string(&args.policy).with_context(|| origin.clone())?;
+    let policies = policies_from_yaml(&origin, &yaml)?;
+    let thresholds = args.thresholds.as_deref().map(thresholds).transpose()?;
+    let mut watched: Vec<Watched> = policies
+        .iter()
+        .flat_map(|policy| policy.rules.iter())
+        .map(|rule| Watched {
+            rule: rule.clone(),
+            ledger: Ledger::default(),
+            total: Scorecard::default(),
+            shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
+        })
+        .collect();
+    let bar = terminal::bar(Some(args.recordings.len() as u64));
+    for path in &args.recordings {
+        fold(&Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?;
+        for rule in &mut watched {
+            let text = rule.close(args, path)?;
+            terminal::print(&text)?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if !args.json {
+        terminal::print(&table(&args.model, &watched))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays one recording through every rule.
+fn fold(
+    recording: &Recording,
+    forecaster: &mut Forecaster,
+    thresholds: Option<&BTreeMap<String, u64>>,
+    watched: &mut [Watched],
+) -> anyhow::Result<()> {
+    let mut targets: HashMap<String, Option<Target>> = HashMap::new();
+    let mut vector = [0.0; COUNT];
+    replay::play(recording, |row, now, signals, window| {
+        if !targets.contains_key(&row.uid) {
+            let target = Target::new(watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
+            targets.insert(row.uid.clone(), target);
+        }
+        let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
+        features::extract(window, &mut vector);
+        let forecast = forecaster.forecast(&vector, window)?;
+        let measured_us = signals.measured_rtt_us();
+        let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.fixed);
+        for (watched, ((rule, watch), fixed)) in watched.iter_mut().zip(rules) {
+            watch.step(now, measured_us, forecast, rule, &mut watched.ledger);
+            for ((shift, card), fixed) in watched.shifts.iter_mut().zip(fixed) {
+                fixed.step(now, measured_us, forecast, *shift, rule, card);
+            }
+        }
+        anyhow::Ok(())
+    })
+}
+
+impl Target {
+    /// `threshold_us` is `Some(None)` where thresholds are given and this target has none: it is left out.
+    fn new(watched: &[Watched], threshold_us: Option<Option<u64>>, now: netprecursor_core::tick::Tick) -> anyhow::Result<Option<Self>> {
+        let mut rules: Vec<Rule> = watched.iter().map(|watched| watched.rule.clone()).collect();
+        match threshold_us {
+            Some(None) => return Ok(None),
+            Some(Some(us)) => {
+                let thresholds = Thresholds::new(us, None)?;
+                rules.iter_mut().for_each(|rule| rule.thresholds = thresholds);
+            }
+            None => {}
+        }
+        let watches = rules.iter().map(|_| Watch::new(Start::Fresh, now)).collect();
+        let fixed = watched.iter().map(|watched| vec![FixedWatch::new(now); watched.shifts.len()]).collect();
+        Ok(Some(Self { rules, watches, fixed }))
+    }
+}
+
+impl Watched {
+    /// The lines of a recording; its counts go into the total.
+    fn close(&mut self, args: &Args, recording: &Path) -> anyhow::Result<String> {
+        let card = std::mem::take(&mut self.ledger.scorecard);
+        self.total.merge(&card);
+        if !args.json {
+            return Ok(String::new());
+        }
+        let mut text = String::new();
+        let mut line = |shift, scorecard: &Scorecard| {
+            let line = Line { model: &args.model, recording, rule: self.rule.name.as_str(), shift, scorecard };
+            serde_json::to_string(&line).map(|line| text += &(line + "\n"))
+        };
+        line(None, &card)?;
+        for (shift, card) in &mut self.shifts {
+            line(Some(*shift), card)?;
+            *card = Scorecard::default();
+        }
+        Ok(text)
+    }
+}
+
+fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let expected = "expected whole µs by target, such as {\"web1\": 90000}";
+    serde_json::from_str(&text).with_context(|| format!("{}: {expected}", path.display()))
+}
+
+fn table(model: &str, watched: &[Watched]) -> String {
+    let percent = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
+    let seconds = |lead: Option<u64>| lead.map_or("-".into(), |lead| format!("{lead} s"));
+    let mut text = format!(
+        "{model}\n{:<20} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>12}\n",
+        "RULE", "INCIDENTS", "WARNED", "RECALL", "ALERTS", "PRECISION", "LEAD", "LEAD P10", "FALSE/DAY"
+    );
+    let mut row = |name: String, card: &Scorecard| {
+        let daily = card.false_alerts_per_day().map_or("-".into(), |daily| format!("{daily:.1}"));
+        text += &format!(
+            "{name:<20} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {daily:>12}\n",
+            card.incidents,
+            card.warned,
+            percent(card.recall()),
+            card.alerts,
+            percent(card.precision()),
+            seconds(card.median_lead()),
+            seconds(card.lead_quantile(0.1)),
+        );
+    };
+    for Watched { rule, total, shifts, .. } in watched {
+        row(rule.name.to_string(), total);
+        shifts.iter().for_each(|(shift, card)| row(format!("{} {shift:+}", rule.name), card));
+    }
+    text
+}

@@ -1,0 +1,158 @@
+//! `netprecursor record`: every tick's signals and features from the agent's stream into a Parquet file. The privileged
+//! process writes none.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use netprecursor_core::{features, signal::Signal};
+use netprecursor_crds::Duration as Text;
+
+use crate::{
+    recording::{Origin, Row, Writer},
+    stream::{AgentStream, DEFAULT_AGENT, Header, TargetLine, TickLine},
+    terminal,
+};
+
+/// Writes every tick's signals and features from the agent's stream into a Parquet file
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address of the agent
+    #[arg(long, value_name = "URL", default_value = DEFAULT_AGENT)]
+    agent: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE.parquet")]
+    out: PathBuf,
+    /// Only targets of this name; `*` stands for anything
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    target: String,
+    /// How long, such as 90s or 1h; until it is stopped when absent
+    #[arg(long, value_parser = duration)]
+    duration: Option<Duration>,
+    /// Leaves the features out: they can be extracted again
+    #[arg(long)]
+    signals_only: bool,
+}
+
+/// Runs the command. What was recorded is kept whatever ends it; the file is whole.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = terminal::stop_flag()?;
+    let with_features = !args.signals_only;
+    let mut stream = AgentStream::open(&args.agent, with_features)?;
+    let mut writer = Writer::create(&args.out, &origin(stream.header()), &columns(with_features))?;
+    let bar = terminal::bar(None);
+    let begun = Instant::now();
+    let ended = loop {
+        if stop.load(Relaxed) || args.duration.is_some_and(|duration| begun.elapsed() >= duration) {
+            break Ok(());
+        }
+        let line = match stream.tick().and_then(|line| line.check(with_features).map(|()| line)) {
+            Ok(line) => line,
+            Err(error) => break Err(error),
+        };
+        for target in line.targets.iter().filter(|target| glob(&args.target, &target.target)) {
+            writer.push(&row(&line, target))?;
+        }
+        bar.set_message(format!("tick {}, {} rows into {}", line.tick, writer.rows(), args.out.display()));
+    };
+    bar.finish_and_clear();
+    let (rows, lost) = (writer.rows(), stream.lost());
+    writer.finish()?;
+    terminal::print(&format!("{rows} rows written to {}, {lost} ticks lost\n", args.out.display()))?;
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names of the float columns.
+pub(crate) fn columns(with_features: bool) -> Vec<&'static str> {
+    let features = (0..features::COUNT).filter(|_| with_features).map(features::name);
+    Signal::ALL.iter().map(|signal| signal.name()).chain(features).collect()
+}
+
+/// What a recording of this agent says of itself.
+pub(crate) fn origin(header: &Header) -> Origin {
+    let unknown = || "unknown".to_owned();
+    Origin {
+        schema_hash: header.schema_hash.clone(),
+        kernel: header.kernel.clone().unwrap_or_else(unknown),
+        agent_version: header.agent_version.clone().unwrap_or_else(unknown),
+    }
+}
+
+/// One target of a tick as a row.
+pub(crate) fn row(line: &TickLine, target: &TargetLine) -> Row {
+    Row {
+        tick: line.tick,
+        unix_ms: line.unix_ms,
+        monotonic_ns: line.monotonic_ns,
+        target: target.target.clone(),
+        uid: target.uid.clone(),
+        floats: target.signals().as_slice().iter().chain(target.features()).copied().collect(),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    Text::new(text).us().map(Duration::from_micros).map_err(|error| error.to_string())
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any run of characters: the parts between the stars occur
+/// in order, the first at the beginning, the last at the end.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let inner = text.strip_prefix(first).and_then(|text| text.strip_suffix(last));
+    let found = middle.split('*').try_fold(inner, |text, part| {
+        let text = text?;
+        Some(text.find(part).map(|at| &text[at + part.len()..]))
+    });
+    matches!(found, Some(Some(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        recording::Recording,
+        stream::tests::{chunked, header, server, tick},
+    };
+
+    fn args(agent: String, out: PathBuf) -> Args {
+        Args { agent, out, target: "web*".into(), duration: None, signals_only: true }
+    }
+
+    #[test]
+    fn an_agent_that_goes_leaves_a_whole_file_and_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("r.parquet");
+        let ticks = [header(), tick(1, &[("web1", 10.0), ("db", 9.0)]), tick(2, &[("web1", 20.0)])];
+        let error = run(&args(server(chunked(&ticks)), path.clone())).unwrap_err().to_string();
+        assert!(error.contains("is gone"), "{error}");
+        let rows: Vec<Row> = Recording::open(&path).unwrap().rows().map(Result::unwrap).collect();
+        let seen = rows.iter().map(|row| (row.tick, row.target.as_str(), row.floats[Signal::RttMax as usize]));
+        assert_eq!(seen.collect::<Vec<_>>(), [(1, "web1", 10.0), (2, "web1", 20.0)]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, yes, no) in [
+            ("*", "", "\0never"),
+            ("web1", "web1", "web12"),
+            ("npl*-web*", "nplabc-web0", "nplabc-client0"),
+            ("*web*", "aweb", "awe"),
+            ("a*b*c", "a-b-b-c", "a-c-b"),
+            ("ab*ba", "abba", "aba"),
+        ] {
+            assert!(glob(pattern, yes), "{pattern} {yes}");
+            assert!(pattern == "*" || !glob(pattern, no), "{pattern} {no}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("90").unwrap_err().contains("unit"));
+    }
+}

@@ -1,0 +1,49 @@
+//! A recording played through the agent's windows: the same signals, in the same order, into the same code.
+
+use std::collections::HashMap;
+
+use netprecursor_core::{
+    signal::{Signal, Signals},
+    tick::Tick,
+    window::{PushError, Window},
+};
+use thiserror::Error;
+
+use crate::recording::{Recording, RecordingError, Row};
+
+/// Why a recording could not be played.
+#[derive(Debug, Error)]
+pub(crate) enum ReplayError {
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    #[error("got no column '{column}', expected every signal of this release: record again, or use the release that recorded it")]
+    Signal { column: &'static str },
+    #[error("target '{target}': {reason}; the recording is not one of a single agent's run")]
+    Order { target: String, reason: PushError },
+}
+
+/// Plays a recording from its beginning: each row with its tick, its signals and its target's window.
+///
+/// # Errors
+/// What cannot be read or is out of order, and what `told` says.
+pub(crate) fn play<E: From<ReplayError>>(
+    recording: &Recording,
+    mut told: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut columns = [0; Signal::COUNT];
+    for (slot, signal) in columns.iter_mut().zip(Signal::ALL) {
+        let column = signal.name();
+        let position = recording.floats().iter().position(|name| name == column);
+        *slot = position.ok_or(ReplayError::Signal { column })?;
+    }
+    let mut windows: HashMap<String, Window> = HashMap::new();
+    for row in recording.rows() {
+        let row = row.map_err(ReplayError::from)?;
+        let signals = Signals::from_values(&columns.map(|column| row.floats[column]));
+        let window = windows.entry(row.uid.clone()).or_default();
+        let pushed = window.push(Tick(row.tick), &signals);
+        pushed.map_err(|reason| ReplayError::Order { target: row.target.clone(), reason })?;
+        told(&row, Tick(row.tick), &signals, window)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+"""REPORT.md, report.json and the charts, from the figures of `evaluate`."""
+
+import json
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as pyplot
+
+from data import CONTROL, HELD_OUT, NAIVE, PURGE_S
+
+TITLES = {"seeds": "unseen seeds of trained families", "families": "families never seen", "control": "step: no precursor"}
+INK, MODEL, RULE = "#333333", "#0b6e99", "#b8b8b8"
+
+
+def write(out, figures):
+    """Writes everything into `out`."""
+    (out / "report.json").write_text(json.dumps(figures, indent=1, sort_keys=True, default=float) + "\n")
+    (out / "REPORT.md").write_text(markdown(figures))
+    skill_chart(figures, out / "skill.png")
+    recall_chart(figures, out / "recall.png")
+
+
+def interval(skill):
+    return f"{skill['skill']:+.1f} ({skill['low']:+.1f} … {skill['high']:+.1f})"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]) + "\n"
+
+
+def number(value, digits=2, unit=""):
+    return "–" if value is None else f"{value:.{digits}f}{unit}"
+
+
+def whole(value, unit=" s"):
+    return "–" if value is None else f"{value}{unit}"
+
+
+def markdown(figures):
+    parts = [summary(figures), data(figures), skill_tables(figures), family_tables(figures), warnings(figures)]
+    parts += [precision(figures), coverage(figures), controls(figures), label_error(figures), choice(figures), again(figures)]
+    return "\n".join(parts)
+
+
+def summary(figures):
+    quantiles = figures["quantiles"]
+    lines = []
+    for split in ("seeds", "families", "control"):
+        result = figures["skill"][split]["quantiles"]
+        cells = [f"{interval(result[str(q)]['over_best'])} over {result[str(q)]['best_naive']}" for q in quantiles]
+        lines.append([TITLES[split], *cells])
+    losing = [
+        f"{family} at q {q} ({result['quantiles'][str(q)]['over_best']['skill']:+.1f} %)"
+        for split in ("seeds", "families", "control")
+        for family, result in figures["family"][split].items()
+        for q in quantiles
+        if result["quantiles"][str(q)]["over_best"]["skill"] < 0
+    ]
+    default = figures["default"]
+    return f"""# rtt-xgboost: report
+
+What is forecast: the maximum measured RTT of a target over the next {figures['horizon_s']} s, as quantiles of ln(µs).
+Everything below is on episodes that training and tuning never saw. Skill is 1 − pinball loss ÷ pinball loss of the
+**best** of the six rules of thumb on the same rows, in %, with a 90 % interval from {figures['bootstraps']} draws of episodes. The
+rules have offsets fitted on the training rows, so that they are quantile forecasts as well.
+
+{table(['rows', *(f'q {q}' for q in quantiles)], lines)}
+**Default: `{default['builtin']}`.** {default['reason']}
+
+**Where the model loses** to the best rule of thumb of that family and quantile: {', '.join(losing) if losing else 'nowhere in these figures'}.
+
+![skill by family](skill.png)
+"""
+
+
+def data(figures):
+    rows = [[split, part["episodes"], part["rows"], ", ".join(part["families"])] for split, part in figures["splits"].items()]
+    return f"""## Data
+
+{figures['dataset']['episodes']} episodes of emulated bottlenecks, {figures['dataset']['target_hours']:.1f} target-hours, kernel {figures['dataset']['kernel']},
+feature schema `{figures['schema_hash'][:12]}`, manifest `{figures['dataset']['manifest_sha256'][:12]}`. Episodes, not rows, are split. {', '.join(HELD_OUT)}
+never take part in training, tuning or the fitting of offsets; neither does {', '.join(CONTROL)}, which nothing announces.
+Rows count only with a full minute before them, a measured maximum after them, and {PURGE_S} s away from an episode's ends.
+
+{table(['split', 'episodes', 'rows', 'families'], rows)}"""
+
+
+def skill_tables(figures):
+    text = "## Skill over each rule of thumb\n\n"
+    for split in ("seeds", "families", "control"):
+        result = figures["skill"][split]
+        rows = [
+            [name, *(interval(result["quantiles"][str(q)]["over"][name]) for q in figures["quantiles"])] for name in NAIVE
+        ]
+        losses = ["*pinball loss of the model*", *(f"{result['quantiles'][str(q)]['loss']['model']:.4f}" for q in figures["quantiles"])]
+        text += f"{TITLES[split].capitalize()} ({result['episodes']} episodes, {result['rows']} rows):\n\n"
+        text += table(["over", *(f"q {q}" for q in figures["quantiles"])], [*rows, losses]) + "\n"
+    return text
+
+
+def family_tables(figures):
+    rows = []
+    for split in ("seeds", "families", "control"):
+        for family, result in figures["family"][split].items():
+            cells = [
+                f"{interval(result['quantiles'][str(q)]['over_best'])} {result['quantiles'][str(q)]['best_naive']}"
+                for q in figures["quantiles"]
+            ]
+            rows.append([family, split, result["episodes"], *cells])
+    head = ["family", "split", "episodes", *(f"q {q}" for q in figures["quantiles"])]
+    return f"## Skill by family, over the best rule of that family\n\n{table(head, rows)}"
+
+
+def warnings(figures):
+    text = """## Warnings
+
+Thresholds are what a user would set after a minute: three times the median, and one and a half times the 95th
+percentile, of what was measured in the first minute. Counted by the agent's own gates, decision and judge. A warning
+counts when it comes before its incident. The first column is the agent as it ships (0.9 quantile, calibrated); the others
+are operating points read off the sweep of a shift of the forecast on the same episodes, for model and rules alike.
+
+"""
+    for split in ("seeds", "families", "control"):
+        rows = []
+        for name, result in figures["warnings"][split].items():
+            agent = result["agent"]
+            cells = [
+                f"{number(agent['recall'])} at {number(agent['false_alarms_per_hour'], 1)}/h, precision {number(agent['precision'])}, "
+                f"lead {whole(agent['lead_median_s'])} (p10 {whole(agent['lead_p10_s'])})"
+            ]
+            for budget in result["budgets"].values():
+                cells.append(
+                    "–" if budget is None else
+                    f"{number(budget['recall'])} ({number(budget['recall_low'])} … {number(budget['recall_high'])}), "
+                    f"lead {whole(budget['lead_median_s'])} (p10 {whole(budget['lead_p10_s'])})"
+                )
+            rows.append([name, *cells])
+        first = next(iter(figures["warnings"][split].values()))
+        hours = first["agent"]["target_hours"]
+        budgets = list(first["budgets"])
+        text += f"{TITLES[split].capitalize()}: {first['agent']['incidents']} incidents in {hours:.1f} target-hours after warm-up"
+        text += f" (so that {budgets[0]} allows {int(hours / 24)} false alarms here):\n\n"
+        text += table(["forecaster", "as it ships: recall", *(f"recall at ≤ {budget}" for budget in budgets)], rows) + "\n"
+    return text + "![recall against false alarms](recall.png)\n"
+
+
+def precision(figures):
+    rows = []
+    names = ["model", *NAIVE]
+    for split in ("seeds", "families", "control"):
+        result = figures["average_precision"][split]
+        if result:
+            rows.append([TITLES[split], f"{result['base_rate']:.3f}", *(f"{result['average_precision'][name]:.3f}" for name in names)])
+    return f"""## PR-AUC
+
+"A breach within ten seconds", among seconds that are not in breach, ranked by the 0.9 quantile over the threshold.
+
+{table(['rows', 'base rate', *names], rows)}"""
+
+
+def coverage(figures):
+    rows = [
+        [TITLES[split], regime, result["rows"], *(f"{100 * result[str(q)]:.1f} %" for q in figures["quantiles"])]
+        for split in ("seeds", "families", "control")
+        for regime, result in figures["coverage"][split].items()
+    ]
+    head = ["rows", "regime", "count", *(f"q {q}" for q in figures["quantiles"])]
+    return f"""## Coverage
+
+Share of truths at or below the forecast quantile, before the first fault, during faults and after them; without the
+calibration that the agent adds from its own delayed truth.
+
+{table(head, rows)}"""
+
+
+def controls(figures):
+    rows = [[name, *(interval(result[str(q)]) for q in figures["quantiles"])] for name, result in figures["controls"].items()]
+    return f"""## Controls
+
+Trained the same way on what cannot tell anything; skill in % over max-10 with its offsets, unseen seeds. Anything well
+above zero would be a leak.
+
+{table(['trained on', *(f'q {q}' for q in figures['quantiles'])], rows)}"""
+
+
+def label_error(figures):
+    error = figures["label_error"]
+    idle = error["idle_path_us"]
+    rows = [[name, error[name]["count"], *(f"{error[name][key]:.2f}" for key in ("p10", "median", "p90"))] for name in ("smallest", "largest")]
+    return f"""## How good are the labels
+
+The agent's RTT against an observer's ICMP probes, per second in the calm before the first fault. The smallest RTT is the
+path itself; the largest differs because TCP's own bursts queue where a probe each 50 ms does not look. On the idle path
+the observer is off the configured delay by {idle['median']:.0f} µs (p10 {idle['p10']:.0f}, p90 {idle['p90']:.0f}), veth and router included.
+
+{table(['agent ÷ observer, RTT of a second', 'seconds', 'p10', 'median', 'p90'], rows)}"""
+
+
+def choice(figures):
+    rows = [[c["config"], f"{c['seeds']:.4f}", f"{c['families']:.4f}", "chosen" if c["config"] == figures["config"]["name"] else ""] for c in figures["choice"]]
+    return f"""## What was chosen on validation
+
+Pinball loss relative to max-10 with constant offsets, mean of the quantiles: on unseen seeds, and on training families left
+out in three groups.
+
+{table(['configuration', 'unseen seeds', 'unseen families', ''], rows)}"""
+
+
+def again(figures):
+    model = figures["model"]
+    return f"""## Again
+
+`netprecursor dataset --out DIR` records, `train.py --data DIR --out models/artifacts` trains and writes this report; seeds are
+fixed. `rtt-xgboost.onnx`: {model['trees']} trees, {model['bytes']} bytes, sha256 `{model['sha256']}`. The Rust evaluator differs from
+onnxruntime by at most {model['largest_difference']:.1e} in ln(µs) on {model['checked_rows']} rows of the test sets.
+"""
+
+
+def skill_chart(figures, path):
+    families = [(split, family) for split in ("seeds", "families", "control") for family in figures["family"][split]]
+    figure, axes = pyplot.subplots(1, 3, figsize=(11, 0.4 * len(families) + 1.4), sharey=True)
+    for axis, quantile in zip(axes, figures["quantiles"]):
+        for position, (split, family) in enumerate(reversed(families)):
+            skill = figures["family"][split][family]["quantiles"][str(quantile)]["over_best"]
+            color = MODEL if split == "seeds" else "#c05a00" if split == "families" else "#777777"
+            axis.plot([skill["low"], skill["high"]], [position, position], color=color, linewidth=2)
+            axis.plot(skill["skill"], position, "o", color=color, markersize=5)
+        axis.axvline(0, color=INK, linewidth=0.8)
+        axis.set_title(f"q {quantile}", fontsize=10)
+        axis.set_xlabel("skill over the best rule, %")
+        axis.set_xlim(-60, 60)
+        axis.spines[["top", "right"]].set_visible(False)
+    labels = [f"{family}{'' if split == 'seeds' else ' (unseen)'}" for split, family in reversed(families)]
+    axes[0].set_yticks(range(len(families)), labels)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def recall_chart(figures, path):
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), sharey=True)
+    for axis, split in zip(axes, ("seeds", "families")):
+        for name, points in figures["curves"][split].items():
+            points = sorted(point for point in points if None not in point)
+            color, width = (MODEL, 2.5) if name == "model" else (RULE, 1.2)
+            axis.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=width, zorder=3 if name == "model" else 1)
+            if points:
+                axis.annotate(name, points[-1], fontsize=8, color=INK)
+        axis.set_title(TITLES[split], fontsize=10)
+        axis.set_xlabel("false alarms per target-hour")
+        axis.set_xlim(0, 30)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("incidents warned of")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

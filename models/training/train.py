@@ -1,0 +1,162 @@
+"""Trains the model of the release on a dataset and reports what it is worth.
+
+    python train.py --data DIR --out ../artifacts
+
+DIR is what `netprecursor dataset` made. Features come from `netprecursor extract`, event scores from `netprecursor
+backtest`: what is trained and judged is what the agent computes. Versions are pinned in requirements.txt; seeds are
+fixed, so that the same data give the same report.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import numpy as np
+import pandas
+
+import data
+import evaluate
+import events
+import export
+import model
+import report
+import scores
+
+HERE = pathlib.Path(__file__).resolve().parent
+NAME = "rtt-xgboost"
+TESTS = ("seeds", "families", "control")
+CHECKED_ROWS = 2_000
+# Of the evaluator against onnxruntime, relative to max(1, |y|).
+TOLERANCE = 1e-5
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=pathlib.Path, required=True, help="directory of a dataset")
+    arguments.add_argument("--out", type=pathlib.Path, required=True, help="directory of the artifacts")
+    arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
+    arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
+    options = arguments.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
+
+    manifest, episodes = data.episodes(options.data)
+    extracted = options.data / "features.parquet"
+    data.extract(options.netprecursor, episodes, extracted)
+    rows = data.load(extracted, episodes, schema)
+    split_of = {episode.name: episode.split for episode in episodes}
+    split = np.array([split_of[name] for name in rows.episode])
+    parts = {name: rows[split == name] for name in ("train", "validation", *TESTS)}
+    for name, part in parts.items():
+        log(f"{name}: {len(set(part.episode))} episodes, {len(part)} rows, {', '.join(sorted(set(part.family)))}")
+
+    config, usable, choice = model.choose(schema, features, parts["train"], parts["validation"], log)
+    log(f"chosen: {config.name}")
+    trained = model.fit(config, schema, usable, parts["train"], parts["validation"])
+    path, offsets_path = options.out / f"{NAME}.onnx", options.out / "naive-offsets.json"
+    payload = export.export(trained, schema, path)
+    offsets = evaluate.training_offsets(parts["train"], config.calm, schema.quantiles)
+    digest = hashlib.sha256((options.data / "manifest.json").read_bytes()).hexdigest()
+    source = f"quantiles of training residuals, dataset {digest[:12]}"
+    offsets_path.write_text(json.dumps({"source": source, "offsets": offsets}, indent=1) + "\n")
+
+    tests = {name: parts[name] for name in TESTS}
+    forecasts = {name: export.run(payload, part.x).astype(np.float64) for name, part in tests.items()}
+    difference, checked = compare(options.netprecursor, path, schema, tests, forecasts)
+    log(f"evaluator against onnxruntime: {difference:.1e} on {checked} rows")
+
+    members = {name: [episode for episode in episodes if episode.split == name] for name in TESTS}
+    thresholds = events.thresholds([episode for group in members.values() for episode in group])
+    warned, curves = evaluate.warnings(options.netprecursor, path, offsets_path, members, thresholds)
+    quantiles = schema.quantiles
+    figures = {
+        "quantiles": quantiles,
+        "horizon_s": schema.horizon_s,
+        "schema_hash": schema.hash,
+        "bootstraps": scores.BOOTSTRAPS,
+        "dataset": {
+            "episodes": len(episodes),
+            "target_hours": manifest["target_seconds"] / 3600,
+            "kernel": manifest["kernel"],
+            "manifest_sha256": digest,
+        },
+        "splits": {
+            name: {"episodes": len(set(part.episode)), "rows": len(part), "families": sorted(set(part.family))}
+            for name, part in parts.items()
+        },
+        "config": config.__dict__,
+        "choice": choice,
+        "skill": {name: evaluate.skills(part, forecasts[name], offsets, quantiles) for name, part in tests.items()},
+        "family": {name: evaluate.families(part, forecasts[name], offsets, quantiles) for name, part in tests.items()},
+        "coverage": {name: evaluate.coverage(part, forecasts[name], quantiles) for name, part in tests.items()},
+        "average_precision": {
+            name: evaluate.average_precision(part, forecasts[name], offsets, thresholds) for name, part in tests.items()
+        },
+        "warnings": warned,
+        "curves": curves,
+        "controls": evaluate.controls(
+            config, schema, usable, parts["train"], parts["validation"], parts["seeds"], offsets
+        ),
+        "label_error": evaluate.label_error(episodes),
+        "model": {
+            "trees": len(set(export.trees(trained)["nodes_treeids"])),
+            "bytes": len(payload),
+            "sha256": hashlib.sha256(payload).hexdigest(),
+            "largest_difference": difference,
+            "checked_rows": checked,
+        },
+    }
+    figures["default"] = default(figures)
+    (options.out / "default.json").write_text(json.dumps(figures["default"], indent=1) + "\n")
+    shutil.copy(options.data / "manifest.json", options.out / "dataset-manifest.json")
+    report.write(options.out, figures)
+    log((options.out / "REPORT.md").read_text().split("## Data")[0])
+
+
+def compare(binary, path, schema, tests, forecasts):
+    """Largest difference between the agent's evaluator and onnxruntime on real rows.
+
+    A difference beyond the tolerance ends the training: such a model must not ship.
+    """
+    x = np.concatenate([part.x for part in tests.values()])
+    expected = np.concatenate(list(forecasts.values()))
+    picked = np.random.default_rng(3).choice(len(x), min(CHECKED_ROWS, len(x)), replace=False)
+    with tempfile.TemporaryDirectory() as directory:
+        rows = pathlib.Path(directory, "rows.parquet")
+        pandas.DataFrame(x[picked], columns=schema.features).to_parquet(rows)
+        command = [binary, "model", "run", str(path), "--input", str(rows), "--output", "json"]
+        answer = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    [got] = answer["outputs"].values()
+    expected = expected[picked]
+    difference = np.abs(np.array(got) - expected) / np.maximum(1.0, np.abs(expected))
+    if not difference.max() <= TOLERANCE:
+        raise SystemExit(f"{path}: the evaluator differs by {difference.max():.1e}, expected at most {TOLERANCE:.0e}")
+    return float(difference.max()), len(picked)
+
+
+def default(figures):
+    """What forecasts when a policy names nothing: the model only where it beats every rule on families never seen."""
+    result = figures["skill"]["families"]["quantiles"]
+    over = {quantile: values["over_best"]["skill"] for quantile, values in result.items()}
+    text = ", ".join(f"{skill:+.1f} % at q {quantile}" for quantile, skill in over.items())
+    mean = sum(over.values()) / len(over)
+    if mean > 0:
+        return {"builtin": NAME, "reason": f"On families never seen its skill over the best rule of thumb is {text}."}
+    relative = {
+        name: np.mean([values["loss"][name] / min(values["loss"][other] for other in data.NAIVE) for values in result.values()])
+        for name in data.NAIVE
+    }
+    best = min(relative, key=relative.get)
+    return {"builtin": best, "reason": f"On families never seen the model does not beat the best rule of thumb: {text}."}
+
+
+def log(text):
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
