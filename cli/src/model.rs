@@ -143,10 +143,13 @@ fn describe(file: &Path, verdict: &Result<ModelInfo, CheckError>, contract: &Res
         ("quantiles", metadata.quantiles.as_ref().map_or_else(none, |quantiles| format!("{quantiles:?}"))),
         ("features", metadata.feature_names.as_ref().map_or_else(none, |names| format!("{} named", names.len()))),
         ("schema", metadata.schema_hash.clone().unwrap_or_else(none)),
-        ("policy", match contract {
-            Ok(()) => "may use it".into(),
-            Err(refusal) => format!("may not use it: {refusal}"),
-        }),
+        (
+            "policy",
+            match contract {
+                Ok(()) => "may use it".into(),
+                Err(refusal) => format!("may not use it: {refusal}"),
+            },
+        ),
     ]);
     lines.iter().map(|(what, text)| format!("{what:<10}{text}\n")).collect()
 }

@@ -53,7 +53,9 @@ pub enum CheckError {
         message: String,
     },
     /// The child ended without a verdict.
-    #[error("checking the model failed: got a process ended by {how}, expected a verdict within {limits:?}; fix: do not use this model")]
+    #[error(
+        "checking the model failed: got a process ended by {how}, expected a verdict within {limits:?}; fix: do not use this model"
+    )]
     Died {
         /// Signal or exit code.
         how: String,
@@ -61,10 +63,14 @@ pub enum CheckError {
         limits: Limits,
     },
     /// No verdict in time.
-    #[error("checking the model took too long: got no verdict in {0:?}, expected one; fix: do not use this model, or free the machine")]
+    #[error(
+        "checking the model took too long: got no verdict in {0:?}, expected one; fix: do not use this model, or free the machine"
+    )]
     TimedOut(Duration),
     /// The child could not be started or talked to.
-    #[error("checking the model: got {0} when starting the checking process, expected it to run; fix: allow this binary to start itself")]
+    #[error(
+        "checking the model: got {0} when starting the checking process, expected it to run; fix: allow this binary to start itself"
+    )]
     Start(#[source] io::Error),
 }
 

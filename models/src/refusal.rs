@@ -24,7 +24,9 @@ pub enum Refusal {
         have: usize,
     },
     /// The bytes are not the protobuf encoding of an ONNX model.
-    #[error("not an ONNX model at byte {offset}: got {got}, expected {expected}; fix: export the model again with onnx")]
+    #[error(
+        "not an ONNX model at byte {offset}: got {got}, expected {expected}; fix: export the model again with onnx"
+    )]
     Malformed {
         /// Position in the file.
         offset: usize,
@@ -68,7 +70,9 @@ pub enum Refusal {
         dims: Vec<i64>,
     },
     /// The data of a tensor is not as long as its dimensions say.
-    #[error("tensor {place} lies about its size: got {got} {unit}, expected {expected} by its dimensions; fix: export the model again")]
+    #[error(
+        "tensor {place} lies about its size: got {got} {unit}, expected {expected} by its dimensions; fix: export the model again"
+    )]
     DataLength {
         /// Which tensor.
         place: String,
@@ -80,13 +84,17 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// Weights outside the file.
-    #[error("tensor {place} keeps its data outside the file: got location EXTERNAL, expected the data inside; fix: save with save_as_external_data=False")]
+    #[error(
+        "tensor {place} keeps its data outside the file: got location EXTERNAL, expected the data inside; fix: save with save_as_external_data=False"
+    )]
     ExternalData {
         /// Which tensor.
         place: String,
     },
     /// NaN or infinity among weights, thresholds or parameters.
-    #[error("non-finite number in {place}: got {got} at element {index}, expected finite numbers; fix: train again and check the data for NaN and infinity")]
+    #[error(
+        "non-finite number in {place}: got {got} at element {index}, expected finite numbers; fix: train again and check the data for NaN and infinity"
+    )]
     NotFinite {
         /// Which tensor or attribute.
         place: String,
@@ -96,7 +104,9 @@ pub enum Refusal {
         got: f64,
     },
     /// `If`, `Loop` or `Scan`.
-    #[error("control flow at node {node}: got operator {op}, expected a graph without If, Loop and Scan; fix: export without control flow")]
+    #[error(
+        "control flow at node {node}: got operator {op}, expected a graph without If, Loop and Scan; fix: export without control flow"
+    )]
     ControlFlow {
         /// The node.
         node: String,
@@ -104,7 +114,9 @@ pub enum Refusal {
         op: String,
     },
     /// An attribute that holds a graph.
-    #[error("subgraph in attribute {attribute} of node {node}: got a graph, expected plain values; fix: export without control flow")]
+    #[error(
+        "subgraph in attribute {attribute} of node {node}: got a graph, expected plain values; fix: export without control flow"
+    )]
     Subgraph {
         /// The node.
         node: String,
@@ -118,7 +130,9 @@ pub enum Refusal {
         got: usize,
     },
     /// An operator domain that is not ONNX's own.
-    #[error("custom domain in {place}: got {domain:?}, expected \"\", \"ai.onnx\" or \"ai.onnx.ml\"; fix: export with standard operators only")]
+    #[error(
+        "custom domain in {place}: got {domain:?}, expected \"\", \"ai.onnx\" or \"ai.onnx.ml\"; fix: export with standard operators only"
+    )]
     Domain {
         /// Node or import.
         place: String,
@@ -126,7 +140,9 @@ pub enum Refusal {
         domain: String,
     },
     /// An operator outside the allow-list.
-    #[error("operator not allowed at node {node}: got {op} of domain {domain:?}, expected one of the allow-list (ARCHITECTURE.md, Models); fix: export without it")]
+    #[error(
+        "operator not allowed at node {node}: got {op} of domain {domain:?}, expected one of the allow-list (ARCHITECTURE.md, Models); fix: export without it"
+    )]
     Operator {
         /// The node.
         node: String,
@@ -136,7 +152,9 @@ pub enum Refusal {
         domain: String,
     },
     /// An operator set that is not imported, imported twice or newer than this build knows.
-    #[error("operator set of domain {domain:?}: got {got}, expected {expected}; fix: export with target_opset inside that range")]
+    #[error(
+        "operator set of domain {domain:?}: got {got}, expected {expected}; fix: export with target_opset inside that range"
+    )]
     Opset {
         /// The domain.
         domain: String,
@@ -146,7 +164,9 @@ pub enum Refusal {
         expected: String,
     },
     /// A value that no node, input or initializer produces.
-    #[error("undefined value at {place}: got name {name:?}, expected the name of an input, an initializer or a node's output; fix: export the model again")]
+    #[error(
+        "undefined value at {place}: got name {name:?}, expected the name of an input, an initializer or a node's output; fix: export the model again"
+    )]
     Undefined {
         /// Who reads it.
         place: String,
@@ -154,7 +174,9 @@ pub enum Refusal {
         name: String,
     },
     /// Two producers of one value.
-    #[error("value defined twice: got {name:?} again at {place}, expected one producer per name; fix: export the model again")]
+    #[error(
+        "value defined twice: got {name:?} again at {place}, expected one producer per name; fix: export the model again"
+    )]
     Duplicate {
         /// The second producer.
         place: String,
@@ -162,7 +184,9 @@ pub enum Refusal {
         name: String,
     },
     /// Nodes that wait for one another.
-    #[error("cycle in the graph: got {nodes} nodes that wait for one another ({node} among them), expected an acyclic graph; fix: export the model again")]
+    #[error(
+        "cycle in the graph: got {nodes} nodes that wait for one another ({node} among them), expected an acyclic graph; fix: export the model again"
+    )]
     GraphCycle {
         /// How many nodes cannot be ordered.
         nodes: usize,
@@ -192,7 +216,9 @@ pub enum Refusal {
         expected: String,
     },
     /// Attribute lists that should be parallel are not.
-    #[error("attribute lists of node {node} differ in length: got {got} in {attribute}, expected {expected} as in {reference}; fix: export the model again")]
+    #[error(
+        "attribute lists of node {node} differ in length: got {got} in {attribute}, expected {expected} as in {reference}; fix: export the model again"
+    )]
     ListLength {
         /// The node.
         node: String,
@@ -206,7 +232,9 @@ pub enum Refusal {
         expected: usize,
     },
     /// An index in a tree ensemble that points nowhere.
-    #[error("index out of range in {attribute} of node {node}: got {got}, expected {expected}; fix: export the model again")]
+    #[error(
+        "index out of range in {attribute} of node {node}: got {got}, expected {expected}; fix: export the model again"
+    )]
     TreeIndex {
         /// The node.
         node: String,
@@ -218,7 +246,9 @@ pub enum Refusal {
         expected: String,
     },
     /// A tree whose nodes lead back to themselves, or that has no root.
-    #[error("tree {tree} of node {node} is not a tree: got a cycle or a shared node at node id {at}, expected every node but one root to have one parent; fix: export the model again")]
+    #[error(
+        "tree {tree} of node {node} is not a tree: got a cycle or a shared node at node id {at}, expected every node but one root to have one parent; fix: export the model again"
+    )]
     TreeCycle {
         /// The node.
         node: String,
@@ -228,7 +258,9 @@ pub enum Refusal {
         at: i64,
     },
     /// A tree, or all of them together, deeper than the bound on time per row.
-    #[error("trees of node {node} too deep: got {got} comparisons per row, expected at most {limit}; fix: train fewer or shallower trees")]
+    #[error(
+        "trees of node {node} too deep: got {got} comparisons per row, expected at most {limit}; fix: train fewer or shallower trees"
+    )]
     TreeDepth {
         /// The node.
         node: String,
@@ -238,7 +270,9 @@ pub enum Refusal {
         limit: usize,
     },
     /// Allowed by the contract, but not evaluated by this build.
-    #[error("op {op} at node {node} is not evaluated by this build (nets come later): got {got}, expected {expected}; fix: use a tree model")]
+    #[error(
+        "op {op} at node {node} is not evaluated by this build (nets come later): got {got}, expected {expected}; fix: use a tree model"
+    )]
     NotEvaluated {
         /// The node.
         node: String,
@@ -278,7 +312,9 @@ pub enum Refusal {
         expected: String,
     },
     /// The model was trained on another feature schema.
-    #[error("schema hash: got {got}, expected {expected}; fix: extract the features again with this release and train again")]
+    #[error(
+        "schema hash: got {got}, expected {expected}; fix: extract the features again with this release and train again"
+    )]
     SchemaHash {
         /// The model's.
         got: String,

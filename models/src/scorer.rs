@@ -64,7 +64,9 @@ pub struct ForestInfo {
 
 /// Rows that do not fit the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rows of another width: got {values} values, expected a multiple of {width}; fix: give {width} features per row")]
+#[error(
+    "rows of another width: got {values} values, expected a multiple of {width}; fix: give {width} features per row"
+)]
 pub struct ScoreError {
     /// Values given.
     pub values: usize,

@@ -16,21 +16,31 @@ const VALUES: usize = 100_000_000;
 pub(super) enum RowsError {
     #[error("cannot read rows from {path}: {source}; fix: give a readable CSV or Parquet file")]
     Read { path: String, source: io::Error },
-    #[error("cannot read rows from {path}: got {source}, expected a Parquet file (plain, snappy or zstd); fix: write it again")]
+    #[error(
+        "cannot read rows from {path}: got {source}, expected a Parquet file (plain, snappy or zstd); fix: write it again"
+    )]
     Parquet { path: String, source: ParquetError },
-    #[error("rows of unknown format: got {got}, expected a name that ends in .csv or .parquet; fix: rename or convert the file")]
+    #[error(
+        "rows of unknown format: got {got}, expected a name that ends in .csv or .parquet; fix: rename or convert the file"
+    )]
     Format { got: String },
     #[error("no header: got an empty file, expected column names in the first line; fix: write a header")]
     NoHeader,
-    #[error("column {name} is missing: got {got} columns, expected every feature of the model; fix: extract the features again, see `model inspect --json` for the names")]
+    #[error(
+        "column {name} is missing: got {got} columns, expected every feature of the model; fix: extract the features again, see `model inspect --json` for the names"
+    )]
     Missing { name: String, got: usize },
     #[error("column {name} is there twice: got {got} columns of that name, expected one; fix: rename one")]
     Twice { name: String, got: usize },
-    #[error("wrong number of columns: got {got}, expected {expected} in the order of the model's input; fix: leave out what is no feature")]
+    #[error(
+        "wrong number of columns: got {got}, expected {expected} in the order of the model's input; fix: leave out what is no feature"
+    )]
     Columns { got: usize, expected: usize },
     #[error("row {row}: got {got} cells, expected {expected} as in the header; fix: complete the row")]
     Cells { row: usize, got: usize, expected: usize },
-    #[error("row {row}, column {column}: got {got:?}, expected a number, or nothing or nan when missing; fix: correct the cell")]
+    #[error(
+        "row {row}, column {column}: got {got:?}, expected a number, or nothing or nan when missing; fix: correct the cell"
+    )]
     Cell { row: usize, column: String, got: String },
     #[error("too many rows: got more than {limit} values, expected at most that; fix: split the file")]
     TooMany { limit: usize },
@@ -208,7 +218,9 @@ mod tests {
 
     #[test]
     fn missing_double_and_short_rows_say_so() {
-        assert!(matches!(read("a\n1\n", Some(&["a", "b"]), 2), Err(RowsError::Missing { name, got: 1 }) if name == "b"));
+        assert!(
+            matches!(read("a\n1\n", Some(&["a", "b"]), 2), Err(RowsError::Missing { name, got: 1 }) if name == "b")
+        );
         assert!(matches!(read("a,a\n1,1\n", Some(&["a"]), 1), Err(RowsError::Twice { got: 2, .. })));
         assert!(matches!(read("a,b\n1\n", None, 2), Err(RowsError::Cells { row: 1, got: 1, expected: 2 })));
         assert!(matches!(read("", None, 2), Err(RowsError::NoHeader)));

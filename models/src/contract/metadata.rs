@@ -74,14 +74,16 @@ impl Metadata {
                 None => Ok(first),
             }
         };
-        let unreadable = |key, got: &str, expected: &str| Refusal::Metadata { key, got: shown(got), expected: expected.into() };
+        let unreadable =
+            |key, got: &str, expected: &str| Refusal::Metadata { key, got: shown(got), expected: expected.into() };
         let horizon_s = match find("horizon_s")? {
             Some(text) => Some(text.trim().parse().map_err(|_| unreadable("horizon_s", text, "whole seconds"))?),
             None => None,
         };
         let quantiles = match find("quantiles")? {
             Some(text) => {
-                let read: Option<Vec<f32>> = list(text).map(|items| items.iter().map(|q| q.parse().ok()).collect()).unwrap_or_default();
+                let read: Option<Vec<f32>> =
+                    list(text).map(|items| items.iter().map(|q| q.parse().ok()).collect()).unwrap_or_default();
                 let valid = |q: &Vec<f32>| q.is_sorted_by(|a, b| a < b) && q.iter().all(|q| *q > 0.0 && *q < 1.0);
                 let expected = "ascending numbers between 0 and 1, such as [0.5, 0.9, 0.99]";
                 Some(read.filter(valid).ok_or_else(|| unreadable("quantiles", text, expected))?)

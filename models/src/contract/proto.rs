@@ -341,8 +341,10 @@ fn value_info(mut reader: Reader<'_>) -> Result<ValueInfo<'_>, Refusal> {
                 push_within(&mut dims, dim(field.message()?, name)?, "dimensions of a value", limits::RANK)?;
             }
         }
-        let sizes: Vec<i64> =
-            dims.iter().filter_map(|dim| if let Dim::Size(size) = dim { i64::try_from(*size).ok() } else { None }).collect();
+        let sizes: Vec<i64> = dims
+            .iter()
+            .filter_map(|dim| if let Dim::Size(size) = dim { i64::try_from(*size).ok() } else { None })
+            .collect();
         super::tensor::dimensions(&shown(name), &sizes)?;
         info.shape = Some(dims);
     }

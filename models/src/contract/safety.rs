@@ -29,7 +29,8 @@ fn opsets<'a>(model: &Model<'a>) -> Result<HashMap<&'a str, i64>, Refusal> {
         let Some((_, known)) = DOMAINS.iter().find(|(domain, _)| *domain == opset.domain) else {
             return Err(Refusal::Domain { place: "opset_import".into(), domain: shown(opset.domain) });
         };
-        let refusal = |expected| Refusal::Opset { domain: shown(opset.domain), got: opset.version.to_string(), expected };
+        let refusal =
+            |expected| Refusal::Opset { domain: shown(opset.domain), got: opset.version.to_string(), expected };
         if !known.contains(&opset.version) {
             return Err(refusal(format!("a version from {} to {}", known.start(), known.end())));
         }
@@ -231,7 +232,9 @@ fn growth(node: &Node<'_>, constants: &HashMap<&str, Tensor<'_>>) -> Option<Grow
         },
         "Pad" => match node.attribute("pads") {
             #[expect(clippy::cast_precision_loss, reason = "a bound, not a size")]
-            Some(AttributeValue::Ints(pads)) => Growth::Factor(pads.iter().map(|pad| 1.0 + (pad.abs() as f64)).product()),
+            Some(AttributeValue::Ints(pads)) => {
+                Growth::Factor(pads.iter().map(|pad| 1.0 + (pad.abs() as f64)).product())
+            }
             _ => known(1, &|pads| Growth::Factor(pads.iter().map(|pad| 1.0 + pad.abs()).product())),
         },
         "Resize" => match (tensor(3), tensor(2).or_else(|| tensor(1))) {

@@ -184,7 +184,9 @@ impl<'a> Compiler<'a> {
 
     fn input(&self, node: &Node<'_>, position: usize) -> Result<&Value, Refusal> {
         let found = node.inputs.get(position).and_then(|name| self.values.get(*name));
-        found.ok_or_else(|| refuse(node, &format!("no usable input {position}"), "float rows, or float or int constants"))
+        found.ok_or_else(|| {
+            refuse(node, &format!("no usable input {position}"), "float rows, or float or int constants")
+        })
     }
 
     fn rows(&self, node: &Node<'_>, position: usize) -> Result<(Source, usize, bool), Refusal> {
@@ -254,7 +256,13 @@ impl<'a> Compiler<'a> {
         let flat = match (flat(&left), flat(&right)) {
             (Some(left), Some(right)) if left == right => left,
             (Some(flat), None) | (None, Some(flat)) => flat,
-            _ => return Err(refuse(node, "operands [N] and [N, F], or two unequal constants", "two of [N, F], or a constant")),
+            _ => {
+                return Err(refuse(
+                    node,
+                    "operands [N] and [N, F], or two unequal constants",
+                    "two of [N, F], or a constant",
+                ));
+            }
         };
         let (left, left_width) = operand(node, left, flat)?;
         let (right, right_width) = operand(node, right, flat)?;
@@ -270,7 +278,8 @@ impl<'a> Compiler<'a> {
         let all = (0..node.inputs.len()).map(|position| self.input(node, position).cloned());
         let all = all.collect::<Result<Vec<_>, _>>()?;
         if all.iter().all(|value| matches!(value, Value::Ints { .. })) {
-            let parts = all.into_iter().map(|value| if let Value::Ints { values, .. } = value { values } else { Vec::new() });
+            let parts =
+                all.into_iter().map(|value| if let Value::Ints { values, .. } = value { values } else { Vec::new() });
             let values: Vec<i64> = parts.flatten().collect();
             return Ok(Value::Ints { dims: vec![values.len()], values });
         }
@@ -294,7 +303,11 @@ impl<'a> Compiler<'a> {
         let axis = int(node, "axis", 0)?;
         let (from, width, flat) = self.rows(node, 0)?;
         if flat || !matches!(axis, 1 | -1) {
-            return Err(refuse(node, &format!("axis {axis} of {}", if flat { "[N]" } else { "[N, F]" }), "axis 1 of [N, F]"));
+            return Err(refuse(
+                node,
+                &format!("axis {axis} of {}", if flat { "[N]" } else { "[N, F]" }),
+                "axis 1 of [N, F]",
+            ));
         }
         let Value::Ints { dims, values } = self.input(node, 1)? else {
             return Err(refuse(node, "indices computed at run time", "constant integers"));
@@ -370,7 +383,13 @@ impl<'a> Compiler<'a> {
             ("Flatten", [1]) => false,
             ("Squeeze", [1 | -1]) if width == 1 && !flat => true,
             ("Unsqueeze", [1 | -1]) if flat => false,
-            _ => return Err(refuse(node, &format!("{list:?} of {width} columns"), "[N, F] to [N, F], [N, 1] to [N] or back")),
+            _ => {
+                return Err(refuse(
+                    node,
+                    &format!("{list:?} of {width} columns"),
+                    "[N, F] to [N, F], [N, 1] to [N] or back",
+                ));
+            }
         };
         Ok(Value::Rows { from, width, flat })
     }

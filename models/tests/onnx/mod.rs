@@ -49,10 +49,6 @@ pub(crate) fn int_attribute(name: &str, value: i64) -> Message {
     Message::new().bytes(1, name).int(3, value).int(20, 2)
 }
 
-pub(crate) fn string_attribute(name: &str, value: &str) -> Message {
-    Message::new().bytes(1, name).bytes(4, value).int(20, 3)
-}
-
 pub(crate) fn floats_attribute(name: &str, values: &[f32]) -> Message {
     values.iter().fold(Message::new().bytes(1, name).int(20, 6), |message, value| message.float(7, *value))
 }
