@@ -112,7 +112,14 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
             line.stalled_since_ns = 0;
             sample(ctx, counts, newly, known && newly >= segment);
         }
-        RTO_CB => stalled(ctx, line, counts),
+        RTO_CB => {
+            if acked != line.acked {
+                // Something was acknowledged without a sample: what waits now was sent later.
+                line.acked = acked;
+                line.stalled_since_ns = 0;
+            }
+            stalled(ctx, line, counts);
+        }
         _ => event(ctx, op, counts),
     }
     if op == STATE_CB && ctx.arg(1) == TCP_CLOSE {

@@ -11,6 +11,7 @@ pub mod qdisc;
 
 pub mod sched;
 pub mod sockets;
+pub mod stalls;
 pub mod suite;
 pub mod surveyor;
 

@@ -1,14 +1,16 @@
 //! All sensors as one: start what can start, watch a namespace, read a tick.
 
+use std::sync::Arc;
+
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use netprecursor_agent_common::{Counter, MAX_SLOTS, tcp::Line};
 use netprecursor_core::signal::{Signal, Signals};
 
 use super::{
-    Need, State, Status, mapped::Mapped, node::Node, object::Object, sched::Sched, sockets::Coverage,
+    Need, State, Status, mapped::Mapped, node::Node, object::Object, sched::Sched, sockets::Coverage, stalls::Stalls,
     surveyor::Surveyor, tcp::Tcp, traffic::Traffic,
 };
-use crate::targets::namespace::Namespace;
+use crate::{run::monotonic_ns, targets::namespace::Namespace};
 
 /// The running sensors.
 pub struct Suite {
@@ -19,6 +21,8 @@ pub struct Suite {
     sched: Option<Sched>,
     node: Node,
     surveyor: Option<Surveyor>,
+    lines: Option<Arc<Mapped<Line>>>,
+    stalls: Stalls,
     counters: Option<PerCpuArray<MapData, u64>>,
     states: Vec<Status>,
     drops_before: Vec<u64>,
@@ -86,14 +90,13 @@ impl Suite {
                 state("sched", Need::Optional, State::of(&started));
                 sched = started.ok();
                 slots = loaded.bpf.take_map("NETNS_SLOTS").and_then(|map: Map| HashMap::try_from(map).ok());
-                lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok();
+                lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok().map(Arc::new);
                 counters = loaded.bpf.take_map("COUNTERS").and_then(|map: Map| PerCpuArray::try_from(map).ok());
                 object = Some(loaded);
             }
         }
-        let has_lines = lines.is_some();
-        let surveyor = Surveyor::start(lines, sched.as_ref().map(|sched| sched.tasks.clone()));
-        let sockets = match (&surveyor, has_lines) {
+        let surveyor = Surveyor::start(lines.clone(), sched.as_ref().map(|sched| sched.tasks.clone()));
+        let sockets = match (&surveyor, lines.is_some()) {
             (Err(error), _) => State::Unavailable(format!("cannot ask the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
             (Ok(_), true) => State::Active,
@@ -107,6 +110,8 @@ impl Suite {
             sched,
             node,
             surveyor: surveyor.ok(),
+            lines,
+            stalls: Stalls::default(),
             counters,
             states,
             drops_before: vec![0; MAX_SLOTS as usize],
@@ -187,6 +192,9 @@ impl Suite {
     /// Ends the tick of `seconds` length for all targets alike; [`Suite::read`] then says what it held.
     pub fn end_tick(&mut self, seconds: f64) -> u32 {
         self.node.tick(seconds);
+        if let Some(lines) = &self.lines {
+            self.stalls.look(lines, monotonic_ns());
+        }
         self.tcp.as_mut().map_or(0, Tcp::end_epoch)
     }
 
@@ -197,6 +205,11 @@ impl Suite {
         if let Some(tcp) = &mut self.tcp {
             self.since_survey[index].net_opens += tcp.read(place.slot, epoch, signals);
         }
+        if signals.get(Signal::Rtos) > 0.0 {
+            self.stalls.note();
+        }
+        let stall = signals.get(Signal::Stall).max(self.stalls.longest_us(place.slot) as f32);
+        signals.set(Signal::Stall, stall);
         if let Some(traffic) = &mut self.traffic {
             traffic.read(place.slot, signals);
         }

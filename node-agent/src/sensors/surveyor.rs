@@ -67,14 +67,14 @@ pub struct Surveyor {
 
 impl Surveyor {
     /// Starts the thread. Without `lines` coverage is not known, without `tasks` nothing is timed.
-    pub fn start(lines: Option<Mapped<Line>>, tasks: Option<Tasks>) -> io::Result<Self> {
+    pub fn start(lines: Option<Arc<Mapped<Line>>>, tasks: Option<Tasks>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let own = netlink::open(NETLINK_ROUTE)?;
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("surveyor".to_owned()).spawn(move || {
             let mut round = 0;
             while !theirs.stop.load(Ordering::Acquire) {
-                theirs.round(round, &own, lines.as_ref(), tasks.as_ref());
+                theirs.round(round, &own, lines.as_deref(), tasks.as_ref());
                 round += 1;
                 thread::park_timeout(QUEUES_EVERY);
             }
