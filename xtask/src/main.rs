@@ -1,3 +1,38 @@
 //! The project's own chores: test tiers, benchmarks, generated files.
 
-fn main() {}
+#![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
+
+mod cargo;
+mod process;
+mod test;
+mod vm;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's own chores")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Chore {
+    Test(test::Args),
+    Vm(vm::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let chore = Cli::parse().chore;
+    // Paths of chores are relative to the checkout, wherever it is started.
+    let checkout = env::var_os("CARGO_MANIFEST_DIR").map(|own| PathBuf::from(own).join(".."));
+    let checkout = checkout.context("got no CARGO_MANIFEST_DIR; expected to be started by cargo: cargo xtask …")?;
+    env::set_current_dir(&checkout).with_context(|| format!("entering {}", checkout.display()))?;
+    match chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Vm(args) => vm::main(&args),
+    }
+}

@@ -1,0 +1,124 @@
+//! Which test binary belongs to which tier, and running them.
+
+use std::{process::Command, time::Duration};
+
+use super::{Counts, Finding};
+use crate::{
+    cargo::{Kind, TestBinary, cargo},
+    process::{self, Log, Output, Stop},
+};
+
+/// Test binaries that need the same of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suite {
+    /// All that is in no other suite.
+    Unit,
+    /// `tests/` of the crates that talk to the kernel.
+    Kernel,
+    /// Golden models.
+    Models,
+    /// Tests named `page`.
+    Page,
+}
+
+/// Crates whose integration tests make namespaces and load BPF programs.
+const ON_THE_KERNEL: &[&str] = &["netprecursor-agent", "netprecursor-lab"];
+
+impl Suite {
+    /// The suite of a test binary.
+    fn of(test: &TestBinary) -> Self {
+        match (test.kind, test.package.as_str(), test.name.as_str()) {
+            (Kind::Integration, _, "page") => Self::Page,
+            (Kind::Integration, package, _) if ON_THE_KERNEL.contains(&package) => Self::Kernel,
+            (Kind::Integration, "netprecursor-models", _) => Self::Models,
+            _ => Self::Unit,
+        }
+    }
+
+    /// Arguments for libtest. What a passing test prints is shown: it may say that it skipped itself.
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Unit | Self::Models => &["--show-output"],
+            // They share one kernel, and measure times.
+            Self::Kernel | Self::Page => &["--show-output", "--test-threads=1"],
+        }
+    }
+}
+
+/// Runs the binaries of `suite`, each within `limit`.
+///
+/// # Errors
+/// One cannot be started.
+pub(super) fn run(
+    tier: &str,
+    suite: Suite,
+    tests: &[TestBinary],
+    limit: Duration,
+    log: &Log,
+    stop: &Stop,
+) -> anyhow::Result<Finding> {
+    let (mut counts, mut problems, mut binaries) = (Counts::default(), Vec::new(), 0);
+    for test in tests.iter().filter(|test| Suite::of(test) == suite) {
+        binaries += 1;
+        let mut command = Command::new(&test.executable);
+        command.args(suite.arguments()).current_dir(&test.directory).env("CARGO_MANIFEST_DIR", &test.directory);
+        let ran = one(tier, &mut command, limit, log, stop)?;
+        counts.add(ran.counts);
+        problems.extend(ran.problem.map(|problem| format!("{} {}: {problem}", test.package, test.name)));
+    }
+    if binaries == 0 {
+        return Ok(Finding::skipped("the workspace has no such tests", false));
+    }
+    let notes =
+        if counts.skipped > 0 { vec![format!("skips are told in {}", log.path().display())] } else { Vec::new() };
+    Ok(Finding::of(&problems, counts, notes))
+}
+
+/// Runs the examples in the documentation and adds them to `finding`.
+///
+/// # Errors
+/// Cargo cannot be started.
+pub(super) fn doc_tests(finding: &mut Finding, log: &Log, stop: &Stop) -> anyhow::Result<()> {
+    let ran = one("unit", &mut cargo(&["test", "--workspace", "--doc"]), Duration::from_secs(15 * 60), log, stop)?;
+    finding.counts.add(ran.counts);
+    if let (Some(problem), super::Outcome::Ran) = (ran.problem, &finding.outcome) {
+        finding.outcome = super::Outcome::Failed { reason: format!("examples in the documentation: {problem}") };
+    }
+    Ok(())
+}
+
+struct Ran {
+    counts: Counts,
+    problem: Option<String>,
+}
+
+fn one(tier: &str, command: &mut Command, limit: Duration, log: &Log, stop: &Stop) -> anyhow::Result<Ran> {
+    let before = log.length();
+    let end = process::run(tier, command, &Output::Log, log, limit, stop)?;
+    let mut counts = Counts::in_output(&log.since(before)?);
+    let problem = end.problem();
+    // A crash leaves no summary, and still is a failure.
+    if problem.is_some() {
+        counts.failed = counts.failed.max(1);
+    }
+    Ok(Ran { counts, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(package: &str, name: &str, kind: Kind) -> Suite {
+        let (directory, executable) = (Default::default(), Default::default());
+        Suite::of(&TestBinary { package: package.to_owned(), name: name.to_owned(), kind, directory, executable })
+    }
+
+    #[test]
+    fn what_needs_the_kernel_is_apart_from_what_needs_nothing() {
+        assert_eq!(suite("netprecursor-agent", "sensors", Kind::Integration), Suite::Kernel);
+        assert_eq!(suite("netprecursor-agent", "netprecursor_agent", Kind::Unit), Suite::Unit);
+        assert_eq!(suite("netprecursor-crds", "policies", Kind::Integration), Suite::Unit);
+        assert_eq!(suite("netprecursor-models", "golden", Kind::Integration), Suite::Models);
+        assert_eq!(suite("netprecursor-cli", "page", Kind::Integration), Suite::Page);
+    }
+}
