@@ -1,6 +1,8 @@
 //! Cost per row of 300 trees of depth 6 over 64 features, at the row counts of a small, a usual and a full node.
 //! `NETPRECURSOR_BENCH_MODEL=FILE` also writes the model there, for golden/bench_peers.py.
 
+#![expect(clippy::expect_used, reason = "a test says what it expects by unwrapping")]
+
 #[path = "../tests/onnx/mod.rs"]
 #[expect(dead_code, reason = "the hostile tests use the rest of the writer")]
 mod onnx;

@@ -1,5 +1,7 @@
 //! The check in a child process: this test binary is its own child, so it has no test harness.
 
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a test says what it expects by unwrapping")]
+
 #[expect(dead_code, reason = "the hostile tests use the rest of the writer")]
 mod onnx;
 

@@ -1,5 +1,7 @@
 //! Every golden model scores as onnxruntime does: |Δ| ≤ 1e-5 · max(1, |y|). golden/make_golden.py made them.
 
+#![expect(clippy::expect_used, reason = "a test says what it expects by unwrapping")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

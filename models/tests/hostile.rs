@@ -1,6 +1,8 @@
 //! Files made to hurt, one per refusal: each is refused for its own reason, in words that say what was got, what was
 //! expected and what to do. And any other file, however broken, is read to a verdict without a panic.
 
+#![expect(clippy::expect_used, reason = "a test says what it expects by unwrapping")]
+
 mod onnx;
 
 use netprecursor_models::contract::{KIND_RTT, PolicyContract, limits};

@@ -153,7 +153,6 @@ fn parquet(
 }
 
 /// A cell as a feature: single precision, whatever the file has.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "features are single precision")]
 fn number(field: &Field) -> Option<f32> {
     Some(match field {
         Field::Null => f32::NAN,

@@ -191,7 +191,6 @@ fn expansion(graph: &Graph<'_>) -> Result<(), Refusal> {
             }
             Growth::Unknown => f64::INFINITY,
         };
-        #[expect(clippy::cast_precision_loss, reason = "the limit is far below 2^53")]
         let limit = limits::TENSOR_ELEMENTS as f64;
         if elements.is_nan() || elements > limit {
             let got = if elements.is_finite() { format!("{elements:.0}") } else { "an unknown number of".into() };
@@ -212,7 +211,6 @@ enum Growth {
 
 fn growth(node: &Node<'_>, constants: &HashMap<&str, Tensor<'_>>) -> Option<Growth> {
     let tensor = |position: usize| node.inputs.get(position).and_then(|name| constants.get(name));
-    #[expect(clippy::cast_precision_loss, reason = "a bound, not a size")]
     let numbers = |tensor: &Tensor<'_>| -> Vec<f64> {
         let floats = tensor.floats().map(|values| values.into_iter().map(f64::from).collect());
         floats.or_else(|| Some(tensor.ints()?.into_iter().map(|v| v as f64).collect())).unwrap_or_default()
@@ -226,12 +224,10 @@ fn growth(node: &Node<'_>, constants: &HashMap<&str, Tensor<'_>>) -> Option<Grow
         "ConstantOfShape" => known(0, &|dims| Growth::Elements(product(dims))),
         "Expand" => known(1, &|dims| Growth::Elements(product(dims))),
         "Tile" => match tensor(0) {
-            #[expect(clippy::cast_precision_loss, reason = "at most a million")]
             Some(input) => known(1, &|times| Growth::Elements(product(times) * input.elements() as f64)),
             None => known(1, &|times| Growth::Factor(product(times))),
         },
         "Pad" => match node.attribute("pads") {
-            #[expect(clippy::cast_precision_loss, reason = "a bound, not a size")]
             Some(AttributeValue::Ints(pads)) => {
                 Growth::Factor(pads.iter().map(|pad| 1.0 + (pad.abs() as f64)).product())
             }

@@ -221,7 +221,6 @@ impl<'a> Tensor<'a> {
                 found.map(|at| (at, f64::NAN))
             }
             (Data::Ints(values), ElementType::Float16 | ElementType::Bfloat16) => {
-                #[expect(clippy::cast_possible_truncation, reason = "a half stands in the low 16 bits")]
                 let found = values.iter().position(|bits| half((*bits & 0xffff) as u16, exponent));
                 found.map(|at| (at, f64::NAN))
             }

@@ -60,7 +60,7 @@ impl Forest {
                 let node = unsafe { self.nodes.get_unchecked(*at as usize) };
                 // SAFETY: `predict` has checked `width > feature` for every node, and `start + width <= rows.len()`.
                 let value = unsafe { *rows.get_unchecked(start.wrapping_add(node.feature as usize)) };
-                let mut right = u32::from(!(value <= node.threshold));
+                let mut right = u32::from(value <= node.threshold) ^ 1;
                 if MISSING {
                     // NaN is on the right of every threshold; the flag, which is 1, takes it back.
                     right &= !(u32::from(value.is_nan()) & u32::from(node.flags));

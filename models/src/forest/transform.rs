@@ -83,7 +83,6 @@ impl Aggregate {
         self.start(1)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "trees are fewer than a million")]
     /// The value after all trees. One of several targets that no leaf gave a weight is zero, without its base, as in
     /// onnxruntime.
     pub(super) fn finish(self, value: f32, trees: usize, base: f32, targets: usize) -> f32 {
@@ -158,7 +157,7 @@ fn softmax(row: &mut [f32], skipped: impl Fn(f32) -> bool) {
 fn probit(p: f32) -> f32 {
     let x = 2.0 * p - 1.0;
     let log = ((1.0 - x) * (1.0 + x)).ln();
-    let v = 2.0 / (3.14159 * 0.147) + 0.5 * log;
+    let v = 2.0 / (std::f32::consts::PI * 0.147) + 0.5 * log;
     let inverse = (-v + (v * v - log / 0.147).sqrt()).sqrt();
     std::f32::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse }
 }
