@@ -2,6 +2,7 @@
 
 mod backtest;
 mod dataset;
+mod demo;
 mod extract;
 mod lab;
 mod model;
@@ -31,6 +32,7 @@ enum Command {
     Model(model::Args),
     Record(record::Args),
     Dataset(dataset::Args),
+    Demo(demo::Args),
     Extract(extract::Args),
     Backtest(backtest::Args),
 }
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Model(args) => model::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Dataset(args) => dataset::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Backtest(args) => backtest::run(&args),
     }

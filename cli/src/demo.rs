@@ -1,0 +1,277 @@
+//! `netprecursor demo`: the whole line on this machine. Ten web servers behind one bottleneck, an agent that watches
+//! them, and what it warned of.
+
+mod agent;
+mod api;
+mod naive;
+mod screen;
+mod summary;
+mod words;
+
+use std::{
+    fs,
+    hash::{BuildHasher as _, RandomState},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Sender},
+    },
+    thread,
+};
+
+use anyhow::Context as _;
+use netprecursor_core::policy::Rule;
+use netprecursor_lab::{LabError, Phase, Stage, scenario};
+
+use crate::{
+    stream::{AgentStream, StreamError, TickLine},
+    terminal,
+};
+use agent::{Agent, Launch};
+use api::View;
+use naive::Rivals;
+use screen::{Facts, Moment, Screen};
+use summary::{Outcome, Rival, Summary};
+
+/// Below are the seeds of the training: what is shown was never trained on.
+const FIRST_SEED: u64 = 1_000_000;
+const SEEDS: u64 = 999_000_000;
+const SCENARIO: &str = "demo";
+
+/// What a user would ask for: a page that needs more than a tenth of a second per round trip feels slow.
+const POLICY: &str = include_str!("demo/policy.yaml");
+const THRESHOLD: &str = "100ms";
+
+/// Shows the whole line on this machine: servers, surges, warnings before the trouble (about four minutes, as root)
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Goes on until it is stopped
+    #[arg(long)]
+    forever: bool,
+    /// Plays a run again; from 1000000 on, because the seeds below are the training's [default: drawn]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(FIRST_SEED..))]
+    seed: Option<u64>,
+    /// The agent's binary [default: beside this program, then in PATH]
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+    /// Where the results go
+    #[arg(long, value_name = "DIR", default_value = "out/demo")]
+    out: PathBuf,
+    /// Address of the agent's page and interface
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
+    listen: SocketAddr,
+}
+
+/// What the loop waits for.
+enum Event {
+    Lab(Phase),
+    LabEnded(Box<Result<netprecursor_lab::Outcome, LabError>>),
+    /// A tick, and the ticks lost before it since the stream began.
+    Tick(TickLine, u64),
+    StreamEnded(StreamError),
+}
+
+/// What a run has seen so far.
+struct Run<'a> {
+    args: &'a Args,
+    stop: &'a AtomicBool,
+    program: PathBuf,
+    policy: PathBuf,
+    agent: Option<Agent>,
+    rivals: Rivals,
+    screen: Screen,
+    moment: Moment,
+    view: View,
+    ticks: u64,
+    lost: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let seed = args.seed.unwrap_or_else(draw_seed);
+    let program = agent::find(args.agent.as_deref())?;
+    agent::require_free(args.listen)?;
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}; give another --out", args.out.display()))?;
+    let policy = args.out.join("policy.yaml");
+    write(&policy, POLICY)?;
+    let rule = rule()?;
+    let mut scenario = scenario::find(SCENARIO)?;
+    if args.forever {
+        scenario = scenario.forever();
+    }
+    let stop = terminal::stop_flag()?;
+    let page = format!("http://{}/", args.listen);
+    terminal::print(&format!(
+        "netprecursor demo, seed {seed}: building ten web servers behind one bottleneck; limit {THRESHOLD} ({})\n",
+        policy.display()
+    ))?;
+    let mut run = Run {
+        args,
+        stop: &stop,
+        program,
+        policy,
+        agent: None,
+        screen: Screen::new(Facts { seed, threshold_us: rule.thresholds.breach_us() as f32, page }),
+        rivals: Rivals::new(rule),
+        moment: Moment { stage: Stage::Build, seconds: [0.0; 2] },
+        view: View::default(),
+        ticks: 0,
+        lost: 0,
+    };
+    let complete = thread::scope(|scope| {
+        let (events, coming) = mpsc::channel();
+        let lab_events = events.clone();
+        // Its children end with the thread that started them: it lives until the lab is gone.
+        let (scenario, stop) = (&scenario, &stop);
+        scope.spawn(move || {
+            let tell = |phase| drop(lab_events.send(Event::Lab(phase)));
+            let ended = netprecursor_lab::run(scenario, seed, &args.out.join("lab"), stop, tell);
+            let _ = lab_events.send(Event::LabEnded(Box::new(ended)));
+        });
+        let ended = coming.iter().find_map(|event| run.take(event, &events).transpose()).unwrap_or(Ok(false));
+        // Whatever ended the loop ends the rest: the lab by the flag, the stream's thread by the agent's end.
+        stop.store(true, Relaxed);
+        run.agent = None;
+        ended
+    })?;
+    let summary = run.summary(seed, complete);
+    let path = args.out.join("summary.json");
+    write(&path, &(serde_json::to_string_pretty(&summary)? + "\n"))?;
+    terminal::print(&format!("{}written to {}\n", summary.text(), path.display()))?;
+    Ok(if complete || args.forever { ExitCode::SUCCESS } else { ExitCode::from(terminal::STOPPED) })
+}
+
+impl Run<'_> {
+    /// Takes in an event; whether the scenario was played to its end, once it is over.
+    fn take(&mut self, event: Event, events: &Sender<Event>) -> anyhow::Result<Option<bool>> {
+        match event {
+            Event::Lab(phase) => {
+                self.moment = Moment { stage: phase.stage, seconds: phase.seconds };
+                // The servers' namespaces are there, and nothing is loaded yet.
+                if self.moment.stage == Stage::Idle && self.agent.is_none() {
+                    self.start_agent(&phase.lab, events)?;
+                }
+            }
+            Event::Tick(line, lost) => {
+                self.ticks += 1;
+                self.lost = lost;
+                self.rivals.observe(&line);
+                self.look()?;
+                self.screen.show(&self.view, &self.moment).context("writing to standard output")?;
+            }
+            Event::StreamEnded(error) => {
+                let ending = self.agent.as_mut().and_then(Agent::ending);
+                return Err(ending.map_or_else(|| error.into(), Into::into));
+            }
+            Event::LabEnded(ended) => {
+                let outcome = (*ended)?;
+                self.look()?;
+                return Ok(Some(outcome.labels.complete));
+            }
+        }
+        Ok(None)
+    }
+
+    fn start_agent(&mut self, lab: &str, events: &Sender<Event>) -> anyhow::Result<()> {
+        let out = &self.args.out;
+        let agent = self.agent.insert(Agent::start(&Launch {
+            program: &self.program,
+            policy: &self.policy,
+            target: format!("netns:npl{lab}-web*,app=demo"),
+            listen: self.args.listen,
+            state_dir: &out.join("agent-state"),
+            log: &out.join("agent.log"),
+        })?);
+        if agent.wait_until_ready(self.stop)? {
+            let stream = AgentStream::open(agent.api().url(), false)?;
+            let events = events.clone();
+            // Ends with the agent, and is not waited for.
+            thread::Builder::new().name("stream".to_owned()).spawn(move || follow(stream, &events))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what there is to show.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let Some(agent) = &mut self.agent else { return Ok(()) };
+        match agent.api().view() {
+            Ok(view) => {
+                // Once the lab is gone so are its targets; what they looked like stays on the screen.
+                let targets =
+                    if view.targets.is_empty() { std::mem::take(&mut self.view.targets) } else { view.targets };
+                self.view = View { targets, ..view };
+                Ok(())
+            }
+            Err(error) => Err(agent.ending().map_or(error, Into::into)),
+        }
+    }
+
+    fn summary(&self, seed: u64, complete: bool) -> Summary {
+        let score = self.view.scores.first();
+        let naive_all: Vec<Rival> =
+            self.rivals.ranking().into_iter().map(|(name, card)| Rival { name, outcome: card.into() }).collect();
+        Summary {
+            seed,
+            complete,
+            minutes: (self.ticks as f64 / 6.0).round() / 10.0,
+            targets: self.view.targets.len(),
+            threshold: THRESHOLD.to_owned(),
+            model: score.map_or_else(|| "none".to_owned(), |score| score.model.name.clone()),
+            model_stands_in: score.and_then(|score| score.model.stands_in.clone()),
+            outcome: Outcome::from(&score.map(|score| score.scorecard.clone()).unwrap_or_default()),
+            naive: naive_all.first().cloned(),
+            naive_chosen_by: "F1 of precision and recall, then median lead, after the run",
+            naive_all,
+            naive_seconds_lost: self.lost,
+        }
+    }
+}
+
+fn follow(mut stream: AgentStream, events: &Sender<Event>) {
+    loop {
+        let event = match stream.tick().and_then(|line| line.check(false).map(|()| line)) {
+            Ok(line) => Event::Tick(line, stream.lost()),
+            Err(error) => Event::StreamEnded(error),
+        };
+        let is_last = matches!(event, Event::StreamEnded(_));
+        if events.send(event).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// A seed that the standard library's random keys, which come from the system, lead to.
+fn draw_seed() -> u64 {
+    FIRST_SEED + RandomState::new().hash_one(0_u8) % SEEDS
+}
+
+/// The rule of the demonstration's policy.
+fn rule() -> anyhow::Result<Rule> {
+    let policies = netprecursor_crds::policies_from_yaml("the demonstration's policy", POLICY)?;
+    let rule = policies.iter().flat_map(|policy| &policy.rules).next();
+    rule.cloned().context("got a policy without a rule, expected one: this is a defect, please report it")
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}; free space, or give another --out", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_means_the_threshold_that_is_told() {
+        assert_eq!(rule().unwrap().thresholds.breach_us(), 100_000);
+        assert!(POLICY.contains(&format!("threshold: {THRESHOLD}")));
+    }
+
+    #[test]
+    fn seeds_are_drawn_afresh_and_never_from_the_trainings() {
+        let seeds: Vec<u64> = (0..8).map(|_| draw_seed()).collect();
+        assert!(seeds.iter().all(|seed| (FIRST_SEED..FIRST_SEED + SEEDS).contains(seed)), "{seeds:?}");
+        assert!(seeds.windows(2).any(|pair| pair[0] != pair[1]), "{seeds:?}");
+    }
+}

@@ -1,0 +1,250 @@
+//! The agent as a child that never outlives the demonstration.
+
+use std::{
+    env, fs,
+    fs::File,
+    io,
+    net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+    },
+    unistd::{Pid, getppid},
+};
+use thiserror::Error;
+
+use super::api::Api;
+
+const BINARY: &str = "netprecursor-agent";
+/// How long the agent may take until all its required sensors work: the kernel checks its programs meanwhile.
+const READY: Duration = Duration::from_secs(60);
+/// How long it may take to end when asked.
+const GRACE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
+/// Last words kept of an agent that failed, bytes.
+const TAIL: usize = 800;
+
+/// Why there is no agent to show.
+#[derive(Debug, Error)]
+pub(crate) enum AgentError {
+    #[error(
+        "got no {BINARY} beside this program or in PATH, expected one; build it with 'cargo build --release -p {BINARY}', or name it with --agent FILE"
+    )]
+    Missing,
+    #[error("got no file {}, expected the agent's binary; build it with 'cargo build --release -p {BINARY}', or give another --agent", .0.display())]
+    NoFile(PathBuf),
+    #[error(
+        "cannot listen on {address}: {reason}; expected a free address: end what listens there (another agent?), or give another with --listen ADDRESS:PORT"
+    )]
+    Address { address: SocketAddr, reason: io::Error },
+    #[error("cannot start {}: {reason}; expected an executable of this machine", program.display())]
+    Start { program: PathBuf, reason: io::Error },
+    #[error("the agent ended: got {status}, expected it to run as long as the demonstration; its last words (all are in {}):\n{tail}", log.display())]
+    Ended { status: String, log: PathBuf, tail: String },
+    #[error("the agent is not ready after {} s: got \"{got}\", expected every required sensor to be active; 'netprecursor-agent doctor' says what this machine lacks, its log is {}", READY.as_secs(), log.display())]
+    NotReady { got: String, log: PathBuf },
+}
+
+/// What the agent is started with.
+#[derive(Debug)]
+pub(super) struct Launch<'a> {
+    pub(super) program: &'a Path,
+    pub(super) policy: &'a Path,
+    /// As `--target` takes it.
+    pub(super) target: String,
+    pub(super) listen: SocketAddr,
+    /// Scores are kept here; emptied before, because this run's are to be told.
+    pub(super) state_dir: &'a Path,
+    pub(super) log: &'a Path,
+}
+
+/// A running agent. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Agent {
+    child: Child,
+    log: PathBuf,
+    api: Api,
+}
+
+/// The agent's binary: the one given, else the one beside this program, else the first in `PATH`.
+pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, AgentError> {
+    if let Some(given) = given {
+        return if given.is_file() { Ok(given.into()) } else { Err(AgentError::NoFile(given.into())) };
+    }
+    let beside = env::current_exe().ok().map(|program| program.with_file_name(BINARY));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let in_path = env::split_paths(&path).map(|directory| directory.join(BINARY));
+    beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or(AgentError::Missing)
+}
+
+/// Refuses an address that is taken, before anything is built.
+pub(super) fn require_free(address: SocketAddr) -> Result<(), AgentError> {
+    TcpListener::bind(address).map(drop).map_err(|reason| AgentError::Address { address, reason })
+}
+
+impl Agent {
+    /// Starts an agent. The kernel asks it to end when the calling **thread** ends, however that ends.
+    pub(super) fn start(launch: &Launch<'_>) -> Result<Self, AgentError> {
+        let failed = |reason| AgentError::Start { program: launch.program.into(), reason };
+        match fs::remove_dir_all(launch.state_dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let output = File::create(launch.log).map_err(failed)?;
+        let errors = output.try_clone().map_err(failed)?;
+        let mut command = Command::new(launch.program);
+        command.arg("run").arg("--policy").arg(launch.policy).arg("--target").arg(&launch.target);
+        command.arg("--listen").arg(launch.listen.to_string()).arg("--state-dir").arg(launch.state_dir);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        // Ctrl-C reaches a terminal's whole process group: the agent is ended in order instead.
+        command.process_group(0);
+        let parent = Pid::this();
+        // SAFETY: between fork and exec only two system calls are made; nothing is allocated.
+        unsafe {
+            command.pre_exec(move || {
+                prctl::set_pdeathsig(Signal::SIGTERM)?;
+                // Nobody would end us if the parent died before the line above.
+                if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+            });
+        }
+        let child = command.spawn().map_err(failed)?;
+        Ok(Self { child, log: launch.log.into(), api: Api::new(format!("http://{}", launch.listen)) })
+    }
+
+    /// Its HTTP interface.
+    pub(super) const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Waits until every required sensor works, or `stop` is raised; whether it is ready.
+    pub(super) fn wait_until_ready(&mut self, stop: &AtomicBool) -> Result<bool, AgentError> {
+        let begun = Instant::now();
+        while !stop.load(Relaxed) {
+            let Err(got) = self.api.ready() else { return Ok(true) };
+            self.check()?;
+            if begun.elapsed() > READY {
+                return Err(AgentError::NotReady { got, log: self.log.clone() });
+            }
+            thread::sleep(POLL);
+        }
+        Ok(false)
+    }
+
+    /// Refuses an agent that has ended.
+    pub(super) fn check(&mut self) -> Result<(), AgentError> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(self.ended(&status)),
+            Err(error) => {
+                Err(AgentError::Ended { status: error.to_string(), log: self.log.clone(), tail: String::new() })
+            }
+        }
+    }
+
+    /// Waits a moment for an agent that hung up, which usually means that it ends; `None` when it goes on.
+    pub(super) fn ending(&mut self) -> Option<AgentError> {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) {
+            if let Err(ended) = self.check() {
+                return Some(ended);
+            }
+            thread::sleep(POLL);
+        }
+        None
+    }
+
+    fn ended(&self, status: &ExitStatus) -> AgentError {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).trim().to_owned();
+        AgentError::Ended { status: status.to_string(), log: self.log.clone(), tail }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // It may have ended meanwhile, which is what we want.
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// An agent that is the shell script `body`.
+    fn scripted(directory: &Path, body: &str) -> Agent {
+        let program = directory.join("agent");
+        fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let launch = Launch {
+            program: &program,
+            policy: Path::new("policy.yaml"),
+            target: "netns:web*,app=demo".into(),
+            listen: free,
+            state_dir: &directory.join("state"),
+            log: &directory.join("agent.log"),
+        };
+        Agent::start(&launch).unwrap()
+    }
+
+    #[test]
+    fn an_agent_that_ends_is_told_with_its_status_and_last_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut agent = scripted(directory.path(), "echo got no BPF, expected some >&2; exit 3");
+        let error = agent.wait_until_ready(&AtomicBool::new(false)).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("got no BPF"), "{error}");
+        assert!(error.contains("agent.log"), "{error}");
+    }
+
+    #[test]
+    fn waiting_ends_when_it_is_stopped_and_dropping_asks_the_agent_to_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let body = "trap 'echo drained; exit' TERM; echo \"$@\"; while :; do sleep 0.01; done";
+        let mut agent = scripted(directory.path(), body);
+        assert!(!agent.wait_until_ready(&AtomicBool::new(true)).unwrap());
+        let log = directory.path().join("agent.log");
+        while fs::read_to_string(&log).unwrap().is_empty() {
+            thread::yield_now();
+        }
+        drop(agent);
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(text.contains("--target netns:web*,app=demo") && text.ends_with("drained\n"), "{text}");
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused_with_a_way_out() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = require_free(taken.local_addr().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("--listen"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_that_is_not_there_is_named() {
+        let error = find(Some(Path::new("/nowhere/agent"))).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/agent") && error.contains("cargo build"), "{error}");
+    }
+}

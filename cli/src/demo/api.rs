@@ -1,0 +1,180 @@
+//! What the demonstration reads of the agent's HTTP interface.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use netprecursor_core::{decide::Resolution, decide::Trigger, gate::Gate, score::Scorecard};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// A loopback answer that takes longer will not come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client of one agent.
+#[derive(Debug)]
+pub(super) struct Api {
+    url: String,
+    http: ureq::Agent,
+}
+
+/// Everything that a tick shows.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) targets: Vec<Target>,
+    pub(super) alerts: Vec<Alert>,
+    pub(super) scores: Vec<Score>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    pub(super) target: String,
+    pub(super) measured_us: Option<f32>,
+    pub(super) predicted_us: Option<f32>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Where a rule stands with a target.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Rule {
+    pub(super) state: Standing,
+    /// Why nothing may fire, if so.
+    #[serde(flatten)]
+    pub(super) gate: Option<Gate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Standing {
+    Idle,
+    Pending,
+    Firing,
+    Resolving,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alert {
+    pub(super) name: String,
+    pub(super) target: String,
+    pub(super) state: AlertState,
+    pub(super) trigger: Trigger,
+    pub(super) predicted_us: Option<f32>,
+    pub(super) measured_us: Option<f32>,
+    pub(super) lead_seconds: Option<u64>,
+    pub(super) confirmed: Confirmed,
+    pub(super) count: u64,
+    pub(super) fired_unix: u64,
+    pub(super) resolution: Option<Resolution>,
+    pub(super) causes: Vec<Cause>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum AlertState {
+    Firing,
+    Resolved,
+}
+
+/// What became of a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Confirmed {
+    True,
+    False,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Cause {
+    pub(super) group: String,
+    pub(super) feature: String,
+    pub(super) unit: String,
+    pub(super) value: f32,
+    pub(super) baseline: f32,
+    pub(super) share_percent: u8,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Score {
+    pub(super) model: Model,
+    pub(super) decision_quantile: f32,
+    pub(super) scorecard: Scorecard,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Model {
+    pub(super) name: String,
+    /// Why it stands in for the model that the rule asks for.
+    pub(super) stands_in: Option<String>,
+}
+
+impl Api {
+    /// A client of the agent at `url`.
+    pub(super) fn new(url: String) -> Self {
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
+        Self { url, http: ureq::Agent::new_with_config(config) }
+    }
+
+    /// Where the agent listens, and its page is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether every required sensor works; what is missing if not.
+    pub(super) fn ready(&self) -> Result<(), String> {
+        let url = format!("{}/readyz", self.url);
+        let answer = self.http.get(&url).config().http_status_as_error(false).build().call();
+        let mut answer = answer.map_err(|error| error.to_string())?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        Err(answer.body_mut().read_to_string().unwrap_or_default().trim().replace('\n', "; "))
+    }
+
+    /// What there is to show, targets in the order of their numbers.
+    pub(super) fn view(&self) -> anyhow::Result<View> {
+        let mut targets: Vec<Target> = self.read("targets")?;
+        targets.sort_by(|a, b| numbered(&a.target).cmp(&numbered(&b.target)));
+        Ok(View { targets, alerts: self.read("alerts")?, scores: self.read("scores")? })
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &str) -> anyhow::Result<T> {
+        let url = format!("{}/api/v1/{what}", self.url);
+        let expected = || format!("{url}: expected an agent of this release");
+        let text = self.http.get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+        serde_json::from_str(&text.with_context(expected)?).with_context(expected)
+    }
+}
+
+impl View {
+    /// The latest alert of a target.
+    pub(super) fn alert(&self, target: &str) -> Option<&Alert> {
+        self.alerts.iter().filter(|alert| alert.target == target).max_by_key(|alert| alert.fired_unix)
+    }
+}
+
+/// A name so that `web10` comes after `web9`.
+fn numbered(name: &str) -> (&str, u64) {
+    let stem = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    (stem, name[stem.len()..].parse().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_is_read_from_among_the_fields_of_its_rule_and_may_be_absent() {
+        let rule = |json: &str| serde_json::from_str::<Rule>(json).unwrap();
+        let gated = rule(r#"{"state":"Idle","gate":"WarmingUp","ticks":3,"samples":2,"thresholdUs":1}"#);
+        assert_eq!(gated.gate, Some(Gate::WarmingUp { ticks: 3, samples: 2 }));
+        assert_eq!(rule(r#"{"state":"Firing","thresholdUs":1}"#).gate, None);
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_numbers() {
+        let mut names = ["web10", "web9", "web", "api2"];
+        names.sort_by(|a, b| numbered(a).cmp(&numbered(b)));
+        assert_eq!(names, ["api2", "web", "web9", "web10"]);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the terminal shows: a table drawn anew each second, or, where it is none, a line per turn.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use netprecursor_lab::Stage;
+
+use super::{
+    api::{Alert, View},
+    words::{self, Mood},
+};
+
+/// Turns kept under the table.
+const TURNS: usize = 6;
+/// Seconds between status lines where there is no terminal.
+const STATUS_EVERY: u64 = 10;
+/// Lines are drawn without wrapping, so that as many go up as were drawn.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
+/// What stays the same during a run.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) seed: u64,
+    pub(super) threshold_us: f32,
+    pub(super) page: String,
+}
+
+/// Where the lab is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Moment {
+    pub(super) stage: Stage,
+    /// Seconds since the load began, and seconds in all.
+    pub(super) seconds: [f64; 2],
+}
+
+/// The screen.
+pub(super) struct Screen {
+    facts: Facts,
+    terminal: bool,
+    drawn: usize,
+    ticks: u64,
+    told: BTreeMap<String, Alert>,
+    turns: VecDeque<String>,
+}
+
+impl Screen {
+    /// A screen on standard output.
+    pub(super) fn new(facts: Facts) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self { facts, terminal, drawn: 0, ticks: 0, told: BTreeMap::new(), turns: VecDeque::new() }
+    }
+
+    /// Shows a tick.
+    ///
+    /// # Errors
+    /// Standard output was closed.
+    pub(super) fn show(&mut self, view: &View, moment: &Moment) -> io::Result<()> {
+        let turns = self.turns(view, moment);
+        let mut out = String::new();
+        if self.terminal {
+            self.turns.extend(turns);
+            self.turns.drain(..self.turns.len().saturating_sub(TURNS));
+            let frame = frame(&self.facts, view, moment, &self.turns);
+            if self.drawn > 0 {
+                let _ = write!(out, "\x1b[{}A", self.drawn);
+            }
+            self.drawn = frame.lines().count();
+            let _ = write!(out, "\r\x1b[0J{NO_WRAP}{frame}{WRAP}");
+        } else {
+            turns.iter().for_each(|turn| out.extend([turn, "\n"]));
+            if self.ticks.is_multiple_of(STATUS_EVERY) {
+                out += &status(&self.facts, view, moment);
+            }
+        }
+        self.ticks += 1;
+        let mut stdout = io::stdout();
+        stdout.write_all(out.as_bytes())?;
+        stdout.flush()
+    }
+
+    fn turns(&mut self, view: &View, moment: &Moment) -> Vec<String> {
+        let limit = words::time(self.facts.threshold_us);
+        let mut told = Vec::new();
+        let mut alerts: Vec<&Alert> = view.alerts.iter().collect();
+        alerts.sort_by_key(|alert| alert.fired_unix);
+        for alert in alerts {
+            for turn in words::turns(self.told.get(&alert.name), alert, &limit) {
+                told.push(format!("{} {turn}", words::clock(moment.seconds[0])));
+            }
+        }
+        self.told = view.alerts.iter().map(|alert| (alert.name.clone(), alert.clone())).collect();
+        told
+    }
+}
+
+fn stage(moment: &Moment) -> String {
+    match moment.stage {
+        Stage::Build => "building".to_owned(),
+        Stage::Idle => "measuring the idle path".to_owned(),
+        Stage::Calm => "calm".to_owned(),
+        Stage::Fault(n, _) => format!("surge {} builds up", n + 1),
+        Stage::Teardown => "removing everything".to_owned(),
+    }
+}
+
+/// Who forecasts, and whether it is what was asked for.
+fn speaker(view: &View) -> String {
+    let Some(score) = view.scores.first() else { return "nobody".to_owned() };
+    let stands_in = score.model.stands_in.as_ref().map(|why| format!(", standing in: {why}")).unwrap_or_default();
+    let kind = if netprecursor_core::forecast::Naive::from_name(&score.model.name).is_some() {
+        "a rule of thumb"
+    } else {
+        "a trained model"
+    };
+    format!("{} ({kind}{stands_in}), {:.0} % quantile", score.model.name, score.decision_quantile * 100.0)
+}
+
+fn score(view: &View) -> String {
+    let Some(card) = view.scores.first().map(|score| &score.scorecard) else { return String::new() };
+    let lead = card.median_lead().map(|lead| format!(", median lead {lead} s")).unwrap_or_default();
+    let judged = card.confirmed + card.late + card.unconfirmed + card.unjudged;
+    format!(
+        "alerts {}: {} came true, {} false, {} late, {} open; incidents {}: {} warned of, {} missed{lead}",
+        card.alerts,
+        card.confirmed,
+        card.unconfirmed,
+        card.late,
+        card.alerts.saturating_sub(judged),
+        card.incidents,
+        card.warned,
+        card.missed
+    )
+}
+
+fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) -> String {
+    let [now, total] = moment.seconds.map(words::clock);
+    let limit = words::time(facts.threshold_us);
+    let mut text = format!(
+        "netprecursor demo, seed {}: {now} of {total}, {}\nforecast by {}, limit {limit}\npage: {}\n\n\
+         \x1b[1m{:<8} {:>9} {:>10}  {:<26} CAUSE\x1b[0m\n",
+        facts.seed,
+        stage(moment),
+        speaker(view),
+        facts.page,
+        "TARGET",
+        "RTT NOW",
+        "NEXT 10 s",
+        "STATE"
+    );
+    for target in &view.targets {
+        let alert = view.alert(&target.target);
+        let (mood, state) = words::state(target, alert, facts.threshold_us);
+        let cause = alert
+            .filter(|_| matches!(mood, Mood::Warning | Mood::Trouble))
+            .and_then(|alert| alert.causes.first())
+            .map(words::cause)
+            .unwrap_or_default();
+        let color = match mood {
+            Mood::Quiet => "\x1b[2m",
+            Mood::Calm => "",
+            Mood::Warning => "\x1b[33m",
+            Mood::Trouble => "\x1b[31m",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{color}{:<8} {:>9} {:>10}  {state:<26} {cause}\x1b[0m",
+            words::short(&target.target),
+            words::maybe_time(target.measured_us),
+            words::maybe_time(target.predicted_us),
+        );
+    }
+    text += &format!("\n{}\n", score(view));
+    turns.iter().for_each(|turn| text.extend([turn, "\n"]));
+    text
+}
+
+fn status(facts: &Facts, view: &View, moment: &Moment) -> String {
+    let [now, total] = moment.seconds.map(words::clock);
+    let worst =
+        view.targets.iter().max_by(|a, b| a.predicted_us.unwrap_or(0.0).total_cmp(&b.predicted_us.unwrap_or(0.0)));
+    let worst = worst.map_or_else(
+        || "no target yet".to_owned(),
+        |target| {
+            let (_, state) = words::state(target, view.alert(&target.target), facts.threshold_us);
+            format!(
+                "highest forecast {} of {} (now {}, {state})",
+                words::maybe_time(target.predicted_us),
+                words::short(&target.target),
+                words::maybe_time(target.measured_us)
+            )
+        },
+    );
+    format!("{now} of {total} {}: {worst}; {}\n", stage(moment), score(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::words::tests::alert;
+
+    fn view() -> View {
+        let targets = serde_json::json!([
+            {"target": "npla-web1", "measuredUs": 61_000.0, "predictedUs": 132_000.0, "rules": [{"state": "Firing"}]},
+            {"target": "npla-web2", "measuredUs": null, "predictedUs": null,
+             "rules": [{"state": "Idle", "gate": "WarmingUp", "ticks": 37, "samples": 3}]},
+        ]);
+        let model = serde_json::json!({"name": "max-10", "standsIn": "got no model, expected one"});
+        let card = netprecursor_core::score::Scorecard { alerts: 1, ..Default::default() };
+        let scores = serde_json::json!([{"model": model, "decisionQuantile": 0.9, "scorecard": card}]);
+        View {
+            targets: serde_json::from_value(targets).unwrap(),
+            alerts: vec![alert(&[])],
+            scores: serde_json::from_value(scores).unwrap(),
+        }
+    }
+
+    fn facts() -> Facts {
+        Facts { seed: 1_000_001, threshold_us: 1e5, page: "http://127.0.0.1:9470/".into() }
+    }
+
+    const NOW: Moment = Moment { stage: Stage::Fault(0, "load"), seconds: [83.0, 247.0] };
+
+    #[test]
+    fn the_table_says_who_forecasts_what_for_whom_and_why() {
+        let text = frame(&facts(), &view(), &NOW, &VecDeque::from(["01:23 web1 WARNING".to_owned()]));
+        for part in [
+            "seed 1000001: 01:23 of 04:07, surge 1 builds up",
+            "forecast by max-10 (a rule of thumb, standing in: got no model, expected one), 90 % quantile, limit 100 ms",
+            "http://127.0.0.1:9470/",
+            "WARNING                    RTT history 100 %",
+            "warming up 37/60",
+            "alerts 1: 0 came true, 0 false, 0 late, 1 open",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_line_names_the_highest_forecast() {
+        let line = status(&facts(), &view(), &NOW);
+        assert!(line.contains("highest forecast 132 ms of web1 (now 61 ms, WARNING)"), "{line}");
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_turn_is_told_in_the_tick_in_which_it_is_seen() {
+        let mut screen = Screen::new(facts());
+        assert_eq!(screen.turns(&view(), &NOW).len(), 1);
+        assert!(screen.turns(&view(), &NOW).is_empty());
+    }
+}

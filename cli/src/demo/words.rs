@@ -1,0 +1,226 @@
+//! Numbers and turns in words, the same on the terminal and in the log of a run.
+
+use netprecursor_core::{
+    decide::{Resolution, Trigger},
+    gate::{Gate, WARM_UP_TICKS},
+};
+
+use super::api::{Alert, AlertState, Cause, Confirmed, Standing, Target};
+
+/// A time in µs with a unit that suits it.
+pub(super) fn time(us: f32) -> String {
+    match us {
+        us if us >= 1_000_000.0 => format!("{:.1} s", us / 1e6),
+        us if us >= 10_000.0 => format!("{:.0} ms", us / 1e3),
+        us if us >= 1_000.0 => format!("{:.1} ms", us / 1e3),
+        us => format!("{us:.0} µs"),
+    }
+}
+
+/// A time that may be missing.
+pub(super) fn maybe_time(us: Option<f32>) -> String {
+    us.map_or_else(|| "-".to_owned(), time)
+}
+
+/// A value in the unit that the schema has for it.
+pub(super) fn quantity(value: f32, unit: &str) -> String {
+    match unit {
+        "µs" => time(value),
+        "bytes" | "bytes/s" => {
+            let per = unit.strip_prefix("bytes").unwrap_or_default();
+            match value {
+                value if value >= 1e6 => format!("{:.1} MB{per}", value / 1e6),
+                value if value >= 1e3 => format!("{:.0} kB{per}", value / 1e3),
+                value => format!("{value:.0} B{per}"),
+            }
+        }
+        "ratio" => format!("{:.0} %", value * 100.0),
+        "1" => format!("{value:.0}"),
+        unit => format!("{value:.1} {unit}"),
+    }
+}
+
+/// Minutes and seconds.
+pub(super) fn clock(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// A cause on one line: what, its share, its value and what is usual.
+pub(super) fn cause(cause: &Cause) -> String {
+    let [value, baseline] = [cause.value, cause.baseline].map(|value| quantity(value, &cause.unit));
+    format!("{} {} %: {} {value}, usually {baseline}", spaced(&cause.group), cause.share_percent, cause.feature)
+}
+
+/// `RttHistory` as `RTT history`.
+pub(super) fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(character.to_lowercase());
+    }
+    words.replace("rtt", "RTT")
+}
+
+/// Without the lab's own part of the name: `web3` of `nplab1cd-web3`.
+pub(super) fn short(target: &str) -> &str {
+    target.split_once('-').map_or(target, |(_, name)| name)
+}
+
+/// How urgently a state wants to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    Quiet,
+    Calm,
+    Warning,
+    Trouble,
+}
+
+/// Where a target stands.
+pub(super) fn state(target: &Target, alert: Option<&Alert>, threshold_us: f32) -> (Mood, String) {
+    let Some(rule) = target.rules.first() else { return (Mood::Quiet, "no rule".to_owned()) };
+    let breached = target.measured_us.is_some_and(|us| us > threshold_us);
+    match (rule.gate, rule.state) {
+        (_, Standing::Firing) if breached => {
+            let lead = alert.and_then(|alert| alert.lead_seconds);
+            let warned = lead.map_or_else(|| "no warning".to_owned(), |lead| format!("warned {lead} s ahead"));
+            (Mood::Trouble, format!("TROUBLE, {warned}"))
+        }
+        (_, Standing::Firing) => (Mood::Warning, "WARNING".to_owned()),
+        (_, Standing::Resolving) => (Mood::Calm, "recovering".to_owned()),
+        (Some(Gate::WarmingUp { ticks, .. }), _) if ticks < WARM_UP_TICKS => {
+            (Mood::Quiet, format!("warming up {ticks}/{WARM_UP_TICKS}"))
+        }
+        (Some(gate), _) => (Mood::Quiet, gate.to_string()),
+        (None, _) if breached => (Mood::Trouble, "TROUBLE".to_owned()),
+        (None, Standing::Pending) => (Mood::Calm, "pending".to_owned()),
+        (None, Standing::Idle) => (Mood::Calm, "calm".to_owned()),
+    }
+}
+
+/// What changed in an alert since it was last told: its latest firing first, then the verdict, then the end.
+pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec<String> {
+    let name = short(&now.target);
+    let mut turns = Vec::new();
+    let is_new = before.is_none_or(|before| before.count != now.count);
+    let known = before.filter(|_| !is_new);
+    if is_new {
+        let why = now.causes.first().map(|first| format!("; {}", cause(first))).unwrap_or_default();
+        let measured = maybe_time(now.measured_us);
+        turns.push(match now.trigger {
+            Trigger::Forecast => format!(
+                "{name} WARNING: up to {} within 10 s, limit {threshold}, now {measured}{why}",
+                maybe_time(now.predicted_us)
+            ),
+            Trigger::Measured => format!("{name} TROUBLE without a warning: {measured}, limit {threshold}{why}"),
+        });
+    }
+    if known.map_or(Confirmed::Unknown, |known| known.confirmed) != now.confirmed {
+        turns.push(match (now.confirmed, now.lead_seconds) {
+            (Confirmed::True, Some(lead)) => {
+                format!("{name} came true {lead} s after the warning: {}", maybe_time(now.measured_us))
+            }
+            (Confirmed::True, None) => format!("{name} came true"),
+            (Confirmed::False, _) => format!("{name} was a false alarm: no breach in time"),
+            (Confirmed::Unknown, _) => format!("{name} is open again"),
+        });
+    }
+    let was_over = known.is_some_and(|known| known.state == AlertState::Resolved);
+    if now.state == AlertState::Resolved && !was_over {
+        turns.push(match now.resolution {
+            Some(Resolution::Silent) => format!("{name} is over: nothing is measured any more"),
+            Some(Resolution::Gone) => format!("{name} is gone"),
+            Some(Resolution::Recovered) | None => format!("{name} has recovered"),
+        });
+    }
+    turns
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An alert of `web1` as its JSON would have it.
+    pub(crate) fn alert(edits: &[(&str, serde_json::Value)]) -> Alert {
+        let mut json = serde_json::json!({
+            "name": "demo-1", "target": "npla-web1", "state": "Firing", "trigger": "Forecast", "predictedUs": 132_000.0,
+            "measuredUs": 61_000.0, "leadSeconds": null, "confirmed": "Unknown", "count": 1, "firedUnix": 100,
+            "resolution": null, "causes": [{"group": "RttHistory", "feature": "rtt_measured_max10_ln", "unit": "µs",
+            "value": 61_000.0, "baseline": 14_000.0, "sharePercent": 100}]
+        });
+        for (key, value) in edits {
+            json[*key] = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn quantities_have_the_unit_that_suits_them() {
+        for (value, unit, text) in [
+            (350.0, "µs", "350 µs"),
+            (4_200.0, "µs", "4.2 ms"),
+            (143_400.0, "µs", "143 ms"),
+            (1_400_000.0, "µs", "1.4 s"),
+            (182_000.0, "bytes", "182 kB"),
+            (2_500_000.0, "bytes/s", "2.5 MB/s"),
+            (0.31, "ratio", "31 %"),
+            (12.0, "1", "12"),
+            (3.25, "segments", "3.2 segments"),
+        ] {
+            assert_eq!(quantity(value, unit), text);
+        }
+        assert_eq!(
+            (clock(83.9), spaced("RttHistory"), short("nplab-web3")),
+            ("01:23".into(), "RTT history".into(), "web3")
+        );
+    }
+
+    #[test]
+    fn each_turn_of_an_alert_is_told_once() {
+        let fired = alert(&[]);
+        let confirmed =
+            alert(&[("confirmed", "True".into()), ("leadSeconds", 6.into()), ("measuredUs", 143_000.0.into())]);
+        let over = Alert { state: AlertState::Resolved, resolution: Some(Resolution::Recovered), ..confirmed.clone() };
+        let told = turns(None, &fired, "100 ms");
+        assert_eq!(
+            told,
+            ["web1 WARNING: up to 132 ms within 10 s, limit 100 ms, now 61 ms; \
+              RTT history 100 %: rtt_measured_max10_ln 61 ms, usually 14 ms"]
+        );
+        assert_eq!(turns(Some(&fired), &fired, "100 ms"), Vec::<String>::new());
+        assert_eq!(turns(Some(&fired), &confirmed, "100 ms"), ["web1 came true 6 s after the warning: 143 ms"]);
+        assert_eq!(turns(Some(&confirmed), &over, "100 ms"), ["web1 has recovered"]);
+        let again = Alert { count: 2, ..alert(&[("trigger", "Measured".into())]) };
+        assert!(turns(Some(&over), &again, "100 ms")[0].starts_with("web1 TROUBLE without a warning: 61 ms"));
+    }
+
+    #[test]
+    fn a_false_alarm_is_called_one() {
+        let vain = alert(&[("confirmed", "False".into())]);
+        assert_eq!(turns(Some(&alert(&[])), &vain, "100 ms"), ["web1 was a false alarm: no breach in time"]);
+    }
+
+    #[test]
+    fn a_state_says_what_a_user_would_ask() {
+        let target = |measured: f32, rule: &str| Target {
+            target: "npla-web1".into(),
+            measured_us: Some(measured),
+            predicted_us: None,
+            rules: vec![serde_json::from_str(rule).unwrap()],
+        };
+        let warming = r#"{"state":"Idle","gate":"WarmingUp","ticks":37,"samples":30}"#;
+        let confirmed = alert(&[("leadSeconds", 6.into())]);
+        for (measured, rule, alert, words) in [
+            (9e3, warming, None, "warming up 37/60"),
+            (9e3, r#"{"state":"Idle","gate":"Missing"}"#, None, "no RTT was ever measured"),
+            (9e3, r#"{"state":"Idle"}"#, None, "calm"),
+            (9e3, r#"{"state":"Firing"}"#, None, "WARNING"),
+            (2e5, r#"{"state":"Firing"}"#, Some(&confirmed), "TROUBLE, warned 6 s ahead"),
+            (2e5, r#"{"state":"Firing"}"#, None, "TROUBLE, no warning"),
+        ] {
+            assert_eq!(state(&target(measured, rule), alert, 1e5).1, words);
+        }
+    }
+}
