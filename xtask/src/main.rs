@@ -2,8 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
 
+mod cache;
 mod cargo;
+mod chores;
 mod process;
+mod python;
 mod test;
 mod vm;
 
@@ -23,6 +26,14 @@ struct Cli {
 enum Chore {
     Test(test::Args),
     Vm(vm::Args),
+    /// Shows the main job on this machine (`netprecursor demo`)
+    Demo(chores::Args),
+    /// Makes training data (`netprecursor dataset`)
+    Dataset(chores::Args),
+    /// Trains the model and writes its report
+    Train(chores::Args),
+    /// Makes the golden models again
+    Golden(chores::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -34,5 +45,9 @@ fn main() -> anyhow::Result<ExitCode> {
     match chore {
         Chore::Test(args) => test::run(&args),
         Chore::Vm(args) => vm::main(&args),
+        Chore::Demo(args) => chores::demo(&args),
+        Chore::Dataset(args) => chores::dataset(&args),
+        Chore::Train(args) => chores::train(&args),
+        Chore::Golden(args) => chores::golden(&args),
     }
 }

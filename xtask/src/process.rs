@@ -100,6 +100,13 @@ impl Log {
         writeln!(self.open()?, "{line}")
     }
 
+    /// The last `lines` lines, indented.
+    pub(crate) fn tail(&self, lines: usize) -> String {
+        let tail = self.since(self.length().saturating_sub(16 * 1024)).unwrap_or_default();
+        let all: Vec<&str> = tail.lines().collect();
+        all[all.len().saturating_sub(lines)..].iter().map(|line| format!("  | {line}\n")).collect()
+    }
+
     /// The last line with something on it, shortened to `width` characters.
     pub(crate) fn last_line(&self, width: usize) -> String {
         let tail = self.since(self.length().saturating_sub(4096)).unwrap_or_default();

@@ -146,17 +146,10 @@ fn timed(name: &'static str, log: &Log, find: impl FnOnce() -> anyhow::Result<Fi
     let said = match &outcome {
         Outcome::Ran => format!("ran, {} passed", counts.passed),
         Outcome::Skipped { reason, .. } => format!("skipped: {reason}"),
-        Outcome::Failed { reason } => format!("FAILED: {reason}\n{}", failing_lines(log)),
+        Outcome::Failed { reason } => format!("FAILED: {reason}\n{}", log.tail(40)),
     };
     println!("{name}: {said} ({seconds:.1} s)");
     Row { name, outcome, seconds, counts, notes }
-}
-
-/// The end of a failed tier's log, indented: what one looks for first.
-fn failing_lines(log: &Log) -> String {
-    let tail = log.since(log.length().saturating_sub(16 * 1024)).unwrap_or_default();
-    let lines: Vec<&str> = tail.lines().collect();
-    lines[lines.len().saturating_sub(40)..].iter().map(|line| format!("  | {line}\n")).collect()
 }
 
 fn is_root() -> bool {

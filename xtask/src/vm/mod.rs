@@ -7,7 +7,7 @@ mod kernel;
 mod verdict;
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Duration,
@@ -18,6 +18,7 @@ use console::Console;
 pub(crate) use verdict::Verdict;
 
 use crate::{
+    cache::cache,
     cargo,
     process::{self, Log, Output, Stop},
 };
@@ -27,7 +28,11 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Boots the virtual machine and judges what the agent says in it
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The agent's program; built when absent
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+}
 
 /// Why the machine cannot be booted here.
 pub(crate) struct Missing {
@@ -94,14 +99,20 @@ pub(crate) fn run(agent: &Path, log: &Log, stop: &Stop) -> anyhow::Result<Verdic
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn main(_: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(missing) = missing() {
         bail!("{}", missing.reason);
     }
     let (out, stop) = (PathBuf::from("out/test"), Stop::on_signals()?);
-    let built =
-        cargo::build(&["--package", "netprecursor-agent", "--bins"], &Log::create(out.join("build.log"))?, &stop)?;
-    let verdict = run(built.program("netprecursor-agent")?, &Log::create(out.join("vm.log"))?, &stop)?;
+    let agent = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => {
+            let log = Log::create(out.join("build.log"))?;
+            let built = cargo::build(&["--package", "netprecursor-agent", "--bins"], &log, &stop)?;
+            built.program("netprecursor-agent")?.to_path_buf()
+        }
+    };
+    let verdict = run(&agent, &Log::create(out.join("vm.log"))?, &stop)?;
     println!("{}", verdict.summary);
     for check in &verdict.checks {
         match &check.result {
@@ -110,14 +121,4 @@ pub(crate) fn main(_: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if verdict.checks.iter().all(|check| check.result.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The set-up script's cache.
-fn cache() -> anyhow::Result<PathBuf> {
-    let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = || of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
-    let cache = of("NETPRECURSOR_CACHE").or_else(|| base().map(|base| base.join("netprecursor")));
-    let cache = cache.context("got no HOME and no NETPRECURSOR_CACHE; set one: kernels are kept there")?;
-    fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
-    Ok(cache)
 }

@@ -1,0 +1,35 @@
+# The verbs of the project; what they do is in xtask. Each first sets up what it needs (fast when nothing is missing).
+# Arguments for the program behind a verb: make demo ARGS='--seed 1000001', make test ARGS='--tier unit'.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: demo test bench dataset train lint setup help
+
+export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
+# What the compiler makes on the way lies outside the checkout: another checkout finds its dependencies built. Programs
+# are still put into ./target, so that two checkouts never run each other's.
+export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+demo: setup ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
+	@cargo xtask demo $(if $(FOREVER),--forever) $(ARGS)
+
+test: setup ## every test tier that this machine can run, with a table at the end
+	@cargo xtask test $(ARGS)
+
+lint: setup ## format, lints, direction of dependencies, documentation
+	@cargo xtask test --tier lint
+
+bench: setup ## costs and speeds beside their aims
+	@cargo xtask bench $(ARGS)
+
+dataset: setup ## training data from the lab, into out/dataset; goes on where it stopped
+	@cargo xtask dataset $(ARGS)
+
+train: setup ## the model and its report from out/dataset, into models/artifacts
+	@cargo xtask train $(ARGS)
+
+setup:
+	@scripts/setup.sh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

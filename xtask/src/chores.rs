@@ -1,0 +1,102 @@
+//! Chores that build the programs and hand over to one of them: demo, dataset, training, golden models.
+
+use std::{
+    env,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    cargo::{self, Built},
+    process::{Log, Stop},
+    python,
+};
+
+/// What is handed on to the program.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Arguments of the program; `--help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    rest: Vec<String>,
+}
+
+const DATASET: &str = "out/dataset";
+const ARTIFACTS: &str = "models/artifacts";
+
+/// `cargo xtask demo`: the main job on this machine, in the terminal and in a browser.
+///
+/// # Errors
+/// The programs do not build or start.
+pub(crate) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
+    let built = build()?;
+    become_program(Command::new(built.program("netprecursor")?).arg("demo").args(&args.rest))
+}
+
+/// `cargo xtask dataset`: training data from the lab, into `out/dataset` when no `--out` is given.
+///
+/// # Errors
+/// As [`demo`].
+pub(crate) fn dataset(args: &Args) -> anyhow::Result<ExitCode> {
+    let built = build()?;
+    let mut command = Command::new(built.program("netprecursor")?);
+    command.arg("dataset");
+    if !args.rest.iter().any(|word| word == "--out" || word.starts_with("--out=")) {
+        command.args(["--out", DATASET]);
+    }
+    become_program(command.args(&args.rest))
+}
+
+/// `cargo xtask train`: the model of the release and its report, from `out/dataset` when no `--data` is given.
+///
+/// # Errors
+/// There is no dataset, or as [`demo`].
+pub(crate) fn train(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut words = args.rest.clone();
+    let has =
+        |words: &[String], flag: &str| words.iter().any(|word| word == flag || word.starts_with(&format!("{flag}=")));
+    if !has(&words, "--data") {
+        if !Path::new(DATASET).is_dir() {
+            bail!("got no {DATASET}; expected a dataset: run make dataset, or give one: make train ARGS='--data DIR'");
+        }
+        words.extend(["--data".to_owned(), DATASET.to_owned()]);
+    }
+    if !has(&words, "--out") {
+        words.extend(["--out".to_owned(), ARTIFACTS.to_owned()]);
+    }
+    let built = build()?;
+    let python = python::provide("training", Path::new("models/training/requirements.txt"))?;
+    let program = built.program("netprecursor")?;
+    become_program(Command::new(python).arg("models/training/train.py").args(words).arg("--netprecursor").arg(program))
+}
+
+/// `cargo xtask golden`: makes the golden models and their vectors again.
+///
+/// # Errors
+/// Python's packages cannot be had.
+pub(crate) fn golden(args: &Args) -> anyhow::Result<ExitCode> {
+    let python = python::provide("golden", Path::new("models/golden/requirements.txt"))?;
+    become_program(Command::new(python).arg("models/golden/make_golden.py").args(&args.rest))
+}
+
+/// Builds what `cargo xtask test` builds too, so that neither waits for the other's variant of a dependency.
+fn build() -> anyhow::Result<Built> {
+    println!("building (a cold build takes minutes)");
+    let log = Log::create(PathBuf::from("out/build.log"))?;
+    let built = cargo::build_all(&log, &Stop::on_signals()?);
+    built.inspect_err(|_| println!("{}", log.tail(40)))
+}
+
+/// Replaces xtask by the program: the terminal and its signals are the program's.
+fn become_program(command: &mut Command) -> anyhow::Result<ExitCode> {
+    // What cargo set for xtask says nothing about the program.
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO") {
+            command.env_remove(name);
+        }
+    }
+    let error = command.exec();
+    Err(error).with_context(|| format!("starting {}", command.get_program().display()))
+}
