@@ -68,19 +68,20 @@ impl Shared {
 /// All routes.
 pub fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(include_str!("dashboard.html")) }))
+        .route("/", get(page))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/api/v1/targets", get(|State(shared): State<Shared>| async move { Json(targets(&shared.read())) }))
         .route("/api/v1/window", get(window))
+        .route("/api/v1/history", get(history))
         .route("/api/v1/forecast", get(|State(shared): State<Shared>| async move { Json(forecasts(&shared.read())) }))
         .route("/api/v1/alerts", get(|State(shared): State<Shared>| async move { Json(alerts(&shared.read())) }))
         .route("/api/v1/scores", get(|State(shared): State<Shared>| async move { Json(scores(&shared.read())) }))
         .route("/api/v1/sensors", get(|State(shared): State<Shared>| async move { Json(sensors(&shared)) }))
         .route("/api/v1/stream", get(streamed))
         .fallback(|| async {
-            let known = "/api/v1/{targets,window,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
+            let known = "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
             (StatusCode::NOT_FOUND, Json(ApiError { error: format!("no such path; expected one of {known}") }))
         })
         .with_state(shared)
@@ -89,6 +90,16 @@ pub fn router(shared: Shared) -> Router {
 #[derive(Serialize)]
 struct ApiError {
     error: String,
+}
+
+/// The page says itself, in its own policy, where its script may come from; who may embed it only a header can say.
+async fn page() -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, Html(include_str!("dashboard.html"))).into_response()
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
@@ -216,6 +227,34 @@ async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) 
         .collect();
     let points = target.history.points().copied().collect();
     Json(WindowView { target: target.name.clone(), points, signals }).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryQuery {
+    /// Unix time, s: only what came later.
+    #[serde(default)]
+    since: u64,
+}
+
+#[derive(Serialize)]
+struct HistoryView<'a> {
+    target: &'a str,
+    points: Vec<&'a Point>,
+}
+
+/// Of every target the last five minutes, or what came after `since`: one request per second draws any number of them.
+async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Response {
+    let pipeline = shared.read();
+    let views: Vec<HistoryView<'_>> = pipeline
+        .targets
+        .iter()
+        .map(|target| {
+            let points = target.history.points().filter(|point| point.unix > query.since).collect();
+            HistoryView { target: &target.name, points }
+        })
+        .collect();
+    Json(views).into_response()
 }
 
 #[derive(Serialize)]
