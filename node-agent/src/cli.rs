@@ -5,7 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{config::Flags, run};
+use crate::{config::Flags, run, status::doctor};
 
 #[derive(Debug, Parser)]
 #[command(name = "netprecursor-agent", version, about = "Warns of network trouble before it happens: the node's part")]
@@ -18,12 +18,19 @@ struct Cli {
 enum Command {
     /// Watch targets, forecast and alert
     Run(Box<Flags>),
+    /// Say what this machine offers and what each sensor makes of it; exit code 1 when a required one is unavailable
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does what the arguments say.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => start(*flags),
+        Command::Doctor { json } => doctor::run(json).map_err(Into::into).map(|ready| ExitCode::from(u8::from(!ready))),
     };
     match result {
         Ok(code) => code,

@@ -5,5 +5,6 @@ pub mod config;
 pub mod run;
 pub mod sensors;
 pub mod sinks;
+pub mod status;
 pub mod targets;
 pub mod tick;
