@@ -16,18 +16,32 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
 #   chromium                                              screenshot of the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
-base_packages=(build-essential pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
-  qemu-system-x86 busybox-static kmod python3 python3-venv chromium)
+#   python3 python3-venv                                  training, golden models
+#   shellcheck                                            lint of these scripts
+base_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
+  qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck)
 
-is_installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
+# Of the packages named, those that are not installed, one a line.
+missing_of() {
+  local installed
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p') || true
+  comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
+}
 
 apt_updated=
 install_packages() {
-  local missing=() package
-  for package in "$@"; do is_installed "$package" || missing+=("$package"); done
+  if ! command -v dpkg-query >/dev/null; then
+    say "not a Debian system: expecting that these are installed: $*"
+    return 0
+  fi
+  local missing
+  mapfile -t missing < <(missing_of "$@")
   [ ${#missing[@]} -eq 0 ] && return 0
-  command -v apt-get >/dev/null || die "missing packages: ${missing[*]}; got a system without apt-get, expected Debian 12; install them with your package manager"
-  [ "$(id -u)" = 0 ] || die "missing packages: ${missing[*]}; got uid $(id -u), expected root; run: sudo apt-get install ${missing[*]}"
+  if [ "$(id -u)" != 0 ]; then
+    say "missing packages: ${missing[*]}; got uid $(id -u), expected root; run: sudo apt-get install ${missing[*]}"
+    say "going on without: what needs them will say so"
+    return 0
+  fi
   if [ -z "$apt_updated" ]; then say "apt-get update"; apt-get update -qq; apt_updated=yes; fi
   say "installing ${missing[*]}"
   # Services of packages (nginx) must not start on the machine: the lab runs its own inside namespaces.
@@ -39,12 +53,11 @@ install_packages() {
   [ $status = 0 ] || { tail -n 20 "$stamp/apt.log" >&2; die "apt-get install failed (exit $status); the log is $stamp/apt.log"; }
 }
 
-# Rust for the host side: rustup where it is, else rustup from its Debian-independent installer is the user's choice.
+# Rust for the host side: what is there, such as rustup's; else Debian's current compiler (without rustfmt and clippy).
 rust_host() {
-  command -v cargo >/dev/null && return 0
-  [ -x "$HOME/.cargo/bin/cargo" ] && { export PATH="$HOME/.cargo/bin:$PATH"; return 0; }
-  # Debian's backport of a current toolchain also builds the host side.
-  install_packages rustc-web cargo-web
+  export PATH="$PATH:$HOME/.cargo/bin"
+  command -v cargo >/dev/null || install_packages rustc-web cargo-web
+  command -v cargo >/dev/null || die "got no cargo; expected rustup's, or Debian's rustc-web and cargo-web; install one of them"
 }
 
 # Rust for the BPF side needs the library's source (-Z build-std=core) and an LLVM of the compiler's own version:
@@ -58,22 +71,25 @@ nightly_has_source() {
 
 bpf_toolchain() {
   if nightly_has_source; then
-    say "BPF toolchain: rustup nightly with rust-src"
-    command -v bpf-linker >/dev/null || cargo install --locked bpf-linker --root "$cache/tools"
+    command -v bpf-linker >/dev/null || linker cargo +nightly install --locked bpf-linker
     return 0
   fi
   install_packages rustc-web cargo-web rust-web-src llvm-22-dev libzstd-dev zlib1g-dev
-  say "BPF toolchain: Debian's rustc-web ($(rust_web_bin rustc --version))"
   [ -x "$cache/tools/bin/bpf-linker" ] && return 0
-  say "building bpf-linker (about a minute, once)"
-  RUSTFLAGS="-L $(llvm-config-22 --libdir)" cargo install bpf-linker --version 0.13.0 --locked \
-    --no-default-features --features llvm-22 --root "$cache/tools" >"$stamp/bpf-linker.log" 2>&1 ||
+  command -v llvm-config-22 >/dev/null || { say "no LLVM 22: the BPF programs will not build"; return 0; }
+  RUSTFLAGS="-L $(llvm-config-22 --libdir)" \
+    linker cargo install bpf-linker --version 0.13.0 --locked --no-default-features --features llvm-22
+}
+
+# Builds the linker with the command given, once.
+linker() {
+  [ -x "$cache/tools/bin/bpf-linker" ] && return 0
+  say "building bpf-linker (one to three minutes, once)"
+  "$@" --root "$cache/tools" >"$stamp/bpf-linker.log" 2>&1 ||
     { tail -n 20 "$stamp/bpf-linker.log" >&2; die "bpf-linker did not build; the log is $stamp/bpf-linker.log"; }
 }
 
-rust_web_bin() { local tool=$1; shift; "$(dpkg -L "$tool-web" | grep -E "/bin/$tool(-web)?\$|/$tool\$" | head -n 1)" "$@"; }
-
-case "${1:-all}" in
-  all) install_packages "${base_packages[@]}"; rust_host; bpf_toolchain; say "ready" ;;
-  *) die "got '$1', expected no argument" ;;
-esac
+[ $# -eq 0 ] || die "got '$1', expected no argument"
+install_packages "${base_packages[@]}"
+rust_host
+bpf_toolchain

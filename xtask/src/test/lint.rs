@@ -11,28 +11,68 @@ use crate::{
 /// Checks the whole workspace cold.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// A check by one of cargo's commands.
+/// A check by a program.
 struct Check {
     name: &'static str,
+    /// The program; cargo's own subcommands are run by the cargo that started xtask.
+    program: &'static str,
     arguments: &'static [&'static str],
-    /// The cargo subcommand that must be installed, and what brings it.
-    needs: Option<(&'static str, &'static str)>,
+    /// What brings the program where it is missing.
+    remedy: &'static str,
 }
 
-const CHECKS: [Check; 4] = [
+const CHECKS: &[Check] = &[
     Check {
         name: "format",
+        program: "cargo",
         arguments: &["fmt", "--all", "--check"],
-        needs: Some(("fmt", "rustup component add rustfmt")),
+        remedy: "rustup component add rustfmt",
     },
     Check {
         name: "clippy",
+        program: "cargo",
         arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        needs: Some(("clippy", "rustup component add clippy")),
+        remedy: "rustup component add clippy",
     },
-    Check { name: "documentation", arguments: &["doc", "--workspace", "--no-deps"], needs: None },
-    Check { name: "licenses", arguments: &["deny", "check"], needs: Some(("deny", "cargo install cargo-deny")) },
+    Check {
+        name: "documentation",
+        program: "cargo",
+        arguments: &["doc", "--workspace", "--no-deps"],
+        remedy: "rustup component add rust-docs",
+    },
+    Check { name: "licenses", program: "cargo", arguments: &["deny", "check"], remedy: "cargo install cargo-deny" },
+    Check {
+        name: "scripts",
+        program: "shellcheck",
+        arguments: &["scripts/setup.sh", ".ci/run"],
+        remedy: "apt-get install shellcheck",
+    },
+    Check {
+        name: "guest script",
+        program: "shellcheck",
+        arguments: &["--shell=dash", "e2e/vm/init"],
+        remedy: "apt-get install shellcheck",
+    },
 ];
+
+impl Check {
+    fn command(&self) -> Command {
+        let mut command = if self.program == "cargo" { cargo(&[]) } else { Command::new(self.program) };
+        command.args(self.arguments);
+        if self.name == "documentation" {
+            command.env("RUSTDOCFLAGS", "-D warnings");
+        }
+        command
+    }
+
+    fn is_installed(&self) -> bool {
+        let mut probe = match self.arguments {
+            [subcommand, ..] if self.program == "cargo" => cargo(&[subcommand]),
+            _ => Command::new(self.program),
+        };
+        probe.arg("--version").output().is_ok_and(|output| output.status.success())
+    }
+}
 
 /// Runs every check; each counts as one.
 ///
@@ -50,19 +90,13 @@ pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
             problems.push(format!("direction: {first}"));
         }
     }
-    for check in &CHECKS {
-        if let Some((subcommand, remedy)) = check.needs
-            && !is_installed(subcommand)
-        {
+    for check in CHECKS {
+        if !check.is_installed() {
             counts.skipped += 1;
-            notes.push(format!("{} skipped: no cargo {subcommand} ({remedy})", check.name));
+            notes.push(format!("{} skipped: not installed ({})", check.name, check.remedy));
             continue;
         }
-        let mut command = cargo(check.arguments);
-        if check.name == "documentation" {
-            command.env("RUSTDOCFLAGS", "-D warnings");
-        }
-        match process::run("lint", &mut command, &Output::Log, log, LIMIT, stop)?.problem() {
+        match process::run("lint", &mut check.command(), &Output::Log, log, LIMIT, stop)?.problem() {
             None => counts.passed += 1,
             Some(problem) => {
                 counts.failed += 1;
@@ -71,9 +105,4 @@ pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
         }
     }
     Ok(Finding::of(&problems, counts, notes))
-}
-
-fn is_installed(subcommand: &str) -> bool {
-    let mut command: Command = cargo(&[subcommand, "--version"]);
-    command.output().is_ok_and(|output| output.status.success())
 }
