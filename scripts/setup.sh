@@ -45,7 +45,7 @@ install_packages() {
   if [ -z "$apt_updated" ]; then say "apt-get update"; apt-get update -qq; apt_updated=yes; fi
   say "installing ${missing[*]}"
   # Services of packages (nginx) must not start on the machine: the lab runs its own inside namespaces.
-  local policy=/usr/sbin/policy-rc.d made=
+  local policy=${NETPRECURSOR_POLICY_RC:-/usr/sbin/policy-rc.d} made=
   if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made=yes; fi
   local status=0
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >"$stamp/apt.log" 2>&1 || status=$?

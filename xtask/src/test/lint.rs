@@ -29,6 +29,12 @@ const CHECKS: &[Check] = &[
         remedy: "rustup component add rustfmt",
     },
     Check {
+        name: "format of the BPF programs",
+        program: "cargo",
+        arguments: &["fmt", "--manifest-path", "node-agent-ebpf/Cargo.toml", "--check"],
+        remedy: "rustup component add rustfmt",
+    },
+    Check {
         name: "clippy",
         program: "cargo",
         arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],

@@ -1,0 +1,140 @@
+//! scripts/setup.sh among stand-ins for the programs that it asks and calls: nothing of the machine is touched.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// A machine on which nothing is installed but bash and coreutils. Stand-ins note their calls in `calls`; dpkg-query
+/// knows what `installed` lists, and apt-get adds to it.
+struct Machine(tempfile::TempDir);
+
+const DPKG_QUERY: &str = r#"shift 2
+for package in "$@"; do
+  if grep -qx "$package" "$STATE/installed"; then echo "$package installed"; else missing=1; fi
+done
+[ -z "$missing" ]"#;
+
+const APT_GET: &str = r#"echo "apt-get $*" >>"$STATE/calls"
+if [ "$1" = install ]; then
+  [ -x "$NETPRECURSOR_POLICY_RC" ] && echo "services are held back" >>"$STATE/calls"
+  [ ! -e "$STATE/broken" ] || { echo "E: no space left on device"; exit 100; }
+  for word in "$@"; do case "$word" in -*|install) ;; *) echo "$word" >>"$STATE/installed" ;; esac; done
+fi"#;
+
+const CARGO: &str = r#"echo "cargo $*" >>"$STATE/calls"
+while [ $# -gt 0 ]; do [ "$1" = --root ] && root=$2; shift; done
+mkdir -p "$root/bin" && touch "$root/bin/bpf-linker" && chmod +x "$root/bin/bpf-linker""#;
+
+impl Machine {
+    fn new(uid: u32) -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        fs::create_dir_all(machine.path("bin")).unwrap();
+        fs::write(machine.path("installed"), "").unwrap();
+        fs::write(machine.path("calls"), "").unwrap();
+        for (name, script) in
+            [("dpkg-query", DPKG_QUERY), ("apt-get", APT_GET), ("cargo", CARGO), ("llvm-config-22", "echo /llvm")]
+        {
+            machine.stand_in(name, script);
+        }
+        machine.stand_in("id", &format!("echo {uid}"));
+        for tool in ["bash", "cat", "chmod", "comm", "grep", "mkdir", "rm", "sed", "sort", "tail", "touch"] {
+            let real = ["/usr/bin", "/bin"].map(|directory| Path::new(directory).join(tool));
+            std::os::unix::fs::symlink(real.iter().find(|path| path.exists()).unwrap(), machine.path("bin").join(tool))
+                .unwrap();
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn stand_in(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, format!("#!/bin/bash\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn set_up(&self) -> Output {
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup.sh"))
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("HOME", self.0.path())
+            .env("STATE", self.0.path())
+            .env("NETPRECURSOR_CACHE", self.path("cache"))
+            .env("NETPRECURSOR_POLICY_RC", self.path("policy-rc.d"))
+            .output()
+            .unwrap()
+    }
+
+    fn calls(&self) -> String {
+        fs::read_to_string(self.path("calls")).unwrap()
+    }
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_bare_machine_gets_what_is_missing_and_the_linker_without_starting_services() {
+    let machine = Machine::new(0);
+    let output = machine.set_up();
+    assert!(output.status.success(), "{}", words(&output));
+    let calls = machine.calls();
+    assert!(calls.contains("iproute2") && calls.contains("rust-web-src") && calls.contains("bpf-linker"), "{calls}");
+    assert!(calls.contains("services are held back") && !machine.path("policy-rc.d").exists(), "{calls}");
+    assert_eq!(calls.matches("apt-get update").count(), 1, "{calls}");
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_says_nothing() {
+    let machine = Machine::new(0);
+    machine.set_up();
+    fs::write(machine.path("calls"), "").unwrap();
+    let output = machine.set_up();
+    assert!(output.status.success());
+    assert_eq!((machine.calls().as_str(), words(&output).as_str()), ("", ""));
+}
+
+#[test]
+fn only_what_is_missing_is_installed() {
+    let machine = Machine::new(0);
+    machine.set_up();
+    let installed = fs::read_to_string(machine.path("installed")).unwrap();
+    let rest: String = installed.lines().filter(|name| *name != "wrk").map(|name| format!("{name}\n")).collect();
+    fs::write(machine.path("installed"), rest).unwrap();
+    fs::write(machine.path("calls"), "").unwrap();
+    assert!(machine.set_up().status.success());
+    let calls = machine.calls();
+    let install = calls.lines().find(|call| call.starts_with("apt-get install")).unwrap();
+    assert!(install.ends_with("--no-install-recommends wrk"), "{install}");
+}
+
+#[test]
+fn without_root_it_says_what_to_install_and_goes_on() {
+    let machine = Machine::new(1000);
+    let output = machine.set_up();
+    assert!(output.status.success(), "{}", words(&output));
+    assert!(words(&output).contains("got uid 1000, expected root; run: sudo apt-get install"), "{}", words(&output));
+    assert!(!machine.calls().contains("apt-get"), "{}", machine.calls());
+}
+
+#[test]
+fn an_installation_that_fails_shows_its_end_and_leaves_services_as_they_were() {
+    let machine = Machine::new(0);
+    fs::write(machine.path("broken"), "").unwrap();
+    let output = machine.set_up();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        words(&output).contains("no space left on device") && words(&output).contains("apt.log"),
+        "{}",
+        words(&output)
+    );
+    assert!(!machine.path("policy-rc.d").exists());
+}
