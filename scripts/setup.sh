@@ -16,8 +16,7 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
 #   chromium                                              screenshot of the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
-#   python3 python3-venv                                  training, golden models
-#   shellcheck                                            lint of these scripts
+#   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
 base_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
   qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck)
 
