@@ -110,9 +110,12 @@ impl Tcp {
         sock_ops.load().map_err(TcpError::Load)?;
         // A link of mode `Single` still lets others attach beside it; `AllowMultiple` is refused for links.
         sock_ops.attach(root, CgroupAttachMode::Single).map_err(TcpError::Attach)?;
+        let epoch: Mapped<u32> = Mapped::new("EPOCH", bpf.take_map("EPOCH"))?;
+        // Fresh slots are zeroes and so of epoch 0: it must be over, or their zeroes would pass for smallest values.
+        epoch.write(0, 1);
         Ok(Self {
             slots: Mapped::new("TCP_SLOTS", bpf.take_map("TCP_SLOTS"))?,
-            epoch: Mapped::new("EPOCH", bpf.take_map("EPOCH"))?,
+            epoch,
             cpus: cpus as usize,
             before: vec![Reading::default(); MAX_SLOTS as usize],
         })
