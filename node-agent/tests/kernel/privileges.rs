@@ -1,0 +1,121 @@
+//! With less than it needs, the agent runs on and says what is missing.
+
+use std::{
+    ffi::CString,
+    io,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
+    process::Command,
+};
+
+use netprecursor_agent::sensors::cgroup;
+use serde_json::Value;
+
+use crate::fixture::{Agent, Host, alone, program_for_anyone, scratch};
+
+const NOBODY: u32 = 65_534;
+
+/// State and reason of a sensor in a JSON array of sensors.
+fn sensor(sensors: &Value, name: &str) -> (String, String) {
+    let found = sensors.as_array().unwrap().iter().find(|sensor| sensor["name"] == name).unwrap();
+    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    (text("state"), text("reason"))
+}
+
+/// `doctor --json`, prepared in some way: exit code and report.
+fn doctor(prepare: impl FnOnce(&mut Command)) -> (Option<i32>, Value) {
+    let directory = scratch();
+    let mut command = Command::new(program_for_anyone(&directory));
+    prepare(command.args(["doctor", "--json"]));
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+fn missing(report: &Value) -> Vec<&str> {
+    let capabilities = report["capabilities"].as_array().unwrap();
+    capabilities.iter().filter(|one| one["held"] == false).map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn doctor_finds_a_machine_that_has_everything_ready() {
+    let Some(_alone) = alone() else { return };
+    let (code, report) = doctor(|_| ());
+    assert_eq!((code, &report["ready"]), (Some(0), &Value::Bool(true)), "{report:#}");
+    assert!(missing(&report).is_empty(), "{report:#}");
+    assert_eq!(report["sensors"].as_array().unwrap().len(), 5);
+    assert_eq!(report["cgroup"]["mount"].as_str(), cgroup::path().unwrap().to_str());
+    assert_eq!(report["tracefs"], "Readable");
+}
+
+#[test]
+fn doctor_tells_a_user_without_privileges_what_is_missing() {
+    let Some(_alone) = alone() else { return };
+    let (code, report) = doctor(|command| {
+        command.uid(NOBODY).gid(NOBODY);
+    });
+    assert_eq!((code, &report["ready"]), (Some(1), &Value::Bool(false)), "{report:#}");
+    assert_eq!(missing(&report), ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
+    let (state, reason) = sensor(&report["sensors"], "tcp");
+    assert_eq!(state, "Unavailable");
+    assert!(reason.contains("CAP_BPF"), "{reason}");
+    // It needs files only.
+    assert_ne!(sensor(&report["sensors"], "node").0, "Unavailable");
+}
+
+#[test]
+fn without_privileges_it_runs_on_not_ready_and_says_why() {
+    let Some(_alone) = alone() else { return };
+    let (host, directory) = (Host::new(), scratch());
+    let program = program_for_anyone(&directory);
+    let target = format!("netns:{}", host.name);
+    let (mut command, address) = Agent::command(&program, directory.path(), &["--target", &target]);
+    command.uid(NOBODY).gid(NOBODY);
+    let mut agent = Agent::spawn(command, address);
+    let told = agent.until_ready_is(503);
+    assert!(told.contains("tcp: Unavailable") && told.contains("CAP_BPF"), "{told}");
+    for name in ["tcp", "traffic", "sched"] {
+        let (state, reason) = sensor(&agent.json("/api/v1/sensors")["sensors"], name);
+        assert_eq!(state, "Unavailable", "{name}");
+        assert!(!reason.is_empty(), "{name}");
+    }
+    assert!(agent.is_running());
+}
+
+/// Takes the cgroup2 hierarchy out of the command's sight, in a mount namespace of its own.
+fn without_cgroup2(command: &mut Command) {
+    let mount = CString::new(cgroup::path().unwrap().as_os_str().as_bytes()).unwrap();
+    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: system calls only, with strings that outlive them.
+    unsafe {
+        command.pre_exec(move || {
+            done(libc::unshare(libc::CLONE_NEWNS))?;
+            done(libc::mount(c"none".as_ptr(), c"/".as_ptr(), c"none".as_ptr(), private, std::ptr::null()))?;
+            done(libc::umount2(mount.as_ptr(), libc::MNT_DETACH))
+        });
+    }
+}
+
+#[test]
+fn where_no_cgroup2_is_mounted_the_sensors_say_so_and_the_agent_runs_on() {
+    let Some(_alone) = alone() else { return };
+    let (code, report) = doctor(without_cgroup2);
+    assert_eq!(code, Some(1), "{report:#}");
+    assert_eq!(report["cgroup"]["mount"], Value::Null);
+    for name in ["tcp", "traffic"] {
+        let (state, reason) = sensor(&report["sensors"], name);
+        assert_eq!(state, "Unavailable", "{name}");
+        assert!(reason.contains("no cgroup2 mount") && reason.contains("mount -t cgroup2"), "{reason}");
+    }
+    assert_eq!(sensor(&report["sensors"], "sched").0, "Active");
+
+    let (host, state) = (Host::new(), scratch());
+    let directory = scratch();
+    let program = program_for_anyone(&directory);
+    let (mut command, address) = Agent::command(&program, state.path(), &["--target", &format!("netns:{}", host.name)]);
+    without_cgroup2(&mut command);
+    let mut agent = Agent::spawn(command, address);
+    assert!(agent.until_ready_is(503).contains("tcp: Unavailable: no cgroup2 mount"));
+    assert!(agent.is_running());
+}

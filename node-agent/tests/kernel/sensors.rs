@@ -1,0 +1,116 @@
+//! The sensors beside `tcp`, and all of them together.
+
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+};
+
+use netprecursor_agent::sensors::{State, suite::Suite};
+use netprecursor_core::signal::Signal;
+
+use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
+
+/// Processes that want a CPU all the time.
+struct Spinners(Vec<Child>);
+
+impl Spinners {
+    fn start(host: &Host, count: usize) -> Self {
+        let spin = |_| host.command("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
+        Self((0..count).map(spin).collect())
+    }
+}
+
+impl Drop for Spinners {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn every_sensor_is_active_on_a_current_kernel_with_all_rights() {
+    let Some(_alone) = alone() else { return };
+    let suite = Suite::start();
+    let statuses = suite.statuses();
+    let names: Vec<&str> = statuses.iter().map(|status| status.name).collect();
+    assert_eq!(names, ["tcp", "traffic", "sched", "sockets", "node"]);
+    for status in statuses {
+        assert!(!matches!(status.state, State::Unavailable(_)), "{}: {}", status.name, status.state);
+    }
+}
+
+#[test]
+fn waits_for_a_cpu_are_counted_when_more_want_one_than_there_are() {
+    let Some(_alone) = alone() else { return };
+    let (busy, idle) = (Host::new(), Host::new());
+    let mut seen = Observation::of(&[&busy, &idle]);
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let _spinners = Spinners::start(&busy, 2 * cpus);
+    seen.until("waits", |seen| seen.sum(0, Signal::RunQueueCount) >= 20.0);
+    // Twice as many as can run: each waits about as long as it runs, which is milliseconds.
+    assert!(seen.max(0, Signal::RunQueueMean) > 200.0, "{}", seen.describe(0));
+    assert!(seen.max(0, Signal::RunQueueP99) >= seen.min(0, Signal::RunQueueMean), "{}", seen.describe(0));
+    assert_eq!(seen.sum(1, Signal::RunQueueCount), 0.0, "the idle host: {}", seen.describe(1));
+}
+
+#[test]
+fn the_nodes_pressure_is_a_share_and_a_filled_queue_has_a_backlog() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::through_a_queue(2, 100_000);
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::Swallow);
+    let mut seen = Observation::of(&[&path.near]);
+    let mut stream = ask(&path.near, server.address);
+    stream.set_nonblocking(true).unwrap();
+    seen.until("a backlog", |seen| {
+        // Until the socket's buffer is full.
+        while stream.write(&[b'x'; 16 * 1024]).is_ok() {}
+        seen.max(0, Signal::QdiscBacklog) > 10_000.0
+    });
+    for signal in [Signal::PressureCpu, Signal::PressureMemory, Signal::PressureIo] {
+        let (min, max) = (seen.min(0, signal), seen.max(0, signal));
+        assert!(min >= 0.0 && max <= 1.0, "{}: {min}…{max}", signal.name());
+    }
+}
+
+#[test]
+fn two_agents_side_by_side_count_the_same() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(
+        &path.far,
+        Path::far_address(Family::V4, 0),
+        Behaviour::Answer { bytes: 5_000, after: std::time::Duration::ZERO },
+    );
+    // The end that sends full segments: its samples are clean.
+    let mut first = Observation::of(&[&path.far]);
+    let mut second = Observation::of(&[&path.far]);
+    for _ in 0..5 {
+        let mut stream = ask(&path.near, server.address);
+        for _ in 0..20 {
+            exchange(&mut stream, 5_000);
+        }
+    }
+    for seen in [&mut first, &mut second] {
+        seen.until("five connections", |seen| seen.sum(0, Signal::Closes) >= 5.0);
+        seen.settle();
+    }
+    let told = format!("{}\nand {}", first.describe(0), second.describe(0));
+    for signal in [
+        Signal::Opens,
+        Signal::Closes,
+        Signal::RttAllCount,
+        Signal::RttCount,
+        Signal::HandshakeCount,
+        Signal::Retransmits,
+    ] {
+        assert_eq!(first.sum(0, signal), second.sum(0, signal), "{}: {told}", signal.name());
+    }
+    assert!(first.sum(0, Signal::RttCount) > 50.0, "{told}");
+    // One started to look before the other, and IPv6 neighbours talk all the time.
+    for signal in [Signal::RxBytes, Signal::TxBytes, Signal::RxPackets] {
+        let ratio = first.sum(0, signal) / second.sum(0, signal);
+        assert!((0.9..1.1).contains(&ratio), "{}: {told}", signal.name());
+    }
+}

@@ -1,0 +1,115 @@
+//! Targets come and go, and nothing that belongs to one is ever told of another.
+
+use std::net::TcpStream;
+
+use netprecursor_agent::{
+    sensors::suite::Suite,
+    tick::{alerts::AlertState, outcome::Transition, pipeline::Pipeline, target::Target},
+};
+use netprecursor_core::{decide::Resolution, signal::Signal, tick::Tick};
+
+use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
+
+/// A pipeline whose ticks come as fast as the test wants.
+struct Ticking {
+    pipeline: Pipeline,
+    now: u64,
+}
+
+impl Ticking {
+    fn start(host: &str, policy: Option<&str>) -> Self {
+        let policies = policy.map(|yaml| netprecursor_crds::policies_from_yaml("test", yaml).unwrap());
+        let selector = format!("netns:{host}").parse().unwrap();
+        let pipeline = Pipeline::new(Suite::start(), vec![selector], policies.unwrap_or_default(), |_, _| None);
+        Self { pipeline, now: 0 }
+    }
+
+    fn tick(&mut self) -> Vec<Transition> {
+        self.now += 1;
+        self.pipeline.tick(Tick(self.now), 1.0, self.now)
+    }
+
+    fn target(&self) -> &Target {
+        assert_eq!(self.pipeline.targets.len(), 1);
+        &self.pipeline.targets[0]
+    }
+}
+
+#[test]
+fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+    let name = path.near.name.clone();
+    let mut ticking = Ticking::start(&name, None);
+    ticking.tick();
+    let mut survivor = ask(&path.near, server.address);
+    exchange(&mut survivor, 64);
+    ticking.tick();
+    let before = (ticking.target().uid.clone(), ticking.target().inode, ticking.target().place);
+    assert_eq!(ticking.target().signals.get(Signal::Opens), 1.0);
+
+    let Path { near, far: _far } = path;
+    drop(near);
+    let _again = Host::named(name);
+    // Its connection keeps the old namespace alive.
+    exchange(&mut survivor, 64);
+    ticking.tick();
+    exchange(&mut survivor, 64);
+    ticking.tick();
+
+    let target = ticking.target();
+    assert_ne!(target.uid, before.0);
+    assert_ne!(target.inode, before.1);
+    assert_ne!((target.place.cookie, target.place.slot), (before.2.cookie, before.2.slot));
+    for signal in [Signal::Opens, Signal::RttAllCount, Signal::TxPackets, Signal::RxBytes, Signal::Retransmits] {
+        assert_eq!(target.signals.get(signal), 0.0, "{}", signal.name());
+    }
+}
+
+#[test]
+fn namespaces_with_the_same_addresses_are_told_apart() {
+    let Some(_alone) = alone() else { return };
+    let (busy, quiet) = (Path::new(), Path::new());
+    let server = Server::start(&busy.far, Path::far_address(Family::V6, 0), Behaviour::PROMPT);
+    let _same = Server::start(&quiet.far, server.address, Behaviour::PROMPT);
+    let mut seen = Observation::of(&[&busy.near, &quiet.near, &quiet.far]);
+    for _ in 0..5 {
+        exchange(&mut ask(&busy.near, server.address), 64);
+    }
+    seen.until("connections", |seen| seen.sum(0, Signal::Closes) >= 5.0);
+    assert_eq!(seen.sum(0, Signal::Opens), 5.0);
+    for host in [1, 2] {
+        for signal in [Signal::Opens, Signal::Closes, Signal::RttAllCount, Signal::HandshakeCount] {
+            assert_eq!(seen.sum(host, signal), 0.0, "{}: {}", signal.name(), seen.describe(host));
+        }
+    }
+}
+
+/// Every path is slower than this.
+const ALWAYS_BREACHED: &str = "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {name: test}\n\
+    spec: {target: {podSelector: {}}, rules: [{name: rtt, signal: RttForecast, rttForecast: {threshold: 2us}}]}\n";
+
+#[test]
+fn the_alert_of_a_namespace_that_vanishes_is_resolved() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+    let mut ticking = Ticking::start(&path.near.name, Some(ALWAYS_BREACHED));
+    let mut told = Vec::new();
+    // A minute of warm-up, one connection and so one clean sample each tick.
+    for _ in 0..70 {
+        let _stream: TcpStream = ask(&path.near, server.address);
+        told.extend(ticking.tick());
+    }
+    let fired = told.iter().find(|transition| matches!(transition, Transition::Fired(_)));
+    let name = fired.unwrap_or_else(|| panic!("nothing fired: {told:?}")).alert().name.clone();
+
+    drop(path.near);
+    let told = ticking.tick();
+    assert!(ticking.pipeline.targets.is_empty());
+    let resolved = told.iter().find(|transition| matches!(transition, Transition::Resolved(_)));
+    let alert = resolved.unwrap_or_else(|| panic!("nothing resolved: {told:?}")).alert();
+    assert_eq!((&alert.name, alert.state), (&name, AlertState::Resolved));
+    assert_eq!(alert.resolution, Some(Resolution::Gone));
+}

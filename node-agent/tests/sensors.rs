@@ -1,1 +1,0 @@
-//! The sensors on the real kernel: namespaces, real sockets, a real queue.
