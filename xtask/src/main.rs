@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
 
+mod bench;
 mod cache;
 mod cargo;
 mod chores;
@@ -25,6 +26,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Chore {
     Test(test::Args),
+    Bench(bench::Args),
     Vm(vm::Args),
     /// Shows the main job on this machine (`netprecursor demo`)
     Demo(chores::Args),
@@ -44,6 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
     env::set_current_dir(&checkout).with_context(|| format!("entering {}", checkout.display()))?;
     match chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Bench(args) => bench::run(&args),
         Chore::Vm(args) => vm::main(&args),
         Chore::Demo(args) => chores::demo(&args),
         Chore::Dataset(args) => chores::dataset(&args),

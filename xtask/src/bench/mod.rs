@@ -5,7 +5,7 @@ mod figures;
 mod table;
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Duration,
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     cargo::cargo,
     process::{self, Log, Output, Stop},
+    python,
 };
 
 /// Measures and compares: time per RTT sample, tick and model row, memory of the agent
@@ -146,23 +147,10 @@ impl Bench<'_> {
 
     /// The same forest in onnxruntime and XGBoost.
     fn peers(&self) -> anyhow::Result<Value> {
-        let python = python().context(
-            "skipped: no Python with onnxruntime and XGBoost; expected one in NETPRECURSOR_PYTHON or in the cache's \
-             venv/, which scripts/setup.sh makes",
-        )?;
+        let python = python::provide("golden", Path::new("models/golden/requirements.txt"))
+            .context("skipped: no Python with onnxruntime and XGBoost")?;
         let model = self.forest()?;
         anyhow::ensure!(model.exists(), "skipped: the forest's bench left no model at {}", model.display());
         self.document("peers", Command::new(python).arg("models/golden/bench_peers.py").arg(model))
     }
-}
-
-/// The interpreter of the training environment.
-fn python() -> Option<PathBuf> {
-    let named = env::var_os("NETPRECURSOR_PYTHON").map(PathBuf::from);
-    let cache = env::var_os("NETPRECURSOR_CACHE").map(PathBuf::from).or_else(|| {
-        let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let base = base.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-        base.map(|base| base.join("netprecursor"))
-    });
-    [named, cache.map(|cache| cache.join("venv/bin/python"))].into_iter().flatten().find(|path| path.exists())
 }

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use super::{Counts, Finding};
+use super::{Counts, Finding, report::excuses};
 use crate::{
     cargo::{Kind, TestBinary, cargo},
     process::{self, Log, Output, Stop},
@@ -57,7 +57,7 @@ pub(super) fn run(
     log: &Log,
     stop: &Stop,
 ) -> anyhow::Result<Finding> {
-    let (mut counts, mut problems, mut binaries) = (Counts::default(), Vec::new(), 0);
+    let (mut counts, mut problems, mut excuses, mut binaries) = (Counts::default(), Vec::new(), Vec::new(), 0);
     for test in tests.iter().filter(|test| Suite::of(test) == suite) {
         binaries += 1;
         let mut command = Command::new(&test.executable);
@@ -65,13 +65,18 @@ pub(super) fn run(
         let ran = one(tier, &mut command, limit, log, stop)?;
         counts.add(ran.counts);
         problems.extend(ran.problem.map(|problem| format!("{} {}: {problem}", test.package, test.name)));
+        excuses.extend(ran.excuses);
     }
-    if binaries == 0 {
-        return Ok(Finding::skipped("the workspace has no such tests", false));
+    excuses.sort();
+    excuses.dedup();
+    match (binaries, excuses.first()) {
+        (0, _) => Ok(Finding::skipped("the workspace has no such tests", false)),
+        // What a test misses, the set-up script installs.
+        (_, Some(excuse)) if problems.is_empty() && counts.passed == 0 => {
+            Ok(Finding { counts, ..Finding::skipped(excuse, true) })
+        }
+        _ => Ok(Finding::of(&problems, counts, excuses.iter().map(|excuse| format!("skipped: {excuse}")).collect())),
     }
-    let notes =
-        if counts.skipped > 0 { vec![format!("skips are told in {}", log.path().display())] } else { Vec::new() };
-    Ok(Finding::of(&problems, counts, notes))
 }
 
 /// Runs the examples in the documentation and adds them to `finding`.
@@ -89,19 +94,21 @@ pub(super) fn doc_tests(finding: &mut Finding, log: &Log, stop: &Stop) -> anyhow
 
 struct Ran {
     counts: Counts,
+    excuses: Vec<String>,
     problem: Option<String>,
 }
 
 fn one(tier: &str, command: &mut Command, limit: Duration, log: &Log, stop: &Stop) -> anyhow::Result<Ran> {
     let before = log.length();
     let end = process::run(tier, command, &Output::Log, log, limit, stop)?;
-    let mut counts = Counts::in_output(&log.since(before)?);
+    let output = log.since(before)?;
+    let mut counts = Counts::in_output(&output);
     let problem = end.problem();
     // A crash leaves no summary, and still is a failure.
     if problem.is_some() {
         counts.failed = counts.failed.max(1);
     }
-    Ok(Ran { counts, problem })
+    Ok(Ran { counts, excuses: excuses(&output), problem })
 }
 
 #[cfg(test)]
