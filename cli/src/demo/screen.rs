@@ -130,7 +130,7 @@ fn score(view: &View) -> String {
         card.unconfirmed,
         card.late,
         card.alerts.saturating_sub(judged),
-        card.incidents,
+        card.incidents.saturating_sub(card.gated),
         card.warned,
         card.missed
     )

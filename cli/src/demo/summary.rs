@@ -92,7 +92,7 @@ impl Summary {
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "\nseed {}, {} targets, {:.1} min{}, threshold {}\n\n\
-             {:<28} {:>9} {:>7} {:>7} {:>12} {:>5} {:>5} {:>12}\n",
+             {:<36} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5}\n",
             self.seed,
             self.targets,
             self.minutes,
@@ -102,31 +102,34 @@ impl Summary {
             "INCIDENTS",
             "WARNED",
             "MISSED",
-            "LEAD, MEDIAN",
+            "ONGOING*",
+            "LEAD",
             "P10",
-            "F1",
-            "FALSE ALARMS"
+            "FALSE ALARMS",
+            "F1"
         );
         let seconds = |lead: Option<u64>| lead.map_or_else(|| "-".to_owned(), |lead| format!("{lead} s"));
         let mut row = |name: String, outcome: &Outcome| {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{name:<28} {:>9} {:>7} {:>7} {:>12} {:>5} {:>5.2} {:>12}",
+                "{name:<36} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5.2}",
                 outcome.incidents,
                 outcome.warned,
                 outcome.missed,
+                outcome.ongoing,
                 seconds(outcome.lead_seconds.median),
                 seconds(outcome.lead_seconds.p10),
-                outcome.f1,
-                outcome.false_alarms
+                outcome.false_alarms,
+                outcome.f1
             );
         };
         row(format!("{} (the agent)", self.model), &self.outcome);
         if let Some(rival) = &self.naive {
-            row(format!("{} (best rule of thumb)", rival.name), &rival.outcome);
+            row(format!("{} (best of six rules of thumb)", rival.name), &rival.outcome);
         }
-        text + "\n" + &self.verdict() + "\n"
+        text += "* began while an earlier alert was still out; the rule of thumb is the best in hindsight\n\n";
+        text + &self.verdict() + "\n"
     }
 
     /// One sentence that hides nothing.

@@ -1,0 +1,231 @@
+//! The page that the agent serves, in a real browser, against a canned agent: what it shows, and that what it is told
+//! stays text. BLESS=1 writes the hash of its script into its Content-Security-Policy.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    thread,
+};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node-agent/src/sinks/dashboard.html");
+/// Bytes: it is embedded in the agent and sent to every browser.
+const MAX_BYTES: usize = 25_000;
+/// Milliseconds of the browser's own clock, in which the page refreshes a few times.
+const BUDGET_MS: u32 = 4_000;
+
+/// Markup that would change the title if it were taken for markup.
+const HOSTILE: &str = r#"<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>"#;
+
+fn page() -> String {
+    fs::read_to_string(PAGE).unwrap()
+}
+
+/// Standard base64 (RFC 4648 §4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bytes
+        .chunks(3)
+        .flat_map(|chunk| {
+            let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            (0..4).map(move |i| match i <= chunk.len() {
+                true => char::from(ALPHABET[(word >> (18 - 6 * i) & 63) as usize]),
+                false => '=',
+            })
+        })
+        .collect()
+}
+
+/// What an agent says of `targets`, the last of which fires.
+fn canned(targets: &[String], text: &str) -> impl Fn(&str) -> Option<Value> + Send + Sync + 'static {
+    let targets = targets.to_vec();
+    let (firing, text) = (targets.len() - 1, text.to_owned());
+    let model = json!({"name": "damped-holt", "standsIn": text});
+    move |path| {
+        let what = path.strip_prefix("/api/v1/")?;
+        Some(match what.split('?').next()? {
+            "targets" => targets.iter().enumerate().map(|(i, name)| target(name, i == firing, &model)).collect(),
+            "history" => targets
+                .iter()
+                .map(|name| {
+                    let points: Vec<Value> = (1_000..1_100)
+                        .map(|unix| json!({"unix": unix, "measuredUs": 20_000 + unix, "predictedUs": 30_000, "firing": unix > 1_090}))
+                        .collect();
+                    json!({"target": name, "points": points})
+                })
+                .collect(),
+            "alerts" => json!([alert(&targets[firing], &text, &model)]),
+            "scores" => json!([{
+                "policy": "demo", "rule": "rtt", "model": model, "decisionQuantile": 0.9, "precisionPercent": 78,
+                "recallPercent": 87, "leadMedianSeconds": 6, "coverage": null,
+                "scorecard": {"alerts": 9, "confirmed": 7, "late": 0, "unconfirmed": 2, "unjudged": 0, "incidents": 8,
+                    "warned": 7, "missed": 1, "ongoing": 0, "gated": 0}
+            }]),
+            "sensors" => json!({
+                "kernel": "6.18.4", "lastTickMicroseconds": 4210, "rttSource": "Measured",
+                "sensors": [{"name": "tcp", "need": "Required", "state": "Active"},
+                    {"name": "sched", "need": "Optional", "state": "Unavailable", "reason": text}]
+            }),
+            _ => return None,
+        })
+    }
+}
+
+fn target(name: &str, firing: bool, model: &Value) -> Value {
+    let mut rule = json!({"policy": "demo", "rule": "rtt", "thresholdUs": 100_000, "state": "Firing", "model": model});
+    if !firing {
+        rule["state"] = "Idle".into();
+        rule["gate"] = "WarmingUp".into();
+        rule["ticks"] = 37.into();
+        rule["samples"] = 30.into();
+    }
+    json!({"target": name, "uid": name, "labels": {"app": "demo"}, "watchedSeconds": 37, "measuredUs": 61_000.0,
+        "predictedUs": if firing { 132_000.0 } else { 72_000.0 }, "firing": firing, "established": 12,
+        "coveragePercent": 98, "rules": [rule]})
+}
+
+fn alert(target: &str, text: &str, model: &Value) -> Value {
+    json!({
+        "name": "demo-1", "policy": "demo", "rule": "rtt", "target": target, "targetUid": target, "severity": "Warning",
+        "state": "Firing", "trigger": "Forecast", "thresholdUs": 100_000, "predictedUs": 132_000.0,
+        "measuredUs": 143_000.0, "leadSeconds": 6, "confirmed": "True", "count": 2, "firedUnix": 1_090,
+        "resolvedUnix": null, "resolution": null, "model": model,
+        "causes": [
+            {"group": "Queue", "feature": "standing_queue_bytes_max10", "unit": "bytes", "value": 182_000.0,
+             "baseline": 9_000.0, "sharePercent": 61},
+            {"group": text, "feature": text, "unit": text, "value": 1.0, "baseline": 0.5, "sharePercent": 39}
+        ]
+    })
+}
+
+/// Serves the page and what `says` answers; what it has no answer for fails. The page's address.
+fn serve(says: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let says = Arc::new(says);
+    // Both end with the test's process.
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let says = Arc::clone(&says);
+            thread::spawn(move || answer(&socket, &*says));
+        }
+    });
+    url
+}
+
+fn answer(socket: &TcpStream, says: &dyn Fn(&str) -> Option<Value>) -> Option<()> {
+    let mut lines = BufReader::new(socket).lines();
+    let request = lines.next()?.ok()?;
+    while !lines.next()?.ok()?.is_empty() {}
+    let path = request.split(' ').nth(1)?;
+    let (status, kind, body) = match (path, says(path)) {
+        ("/", _) => ("200 OK", "text/html; charset=utf-8", page()),
+        (_, Some(value)) => ("200 OK", "application/json", value.to_string()),
+        (_, None) => ("503 Service Unavailable", "text/plain", String::new()),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n");
+    write!(&mut &*socket, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).ok()
+}
+
+/// The document as the browser has it after a while; `None` where there is no browser.
+fn browse(url: &str) -> Option<String> {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: neither chromium nor google-chrome is in PATH");
+        return None;
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--virtual-time-budget={BUDGET_MS}"))
+        .arg(url)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path).flat_map(|directory| names.map(|name| directory.join(name))).find(|file| file.exists())
+}
+
+/// The document without its script, whose text names much of what the tests look for.
+fn shown(document: &str) -> String {
+    let (before, rest) = document.split_once("<script>").unwrap();
+    before.to_owned() + rest.split_once("</script>").unwrap().1
+}
+
+#[test]
+fn the_page_is_small_and_allows_its_own_script_only() {
+    let page = page();
+    let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+    let source = format!("script-src 'sha256-{}'", base64(&Sha256::digest(script)));
+    if std::env::var_os("BLESS").is_some() {
+        let (before, rest) = page.split_once("script-src '").unwrap();
+        let after = rest.split_once('\'').unwrap().1;
+        fs::write(Path::new(PAGE), format!("{before}{source}{after}")).unwrap();
+        return;
+    }
+    assert!(page.contains(&format!("default-src 'none'; {source};")), "expected {source}; run again with BLESS=1");
+    assert!(page.len() < MAX_BYTES, "{} bytes", page.len());
+    for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+        assert!(!script.contains(way), "{way} would take text for markup or code");
+    }
+}
+
+#[test]
+fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
+    let Some(document) = browse(&serve(canned(&["web1".into(), HOSTILE.into()], HOSTILE))) else { return };
+    let shown = shown(&document);
+    for part in [
+        ">≤ 132 ms<",
+        ">≤ 72 ms<",
+        ">100 ms<",
+        "98 % of 12 connections seen",
+        "warming up 37/60",
+        ">warning<",
+        "came true, 6 s ahead",
+        "queue build-up",
+        "standing queue, max of 10 s: 182 kB, usually 9 kB",
+        ">61 %<",
+        "9 alerts: 7 came true, 2 false, 0 late",
+        ">78 %<",
+        ">87 %<",
+        ">6 s<",
+        "decides at the 90 % quantile",
+        "damped-holt stands in:",
+        "sched unavailable",
+        "kernel 6.18.4",
+        "<title>(1) netprecursor</title>",
+    ] {
+        assert!(shown.contains(part), "{part} is not in\n{shown}");
+    }
+    // Name, alert and stand-in as text; no element came of them.
+    assert!(shown.matches("&lt;img src=x onerror=").count() >= 3, "{shown}");
+    assert!(!shown.contains("<img") && !shown.contains("<script"), "{shown}");
+}
+
+#[test]
+fn of_many_targets_the_one_that_fires_comes_first() {
+    let names: Vec<String> = (1..=110).map(|n| format!("web{n}")).collect();
+    let Some(document) = browse(&serve(canned(&names, "because"))) else { return };
+    let shown = shown(&document);
+    let cards: Vec<&str> =
+        shown.split("class=\"name\" title=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!((cards.len(), &cards[..3]), (110, &["web110", "web1", "web2"][..]));
+}
+
+#[test]
+fn without_an_agent_the_page_says_so() {
+    let Some(document) = browse(&serve(|_| None)) else { return };
+    assert!(shown(&document).contains("The agent is not reachable"), "{document}");
+}
