@@ -81,7 +81,8 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/sensors", get(|State(shared): State<Shared>| async move { Json(sensors(&shared)) }))
         .route("/api/v1/stream", get(streamed))
         .fallback(|| async {
-            let known = "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
+            let known =
+                "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
             (StatusCode::NOT_FOUND, Json(ApiError { error: format!("no such path; expected one of {known}") }))
         })
         .with_state(shared)
