@@ -84,7 +84,8 @@ mod tests {
     fn write(home: &Path, name: &str, benchmark: &str) {
         let directory = home.join(name).join("new");
         fs::create_dir_all(&directory).unwrap();
-        let estimates = r#"{"mean":{"confidence_interval":{},"point_estimate":1500.5},"median":{"point_estimate":1.0}}"#;
+        let estimates =
+            r#"{"mean":{"confidence_interval":{},"point_estimate":1500.5},"median":{"point_estimate":1.0}}"#;
         fs::write(directory.join("estimates.json"), estimates).unwrap();
         fs::write(directory.join("benchmark.json"), benchmark).unwrap();
     }

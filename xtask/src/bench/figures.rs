@@ -108,7 +108,9 @@ fn per_row(criterion: &Value, peers: Option<&Value>) -> Vec<Figure> {
             continue;
         }
         for peer in peers.iter().flat_map(|peers| list(peers, "results")).filter(|peer| peer["rows"] == rows) {
-            let (Some(peer_name), Some(peer_us)) = (peer["peer"].as_str(), number(peer, "us_per_row")) else { continue };
+            let (Some(peer_name), Some(peer_us)) = (peer["peer"].as_str(), number(peer, "us_per_row")) else {
+                continue;
+            };
             let figure = Figure::new(format!("  the same in {peer_name}"), peer_us, "µs");
             figures.push(Figure { peer_ratio: Some(peer_us / us), ..figure });
         }
