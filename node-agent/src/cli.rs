@@ -66,9 +66,9 @@ fn start(flags: Flags) -> anyhow::Result<ExitCode> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if settings.log_json {
-        log.json().init()
+        log.json().init();
     } else {
-        log.init()
+        log.init();
     }
     run::run(settings)?;
     Ok(ExitCode::SUCCESS)

@@ -61,7 +61,7 @@ fn waiting(line: &Line, now_ns: u64) -> Option<(u32, u32)> {
         return None;
     }
     let waited = Duration::from_nanos(now_ns.saturating_sub(line.stalled_since_ns));
-    (waited < LONGEST).then(|| (line.slot, waited.as_micros() as u32))
+    (waited < LONGEST).then_some((line.slot, waited.as_micros() as u32))
 }
 
 #[cfg(test)]

@@ -145,7 +145,8 @@ fn targets(scrape: &mut Scrape, pipeline: &Pipeline) {
 }
 
 fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
-    let columns: [(&str, &str, fn(&Scorecard) -> u64); 6] = [
+    type Column = (&'static str, &'static str, fn(&Scorecard) -> u64);
+    let columns: [Column; 6] = [
         ("rule_alerts", "Alerts fired", |card| card.alerts),
         ("rule_alerts_confirmed", "Warnings that an incident followed in time", |card| card.confirmed),
         ("rule_alerts_unconfirmed", "Warnings that no incident followed", |card| card.unconfirmed),
