@@ -43,7 +43,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "documentation",
         program: "cargo",
-        arguments: &["doc", "--workspace", "--no-deps"],
+        arguments: &["doc", "--workspace", "--no-deps", "--document-private-items"],
         remedy: "rustup component add rust-docs",
     },
     Check { name: "licenses", program: "cargo", arguments: &["deny", "check"], remedy: "cargo install cargo-deny" },
