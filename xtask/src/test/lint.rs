@@ -37,7 +37,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "clippy",
         program: "cargo",
-        arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        arguments: &["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"],
         remedy: "rustup component add clippy",
     },
     Check {
