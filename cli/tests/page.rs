@@ -195,7 +195,7 @@ fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
         ">warning<",
         "came true, 6 s ahead",
         "queue build-up",
-        "standing queue, max of 10 s: 182 kB, usually 9 kB",
+        "standing queue, 10 s max: 182 kB, usually 9 kB",
         ">61 %<",
         "9 alerts: 7 came true, 2 false, 0 late",
         ">78 %<",
