@@ -16,6 +16,7 @@ use netprecursor_core::{
     gate::Start,
     policy::{Rule, Thresholds},
     score::Scorecard,
+    tick::Tick,
     watch::{Ledger, Watch},
 };
 use netprecursor_crds::policies_from_yaml;
@@ -142,7 +143,7 @@ fn fold(
 
 impl Target {
     /// `threshold_us` is `Some(None)` where thresholds are given and this target has none: it is left out.
-    fn new(watched: &[Watched], threshold_us: Option<Option<u64>>, now: netprecursor_core::tick::Tick) -> anyhow::Result<Option<Self>> {
+    fn new(watched: &[Watched], threshold_us: Option<Option<u64>>, now: Tick) -> anyhow::Result<Option<Self>> {
         let mut rules: Vec<Rule> = watched.iter().map(|watched| watched.rule.clone()).collect();
         match threshold_us {
             Some(None) => return Ok(None),
@@ -211,4 +212,85 @@ fn table(model: &str, watched: &[Watched]) -> String {
         shifts.iter().for_each(|(shift, card)| row(format!("{} {shift:+}", rule.name), card));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use netprecursor_core::signal::{Signal, Signals};
+
+    use super::*;
+    use crate::{
+        record,
+        recording::{Row, Writer, tests::origin},
+    };
+
+    const POLICY: &str = "
+apiVersion: netprecursor.io/v1alpha1
+kind: PrecursorPolicy
+metadata: {name: test}
+spec:
+  target: {podSelector: {}}
+  rules:
+  - {name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms}, holdFor: 2s}
+";
+
+    /// 20 ms with a wobble, and a ramp over the threshold from the 200th second on.
+    fn ramp(tick: u64) -> f32 {
+        let growth = if (200..240).contains(&tick) { (tick - 199) as f32 / 10.0 } else { 0.0 };
+        (20_000.0 + (tick * 7 % 13) as f32 * 50.0) * growth.exp2()
+    }
+
+    fn recorded(path: &Path) {
+        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
+        for tick in 0..400 {
+            let mut signals = Signals::ABSENT;
+            signals.set(Signal::RttMax, ramp(tick));
+            let (target, uid, floats) = ("web1".to_owned(), "u1".to_owned(), signals.as_slice().to_vec());
+            writer.push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target, uid, floats }).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    /// The card of the agent's fold and those of the shifts.
+    fn cards(model: &str, thresholds: Option<&BTreeMap<String, u64>>, shifts: &[f32]) -> (Scorecard, Vec<Scorecard>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("r.parquet");
+        recorded(&path);
+        let rule = policies_from_yaml("test", POLICY).unwrap()[0].rules.iter().next().unwrap().clone();
+        let (ledger, total) = Default::default();
+        let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
+        let mut watched = [Watched { rule, ledger, total, shifts }];
+        let mut forecaster = Forecaster::open(model, None).unwrap();
+        fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
+        let [Watched { ledger, shifts, .. }] = watched;
+        (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
+    }
+
+    #[test]
+    fn a_ramp_is_warned_of_by_its_trend() {
+        let (card, _) = cards("naive:damped-holt", None, &[]);
+        assert_eq!((card.incidents, card.warned, card.target_seconds), (1, 1, 400));
+        assert!(card.median_lead() >= Some(3), "{card:?}");
+    }
+
+    #[test]
+    fn a_shift_moves_from_blind_to_alarmed_and_without_one_fold_and_sweep_see_the_same_incidents() {
+        let (card, shifts) = cards("naive:max-10", None, &[-3.0, 0.0, 3.0]);
+        assert_eq!((shifts[0].warned, shifts[0].unconfirmed), (0, 0));
+        assert!(shifts[2].unconfirmed > 0, "{:?}", shifts[2]);
+        assert_eq!((shifts[1].incidents, shifts[1].target_seconds), (card.incidents, card.target_seconds));
+    }
+
+    #[test]
+    fn thresholds_by_target_replace_the_policys_and_leave_others_out() {
+        let level = |target: &str, us| BTreeMap::from([(target.to_owned(), us)]);
+        assert_eq!(cards("naive:last", Some(&level("web1", 900_000)), &[]).0.incidents, 0);
+        assert_eq!(cards("naive:last", Some(&level("other", 900_000)), &[]).0.target_seconds, 0);
+    }
+
+    #[test]
+    fn an_unknown_rule_of_thumb_is_told_with_the_known_ones() {
+        let text = Forecaster::open("naive:max10", None).map(drop).unwrap_err().to_string();
+        assert!(text.contains("'max10'") && text.contains("max-10"), "{text}");
+    }
 }

@@ -88,7 +88,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shipped = scenario::shipped()?;
     let known = |family: &String| shipped.iter().any(|scenario| scenario.family == *family && family != plan::NEVER);
     if let Some(unknown) = args.families.iter().find(|family| !known(family)) {
-        anyhow::bail!("got family '{unknown}', expected one that 'netprecursor lab list' shows, except '{}'", plan::NEVER);
+        anyhow::bail!(
+            "got family '{unknown}', expected one that 'netprecursor lab list' shows, except '{}'",
+            plan::NEVER
+        );
     }
     let plan = plan::plan(&shipped, &args.families, args.episodes, args.seed_base);
     fs::create_dir_all(args.out.join("episodes")).with_context(|| args.out.display().to_string())?;
@@ -116,7 +119,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match (stop.load(Relaxed), failures) {
         (true, _) => Ok(ExitCode::from(terminal::STOPPED)),
         (false, 0) => Ok(ExitCode::SUCCESS),
-        (false, _) => anyhow::bail!("{failures} episodes failed, see manifest.json; run the command again to record them"),
+        (false, _) => {
+            anyhow::bail!("{failures} episodes failed, see manifest.json; run the command again to record them")
+        }
     }
 }
 
@@ -124,13 +129,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn start_agent(args: &Args, stop: &AtomicBool) -> anyhow::Result<(Running, AgentStream)> {
     let beside = || std::env::current_exe().map(|exe| exe.with_file_name("netprecursor-agent"));
     let program = args.agent.clone().map_or_else(beside, Ok).context("finding the agent's program")?;
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("finding a free port")?;
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("finding a free port")?;
     let log = args.out.join("agent.log");
     let mut command = Command::new(&program);
     command.args(["run", "--listen", &free.to_string(), "--target", TARGETS]);
     command.arg("--state-dir").arg(args.out.join("agent-state"));
     let mut agent = Running::start(command, &log).with_context(|| {
-        format!("starting {}: expected the agent's program there; build it, or give its path with --agent", program.display())
+        format!(
+            "starting {}: expected the agent's program there; build it, or give its path with --agent",
+            program.display()
+        )
     })?;
     let begun = Instant::now();
     loop {
@@ -140,7 +149,10 @@ fn start_agent(args: &Args, stop: &AtomicBool) -> anyhow::Result<(Running, Agent
             Err(error) => return Err(error.into()),
         }
         if let Some(status) = agent.ended()? {
-            anyhow::bail!("the agent ended with {status}, expected it to run; its last words: \"{}\"", child::last_words(&log));
+            anyhow::bail!(
+                "the agent ended with {status}, expected it to run; its last words: \"{}\"",
+                child::last_words(&log)
+            );
         }
         thread::sleep(Duration::from_millis(100));
     }
@@ -268,6 +280,8 @@ fn start_lab(directory: &Path, episode: Episode) -> anyhow::Result<Lab> {
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let mut command = Command::new(std::env::current_exe().context("finding this program")?);
     command.args(["lab", "run", &episode.scenario, "--seed", &episode.seed.to_string(), "--out"]).arg(&partial);
+    // The last words of a lab that fails are to be its message.
+    command.env("RUST_BACKTRACE", "0");
     let running = Running::start(command, &partial.join("lab.log")).context("starting a lab")?;
     Ok(Lab { episode, partial, since: Instant::now(), stage: Stage::Running(running) })
 }

@@ -16,8 +16,7 @@ use netprecursor_core::{
 
 use crate::{
     recording::{Origin, Recording, Row, Writer},
-    replay,
-    terminal,
+    replay, terminal,
 };
 
 /// Makes training rows of recordings: features, what was measured, its maximum over the next ten seconds, and what
@@ -194,7 +193,8 @@ mod tests {
         let row = recording.rows().next().unwrap().unwrap();
         assert_eq!(recording.origin().schema_hash, schema::hash());
         assert_eq!(row.floats[features::RESIDUAL_BASELINE], 60.0_f32.ln());
-        let values = ["measured_us", "naive_last_us", "naive_max-30_us", "label_max10_us"].map(|name| row.floats[at(name)]);
+        let values =
+            ["measured_us", "naive_last_us", "naive_max-30_us", "label_max10_us"].map(|name| row.floats[at(name)]);
         assert_eq!(values, [60.0, 60.0, 60.0, 70.0]);
     }
 

@@ -6,7 +6,11 @@
 mod read;
 mod write;
 
-use std::{error::Error as _, io, path::{Path, PathBuf}};
+use std::{
+    error::Error as _,
+    io,
+    path::{Path, PathBuf},
+};
 
 use parquet::errors::ParquetError;
 use thiserror::Error;

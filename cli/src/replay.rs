@@ -16,7 +16,9 @@ use crate::recording::{Recording, RecordingError, Row};
 pub(crate) enum ReplayError {
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    #[error("got no column '{column}', expected every signal of this release: record again, or use the release that recorded it")]
+    #[error(
+        "got no column '{column}', expected every signal of this release: record again, or use the release that recorded it"
+    )]
     Signal { column: &'static str },
     #[error("target '{target}': {reason}; the recording is not one of a single agent's run")]
     Order { target: String, reason: PushError },

@@ -18,8 +18,8 @@ pub(crate) const DEFAULT_AGENT: &str = "http://127.0.0.1:9470";
 /// Bytes of a line at most: a thousand targets with all features.
 const MAX_LINE: u64 = 16 << 20;
 
-/// A tick comes every second; an agent that is silent for as long as this is gone.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A tick comes every second; an agent that is silent for as long as this is gone. A machine that pauses is not.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// An open stream.
 pub(crate) struct AgentStream {
@@ -87,17 +87,27 @@ pub(crate) struct TargetLine {
 /// Why there is no tick.
 #[derive(Debug, Error)]
 pub(crate) enum StreamError {
-    #[error("got no connection to {url} ({reason}), expected an agent; start one with 'netprecursor-agent run', or give its address with --agent")]
+    #[error(
+        "got no connection to {url} ({reason}), expected an agent; start one with 'netprecursor-agent run', or give its address with --agent"
+    )]
     Unreachable { url: String, reason: String },
-    #[error("got status {status} from {url}, expected an agent's stream; is another program listening there? Give the agent's address with --agent")]
+    #[error(
+        "got status {status} from {url}, expected an agent's stream; is another program listening there? Give the agent's address with --agent"
+    )]
     Status { url: String, status: u16 },
-    #[error("got {got} from {url}, expected an agent's stream; is another program listening there? Give the agent's address with --agent")]
+    #[error(
+        "got {got} from {url}, expected an agent's stream; is another program listening there? Give the agent's address with --agent"
+    )]
     NotAnAgent { url: String, got: String },
-    #[error("got an agent with feature schema {got} at {url}, expected {expected}; use agent and netprecursor of one release")]
+    #[error(
+        "got an agent with feature schema {got} at {url}, expected {expected}; use agent and netprecursor of one release"
+    )]
     Schema { url: String, got: String, expected: String },
     #[error("the agent at {url} is gone: got {reason}, expected a tick each second; what came before is kept")]
     Gone { url: String, reason: String },
-    #[error("got tick {tick} of '{target}' with {got} {what}, expected {expected}; use agent and netprecursor of one release")]
+    #[error(
+        "got tick {tick} of '{target}' with {got} {what}, expected {expected}; use agent and netprecursor of one release"
+    )]
     Width { tick: u64, target: String, what: &'static str, got: usize, expected: usize },
 }
 
@@ -302,7 +312,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_target_with_too_few_values_is_refused_by_name() {
-        let url = server(chunked(&[header(), r#"{"tick":1,"unix_ms":1,"monotonic_ns":1,"targets":[{"target":"w","uid":"u","signals":[null]}]}"#.into()]));
+        let url = server(chunked(&[
+            header(),
+            r#"{"tick":1,"unix_ms":1,"monotonic_ns":1,"targets":[{"target":"w","uid":"u","signals":[null]}]}"#.into(),
+        ]));
         let line = AgentStream::open(&url, false).unwrap().tick().unwrap();
         assert!(matches!(line.check(false), Err(StreamError::Width { target, got: 1, .. }) if target == "w"));
     }

@@ -15,6 +15,8 @@ HELD_OUT = ("bursty", "loss-burst")
 CONTROL = ("step",)
 # Seconds at both ends of an episode that are left out: a label looks ten ahead, and clocks may be off by a few.
 PURGE_S = 13
+HORIZON_S = 10
+REGIMES = ("calm", "onset ahead", "fault", "after")
 # Of the episodes of each scenario: tuning and test; the rest trains.
 SHARES = {"validation": 0.15, "seeds": 0.25}
 
@@ -147,7 +149,7 @@ def load(path, episodes, schema):
 
 
 def regimes(now, of, ended):
-    """`calm` before the first onset, `fault` while one is on, `after` else; calm episodes are calm throughout."""
+    """`fault` while one is on, `onset ahead` where one begins within the horizon, `after` once there was one, else `calm`."""
     result = np.full(len(now), "calm", dtype=object)
     names = np.array([episode.name for episode in of])
     for name, position in zip(*np.unique(names, return_index=True)):
@@ -158,6 +160,9 @@ def regimes(now, of, ended):
             end = fault["end"]["monotonic_ns"] if fault["end"] else ended[position]
             regime[moments >= fault["onset"]["monotonic_ns"]] = "fault"
             regime[moments >= end] = "after"
+        for fault in of.iloc[position].labels["faults"]:
+            ahead = fault["onset"]["monotonic_ns"] - moments
+            regime[(ahead > 0) & (ahead <= HORIZON_S * 10**9) & (regime != "fault")] = "onset ahead"
         result[mask] = regime
     return result
 

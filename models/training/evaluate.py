@@ -1,12 +1,14 @@
 """All figures of the report, as plain data."""
 
+import dataclasses
+
 import numpy as np
 import pandas
 import pyarrow.parquet
 
 import events
-from data import NAIVE, weights
-from model import fit
+from data import NAIVE, REGIMES, weights
+from model import CALM, fit, masks
 from scores import offsets as fit_offsets
 from scores import pinball, skill
 
@@ -53,10 +55,19 @@ def families(rows, forecast, offsets, quantiles):
     }
 
 
+def regimes(rows, forecast, offsets, quantiles):
+    """The same for each moment of an episode: before an onset there is only what announces it."""
+    return {
+        regime: skills(rows[rows.regime == regime], forecast[rows.regime == regime], offsets, quantiles)
+        for regime in REGIMES
+        if (rows.regime == regime).any()
+    }
+
+
 def coverage(rows, forecast, quantiles):
     """Share of labels at or below each quantile, by regime."""
     result = {}
-    for regime in ("calm", "fault", "after"):
+    for regime in REGIMES:
         mask = rows.regime == regime
         if mask.any():
             share = (rows.y[mask, None] <= forecast[mask]).mean(axis=0)
@@ -64,19 +75,21 @@ def coverage(rows, forecast, quantiles):
     return result
 
 
-def controls(config, schema, usable, train, validation, test, offsets):
-    """Two models that must not work: one trained on labels shuffled between episodes, one that sees only the clock.
-    Skill is over max-10 with its offsets, which is what both fall back to."""
+def controls(configs, schema, features, train, test, offsets):
+    """Two models that must not work: one trained on labels shuffled between rows, one that sees only the clock. Skill
+    is over max-10 with its offsets, which is what both fall back to; neither has the stack, which needs no training to
+    be of use."""
+    bare = [dataclasses.replace(config, stack=False) for config in configs]
     random = np.random.default_rng(5)
-    shuffled = fit(config, schema, usable, train, validation, residual=random.permutation(train.y - train.baseline), bags=1)
-    clock_train, clock_validation, clock_test = (only_clock(part, usable) for part in (train, validation, test))
-    clock_config = type(config)(**{**config.__dict__, "name": "clock", "linear": False})
-    clock = fit(clock_config, schema, usable, clock_train, clock_validation, bags=1)
+    shuffled = fit(bare, schema, features, train, residual=random.permutation(train.y - train.baseline), bags=1)
+    clock = fit(bare, schema, features, only_clock(train, features), bags=1)
     reference = test.naive(REFERENCE)[:, None] + np.array(offsets[REFERENCE])
-    loss = losses(
-        test, {"reference": reference, "shuffled labels": shuffled.forecast(test), "clock only": clock.forecast(clock_test)},
-        schema.quantiles,
-    )
+    forecasts = {
+        "reference": reference,
+        "shuffled labels": shuffled.forecast(test),
+        "clock only": clock.forecast(only_clock(test, features)),
+    }
+    loss = losses(test, forecasts, schema.quantiles)
     return {
         name: {
             str(quantile): skill(test.episode, loss[name][:, q], loss["reference"][:, q])
@@ -86,11 +99,11 @@ def controls(config, schema, usable, train, validation, test, offsets):
     }
 
 
-def only_clock(rows, usable):
-    """The rows with nothing in them but the episode's age and the time of day, in the first two usable columns."""
+def only_clock(rows, features):
+    """The rows with nothing in them but the episode's age and the time of day, in two columns that trees may use."""
     clock = rows[np.ones(len(rows), dtype=bool)]
     clock.x = np.zeros_like(rows.x)
-    first, second = np.flatnonzero(usable)[:2]
+    first, second = np.flatnonzero(masks(features)["relative, RTT only"])[:2]
     clock.x[:, first] = rows.frame["age_s"]
     clock.x[:, second] = rows.frame["unix_ms"] / 1000 % 86_400
     return clock
@@ -139,8 +152,11 @@ def warnings(binary, model_path, offsets_path, splits, thresholds):
         counted = events.backtest(binary, argument, episodes, thresholds, offsets_path)
         for split in splits:
             part = counted[counted["split"] == split]
+            as_said = events.totals(part[part["shift"] == 0.0])
             budgets = {label: events.at_budget(part, budget) for label, budget in events.BUDGETS.items()}
-            result[split][name] = {"agent": events.totals(part[part["shift"].isna()]), "budgets": budgets}
+            result[split][name] = {
+                "agent": events.totals(part[part["shift"].isna()]), "uncalibrated": as_said, "budgets": budgets
+            }
             curves[split][name] = events.curve(part)
     return result, curves
 
@@ -151,6 +167,6 @@ def average_precision(rows, forecast, offsets, thresholds):
     return events.average_precision(rows, values, thresholds)
 
 
-def training_offsets(train, calm, quantiles):
+def training_offsets(train, quantiles):
     """Offsets of the rules, fitted as the model is: on training rows, with its weights."""
-    return fit_offsets(train, weights(train, calm), NAIVE, quantiles)
+    return fit_offsets(train, weights(train, CALM), NAIVE, quantiles)

@@ -13,9 +13,9 @@ from sklearn.metrics import average_precision_score
 from data import NAIVE
 from scores import BOOTSTRAPS
 
-# A user sets a threshold after having watched for a minute: well above what was usual and above the calm's own noise.
+# A user sets a threshold after having watched for a minute: well above what was usual and above the worst that was seen.
 WATCHED_S = (5, 60)
-OVER_MEDIAN, OVER_NOISE = 3.0, 1.5
+OVER_MEDIAN, OVER_WORST = 3.0, 1.5
 # Nothing fires in a target's first minute: it does not count as time in which false alarms could have come.
 WARM_UP_S = 60
 SHIFTS = [round(-2.4 + 0.2 * step, 1) for step in range(25)]
@@ -47,7 +47,7 @@ def thresholds(episodes):
         age = (frame["monotonic_ns"] - episode.labels["started"]["monotonic_ns"]) / 1e9
         watched = (age >= WATCHED_S[0]) & (age < WATCHED_S[1]) & (measured > 0)
         for target, values in measured[watched].groupby(frame["target"][watched]):
-            level = max(OVER_MEDIAN * values.median(), OVER_NOISE * values.quantile(0.95))
+            level = max(OVER_MEDIAN * values.median(), OVER_WORST * values.max())
             result[target] = int(np.ceil(level))
     return result
 

@@ -1,4 +1,4 @@
-"""The model as one ONNX file: trees, linear stack and baseline in the graph, so that the agent adds nothing."""
+"""The model as one ONNX file: trees, stack and baseline in the graph, so that the agent adds nothing."""
 
 import json
 
@@ -11,11 +11,11 @@ OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 
 
 def trees(model):
-    """Attributes of one TreeEnsembleRegressor with a target per quantile; averaging is in the leaves' weights."""
+    """Attributes of one TreeEnsembleRegressor with a target per quantile; averaging and shrinking are in the leaves' weights."""
     nodes = {key: [] for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids", "missing")}
     leaves = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
     tree_id = 0
-    for target, bags in enumerate(model.forests):
+    for target, (config, bags) in enumerate(zip(model.configs, model.forests)):
         for forest in bags:
             for tree in structure(forest):
                 for node, (left, right, feature, value, default_left) in enumerate(tree):
@@ -32,7 +32,7 @@ def trees(model):
                         leaves["treeids"].append(tree_id)
                         leaves["nodeids"].append(node)
                         leaves["ids"].append(target)
-                        leaves["weights"].append(value / len(bags))
+                        leaves["weights"].append(config.shrinkage * value / len(bags))
                 tree_id += 1
     return {
         "n_targets": len(model.forests),

@@ -54,12 +54,13 @@ def main():
     for name, part in parts.items():
         log(f"{name}: {len(set(part.episode))} episodes, {len(part)} rows, {', '.join(sorted(set(part.family)))}")
 
-    config, usable, choice = model.choose(schema, features, parts["train"], parts["validation"], log)
-    log(f"chosen: {config.name}")
-    trained = model.fit(config, schema, usable, parts["train"], parts["validation"])
+    configs, choice = model.choose(schema, features, parts["train"], parts["validation"], log)
+    # Nothing is left to be chosen: validation trains as well.
+    known = rows[(split == "train") | (split == "validation")]
+    trained = model.fit(configs, schema, features, known)
     path, offsets_path = options.out / f"{NAME}.onnx", options.out / "naive-offsets.json"
     payload = export.export(trained, schema, path)
-    offsets = evaluate.training_offsets(parts["train"], config.calm, schema.quantiles)
+    offsets = evaluate.training_offsets(known, schema.quantiles)
     digest = hashlib.sha256((options.data / "manifest.json").read_bytes()).hexdigest()
     source = f"quantiles of training residuals, dataset {digest[:12]}"
     offsets_path.write_text(json.dumps({"source": source, "offsets": offsets}, indent=1) + "\n")
@@ -88,19 +89,17 @@ def main():
             name: {"episodes": len(set(part.episode)), "rows": len(part), "families": sorted(set(part.family))}
             for name, part in parts.items()
         },
-        "config": config.__dict__,
         "choice": choice,
         "skill": {name: evaluate.skills(part, forecasts[name], offsets, quantiles) for name, part in tests.items()},
         "family": {name: evaluate.families(part, forecasts[name], offsets, quantiles) for name, part in tests.items()},
+        "regime": {name: evaluate.regimes(part, forecasts[name], offsets, quantiles) for name, part in tests.items()},
         "coverage": {name: evaluate.coverage(part, forecasts[name], quantiles) for name, part in tests.items()},
         "average_precision": {
             name: evaluate.average_precision(part, forecasts[name], offsets, thresholds) for name, part in tests.items()
         },
         "warnings": warned,
         "curves": curves,
-        "controls": evaluate.controls(
-            config, schema, usable, parts["train"], parts["validation"], parts["seeds"], offsets
-        ),
+        "controls": evaluate.controls(configs, schema, features, known, parts["seeds"], offsets),
         "label_error": evaluate.label_error(episodes),
         "model": {
             "trees": len(set(export.trees(trained)["nodes_treeids"])),
@@ -139,19 +138,16 @@ def compare(binary, path, schema, tests, forecasts):
 
 
 def default(figures):
-    """What forecasts when a policy names nothing: the model only where it beats every rule on families never seen."""
+    """What forecasts when a policy names nothing: the model only where, on families never seen, no single rule of thumb
+    does better on average over the quantiles."""
     result = figures["skill"]["families"]["quantiles"]
-    over = {quantile: values["over_best"]["skill"] for quantile, values in result.items()}
-    text = ", ".join(f"{skill:+.1f} % at q {quantile}" for quantile, skill in over.items())
-    mean = sum(over.values()) / len(over)
-    if mean > 0:
-        return {"builtin": NAME, "reason": f"On families never seen its skill over the best rule of thumb is {text}."}
-    relative = {
-        name: np.mean([values["loss"][name] / min(values["loss"][other] for other in data.NAIVE) for values in result.values()])
-        for name in data.NAIVE
-    }
-    best = min(relative, key=relative.get)
-    return {"builtin": best, "reason": f"On families never seen the model does not beat the best rule of thumb: {text}."}
+    over = {name: [values["over"][name] for values in result.values()] for name in data.NAIVE}
+    best = min(over, key=lambda name: np.mean([skill["skill"] for skill in over[name]]))
+    text = ", ".join(f"{report.interval(skill)} % at q {quantile}" for quantile, skill in zip(result, over[best]))
+    mean = np.mean([skill["skill"] for skill in over[best]])
+    verdict = f"its skill over {best}, the best single rule of thumb there, is {text}; {mean:+.1f} % on average"
+    winner = NAME if mean > 0 else best
+    return {"builtin": winner, "reason": f"On families never seen, {verdict}."}
 
 
 def log(text):

@@ -71,7 +71,8 @@ impl Manifest {
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
         let expected = "expected a dataset's manifest; give another --out, or remove what is there";
-        let mut manifest: Self = serde_json::from_str(&text).with_context(|| format!("{}: {expected}", path.display()))?;
+        let mut manifest: Self =
+            serde_json::from_str(&text).with_context(|| format!("{}: {expected}", path.display()))?;
         let same = (manifest.version, &*manifest.kernel) == (VERSION, kernel);
         anyhow::ensure!(
             same,
