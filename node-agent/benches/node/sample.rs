@@ -26,7 +26,10 @@ use netprecursor_agent::{
 };
 use serde::Serialize;
 
-use super::hosts::{Family, Path};
+use super::{
+    hosts::{Family, Path},
+    median,
+};
 
 /// Connections that carry requests at once.
 const CONNECTIONS: [usize; 2] = [32, 3_000];
@@ -117,11 +120,6 @@ fn allow_descriptors() -> std::io::Result<()> {
         }
     };
     if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Callbacks and ns per callback of one program under traffic.

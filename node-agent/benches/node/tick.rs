@@ -1,10 +1,10 @@
 //! The whole tick: sensors → windows → features → forecasts → decisions, over targets with a full hour behind them.
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
 use anyhow::Context;
 use netprecursor_agent::{
-    sensors::{mapped::Mapped, object::Object, suite::Suite},
+    sensors::{mapped::Mapped, object::Object, suite::Suite, tcp::Tcp},
     targets::namespace::Namespace,
     tick::pipeline::Pipeline,
 };
@@ -16,7 +16,7 @@ use netprecursor_core::{
 use netprecursor_models::builtin;
 use serde::Serialize;
 
-use super::hosts::Host;
+use super::{cpu_time, hosts::Host, median};
 
 /// A target, a usual node, a full one.
 const TARGETS: [usize; 3] = [1, 30, 110];
@@ -36,43 +36,48 @@ pub(crate) struct Read {
 pub(crate) struct Whole {
     model: String,
     targets: usize,
-    /// Median, without looking for namespaces that came or went.
+    /// Median CPU time, all of the tick.
     us: f64,
     us_per_target: f64,
-    /// Median of looking for them, which all targets share.
-    discover_us: f64,
 }
 
 /// Reading the tcp sensor's counters of a target through memory, and all sensors of a target.
 pub(crate) fn reads() -> anyhow::Result<Vec<Read>> {
-    const TIMES: u32 = 20_000;
     let mut object = Object::load()?;
     let slots: Mapped<TcpSlot> = Mapped::new("TCP_SLOTS", object.bpf.take_map("TCP_SLOTS"))?;
-    let mapped = time(TIMES, |turn| {
+    let mapped = time(|turn| {
         for cpu in 0..object.cpus {
             black_box(slots.read((turn % 110 * object.cpus + cpu) as usize));
         }
     });
+    let mut object = Object::load()?;
+    let mut tcp = Tcp::start(&mut object.bpf, object.cpus, "tcp")?;
+    let mut signals = Signals::ABSENT;
+    let tcp = time(|turn| {
+        black_box(tcp.read(turn % 110, 1, &mut signals));
+    });
     let host = Host::new();
     let mut suite = Suite::start();
     let place = suite.watch(0, Namespace::enter(&host.name)?);
-    let mut signals = Signals::ABSENT;
-    let sensors = time(TIMES / 10, |_| {
+    let sensors = time(|_| {
         black_box(suite.read(place, 0, &mut signals));
     });
     Ok(vec![
         Read { what: "tcp counters by mmap, all CPUs", ns_per_target: mapped },
+        Read { what: "tcp sensor, as signals", ns_per_target: tcp },
         Read { what: "all sensors, as signals", ns_per_target: sensors },
     ])
 }
 
-/// Mean ns of a turn.
-fn time(times: u32, mut turn: impl FnMut(u32)) -> f64 {
-    let begun = Instant::now();
-    for number in 0..times {
-        turn(number);
-    }
-    begun.elapsed().as_nanos() as f64 / f64::from(times)
+/// CPU time of a turn in ns: the median of means over many.
+fn time(mut turn: impl FnMut(u32)) -> f64 {
+    const TURNS: u32 = 220;
+    let batch = |_| {
+        let begun = cpu_time();
+        (0..TURNS).for_each(&mut turn);
+        (cpu_time() - begun).as_nanos() as f64 / f64::from(TURNS)
+    };
+    median((0..50).map(batch).collect())
 }
 
 /// Times `ticks` ticks for each number of targets, with the default forecaster and with each trained model.
@@ -106,32 +111,19 @@ fn whole(model: &str, targets: usize, ticks: u64) -> anyhow::Result<Whole> {
     pipeline.tick(Tick(now), 1.0, now);
     anyhow::ensure!(pipeline.targets.len() == targets, "got {} targets of {targets}", pipeline.targets.len());
     fill(&mut pipeline, &mut now, HOUR);
-    let (mut busy, mut rest) = (Vec::new(), Vec::new());
-    while (busy.len() as u64) < ticks {
+    let mut times = Vec::new();
+    while (times.len() as u64) < ticks {
         fill(&mut pipeline, &mut now, 60);
         for _ in 0..BATCH {
             now += 1;
-            let begun = Instant::now();
+            let begun = cpu_time();
             black_box(pipeline.tick(Tick(now), 1.0, now));
-            let (all, last) = (begun.elapsed(), pipeline.counters.last);
-            busy.push(last.as_nanos() as f64 / 1e3);
-            rest.push(all.saturating_sub(last).as_nanos() as f64 / 1e3);
+            times.push((cpu_time() - begun).as_nanos() as f64 / 1e3);
         }
     }
-    let us = median(&mut busy);
+    let us = median(times);
     let speaker = &pipeline.forecasters.speaker(pipeline.policies[0].rules[0].forecaster).name;
-    Ok(Whole {
-        model: speaker.clone(),
-        targets,
-        us,
-        us_per_target: us / targets as f64,
-        discover_us: median(&mut rest),
-    })
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Ok(Whole { model: speaker.clone(), targets, us, us_per_target: us / targets as f64 })
 }
 
 /// Puts `ticks` ticks of life into every window: everything measured, with a burst each 20 s.
