@@ -34,7 +34,7 @@ spec:
     holdFor: 2s
     keepFiringFor: 10s
 """
-COUNTERS = ("alerts", "confirmed", "late", "unconfirmed", "incidents", "warned", "missed", "targetSeconds")
+COUNTERS = ("alerts", "confirmed", "late", "unconfirmed", "incidents", "warned", "missed", "ongoing", "gated", "targetSeconds")
 
 
 def thresholds(episodes):
@@ -84,7 +84,8 @@ def totals(frame):
     return {
         "incidents": int(sums["incidents"]),
         "warned": int(sums["warned"]),
-        "recall": ratio(sums["warned"], sums["warned"] + sums["missed"]),
+        # An alert that never ends warns of nothing: incidents that begin under one count as missed here.
+        "recall": ratio(sums["warned"], sums["incidents"] - sums["gated"]),
         "precision": ratio(sums["confirmed"], sums["confirmed"] + sums["unconfirmed"]),
         "false_alarms": int(sums["unconfirmed"]),
         "false_alarms_per_hour": ratio(sums["unconfirmed"], sums["hours"]),
@@ -113,10 +114,10 @@ def at_budget(frame, budget, seed=7):
     if not points:
         return None
     *_, shift, figures, part = max(points, key=lambda point: point[:2])
-    warned, missed = part["warned"].to_numpy(float), part["missed"].to_numpy(float)
+    warned, open_to = part["warned"].to_numpy(float), (part["incidents"] - part["gated"]).to_numpy(float)
     random = np.random.default_rng(seed)
     draws = random.multinomial(len(part), np.full(len(part), 1 / len(part)), size=BOOTSTRAPS)
-    recall = (draws @ warned) / np.maximum(draws @ (warned + missed), 1)
+    recall = (draws @ warned) / np.maximum(draws @ open_to, 1)
     low, high = np.quantile(recall, [0.05, 0.95])
     return {**figures, "shift": float(shift), "recall_low": float(low), "recall_high": float(high)}
 

@@ -59,6 +59,10 @@ def summary(figures):
         if result["quantiles"][str(q)]["over_best"]["skill"] < 0
     ]
     default = figures["default"]
+    ahead = figures["regime"]["families"]["onset ahead"]["quantiles"]
+    before = ", ".join(f"{ahead[str(q)]['over_best']['skill']:+.1f} % at q {q}" for q in quantiles)
+    ranked = figures["average_precision"]["families"]["average_precision"]
+    best = max(NAIVE, key=ranked.get)
     return f"""# rtt-xgboost: report
 
 What is forecast: the maximum measured RTT of a target over the next {figures['horizon_s']} s, as quantiles of ln(µs).
@@ -70,6 +74,8 @@ rules have offsets fitted on the training rows, so that they are quantile foreca
 **Default: `{default['builtin']}`.** {default['reason']}
 
 **Where the model loses** to the best rule of thumb of that family and quantile: {', '.join(losing) if losing else 'nowhere in these figures'}.
+In the ten seconds before an onset of a family never seen it has {before}: skill comes from how far and how long, not from
+whether. There it ranks coming breaches with an average precision of {ranked['model']:.3f}; {best}, the best rule at that, with {ranked[best]:.3f}.
 
 ![skill by family](skill.png)
 """
@@ -138,8 +144,8 @@ Thresholds are what a user would set after a minute: three times the median, and
 of what was measured in the first minute. Counted by the agent's own gates, decision and judge. A warning
 counts when it comes before its incident. The first column is the agent as it ships (0.9 quantile, calibrated), the second
 the same without calibration, which in a lab full of faults learns to expect them; the others are operating points read off
-the sweep of a shift of the forecast on the same episodes, for model and rules alike. Recall is of the incidents that
-could be warned of: those that begin under an open alert or during warm-up are in neither number.
+the sweep of a shift of the forecast on the same episodes, for model and rules alike. Recall is of all incidents
+after warm-up, those included that begin under an alert which was out already and so warned of nothing.
 
 """
     for split in ("seeds", "families", "control"):
@@ -186,11 +192,11 @@ def coverage(figures):
         for split in ("seeds", "families", "control")
         for regime, result in figures["coverage"][split].items()
     ]
-    head = ["rows", "regime", "count", *(f"q {q}" for q in figures["quantiles"])]
+    head = ["rows", "moment", "count", *(f"q {q}" for q in figures["quantiles"])]
     return f"""## Coverage
 
-Share of truths at or below the forecast quantile, by moment; without the
-calibration that the agent adds from its own delayed truth.
+Share of truths at or below the forecast quantile, by moment; without the calibration that
+the agent adds from its own delayed truth.
 
 {table(head, rows)}"""
 
@@ -199,8 +205,9 @@ def controls(figures):
     rows = [[name, *(interval(result[str(q)]) for q in figures["quantiles"])] for name, result in figures["controls"].items()]
     return f"""## Controls
 
-Trained the same way on what cannot tell anything; skill in % over max-10 with its offsets, unseen seeds. Anything well
-above zero would be a leak.
+Trained the same way on what should tell nothing; skill in % over max-10 with its offsets, unseen seeds. What the clock is
+worth is the shape of an episode, which begins calm and ends after its faults; no feature holds the episode's age, but one
+that grows with what has been seen could come near it, so that this much of the skill above may be the lab's.
 
 {table(['trained on', *(f'q {q}' for q in figures['quantiles'])], rows)}"""
 
@@ -270,14 +277,16 @@ def recall_chart(figures, path):
         for name, points in figures["curves"][split].items():
             points = sorted(point for point in points if None not in point)
             color, width = (MODEL, 2.5) if name == "model" else (RULE, 1.2)
-            axis.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=width, zorder=3 if name == "model" else 1)
-            if points:
-                axis.annotate(name, points[-1], fontsize=8, color=INK)
+            order = 3 if name == "model" else 1
+            axis.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=width, zorder=order)
         axis.set_title(TITLES[split], fontsize=10)
         axis.set_xlabel("false alarms per target-hour")
         axis.set_xlim(0, 30)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("incidents warned of")
+    axes[0].plot([], [], color=MODEL, linewidth=2.5, label="model")
+    axes[0].plot([], [], color=RULE, linewidth=1.2, label="rules of thumb")
+    axes[0].legend(frameon=False, fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
