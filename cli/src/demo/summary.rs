@@ -92,7 +92,7 @@ impl Summary {
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "\nseed {}, {} targets, {:.1} min{}, threshold {}\n\n\
-             {:<36} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5}\n",
+             {:<42} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5}\n",
             self.seed,
             self.targets,
             self.minutes,
@@ -113,7 +113,7 @@ impl Summary {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{name:<36} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5.2}",
+                "{name:<42} {:>9} {:>7} {:>7} {:>8} {:>5} {:>4} {:>13} {:>5.2}",
                 outcome.incidents,
                 outcome.warned,
                 outcome.missed,
