@@ -1,7 +1,7 @@
 //! `netprecursor backtest`: what a model or a rule of thumb would have warned of in recordings, by the agent's own fold.
 
 mod fixed;
-mod forecaster;
+pub(crate) mod forecaster;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -216,7 +216,10 @@ fn table(model: &str, watched: &[Watched]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use netprecursor_core::signal::{Signal, Signals};
+    use netprecursor_core::{
+        forecast::QuantileOffsets,
+        signal::{Signal, Signals},
+    };
 
     use super::*;
     use crate::{
@@ -260,7 +263,10 @@ spec:
         let (ledger, total) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
         let mut watched = [Watched { rule, ledger, total, shifts }];
-        let mut forecaster = Forecaster::open(model, None).unwrap();
+        // The release's own offsets change with each training.
+        let offsets = directory.path().join("offsets.json");
+        fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
+        let mut forecaster = Forecaster::open(model, Some(&offsets)).unwrap();
         fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())

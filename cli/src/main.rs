@@ -1,5 +1,6 @@
 //! netprecursor for humans: demo, lab, dataset, record, replay, model.
 
+mod attribution;
 mod backtest;
 mod dataset;
 mod demo;
@@ -35,6 +36,7 @@ enum Command {
     Demo(demo::Args),
     Extract(extract::Args),
     Backtest(backtest::Args),
+    Attribution(attribution::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -50,5 +52,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Attribution(args) => attribution::run(&args),
     }
 }

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context as _;
 use netprecursor_core::{
+    causes::{self, Cause},
     features::COUNT,
     forecast::{Forecast, Naive, QuantileOffsets},
     window::Window,
@@ -11,14 +12,14 @@ use netprecursor_core::{
 use netprecursor_models::{Scorer, Use, builtin, contract::PolicyContract};
 
 /// A model or a rule of thumb.
-pub(super) enum Forecaster {
+pub(crate) enum Forecaster {
     Naive(Naive, Box<QuantileOffsets>),
     Model(Box<Scorer>, Vec<f32>),
 }
 
 impl Forecaster {
     /// `naive:NAME` or the path of a model.
-    pub(super) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Self> {
         let Some(rule) = name.strip_prefix("naive:") else {
             let bytes = fs::read(name).with_context(|| format!("{name}: expected an ONNX file, or naive:NAME"))?;
             return Ok(Self::Model(Box::new(Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?), Vec::new()));
@@ -38,13 +39,29 @@ impl Forecaster {
     }
 
     /// The forecast at the end of a tick.
-    pub(super) fn forecast(&mut self, features: &[f32; COUNT], window: &Window) -> anyhow::Result<Option<Forecast>> {
+    pub(crate) fn forecast(&mut self, features: &[f32; COUNT], window: &Window) -> anyhow::Result<Option<Forecast>> {
         match self {
             Self::Naive(naive, offsets) => Ok(naive.forecast(window.measured(), offsets)),
             Self::Model(scorer, out) => {
                 scorer.score(features, out)?;
                 Ok(out.first_chunk::<3>().and_then(|ln_us| Forecast::from_ln(*ln_us)))
             }
+        }
+    }
+
+    /// Why the forecast for these features is what it is, as the agent says it.
+    pub(crate) fn causes(&mut self, features: &[f32; COUNT], baseline: &[f32; COUNT]) -> Vec<Cause> {
+        match self {
+            Self::Naive(..) => causes::causes(causes::naive_score, features, baseline),
+            Self::Model(scorer, out) => causes::causes(
+                |row| match scorer.score(row, out) {
+                    // The 0.9 quantile: where decisions start.
+                    Ok(()) => out.get(1).copied().unwrap_or(f32::NAN),
+                    Err(_) => f32::NAN,
+                },
+                features,
+                baseline,
+            ),
         }
     }
 }
