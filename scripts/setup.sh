@@ -76,7 +76,7 @@ bpf_toolchain() {
   install_packages rustc-web cargo-web rust-web-src llvm-22-dev libzstd-dev zlib1g-dev
   [ -x "$cache/tools/bin/bpf-linker" ] && return 0
   command -v llvm-config-22 >/dev/null || { say "no LLVM 22: the BPF programs will not build"; return 0; }
-  RUSTFLAGS="-L $(llvm-config-22 --libdir)" \
+  LLVM_PREFIX=$(llvm-config-22 --prefix) RUSTFLAGS="-L $(llvm-config-22 --libdir)" \
     linker cargo install bpf-linker --version 0.13.0 --locked --no-default-features --features llvm-22
 }
 
