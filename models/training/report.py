@@ -145,7 +145,9 @@ of what was measured in the first minute. Counted by the agent's own gates, deci
 counts when it comes before its incident. The first column is the agent as it ships (0.9 quantile, calibrated), the second
 the same without calibration, which in a lab full of faults learns to expect them; the others are operating points read off
 the sweep of a shift of the forecast on the same episodes, for model and rules alike. Recall is of all incidents
-after warm-up, those included that begin under an alert which was out already and so warned of nothing.
+after warm-up, those included that begin under an alert which was out already and so warned of nothing. A 0.9 quantile
+above the threshold is a chance of one in ten: at that level most warnings are in vain by construction, whoever forecasts,
+and a budget of false alerts is what lowers it. Episodes are short: a target has hardly time for more than one of them.
 
 """
     for split in ("seeds", "families", "control"):
