@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long)]
     forever: bool,
     /// Plays a run again; from 1000000 on, because the seeds below are the training's [default: drawn]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(FIRST_SEED..))]
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// The agent's binary [default: beside this program, then in PATH]
     #[arg(long, value_name = "FILE")]
@@ -241,6 +241,11 @@ fn follow(mut stream: AgentStream, events: &Sender<Event>) {
     }
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    let seed = text.parse().ok().filter(|seed| *seed >= FIRST_SEED);
+    seed.ok_or_else(|| format!("expected a whole number from {FIRST_SEED} on: the seeds below are the training's"))
+}
+
 /// A seed that the standard library's random keys, which come from the system, lead to.
 fn draw_seed() -> u64 {
     FIRST_SEED + RandomState::new().hash_one(0_u8) % SEEDS
@@ -265,6 +270,12 @@ mod tests {
     fn the_policy_means_the_threshold_that_is_told() {
         assert_eq!(rule().unwrap().thresholds.breach_us(), 100_000);
         assert!(POLICY.contains(&format!("threshold: {THRESHOLD}")));
+    }
+
+    #[test]
+    fn a_seed_of_the_training_is_refused() {
+        assert_eq!(seed("1000000"), Ok(1_000_000));
+        assert!(["999999", "-1", "x"].iter().all(|text| seed(text).is_err_and(|error| error.contains("training"))));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The page that the agent serves, in a real browser, against a canned agent: what it shows, and that what it is told
 //! stays text. BLESS=1 writes the hash of its script into its Content-Security-Policy.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
