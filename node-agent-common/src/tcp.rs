@@ -98,14 +98,17 @@ pub struct Line {
     pub stalled_since_ns: u64,
     /// The target's slot.
     pub slot: u32,
-    _pad: u32,
+    /// How long after `stalled_since_ns` the wait is believed, µs: until the next timer would have fired. What is
+    /// retransmitted yields no RTT sample (Karn & Partridge 1987), so that a timer that stays silent is all that tells
+    /// of the ACK.
+    pub believed_us: u32,
 }
 
 impl Line {
     /// A line just taken by the socket `cookie`.
     #[inline(always)]
     pub const fn new(cookie: u64, acked: u64, slot: u32) -> Self {
-        Self { cookie, acked, stalled_since_ns: 0, slot, _pad: 0 }
+        Self { cookie, acked, stalled_since_ns: 0, slot, believed_us: 0 }
     }
 }
 

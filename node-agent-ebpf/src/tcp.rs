@@ -230,12 +230,15 @@ fn stalled(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot) {
     counts.rtos += 1;
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
+    let timeout = u64::from(ctx.arg(1)) * u64::from(slots::constant(&JIFFY_NS));
     if line.stalled_since_ns == 0 {
         // The first timer of a stall: its length is the time since the segment was sent.
-        let timeout = u64::from(ctx.arg(1)) * u64::from(slots::constant(&JIFFY_NS));
         line.stalled_since_ns = now.saturating_sub(timeout).max(1);
     }
-    let stalled_us = (now.saturating_sub(line.stalled_since_ns) / 1000).min(u64::from(u32::MAX)) as u32;
+    let stalled = now.saturating_sub(line.stalled_since_ns);
+    let stalled_us = (stalled / 1000).min(u64::from(u32::MAX)) as u32;
+    // The next timer fires after twice the time (RFC 6298 §5.5), the kernel's timer wheel up to an eighth later.
+    line.believed_us = ((stalled + 2 * timeout + timeout / 4) / 1000).min(u64::from(u32::MAX)) as u32;
     raise(&mut extremes(counts).stall_max_us, stalled_us);
 }
 

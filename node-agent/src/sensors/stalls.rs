@@ -55,13 +55,15 @@ impl Stalls {
     }
 }
 
-/// The slot and wait of a line's socket, if its timer has fired and nothing came since.
+/// The slot and wait of a line's socket, if its timer has fired and nothing came since: neither a sample nor, when the
+/// next timer was due, that timer.
 fn waiting(line: &Line, now_ns: u64) -> Option<(u32, u32)> {
     if line.cookie == 0 || line.stalled_since_ns == 0 {
         return None;
     }
     let waited = Duration::from_nanos(now_ns.saturating_sub(line.stalled_since_ns));
-    (waited < LONGEST).then_some((line.slot, waited.as_micros() as u32))
+    let believed = Duration::from_micros(line.believed_us.into());
+    (waited < LONGEST.min(believed)).then_some((line.slot, waited.as_micros() as u32))
 }
 
 #[cfg(test)]
@@ -71,6 +73,7 @@ mod tests {
     fn line(cookie: u64, since: Duration) -> Line {
         let mut line = Line::new(cookie, 0, 7);
         line.stalled_since_ns = since.as_nanos() as u64;
+        line.believed_us = u32::MAX;
         line
     }
 
@@ -86,5 +89,14 @@ mod tests {
         assert_eq!(waiting(&line(0, Duration::from_secs(4998)), now), None);
         assert_eq!(waiting(&line(9, Duration::ZERO), now), None);
         assert_eq!(waiting(&line(9, Duration::from_secs(100)), now), None);
+    }
+
+    #[test]
+    fn a_socket_whose_next_timer_is_overdue_was_answered_without_a_sample() {
+        let second = |at: u64| Duration::from_secs(at).as_nanos() as u64;
+        let mut line = line(9, Duration::from_secs(1000));
+        line.believed_us = 3_250_000;
+        assert_eq!(waiting(&line, second(1003)), Some((7, 3_000_000)));
+        assert_eq!(waiting(&line, second(1004)), None);
     }
 }
