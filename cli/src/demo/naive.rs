@@ -71,11 +71,16 @@ impl Rivals {
     }
 }
 
-/// F1 of precision and recall: a rule is good when it warns of what comes and of nothing else. Zero without a warning
-/// that came true.
+/// F1 of precision and the share of incidents warned of: a rule is good when it warns of what comes and of nothing
+/// else. Unlike in recall, an incident that begins under an alert that is still out counts as one not warned of: a
+/// rule that never takes its alert back would have no other. Zero without a warning that came true.
 pub(super) fn f1(card: &Scorecard) -> f64 {
-    match (card.precision(), card.recall()) {
-        (Some(precision), Some(recall)) if precision + recall > 0.0 => 2.0 * precision * recall / (precision + recall),
+    let warnable = card.incidents.saturating_sub(card.gated);
+    match (card.precision(), warnable) {
+        (Some(precision), 1..) if card.warned > 0 => {
+            let share = card.warned as f64 / warnable as f64;
+            2.0 * precision * share / (precision + share)
+        }
         _ => 0.0,
     }
 }
@@ -117,5 +122,13 @@ mod tests {
     fn a_rule_that_never_warned_is_worth_nothing() {
         assert_eq!(f1(&Scorecard::default()), 0.0);
         assert_eq!(f1(&Scorecard { unconfirmed: 3, missed: 2, ..Scorecard::default() }), 0.0);
+    }
+
+    #[test]
+    fn a_rule_that_never_takes_its_alert_back_is_worth_less_than_one_that_warns_anew() {
+        let stuck = Scorecard { incidents: 30, confirmed: 10, warned: 10, ongoing: 20, ..Scorecard::default() };
+        let anew =
+            Scorecard { incidents: 30, confirmed: 28, warned: 28, unconfirmed: 2, missed: 2, ..Scorecard::default() };
+        assert!(better(&anew, &stuck).is_gt() && f1(&stuck) == 0.5);
     }
 }
