@@ -72,11 +72,16 @@ impl Check {
     }
 
     fn is_installed(&self) -> bool {
-        let mut probe = match self.arguments {
-            [subcommand, ..] if self.program == "cargo" => cargo(&[subcommand]),
-            _ => Command::new(self.program),
+        let mut probe = match (self.program, self.arguments) {
+            // Not every subcommand knows --version.
+            ("cargo", [subcommand, ..]) => cargo(&[subcommand, "-h"]),
+            _ => {
+                let mut command = Command::new(self.program);
+                command.arg("--version");
+                command
+            }
         };
-        probe.arg("--version").output().is_ok_and(|output| output.status.success())
+        probe.output().is_ok_and(|output| output.status.success())
     }
 }
 
@@ -111,4 +116,22 @@ pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
         }
     }
     Ok(Finding::of(&problems, counts, notes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_itself_can_do_is_never_skipped() {
+        let documentation = CHECKS.iter().find(|check| check.name == "documentation").unwrap();
+        assert!(documentation.is_installed());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_not_installed() {
+        let check = |program, arguments| Check { name: "", program, arguments, remedy: "" };
+        assert!(!check("cargo", &["no-such-subcommand"]).is_installed());
+        assert!(!check("netprecursor-no-such-program", &["-x"]).is_installed());
+    }
 }
