@@ -8,9 +8,9 @@ use netprecursor_core::forecast::{Naive, QuantileOffsets};
 /// Trained models by name.
 const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx"))];
 
-/// What forecasts when a policy names nothing: what did best on the families of faults held out of training
-/// (`models/artifacts/default.json` says so, and by how much; a test compares).
-pub const DEFAULT: &str = "rtt-xgboost";
+/// What forecasts when a policy names nothing: what ranks coming breaches best on the families of faults held out of
+/// training (`models/artifacts/default.json` says so, and by how much; a test compares).
+pub const DEFAULT: &str = "damped-holt";
 
 #[expect(clippy::expect_used, reason = "compiled in, and read by a test")]
 static OFFSETS: LazyLock<QuantileOffsets> = LazyLock::new(|| {
@@ -29,7 +29,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// What stands in for a model that is refused: the best rule of thumb on the families held out.
 pub const fn best_naive() -> Naive {
-    Naive::Max10
+    Naive::DampedHolt
 }
 
 /// The offsets of the rules of thumb, from the residuals of training.

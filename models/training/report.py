@@ -142,7 +142,7 @@ def warnings(figures):
 
 Thresholds are what a user would set after a minute: three times the median, and one and a half times the worst second,
 of what was measured in the first minute. Counted by the agent's own gates, decision and judge. A warning
-counts when it comes before its incident. The first column is the agent as it ships (0.9 quantile, calibrated), the second
+counts when it comes before its incident. The first column is the agent as it ships (it decides by the median, calibrated), the second
 the same without calibration, which in a lab full of faults learns to expect them; the others are operating points read off
 the sweep of a shift of the forecast on the same episodes, for model and rules alike. Recall is of all incidents
 after warm-up, those included that begin under an alert which was out already and so warned of nothing. A 0.9 quantile

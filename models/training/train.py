@@ -138,16 +138,17 @@ def compare(binary, path, schema, tests, forecasts):
 
 
 def default(figures):
-    """What forecasts when a policy names nothing: the model only where, on families never seen, no single rule of thumb
-    does better on average over the quantiles."""
-    result = figures["skill"]["families"]["quantiles"]
-    over = {name: [values["over"][name] for values in result.values()] for name in data.NAIVE}
-    best = min(over, key=lambda name: np.mean([skill["skill"] for skill in over[name]]))
-    text = ", ".join(f"{report.interval(skill)} % at q {quantile}" for quantile, skill in zip(result, over[best]))
-    mean = np.mean([skill["skill"] for skill in over[best]])
-    verdict = f"its skill over {best}, the best single rule of thumb there, is {text}; {mean:+.1f} % on average"
-    winner = NAME if mean > 0 else best
-    return {"builtin": winner, "reason": f"On families never seen, {verdict}."}
+    """What forecasts when a policy names nothing: what ranks coming breaches best on families never seen, because ranking
+    them is what a warning is. Better quantiles during a fault warn of nothing."""
+    ranked = figures["average_precision"]["families"]["average_precision"]
+    winner = max(ranked, key=ranked.get)
+    rules = {name: value for name, value in ranked.items() if name != "model"}
+    best = max(rules, key=rules.get)
+    reason = (
+        f"On families never seen, it ranks coming breaches with an average precision of {ranked[winner]:.3f}; "
+        f"the model has {ranked['model']:.3f}, {best}, the best rule of thumb, {rules[best]:.3f}."
+    )
+    return {"builtin": NAME if winner == "model" else winner, "reason": reason}
 
 
 def log(text):
