@@ -190,7 +190,8 @@ fn table(tallies: &BTreeMap<String, Tally>) -> String {
         "{:16} {:>6} {:>12} {:>20}  {}\n",
         "family", "alerts", "right first", "beside RTT history", "named first"
     );
-    let percent = |part: u32, of: u32| if of == 0 { "–".to_owned() } else { format!("{} %", 100 * part / of) };
+    let percent =
+        |part: u32, of: u32| (100 * part).checked_div(of).map_or_else(|| "–".to_owned(), |share| format!("{share} %"));
     let mut line = |name: &str, alerts, first, beside, named: String| {
         text +=
             &format!("{name:16} {alerts:>6} {:>12} {:>20}  {named}\n", percent(first, alerts), percent(beside, alerts));
