@@ -1,5 +1,5 @@
 //! One tick: read the sensors, push windows, extract features, forecast all targets at once, decide, and say what
-//! happened. One thread, no allocation per target in steady state; effects leave through [`outcome::Outcome`].
+//! happened. One thread, no allocation per target in steady state; effects leave through [`outcome::Transition`].
 
 pub mod alerts;
 pub mod forecaster;
