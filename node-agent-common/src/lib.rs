@@ -2,7 +2,7 @@
 //!
 //! The layout is part of the contract: every struct is `repr(C)`, has no implicit padding and asserts its size. The
 //! kernel only ever adds to counters; a tick is the difference of two readings, so that nothing has to be reset there.
-//! Extremes cannot be subtracted: they live in two generations that the epoch alternates ([`Extremes`]).
+//! Extremes cannot be subtracted: they live in two generations that the epoch alternates ([`tcp::Extremes`]).
 #![no_std]
 
 pub mod histogram;

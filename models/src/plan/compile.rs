@@ -12,7 +12,7 @@ use crate::refusal::shown;
 /// What a name stands for.
 #[derive(Debug, Clone)]
 enum Value {
-    /// One row per input row: [N, width], or [N] when `flat`.
+    /// One row per input row: `[N, width]`, or `[N]` when `flat`.
     Rows { from: Source, width: usize, flat: bool },
     /// Constant floats.
     Floats { dims: Vec<usize>, values: Vec<f32> },
@@ -367,7 +367,7 @@ impl<'a> Compiler<'a> {
         self.pick(from, columns, false)
     }
 
-    /// Changes of shape that keep rows apart: [N, F] to itself, [N, 1] to [N] and back.
+    /// Changes of shape that keep rows apart: `[N, F]` to itself, `[N, 1]` to `[N]` and back.
     fn reshape(&mut self, node: &Node<'_>) -> Result<Value, Refusal> {
         let (from, width, flat) = self.rows(node, 0)?;
         let list = match node.attribute("axes") {
