@@ -5,9 +5,9 @@ SHELL := /bin/bash
 .PHONY: demo test bench dataset train lint setup help
 
 export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
-# What the compiler makes on the way lies outside the checkout: another checkout finds its dependencies built. Programs
-# are still put into ./target, so that two checkouts never run each other's.
-export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build
+# What the compiler makes on the way lies outside the checkout, so that a new clone in the same place finds it. Cargo names
+# files alike in every checkout: one directory for two would have them run each other's programs.
+export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build/{workspace-path-hash}
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 demo: setup ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
