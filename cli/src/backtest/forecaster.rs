@@ -55,7 +55,7 @@ impl Forecaster {
             Self::Naive(..) => causes::causes(causes::naive_score, features, baseline),
             Self::Model(scorer, out) => causes::causes(
                 |row| match scorer.score(row, out) {
-                    // The 0.9 quantile: where decisions start.
+                    // The 0.9 quantile: the upper bound is what a cause raises first.
                     Ok(()) => out.get(1).copied().unwrap_or(f32::NAN),
                     Err(_) => f32::NAN,
                 },

@@ -169,7 +169,7 @@ impl Forecasters {
             Engine::Naive(_) => causes::causes(causes::naive_score, features, baseline),
             Engine::Model { scorer, .. } => causes::causes(
                 |row| match scorer.score(row, single) {
-                    // The 0.9 quantile: where decisions start.
+                    // The 0.9 quantile: the upper bound is what a cause raises first.
                     Ok(()) => single.get(1).copied().unwrap_or(f32::NAN),
                     Err(_) => f32::NAN,
                 },
