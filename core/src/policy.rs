@@ -124,6 +124,13 @@ pub enum ModelRef {
         /// Its digest, when the policy pins it.
         sha256: Option<[u8; 32]>,
     },
+    /// A user's model, of which the operator publishes a checked copy under its digest (in a cluster).
+    Published {
+        /// What the user calls it: ConfigMap and key.
+        name: String,
+        /// Its digest.
+        sha256: [u8; 32],
+    },
 }
 
 /// Why a rule has no internal form.

@@ -1,6 +1,7 @@
 //! The agent as a library: `main.rs` is its door.
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod run;
 pub mod sensors;

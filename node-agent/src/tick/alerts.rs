@@ -1,7 +1,7 @@
 //! The alerts of this agent: those that are out, and the latest of those that are over. One entry per target and rule;
 //! a repeat updates it in place.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use netprecursor_core::{
     causes::Cause,
@@ -12,6 +12,7 @@ use netprecursor_core::{
 use serde::Serialize;
 
 use super::forecaster::Speaker;
+use crate::cluster::seam::Subject;
 
 /// Entries kept; what is over longest goes first.
 pub const CAPACITY: usize = 512;
@@ -109,6 +110,9 @@ pub struct Alert {
     pub causes: Vec<CauseView>,
     /// Who forecast.
     pub model: Speaker,
+    /// Policy and pod as objects of the API; none outside a cluster.
+    #[serde(skip)]
+    pub subject: Option<Arc<Subject>>,
 }
 
 /// All alerts by name.

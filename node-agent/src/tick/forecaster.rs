@@ -49,6 +49,12 @@ pub enum ModelError {
         /// The policy's.
         expected: String,
     },
+    /// A published copy is fetched by the cluster thread, which hands it over when it has it.
+    #[error("model {name} has not been fetched yet; expected the operator's copy of it within a minute")]
+    NotYet {
+        /// The model.
+        name: String,
+    },
     /// It is unsafe.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -185,6 +191,7 @@ fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
         ModelRef::Default => open_builtin(builtin::DEFAULT),
         ModelRef::Builtin(name) => open_builtin(name),
         ModelRef::File { path, sha256 } => open_file(path, *sha256),
+        ModelRef::Published { name, .. } => Err(ModelError::NotYet { name: name.clone() }),
     }
 }
 

@@ -322,6 +322,7 @@ fn fire(
         resolution: None,
         causes: causes.iter().map(Into::into).collect(),
         model,
+        subject: None,
     })
 }
 
