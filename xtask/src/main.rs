@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod cargo;
+mod chart;
 mod chores;
 mod process;
 mod python;
@@ -36,6 +37,7 @@ enum Chore {
     Train(chores::Args),
     /// Makes the golden models again
     Golden(chores::Args),
+    Chart(chart::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -52,5 +54,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Dataset(args) => chores::dataset(&args),
         Chore::Train(args) => chores::train(&args),
         Chore::Golden(args) => chores::golden(&args),
+        Chore::Chart(args) => chart::run(&args),
     }
 }

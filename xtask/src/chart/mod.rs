@@ -1,0 +1,123 @@
+//! `cargo xtask chart`: the parts of the chart that are made from something else, so that nothing is said twice. The table
+//! of values and the schema's descriptions come from the comments of `values.yaml`, the definitions of custom resources
+//! from the types in Rust, and the manifests for `kubectl apply -k` from the chart.
+
+mod crds;
+mod kustomize;
+mod readme;
+mod schema;
+mod values;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+
+const CHART: &str = "charts/netprecursor";
+
+/// Makes the generated parts of chart and kustomize base again
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Write nothing; fail when something differs
+    #[arg(long)]
+    check: bool,
+    /// Helm (4, or 3 from 3.17 on), which renders the kustomize base
+    #[arg(long, value_name = "PROGRAM", default_value = "helm")]
+    helm: PathBuf,
+}
+
+/// A file that is made, not written.
+#[derive(Debug, PartialEq, Eq)]
+struct Generated {
+    path: PathBuf,
+    text: String,
+}
+
+impl Generated {
+    fn new(path: impl Into<PathBuf>, text: String) -> Self {
+        Self { path: path.into(), text }
+    }
+
+    /// Whether the checkout holds the same.
+    fn is_current(&self) -> anyhow::Result<bool> {
+        match fs::read_to_string(&self.path) {
+            Ok(text) => Ok(text == self.text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("reading {}", self.path.display())),
+        }
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
+        fs::write(&self.path, &self.text).with_context(|| format!("writing {}", self.path.display()))
+    }
+}
+
+/// Writes what differs, or says what does.
+///
+/// # Errors
+/// A source is not understood, Helm fails, or (`--check`) something differs.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut stale = settle(args.check, of_sources(Path::new("."))?)?;
+    // Rendered from the chart, so only after the chart's own parts are in place.
+    stale.extend(settle(args.check, kustomize::render(&args.helm)?)?);
+    match stale.as_slice() {
+        [] => println!("chart: everything generated is current"),
+        stale if args.check => {
+            bail!("{} differ from what they are made of; run cargo xtask chart and commit them", stale.join(", "))
+        }
+        stale => println!("chart: wrote {}", stale.join(", ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is made of files of the checkout alone.
+fn of_sources(checkout: &Path) -> anyhow::Result<Vec<Generated>> {
+    let read = |path: &str| {
+        let path = checkout.join(path);
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    };
+    let entries = values::read(&read(&format!("{CHART}/values.yaml"))?)?;
+    let schema = schema::describe(&read(&format!("{CHART}/values.schema.json"))?, &entries)?;
+    let readme =
+        readme::render(&read(&format!("{CHART}/README.md.in"))?, &read(&format!("{CHART}/Chart.yaml"))?, &entries)?;
+    let mut generated = vec![
+        Generated::new(format!("{CHART}/values.schema.json"), schema),
+        Generated::new(format!("{CHART}/README.md"), readme),
+    ];
+    generated.extend(crds::templates(&checkout.join("crds/yaml"))?);
+    Ok(generated)
+}
+
+/// Those that differ, by path; written unless only `check`ed.
+fn settle(check: bool, generated: Vec<Generated>) -> anyhow::Result<Vec<String>> {
+    let mut stale = Vec::new();
+    for file in generated {
+        if file.is_current()? {
+            continue;
+        }
+        if !check {
+            file.write()?;
+        }
+        stale.push(file.path.display().to_string());
+    }
+    Ok(stale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_generated_is_current() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for file in of_sources(&checkout).unwrap() {
+            let committed = Generated { path: checkout.join(&file.path), text: file.text };
+            assert!(committed.is_current().unwrap(), "{} is stale: run cargo xtask chart", file.path.display());
+        }
+    }
+}
