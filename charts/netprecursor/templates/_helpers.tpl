@@ -37,9 +37,10 @@ app.kubernetes.io/name: netprecursor-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* Agents as the operator labels them; the namespace says of which release they are. */}}
+{{/* Agents as the operator labels them. */}}
 {{- define "netprecursor.agentSelector" -}}
 app.kubernetes.io/name: netprecursor-agent
+app.kubernetes.io/instance: {{ include "netprecursor.agent" . }}
 {{- end -}}
 
 {{/* [REGISTRY/]REPOSITORY:TAG[@DIGEST]; takes (dict "root" $ "image" .Values.….image). */}}
@@ -57,4 +58,9 @@ app.kubernetes.io/name: netprecursor-agent
 {{- else if eq .Values.agent.otlp.protocol "grpc" -}}4317
 {{- else -}}4318
 {{- end -}}
+{{- end -}}
+
+{{/* An update strategy: what goes with RollingUpdate is left out with any other, so that naming the type is enough. */}}
+{{- define "netprecursor.strategy" -}}
+{{- if eq (default "RollingUpdate" .type) "RollingUpdate" }}{{ toYaml . }}{{ else }}{{ toYaml (pick . "type") }}{{ end -}}
 {{- end -}}

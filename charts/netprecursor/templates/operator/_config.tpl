@@ -30,11 +30,15 @@ agent:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- $agent := . }}
-  {{- range $field := list "resources" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "env" "annotations" "labels" "podAnnotations" "podLabels" "updateStrategy" }}
+  {{- range $field := list "resources" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "env" "annotations" "labels" "podAnnotations" "podLabels" }}
   {{- with get $agent $field }}
   {{ $field }}:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- end }}
+  {{- with .updateStrategy }}
+  updateStrategy:
+    {{- include "netprecursor.strategy" . | nindent 4 }}
   {{- end }}
   {{- with include "netprecursor.profiles" .securityContext }}
   securityContext:
