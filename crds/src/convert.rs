@@ -1,16 +1,38 @@
-//! From the API's types into the domain's, outside Kubernetes. Every problem is gathered, none ends the conversion.
+//! From the API's types into the domain's. Every problem is gathered, none ends the conversion.
 
-use std::num::NonZeroU32;
+mod rule;
+mod selector;
 
+use kube::ResourceExt as _;
 use netprecursor_core::policy as core;
 
 use crate::{
-    Duration, Fault,
+    ClusterPrecursorPolicy, Fault, PrecursorPolicy, Refusal,
+    policy::{self as spec, MAX_RULES},
     problem::Problems,
-    spec::{self, LabelSelector, LabelSelectorRequirement, ModelReference, SelectorOperator},
 };
 
-const US_PER_SECOND: u64 = 1_000_000;
+pub(crate) use rule::rule;
+pub(crate) use selector::selector;
+
+/// Where a policy is followed: decides which models can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a cluster: models come with the release or in ConfigMaps.
+    Cluster,
+    /// Outside Kubernetes: models come with the release or in files.
+    Standalone,
+}
+
+impl Place {
+    /// The members of a model that can be had.
+    const fn models(self) -> &'static str {
+        match self {
+            Self::Cluster => "`builtin` and `configMapKeyRef`",
+            Self::Standalone => "`builtin` and `file`",
+        }
+    }
+}
 
 impl From<spec::Mode> for core::Mode {
     fn from(mode: spec::Mode) -> Self {
@@ -21,169 +43,89 @@ impl From<spec::Mode> for core::Mode {
     }
 }
 
-impl From<spec::Severity> for core::Severity {
-    fn from(severity: spec::Severity) -> Self {
-        match severity {
-            spec::Severity::Info => Self::Info,
-            spec::Severity::Warning => Self::Warning,
-            spec::Severity::Critical => Self::Critical,
-        }
+/// A policy of a cluster. What the API server has accepted converts, with a name, a UID and at least one rule; an object
+/// that it accepted by an older schema may not, and becomes the policy's `Ready=False`.
+impl TryFrom<&PrecursorPolicy> for core::Policy {
+    type Error = Refusal;
+
+    fn try_from(policy: &PrecursorPolicy) -> Result<Self, Refusal> {
+        let namespace = policy.namespace().unwrap_or_default();
+        let origin = format!("PrecursorPolicy {namespace}/{}", policy.name_any());
+        let mut problems = Problems::of_object();
+        let scope = problems.keep("metadata.namespace", core::Name::label(&namespace));
+        let scope = scope.map(|namespace| core::Scope::Namespace(Some(namespace)));
+        let target = selector(&policy.spec.target.pod_selector, "spec.target.podSelector", &mut problems);
+        object(origin, policy, scope, policy.spec.mode, target, &policy.spec.rules, problems)
     }
 }
 
-/// The domain's rule; `None` when a problem was added.
-pub(crate) fn rule(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Rule> {
-    // Each part adds its problems before any of them ends the rule.
-    let name = problems.keep(format!("{path}.name"), core::Name::label(&rule.name));
-    let thresholds = thresholds(rule, path, problems);
-    let hold = hold(rule, path, problems);
-    let keep_firing = match &rule.keep_firing_for {
-        None => Some(core::KeepFiring::default()),
-        Some(duration) => {
-            let at = format!("{path}.keepFiringFor");
-            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::KeepFiring::ticks(ticks)))
-        }
-    };
-    let model = match &rule.model {
-        None => Some(core::ModelRef::Default),
-        Some(model) => self::model(model, &format!("{path}.model"), problems),
-    };
-    let budget = match rule.max_false_alerts_per_day.map(NonZeroU32::new) {
-        Some(None) => {
-            problems.add(format!("{path}.maxFalseAlertsPerDay"), Fault::BudgetZero);
-            None
-        }
-        Some(some) => Some(some),
-        None => Some(None),
-    };
-    Some(core::Rule {
-        name: name?,
-        thresholds: thresholds?,
-        hold: hold?,
-        keep_firing: keep_firing?,
-        severity: rule.severity.into(),
-        model: model?,
-        max_false_alerts_per_day: budget?,
-    })
+impl TryFrom<&ClusterPrecursorPolicy> for core::Policy {
+    type Error = Refusal;
+
+    fn try_from(policy: &ClusterPrecursorPolicy) -> Result<Self, Refusal> {
+        let origin = format!("ClusterPrecursorPolicy {}", policy.name_any());
+        let mut problems = Problems::of_object();
+        let wanted = &policy.spec.target;
+        let namespaces = wanted.namespace_selector.clone().unwrap_or_default();
+        let scope = selector(&namespaces, "spec.target.namespaceSelector", &mut problems).map(core::Scope::Cluster);
+        let target = selector(&wanted.pod_selector, "spec.target.podSelector", &mut problems);
+        object(origin, policy, scope, policy.spec.mode, target, &policy.spec.rules, problems)
+    }
 }
 
-/// The domain's selector; `None` when a problem was added.
-pub(crate) fn selector(selector: &LabelSelector, path: &str, problems: &mut Problems) -> Option<core::Selector> {
-    let labels = selector
-        .match_labels
+/// What both kinds have in common.
+fn object(
+    origin: String,
+    object: &impl kube::ResourceExt,
+    scope: Option<core::Scope>,
+    mode: spec::Mode,
+    target: Option<core::Selector>,
+    rules: &[spec::Rule],
+    mut problems: Problems,
+) -> Result<core::Policy, Refusal> {
+    let name = problems.keep("metadata.name", core::Name::subdomain(&object.name_any()));
+    let uid = object.uid();
+    if uid.is_none() {
+        problems
+            .add("metadata.uid", Fault::Shape("got none, expected an object as the API server gives it".to_owned()));
+    }
+    let converted: Vec<_> = rules
         .iter()
-        .map(|(key, value)| core::Requirement { key: key.clone(), operator: core::Operator::In(vec![value.clone()]) });
-    let mut requirements: Vec<_> = labels.collect();
-    for (index, expression) in selector.match_expressions.iter().enumerate() {
-        let at = format!("{path}.matchExpressions[{index}].values");
-        if let Some(operator) = problems.keep(at, operator(expression)) {
-            requirements.push(core::Requirement { key: expression.key.clone(), operator });
+        .enumerate()
+        .map(|(index, rule)| self::rule(rule, Place::Cluster, &format!("spec.rules[{index}]"), &mut problems))
+        .collect();
+    let rules = together(converted, &mut problems);
+    match (name, uid, scope, target, rules) {
+        (Some(name), Some(uid), Some(scope), Some(target), Some(rules)) if problems.is_empty() => {
+            Ok(core::Policy { name, uid, scope, mode: mode.into(), target, rules })
         }
-    }
-    let expected = selector.match_labels.len() + selector.match_expressions.len();
-    (requirements.len() == expected).then(|| core::Selector::new(requirements))
-}
-
-fn operator(
-    LabelSelectorRequirement { operator, values, .. }: &LabelSelectorRequirement,
-) -> Result<core::Operator, Fault> {
-    use SelectorOperator::{DoesNotExist, Exists, In, NotIn};
-    match (operator, values.is_empty()) {
-        (In, false) => Ok(core::Operator::In(values.clone())),
-        (NotIn, false) => Ok(core::Operator::NotIn(values.clone())),
-        (Exists, true) => Ok(core::Operator::Exists),
-        (DoesNotExist, true) => Ok(core::Operator::DoesNotExist),
-        (In, true) => Err(Fault::ValuesMissing { operator: "In" }),
-        (NotIn, true) => Err(Fault::ValuesMissing { operator: "NotIn" }),
-        (Exists, false) => Err(Fault::ValuesUnwanted { operator: "Exists" }),
-        (DoesNotExist, false) => Err(Fault::ValuesUnwanted { operator: "DoesNotExist" }),
+        _ => Err(Refusal { origin, problems: problems.into_found() }),
     }
 }
 
-fn thresholds(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Thresholds> {
-    let spec::Signal::RttForecast = rule.signal;
-    let at = format!("{path}.rttForecast");
-    let Some(member) = &rule.rtt_forecast else {
-        problems.add(at, Fault::MemberMissing { signal: "RttForecast", member: "rttForecast" });
+/// The rules of a policy from each of them, `None` where one did not convert; `None` when a problem was or is added.
+pub(crate) fn together(rules: Vec<Option<core::Rule>>, problems: &mut Problems) -> Option<core::Rules> {
+    let count = rules.len();
+    if count > MAX_RULES {
+        let hint = "make a second policy of the rest";
+        problems.add("spec.rules", Fault::TooMany { got: count, max: MAX_RULES, hint });
         return None;
-    };
-    let breach_us = problems.keep(format!("{at}.threshold"), member.threshold.us());
-    let resolve_us = match &member.resolve_threshold {
-        None => Some(None),
-        Some(duration) => problems.keep(format!("{at}.resolveThreshold"), duration.us()).map(Some),
-    };
-    let (breach_us, resolve_us) = (breach_us?, resolve_us?);
-    core::Thresholds::new(breach_us, resolve_us)
-        .map_err(|error| match error {
-            core::RuleError::ResolveNotBelow { .. } => problems.add(format!("{at}.resolveThreshold"), error),
-            _ => problems.add(format!("{at}.threshold"), error),
-        })
-        .ok()
-}
-
-fn hold(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Hold> {
-    match (&rule.hold_for, &rule.debounce) {
-        (Some(_), Some(_)) => {
-            problems.add(format!("{path}.debounce"), Fault::TwoHolds);
+    }
+    // Positions among the rules that converted, as positions in the policy.
+    let (positions, rules): (Vec<_>, Vec<_>) =
+        rules.into_iter().enumerate().filter_map(|(index, rule)| Some((index, rule?))).unzip();
+    if rules.is_empty() && count > 0 {
+        return None;
+    }
+    match core::Rules::new(rules) {
+        Ok(rules) => (positions.len() == count).then_some(rules),
+        Err(error @ core::RulesError::Empty) => {
+            problems.add("spec.rules", error);
             None
         }
-        (None, Some(debounce)) => {
-            problems.keep(format!("{path}.debounce"), core::Hold::debounce(debounce.k, debounce.n))
-        }
-        (Some(duration), None) => {
-            let at = format!("{path}.holdFor");
-            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::Hold::ticks(ticks)))
-        }
-        (None, None) => problems.keep(path, core::Hold::ticks(0)),
-    }
-}
-
-fn seconds(duration: &Duration, path: &str, problems: &mut Problems) -> Option<u64> {
-    let us = problems.keep(path, duration.us())?;
-    if us % US_PER_SECOND == 0 {
-        return Some(us / US_PER_SECOND);
-    }
-    problems.add(path, Fault::NotWholeSeconds { got: duration.to_string() });
-    None
-}
-
-fn model(model: &ModelReference, path: &str, problems: &mut Problems) -> Option<core::ModelRef> {
-    let members = [
-        ("builtin", model.builtin.is_some()),
-        ("configMapKeyRef", model.config_map_key_ref.is_some()),
-        ("file", model.file.is_some()),
-    ];
-    if model.sha256.is_some() && model.file.is_none() {
-        problems.add(format!("{path}.sha256"), Fault::DigestAlone);
-    }
-    let digest = match &model.sha256 {
-        None => Some(None),
-        Some(text) => problems.keep(format!("{path}.sha256"), digest(text)).map(Some),
-    };
-    match (&model.builtin, &model.config_map_key_ref, &model.file) {
-        (Some(name), None, None) => model.sha256.is_none().then(|| core::ModelRef::Builtin(name.clone())),
-        (None, None, Some(file)) => Some(core::ModelRef::File { path: file.clone(), sha256: digest? }),
-        (None, Some(_), None) => {
-            problems.add(format!("{path}.configMapKeyRef"), Fault::ModelInCluster);
-            None
-        }
-        _ => {
-            let there: Vec<_> = members.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-            let got = if there.is_empty() { "none".to_owned() } else { there.join(" and ") };
-            problems.add(path, Fault::ModelMembers { got });
+        Err(error @ core::RulesError::Duplicate { index, .. }) => {
+            problems.add(format!("spec.rules[{}].name", positions[index]), error);
             None
         }
     }
-}
-
-fn digest(text: &str) -> Result<[u8; 32], Fault> {
-    let wrong = || Fault::Digest { got: text.chars().take(80).collect() };
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    let mut digest = [0; 32];
-    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong())?;
-    }
-    Ok(digest)
 }

@@ -1,15 +1,23 @@
 //! Durations as text: Kubernetes' GEP-2257 (`1h30m`, `500ms`) with `us` besides, because RTT begins at microseconds.
+//! The schema's pattern says the same (`schema/cel.rs`), so that the API server takes exactly what is read here.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
-/// Digits in front of one unit at most. GEP-2257 has five, which would end `us` at 99 ms.
-const MAX_DIGITS: usize = 9;
+/// Units with their length in µs and the digits in front of them at most. GEP-2257 has five throughout, which would
+/// end `us` at 99 ms. `ms` and `us` stand before `m`, which begins like one of them.
+const UNITS: [(&str, u64, usize); 5] =
+    [("ms", 1_000, 9), ("us", 1, 9), ("h", 3_600_000_000, 5), ("m", 60_000_000, 5), ("s", 1_000_000, 5)];
 
-/// Units with their length in µs. `ms` and `us` stand before `m`, which begins like one of them.
-const UNITS: [(&str, u64); 5] = [("ms", 1_000), ("us", 1), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)];
+/// The same units as one writes them after another.
+const LARGE_TO_SMALL: [(&str, u64); 5] =
+    [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
+
+/// The longest duration that is written: what fits in front of `h`.
+const MAX_US: u64 = 99_999 * 3_600_000_000;
 
 /// A duration as it was written; what it means is found out by [`Duration::us`], so that a wrong one is told with its
 /// place among all others. A bare number is taken as text for the same reason.
@@ -35,6 +43,27 @@ pub enum DurationError {
 }
 
 impl Duration {
+    /// A duration of so many µs, without loss: `231ms500us`. What exceeds 99,999 hours is cut to that.
+    pub fn from_us(us: u64) -> Self {
+        let mut rest = us.min(MAX_US);
+        let mut text = String::new();
+        for (unit, length) in LARGE_TO_SMALL {
+            if rest >= length {
+                text.push_str(&format!("{}{unit}", rest / length));
+                rest %= length;
+            }
+        }
+        Self(if text.is_empty() { "0s".to_owned() } else { text })
+    }
+
+    /// A measured or forecast duration of so many µs as people read it: three digits, the rest rounded. What is no
+    /// number, or negative, is 0.
+    pub fn rounded(us: f32) -> Self {
+        let us = if us > 0.0 { f64::from(us).min(MAX_US as f64).round() as u64 } else { 0 };
+        let step = 10_u64.pow(us.checked_ilog10().unwrap_or(0).saturating_sub(2));
+        Self::from_us((us + step / 2) / step * step)
+    }
+
     /// A duration as written.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -55,11 +84,11 @@ impl Duration {
         // GEP-2257 allows each unit once; the total stays far below the end of the numbers.
         for _ in 0..UNITS.len() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            if digits == 0 || digits > MAX_DIGITS {
+            let (count, tail) = rest.split_at(digits);
+            let (unit, us, max) = UNITS.into_iter().find(|(unit, ..)| tail.starts_with(unit)).ok_or_else(malformed)?;
+            if digits == 0 || digits > max {
                 return Err(malformed());
             }
-            let (count, tail) = rest.split_at(digits);
-            let (unit, us) = UNITS.into_iter().find(|(unit, _)| tail.starts_with(unit)).ok_or_else(malformed)?;
             let count: u64 = count.parse().map_err(|_| malformed())?;
             total = count.checked_mul(us).and_then(|part| total.checked_add(part)).ok_or_else(malformed)?;
             rest = &tail[unit.len()..];
@@ -107,6 +136,20 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        crate::schema::cel::duration()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +170,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_again() {
+        for us in [0, 1, 999, 1_000, 231_500, 90_000_000, 3_600_000_001, MAX_US] {
+            assert_eq!(Duration::from_us(us).us(), Ok(us));
+        }
+        assert_eq!(Duration::from_us(u64::MAX).us(), Ok(MAX_US));
+        assert_eq!(Duration::from_us(90_231_500).to_string(), "1m30s231ms500us");
+    }
+
+    #[test]
+    fn people_read_three_digits() {
+        let table = [
+            (231_400.0, "231ms"),
+            (1_234_567.0, "1s230ms"),
+            (987.4, "987us"),
+            (9_996.0, "10ms"),
+            (45.0, "45us"),
+            (0.2, "0s"),
+            (-3.0, "0s"),
+            (f32::NAN, "0s"),
+        ];
+        for (us, text) in table {
+            assert_eq!(Duration::rounded(us).to_string(), text);
+        }
+        assert!(Duration::rounded(f32::INFINITY).us().is_ok());
+    }
+
+    #[test]
     fn a_number_without_unit_is_told_as_such() {
         for text in ["200", "0", "1.5"] {
             assert_eq!(Duration::new(text).us(), Err(DurationError::NoUnit { got: text.to_owned() }));
@@ -135,13 +205,14 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "ms", "-5s", "1.5s", "5 s", "5sec", "1s1s1s1s1s1s", "9999999999s", "5µs", "s5"] {
+        for text in ["", "ms", "-5s", "1.5s", "5 s", "5sec", "1s1s1s1s1s1s", "100000s", "1000000000us", "5µs", "s5"] {
             assert!(matches!(Duration::new(text).us(), Err(DurationError::Malformed { .. })), "{text}");
         }
     }
 
     #[test]
     fn the_longest_duration_does_not_overflow() {
-        assert!(Duration::new("999999999h999999999h999999999h").us().is_ok());
+        assert!(Duration::new("99999h".repeat(5)).us().is_ok());
+        assert!(Duration::new("999999999ms".repeat(5)).us().is_ok());
     }
 }

@@ -1,14 +1,25 @@
-//! The policy API as users write it, and its conversion into the domain.
+//! The API as users write it and as the cluster stores it, and the conversion of policies into the domain.
 //!
-//! Data flows [`read`] (YAML → [`spec`] types, every unknown field told) → [`convert`] (→ `netprecursor_core::policy`,
-//! every invalid value told). A [`Problem`] says where, what was got, what was expected and what to do.
+//! Data flows [`read`] (YAML → [`policy`] types, every unknown field told) or the API server (checked by [`schema`]) →
+//! [`convert`] (→ `netprecursor_core::policy`, every invalid value told). A [`Problem`] says where, what was got, what
+//! was expected and what to do. [`alert`] and [`report`] go the other way: agents write them.
+//!
+//! Kubernetes' types are here without a feature to switch them off: whoever reads policies runs in a cluster as well
+//! (agent, operator, kubectl plugin), and one set of types cannot drift apart. No client comes with them.
 
+pub mod alert;
 pub mod convert;
 pub mod duration;
+mod label;
+pub mod policy;
 pub mod problem;
 pub mod read;
-pub mod spec;
+pub mod report;
+pub mod schema;
 
+pub use alert::PrecursorAlert;
 pub use duration::Duration;
+pub use policy::{ClusterPrecursorPolicy, PrecursorPolicy};
 pub use problem::{Fault, Problem, Refusal};
 pub use read::policies_from_yaml;
+pub use report::PrecursorNodeReport;

@@ -5,7 +5,7 @@ use std::fmt;
 use netprecursor_core::policy::{NameError, RuleError, RulesError};
 use thiserror::Error;
 
-use crate::{duration::DurationError, spec::API_VERSION};
+use crate::{duration::DurationError, policy::API_VERSION};
 
 /// Everything that is wrong with a file of policies.
 #[derive(Debug, Error)]
@@ -19,7 +19,7 @@ pub struct Refusal {
 /// One thing that is wrong.
 #[derive(Debug)]
 pub struct Problem {
-    /// The YAML document in the file, counted from 1.
+    /// The YAML document in the file, counted from 1; 0 for an object of a cluster, which is no file.
     pub document: usize,
     /// The field, such as `spec.rules[0].rttForecast.threshold`; empty for the document as a whole.
     pub path: String,
@@ -92,14 +92,21 @@ pub enum Fault {
     #[error("got `holdFor` and `debounce`, expected one of them: remove the other")]
     TwoHolds,
     /// No model, or several.
-    #[error("got {got}, expected exactly one of `builtin`, `configMapKeyRef` and `file`")]
+    #[error("got {got}, expected exactly one of {expected}")]
     ModelMembers {
         /// Those that are there.
         got: String,
+        /// Those that can be had.
+        expected: &'static str,
     },
     /// A model in a cluster, where there is none.
     #[error("got `configMapKeyRef`, which needs a cluster; expected `file: PATH.onnx` or `builtin: NAME` here")]
     ModelInCluster,
+    /// A model outside the cluster, where only agents' own disks are.
+    #[error(
+        "got `file`, which is for use outside Kubernetes; expected `builtin: NAME` here, or the model in a ConfigMap and `configMapKeyRef: {{name, key, sha256}}`"
+    )]
+    ModelOutside,
     /// A digest of nothing.
     #[error("got `sha256` without `file`, expected it beside the file that it pins: remove it or add `file`")]
     DigestAlone,
@@ -124,6 +131,32 @@ pub enum Fault {
         /// The operator.
         operator: &'static str,
     },
+    /// What no label has as its key.
+    #[error(
+        "got the key `{got}`, expected [PREFIX/]NAME: a name of at most 63 letters, digits, `-`, `_` and `.` that begins and ends with a letter or digit"
+    )]
+    LabelKey {
+        /// As written.
+        got: String,
+    },
+    /// What no label has as its value.
+    #[error(
+        "got the value `{got}`, expected at most 63 letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit"
+    )]
+    LabelValue {
+        /// As written.
+        got: String,
+    },
+    /// More than is looked at.
+    #[error("got {got} entries, expected at most {max}: {hint}")]
+    TooMany {
+        /// Entries.
+        got: usize,
+        /// Entries.
+        max: usize,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Two policies of one kind, namespace and name.
     #[error("got `{name}` a second time, expected each policy to have its own name: rename one of them")]
     DuplicatePolicy {
@@ -144,6 +177,11 @@ impl Problems {
         Self { document, found: Vec::new() }
     }
 
+    /// Of an object of a cluster.
+    pub(crate) const fn of_object() -> Self {
+        Self::of_document(0)
+    }
+
     pub(crate) fn add(&mut self, path: impl Into<String>, fault: impl Into<Fault>) {
         self.found.push(Problem { document: self.document, path: path.into(), fault: fault.into() });
     }
@@ -153,6 +191,10 @@ impl Problems {
         result.map_err(|fault| self.add(path, fault)).ok()
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     pub(crate) fn into_found(self) -> Vec<Problem> {
         self.found
     }
@@ -160,9 +202,11 @@ impl Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "document {}", self.document)?;
-        if !self.path.is_empty() {
-            write!(f, ", {}", self.path)?;
+        match (self.document, self.path.is_empty()) {
+            (0, true) => return fmt::Display::fmt(&self.fault, f),
+            (0, false) => f.write_str(&self.path)?,
+            (document, true) => write!(f, "document {document}")?,
+            (document, false) => write!(f, "document {document}, {}", self.path)?,
         }
         write!(f, ": {}", self.fault)
     }

@@ -5,9 +5,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Fault, Problem, Refusal, convert,
+    Fault, Problem, Refusal,
+    convert::{self, Place},
+    policy::{self as spec, API_VERSION, ClusterPrecursorPolicySpec, PrecursorPolicySpec},
     problem::Problems,
-    spec::{self, API_VERSION, ClusterPrecursorPolicySpec, PrecursorPolicySpec},
 };
 
 /// The most text that is looked at: what etcd takes for one object.
@@ -110,32 +111,13 @@ fn rules(spec: &mut Value, problems: &mut Problems) -> Option<core::Rules> {
         return None; // Absent or no list: reading the spec says so.
     };
     spec["rules"] = json!([]);
-    let count = written.len();
-    let mut rules = Vec::with_capacity(count);
-    // Positions among the rules that could be read, as positions in the file.
-    let mut positions = Vec::with_capacity(count);
+    let mut rules = Vec::with_capacity(written.len().min(spec::MAX_RULES));
     for (index, value) in written.iter().enumerate() {
         let path = format!("spec.rules[{index}]");
         let read = part::<spec::Rule>(value, &path, true, problems);
-        if let Some(rule) = read.and_then(|rule| convert::rule(&rule, &path, problems)) {
-            rules.push(rule);
-            positions.push(index);
-        }
+        rules.push(read.and_then(|rule| convert::rule(&rule, Place::Standalone, &path, problems)));
     }
-    if rules.is_empty() && count > 0 {
-        return None;
-    }
-    match core::Rules::new(rules) {
-        Ok(rules) => (positions.len() == count).then_some(rules),
-        Err(error @ core::RulesError::Empty) => {
-            problems.add("spec.rules", error);
-            None
-        }
-        Err(error @ core::RulesError::Duplicate { index, .. }) => {
-            problems.add(format!("spec.rules[{}].name", positions[index]), error);
-            None
-        }
-    }
+    convert::together(rules, problems)
 }
 
 /// Reads one part of a document, adding its unknown fields (if `strict`) and the first value of a wrong type.

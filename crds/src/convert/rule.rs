@@ -1,0 +1,159 @@
+//! One rule.
+
+use std::num::NonZeroU32;
+
+use netprecursor_core::policy as core;
+
+use super::Place;
+use crate::{
+    Duration, Fault,
+    policy::{self as spec, ConfigMapKeyRef, ModelReference},
+    problem::Problems,
+};
+
+const US_PER_SECOND: u64 = 1_000_000;
+
+impl From<spec::Severity> for core::Severity {
+    fn from(severity: spec::Severity) -> Self {
+        match severity {
+            spec::Severity::Info => Self::Info,
+            spec::Severity::Warning => Self::Warning,
+            spec::Severity::Critical => Self::Critical,
+        }
+    }
+}
+
+/// The domain's rule; `None` when a problem was added.
+pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut Problems) -> Option<core::Rule> {
+    // Each part adds its problems before any of them ends the rule.
+    let name = problems.keep(format!("{path}.name"), core::Name::label(&rule.name));
+    let thresholds = thresholds(rule, path, problems);
+    let hold = hold(rule, path, problems);
+    let keep_firing = match &rule.keep_firing_for {
+        None => Some(core::KeepFiring::default()),
+        Some(duration) => {
+            let at = format!("{path}.keepFiringFor");
+            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::KeepFiring::ticks(ticks)))
+        }
+    };
+    let model = match &rule.model {
+        None => Some(core::ModelRef::Default),
+        Some(model) => self::model(model, place, &format!("{path}.model"), problems),
+    };
+    let budget = match rule.max_false_alerts_per_day.map(NonZeroU32::new) {
+        Some(None) => {
+            problems.add(format!("{path}.maxFalseAlertsPerDay"), Fault::BudgetZero);
+            None
+        }
+        Some(some) => Some(some),
+        None => Some(None),
+    };
+    Some(core::Rule {
+        name: name?,
+        thresholds: thresholds?,
+        hold: hold?,
+        keep_firing: keep_firing?,
+        severity: rule.severity.into(),
+        model: model?,
+        max_false_alerts_per_day: budget?,
+    })
+}
+
+fn thresholds(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Thresholds> {
+    let spec::Signal::RttForecast = rule.signal;
+    let at = format!("{path}.rttForecast");
+    let Some(member) = &rule.rtt_forecast else {
+        problems.add(at, Fault::MemberMissing { signal: "RttForecast", member: "rttForecast" });
+        return None;
+    };
+    let breach_us = problems.keep(format!("{at}.threshold"), member.threshold.us());
+    let resolve_us = match &member.resolve_threshold {
+        None => Some(None),
+        Some(duration) => problems.keep(format!("{at}.resolveThreshold"), duration.us()).map(Some),
+    };
+    let (breach_us, resolve_us) = (breach_us?, resolve_us?);
+    core::Thresholds::new(breach_us, resolve_us)
+        .map_err(|error| match error {
+            core::RuleError::ResolveNotBelow { .. } => problems.add(format!("{at}.resolveThreshold"), error),
+            _ => problems.add(format!("{at}.threshold"), error),
+        })
+        .ok()
+}
+
+fn hold(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Hold> {
+    match (&rule.hold_for, &rule.debounce) {
+        (Some(_), Some(_)) => {
+            problems.add(format!("{path}.debounce"), Fault::TwoHolds);
+            None
+        }
+        (None, Some(debounce)) => {
+            problems.keep(format!("{path}.debounce"), core::Hold::debounce(debounce.k, debounce.n))
+        }
+        (Some(duration), None) => {
+            let at = format!("{path}.holdFor");
+            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::Hold::ticks(ticks)))
+        }
+        (None, None) => problems.keep(path, core::Hold::ticks(0)),
+    }
+}
+
+fn seconds(duration: &Duration, path: &str, problems: &mut Problems) -> Option<u64> {
+    let us = problems.keep(path, duration.us())?;
+    if us % US_PER_SECOND == 0 {
+        return Some(us / US_PER_SECOND);
+    }
+    problems.add(path, Fault::NotWholeSeconds { got: duration.to_string() });
+    None
+}
+
+fn model(model: &ModelReference, place: Place, path: &str, problems: &mut Problems) -> Option<core::ModelRef> {
+    let members = [
+        ("builtin", model.builtin.is_some()),
+        ("configMapKeyRef", model.config_map_key_ref.is_some()),
+        ("file", model.file.is_some()),
+    ];
+    if model.sha256.is_some() && model.file.is_none() {
+        problems.add(format!("{path}.sha256"), Fault::DigestAlone);
+    }
+    let pinned = match &model.sha256 {
+        None => Some(None),
+        Some(text) => problems.keep(format!("{path}.sha256"), digest(text)).map(Some),
+    };
+    match (&model.builtin, &model.config_map_key_ref, &model.file, place) {
+        (Some(name), None, None, _) => model.sha256.is_none().then(|| core::ModelRef::Builtin(name.clone())),
+        (None, None, Some(file), Place::Standalone) => {
+            Some(core::ModelRef::File { path: file.clone(), sha256: pinned? })
+        }
+        (None, None, Some(_), Place::Cluster) => {
+            problems.add(format!("{path}.file"), Fault::ModelOutside);
+            None
+        }
+        (None, Some(_), None, Place::Standalone) => {
+            problems.add(format!("{path}.configMapKeyRef"), Fault::ModelInCluster);
+            None
+        }
+        (None, Some(reference), None, Place::Cluster) => {
+            let ConfigMapKeyRef { name, key, sha256 } = reference;
+            let sha256 = problems.keep(format!("{path}.configMapKeyRef.sha256"), digest(sha256))?;
+            Some(core::ModelRef::Published { name: format!("{name}/{key}"), sha256 })
+        }
+        _ => {
+            let there: Vec<_> = members.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+            let got = if there.is_empty() { "none".to_owned() } else { there.join(" and ") };
+            problems.add(path, Fault::ModelMembers { got, expected: place.models() });
+            None
+        }
+    }
+}
+
+fn digest(text: &str) -> Result<[u8; 32], Fault> {
+    let wrong = || Fault::Digest { got: text.chars().take(80).collect() };
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut digest = [0; 32];
+    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(digest)
+}

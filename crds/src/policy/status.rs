@@ -1,0 +1,105 @@
+//! What the operator says of a policy. Both kinds have the same.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Duration,
+    schema::{self, cel},
+};
+
+/// What the operator says of a `ClusterPrecursorPolicy`.
+pub type ClusterPrecursorPolicyStatus = PrecursorPolicyStatus;
+
+/// What the operator says of the policy, at most once a minute unless a condition changes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrecursorPolicyStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Pods watched, over all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<u32>,
+    /// Alerts of this policy that are firing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing: Option<u32>,
+    /// How each rule did, by rule and window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "window"]))]
+    pub rules: Vec<RuleStatus>,
+    /// `Ready`, `ModelReady`, `TargetsResolved`, `AgentsReady` always; `WarmingUp`, `Throttled`, `Degraded` and
+    /// `Overlapping` where they say something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// How one rule did, over one window and all its pods. Percentages are absent where nothing was judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleStatus {
+    /// The rule.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What the counts cover.
+    pub window: ScoreWindow,
+    /// When the counts begin: less than the window ago while the rule is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub since: Option<Time>,
+    /// Alerts fired.
+    #[serde(default)]
+    pub alerts: u64,
+    /// Alerts that an incident followed in time.
+    #[serde(default)]
+    pub confirmed: u64,
+    /// Alerts that came with or after their incident.
+    #[serde(default)]
+    pub late: u64,
+    /// Alerts that no incident followed in time: false ones.
+    #[serde(default)]
+    pub unconfirmed: u64,
+    /// Alerts after which nothing was measured.
+    #[serde(default)]
+    pub unjudged: u64,
+    /// Incidents: runs of measured breaches.
+    #[serde(default)]
+    pub incidents: u64,
+    /// Incidents that were warned of.
+    #[serde(default)]
+    pub warned: u64,
+    /// Incidents that were not warned of.
+    #[serde(default)]
+    pub missed: u64,
+    /// Confirmed alerts in percent of all that were confirmed or unconfirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub precision_percent: Option<u8>,
+    /// Incidents warned of in percent of all that were warned of or missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub recall_percent: Option<u8>,
+    /// From the first warning to the incident, the median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_median: Option<Duration>,
+    /// From the first warning to the incident: nine in ten had at least this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_p10: Option<Duration>,
+    /// False alerts per pod and day, with two decimals, such as `0.25`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 24), transform = cel::decimal)]
+    pub false_alerts_per_pod_day: Option<String>,
+}
+
+/// What the counts of a rule cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ScoreWindow {
+    /// The last 24 hours.
+    #[serde(rename = "24h")]
+    Day,
+    /// All since the rule last changed its meaning.
+    SinceChange,
+}

@@ -1,0 +1,53 @@
+//! What is made of the types, compared with what is committed. `UPDATE_CRDS=1 cargo test -p netprecursor-crds` writes
+//! it anew.
+
+mod definitions;
+mod reference;
+
+use std::{env, fs, path::Path};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde_json::Value;
+
+/// A definition as text and as the value that tests look into.
+struct Definition {
+    object: CustomResourceDefinition,
+    schema: Value,
+}
+
+fn definitions() -> Vec<Definition> {
+    let with_schema = |object: CustomResourceDefinition| {
+        let schema = serde_json::to_value(&object.spec.versions[0].schema).unwrap()["openAPIV3Schema"].clone();
+        Definition { object, schema }
+    };
+    netprecursor_crds::schema::definitions().unwrap().into_iter().map(with_schema).collect()
+}
+
+/// Compares a file below the repository with what it should hold, or writes it.
+fn assert_committed(path: &str, expected: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if env::var_os("UPDATE_CRDS").is_some() {
+        fs::write(&file, expected).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    let first = committed.lines().zip(expected.lines()).position(|(a, b)| a != b);
+    assert!(
+        committed == expected,
+        "{path} differs from the types from line {} on; UPDATE_CRDS=1 cargo test -p netprecursor-crds writes it anew",
+        first.map_or_else(|| committed.lines().count().min(expected.lines().count()), |line| line) + 1
+    );
+}
+
+/// Every schema in `schema` with its path, the outer ones first.
+fn walk<'a>(path: &str, schema: &'a Value, visit: &mut impl FnMut(&str, &'a Value)) {
+    visit(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        walk(format!("{path}.{name}").trim_start_matches('.'), property, visit);
+    }
+    if schema["items"].is_object() {
+        walk(&format!("{path}[]"), &schema["items"], visit);
+    }
+    if schema["additionalProperties"].is_object() {
+        walk(&format!("{path}.*"), &schema["additionalProperties"], visit);
+    }
+}

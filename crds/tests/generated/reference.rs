@@ -1,0 +1,125 @@
+//! `docs/policy-reference.md`: every field of every kind, from the schema that the API server has.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{Definition, assert_committed, definitions, walk};
+
+const INTRODUCTION: &str = "\
+<!-- Made from the types in crds/src; do not edit. -->
+# Policy reference
+All kinds of `netprecursor.io/v1alpha1`, field by field. `kubectl explain --recursive` says the same, examples are in
+`examples/policies/`. Outside Kubernetes the same files apply, policies only.
+
+**Durations** are texts such as `200ms`, `1m30s` or `750us`: numbers with the units `h`, `m`, `s`, `ms` and `us`. (The
+conventions of Kubernetes would have `thresholdSeconds: 0.2`; thresholds lie between microseconds and minutes, and
+numbers with fractions do not survive every client.) No field takes `null`; leave out what you do not want to say.
+
+**What the API server refuses** is told at once, with the field and what to write. It cannot see everything: the rest
+becomes a condition of the policy.
+
+| only seen later | told by |
+|---|---|
+| `model.builtin` is not in this release | `ModelReady=False` |
+| the ConfigMap of `model.configMapKeyRef`, its key, its digest, whether the model is safe and fits | `ModelReady=False` |
+| no pod matches the selectors | `TargetsResolved=False` |
+| agents are missing, or may not run | `AgentsReady=False` |
+| the object was stored by an older release and today's would refuse it | `Ready=False`, with every problem in the message |
+";
+
+#[test]
+fn the_committed_reference_is_that_of_the_types() {
+    let mut text = INTRODUCTION.to_owned();
+    for definition in definitions() {
+        kind(&mut text, &definition).unwrap();
+    }
+    assert_committed("docs/policy-reference.md", &text);
+}
+
+fn kind(text: &mut String, definition: &Definition) -> std::fmt::Result {
+    let names = &definition.object.spec.names;
+    let version = &definition.object.spec.versions[0];
+    let short = names.short_names.clone().unwrap_or_default().join("`, `");
+    let selectable = version.selectable_fields.iter().flatten();
+    let selectable: Vec<_> = selectable.map(|field| field.json_path.trim_start_matches('.').to_owned()).collect();
+    writeln!(text, "\n## {}", names.kind)?;
+    writeln!(text, "{}\n", described(&definition.schema))?;
+    writeln!(text, "Scope: {}. Short name: `{short}`.", definition.object.spec.scope)?;
+    writeln!(text, "Field selectors: `{}`.", selectable.join("`, `"))?;
+    for part in ["spec", "status"] {
+        let schema = &definition.schema["properties"][part];
+        if schema.is_null() {
+            continue;
+        }
+        writeln!(text, "\n### {}.{part}", names.kind)?;
+        writeln!(text, "| field | type | meaning |\n|---|---|---|")?;
+        let mut rows = Vec::new();
+        let mut required = Vec::new();
+        walk(part, schema, &mut |path, field| {
+            let needs = field["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            required.extend(needs.map(|name| format!("{path}.{name}")));
+            rows.push((path.to_owned(), field));
+        });
+        // What a list holds is told with the list.
+        for (path, field) in rows.into_iter().filter(|(path, _)| !path.ends_with(".*")) {
+            let kind = type_of(field, required.contains(&path));
+            writeln!(text, "| `{path}` | {kind} | {} |", meaning(field))?;
+        }
+    }
+    writeln!(text, "\nColumns of `kubectl get` (those in brackets with `-o wide`):")?;
+    for column in version.additional_printer_columns.iter().flatten() {
+        let name = column.name.to_uppercase();
+        let name = if column.priority.unwrap_or(0) > 0 { format!("[{name}]") } else { name };
+        writeln!(text, "- {name}: {}", column.description.as_deref().unwrap_or("since the object was made"))?;
+    }
+    Ok(())
+}
+
+fn type_of(field: &Value, required: bool) -> String {
+    let plain = |field: &Value| match (field["format"].as_str(), field["type"].as_str().unwrap_or_default()) {
+        (Some("date-time"), _) => "time".to_owned(),
+        (_, "string") => "text".to_owned(),
+        (_, other) => other.to_owned(),
+    };
+    let mut words = vec![match field["type"].as_str() {
+        Some("array") => {
+            let keys = field["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let keys: Vec<_> = keys.map(|key| format!("`{key}`")).collect();
+            let by = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(" and ")) };
+            format!("list of {}{by}", plain(&field["items"]))
+        }
+        Some("object") if field["additionalProperties"].is_object() => "map of texts".to_owned(),
+        _ => plain(field),
+    }];
+    if field["enum"].is_array() {
+        words[0] = "one of".to_owned();
+        let values = field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        words[0] += &values.map(|value| format!(" `{value}`")).collect::<Vec<_>>().join(",");
+    }
+    for (key, word) in [("minItems", "at least"), ("maxItems", "at most"), ("minimum", "from"), ("maximum", "to")] {
+        if field[key].as_i64().is_some_and(|bound| bound > 0 && bound < i64::from(u32::MAX)) {
+            words.push(format!("{word} {}", field[key]));
+        }
+    }
+    if required {
+        words.push("**required**".to_owned());
+    }
+    if let Some(default) = field["default"].as_str() {
+        words.push(format!("default `{default}`"));
+    }
+    words.join(", ").replace('|', "\\|")
+}
+
+fn meaning(field: &Value) -> String {
+    let mut text = described(field);
+    for check in field["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        let message = check["message"].as_str().unwrap_or_default();
+        let _ = write!(text, "<br>*Checked: {message}.*");
+    }
+    text.replace('|', "\\|").replace('\n', "<br>")
+}
+
+fn described(field: &Value) -> String {
+    field["description"].as_str().unwrap_or_default().to_owned()
+}
