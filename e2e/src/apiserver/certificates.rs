@@ -1,0 +1,87 @@
+//! A certificate authority for one API server, and what it signs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+
+use crate::Error;
+
+/// Signs certificates into one directory.
+#[derive(Debug)]
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    directory: PathBuf,
+}
+
+/// A certificate and its key, as files.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+impl Authority {
+    /// A new authority, with its certificate as `ca.crt` in `directory`.
+    pub(super) fn new(directory: &Path) -> Result<Self, Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "netprecursor test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        write(&directory.join("ca.crt"), &certificate.pem())?;
+        Ok(Self { issuer: Issuer::new(params, key), directory: directory.to_path_buf() })
+    }
+
+    /// The authority's own certificate.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.directory.join("ca.crt")
+    }
+
+    /// A server's certificate for `names` (addresses among them).
+    pub(super) fn server(&self, file: &str, names: &[&str]) -> Result<Identity, Error> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, file);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(file, params)
+    }
+
+    /// A client's certificate: Kubernetes takes the common name as the user and the organization as the group.
+    pub(super) fn client(&self, file: &str, user: &str, group: Option<&str>) -> Result<Identity, Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, user);
+        if let Some(group) = group {
+            params.distinguished_name.push(DnType::OrganizationName, group);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(file, params)
+    }
+
+    /// A pair of keys that signs service accounts' tokens; the private one holds both.
+    pub(super) fn token_key(&self) -> Result<PathBuf, Error> {
+        let path = self.directory.join("tokens.key");
+        write(&path, &KeyPair::generate()?.serialize_pem())?;
+        Ok(path)
+    }
+
+    fn sign(&self, file: &str, params: CertificateParams) -> Result<Identity, Error> {
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let path = |extension: &str| self.directory.join(file).with_extension(extension);
+        let identity = Identity { certificate: path("crt"), key: path("key") };
+        write(&identity.certificate, &certificate.pem())?;
+        write(&identity.key, &key.serialize_pem())?;
+        Ok(identity)
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let wrap = |reason: io::Error| Error::Testbed(netprecursor_testbed::TestbedError::file(path)(reason));
+    fs::write(path, text).map_err(wrap)
+}
