@@ -24,9 +24,9 @@ pub(crate) struct Args {
     /// Write nothing; fail when something differs
     #[arg(long)]
     check: bool,
-    /// Helm (4, or 3 from 3.17 on), which renders the kustomize base
-    #[arg(long, value_name = "PROGRAM", default_value = "helm")]
-    helm: PathBuf,
+    /// Helm (4, or 3 from 3.17 on), which renders the kustomize base; built from its Go module when none is given
+    #[arg(long, value_name = "PROGRAM")]
+    helm: Option<PathBuf>,
 }
 
 /// A file that is made, not written.
@@ -64,7 +64,11 @@ impl Generated {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut stale = settle(args.check, of_sources(Path::new("."))?)?;
     // Rendered from the chart, so only after the chart's own parts are in place.
-    stale.extend(settle(args.check, kustomize::render(&args.helm)?)?);
+    let helm = match &args.helm {
+        Some(given) => given.clone(),
+        None => netprecursor_testbed::module::TOOLS.provide()?.program("helm")?,
+    };
+    stale.extend(settle(args.check, kustomize::render(&helm)?)?);
     match stale.as_slice() {
         [] => println!("chart: everything generated is current"),
         stale if args.check => {

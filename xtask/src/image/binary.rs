@@ -1,0 +1,117 @@
+//! The static, reproducible binary of an image.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+
+use super::{Image, Source};
+use crate::{
+    cache::cache,
+    cargo::cargo,
+    process::{self, Log, Output, Stop},
+};
+
+/// A cold release build on two slow cores fits.
+const LIMIT: Duration = Duration::from_secs(90 * 60);
+
+/// What the binary runs on: this machine's kind, by glibc, which can be linked statically and still resolves names.
+///
+/// # Errors
+/// rustc cannot be asked.
+pub(super) fn target() -> anyhow::Result<String> {
+    let version = asked("rustc", &["-vV"])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("got no host from rustc -vV")?;
+    if !host.ends_with("-linux-gnu") {
+        bail!("got the host {host}, expected …-linux-gnu: build images on Linux with glibc");
+    }
+    Ok(host.to_owned())
+}
+
+/// Builds the program of `image`: release profile, linked statically, without a path or time of this machine.
+///
+/// # Errors
+/// It does not build, or needs a loader.
+pub(super) fn build(image: Image, source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<PathBuf> {
+    let target = target()?;
+    // Apart from what people and tests build: other flags would have each build everything of the other again.
+    let directory = cache()?.join("images");
+    let mut command = cargo(&["build", "--locked", "--release", "--target", &target]);
+    command
+        .args(["--package", image.program(), "--bin", image.program()])
+        // Names of functions stay for backtraces.
+        .args(["--config", "profile.release.strip=\"debuginfo\""])
+        .arg("--target-dir")
+        .arg(&directory)
+        .env("CARGO_BUILD_BUILD_DIR", &directory)
+        .env("CARGO_INCREMENTAL", "0")
+        .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&directory)?.join("\u{1f}"))
+        .env_remove("RUSTFLAGS");
+    let end = process::run(image.program(), &mut command, &Output::Log, log, LIMIT, stop)?;
+    if let Some(problem) = end.problem() {
+        bail!("{} did not build ({problem}); the compiler's messages are in {}", image.program(), log.path().display());
+    }
+    let binary = directory.join(&target).join("release").join(image.program());
+    check_static(&binary)?;
+    Ok(binary)
+}
+
+/// Flags for the target's code: static, and with the same paths wherever it is built.
+fn flags(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let checkout = env::current_dir().context("asking for the checkout")?;
+    let checkout = fs::canonicalize(&checkout).with_context(|| format!("resolving {}", checkout.display()))?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let home =
+        home.context("got neither CARGO_HOME nor HOME; expected to know where cargo keeps sources: set one of them")?;
+    let sysroot = PathBuf::from(asked("rustc", &["--print", "sysroot"])?);
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    // The last that fits wins: the checkout may lie inside one of the others.
+    for (path, name) in [(&*sysroot, "/rust"), (&*home, "/cargo"), (directory, "/build"), (&*checkout, "/netprecursor")]
+    {
+        flags.push(format!("--remap-path-prefix={}={name}", path.display()));
+    }
+    Ok(flags)
+}
+
+fn asked(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(arguments).output().with_context(|| format!("starting {program}"))?;
+    if !output.status.success() {
+        bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// An image from scratch has no loader: a binary that asks for one does not start there.
+fn check_static(binary: &Path) -> anyhow::Result<()> {
+    let path = binary.to_str().context("expected a path in UTF-8")?;
+    let headers = asked("readelf", &["--program-headers", "--wide", path])?;
+    if !headers.contains("LOAD") || headers.contains("INTERP") {
+        bail!("{path}: got a program that needs a loader, expected a static one: a dependency links a shared library");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_needs_a_loader_is_refused() {
+        let error = check_static(&env::current_exe().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("expected a static one"), "{error}");
+    }
+
+    #[test]
+    fn no_path_of_this_machine_stays_in_the_binary() {
+        let flags = flags(Path::new("/some/build")).unwrap();
+        let own = fs::canonicalize(env::current_dir().unwrap()).unwrap();
+        assert!(flags.contains(&"--remap-path-prefix=/some/build=/build".to_owned()), "{flags:?}");
+        assert_eq!(flags.last().unwrap(), &format!("--remap-path-prefix={}=/netprecursor", own.display()));
+    }
+}
