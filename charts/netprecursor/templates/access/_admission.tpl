@@ -14,6 +14,14 @@ to, signed by the API server: an agent cannot say that it is somewhere else. */}
     ? request.userInfo.extra['authentication.kubernetes.io/node-name'][0] : ''
 {{- end -}}
 
+{{/* Likewise the pod. */}}
+{{- define "netprecursor.ownPod" -}}
+- name: pod
+  expression: >-
+    has(request.userInfo.extra) && 'authentication.kubernetes.io/pod-name' in request.userInfo.extra
+    ? request.userInfo.extra['authentication.kubernetes.io/pod-name'][0] : ''
+{{- end -}}
+
 {{- define "netprecursor.boundToken" -}}
 - expression: variables.node != ''
   message: >-
