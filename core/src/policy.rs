@@ -1,6 +1,7 @@
 //! What a user wants to be warned of. A value of these types is valid by construction: reading a policy means
 //! building one of them or learning why it cannot be built.
 
+mod meaning;
 mod name;
 mod selector;
 

@@ -115,6 +115,19 @@ impl Watch {
         })
     }
 
+    /// The rule means something else from now on: what was decided stays, what was forecast and warned of under the old
+    /// meaning is not scored under the new one.
+    pub fn forget_score(&mut self) {
+        self.truth = Truth::default();
+        self.judge = Judge::default();
+    }
+
+    /// Begins anew with what is known of the target: what is left to tell of before.
+    pub fn begin_anew(&mut self) -> Option<Action> {
+        self.forget_score();
+        decide::retire(std::mem::take(&mut self.state))
+    }
+
     /// The last step, when target or rule are gone: what is left to tell.
     pub const fn retire(self) -> Option<Action> {
         decide::retire(self.state)
@@ -286,6 +299,25 @@ mod tests {
             let card = &ledger.scorecard;
             assert_eq!((card.alerts, card.confirmed, card.unconfirmed), (1, confirmed, 1 - confirmed), "{breach}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_changes_its_meaning_goes_on_firing_and_is_scored_anew() {
+        let (mut watch, rule) = (Watch::new(Start::Fresh, Tick(0)), rule());
+        let mut ledger = Ledger::default();
+        for tick in 0..210 {
+            watch.step(Tick(tick), step_up(tick), None, &rule, &mut ledger);
+        }
+        assert!(watch.state().firing().is_some());
+        watch.forget_score();
+        let mut anew = Ledger::default();
+        for tick in 210..230 {
+            watch.step(Tick(tick), step_up(tick), None, &rule, &mut anew);
+        }
+        assert!(watch.state().firing().is_some());
+        assert_eq!((anew.scorecard.alerts, anew.scorecard.late, anew.scorecard.target_seconds), (0, 0, 20));
+        assert_eq!(watch.begin_anew(), Some(Action::Resolve { reason: Resolution::Gone }));
+        assert_eq!((watch.state(), watch.begin_anew()), (&State::Idle, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod histogram;
+pub mod identity;
 pub mod sched;
 pub mod tcp;
 pub mod traffic;
@@ -25,9 +26,13 @@ pub enum Counter {
     TaskLost = 2,
     /// Packets of targets that carry no socket or no known one, so that they are nobody's.
     PacketUnknown = 3,
+    /// An address could not be noted for its namespace because the map was full: it is noted at a later event.
+    ClaimLost = 4,
+    /// A cgroup could not be noted for its namespace, likewise.
+    MemberLost = 5,
 }
 
 impl Counter {
     /// Length of the array.
-    pub const COUNT: u32 = 4;
+    pub const COUNT: u32 = 6;
 }

@@ -96,8 +96,8 @@ pub struct Line {
     pub acked: u64,
     /// When the unacknowledged segment was sent whose timer fired, ns on the monotonic clock; zero: not stalled.
     pub stalled_since_ns: u64,
-    /// The target's slot.
-    pub slot: u32,
+    /// Where the target is counted: an [`identity::Stamp`](crate::identity::Stamp), because a line outlives its target.
+    pub stamp: u32,
     /// How long after `stalled_since_ns` the wait is believed, µs: until the next timer would have fired. What is
     /// retransmitted yields no RTT sample (Karn & Partridge 1987), so that a timer that stays silent is all that tells
     /// of the ACK.
@@ -105,10 +105,13 @@ pub struct Line {
 }
 
 impl Line {
+    /// Instead of `acked` where no callback has told yet.
+    pub const UNKNOWN: u64 = u64::MAX;
+
     /// A line just taken by the socket `cookie`.
     #[inline(always)]
-    pub const fn new(cookie: u64, acked: u64, slot: u32) -> Self {
-        Self { cookie, acked, stalled_since_ns: 0, slot, believed_us: 0 }
+    pub const fn new(cookie: u64, acked: u64, stamp: u32) -> Self {
+        Self { cookie, acked, stalled_since_ns: 0, stamp, believed_us: 0 }
     }
 }
 

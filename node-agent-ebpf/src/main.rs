@@ -7,6 +7,7 @@
 #![feature(asm_experimental_arch)]
 
 mod histogram;
+mod identity;
 mod sched;
 mod slots;
 mod tcp;

@@ -1,21 +1,36 @@
 //! Which target an event belongs to. A target is a network namespace; its slot is looked up by the namespace's cookie
-//! at each event (35 ns, flat in the number of connections), so that targets can come and go under live sockets.
+//! at each event (35 ns, flat in the number of connections), so that targets can come and go under live sockets. Targets
+//! that share the node's own namespace are told apart by the cgroup of the socket, which only cgroup_skb may ask for:
+//! it leaves the answer in the socket's line.
 
 use aya_ebpf::{
     bindings::bpf_sock_ops,
-    helpers::generated::{bpf_get_netns_cookie, bpf_get_smp_processor_id, bpf_get_socket_cookie},
+    helpers::generated::{
+        bpf_get_netns_cookie, bpf_get_smp_processor_id, bpf_get_socket_cookie, bpf_skb_cgroup_id, bpf_skb_load_bytes,
+    },
     macros::map,
     maps::{Array, HashMap, PerCpuArray},
     programs::SkBuffContext,
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
+    identity::{MAX_CGROUPS, MAX_NAMESPACES, Stamp},
     tcp::{LINES, Line},
 };
 
-/// Slot by cookie of the network namespace; written by the agent.
+use crate::identity;
+
+/// [`Stamp`] by cookie of the network namespace; written by the agent.
 #[map]
-static NETNS_SLOTS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_SLOTS, 0);
+static NETNS_SLOTS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_NAMESPACES, 0);
+
+/// [`Stamp`] by cgroup, for targets in the node's own namespace; written by the agent.
+#[map]
+static CGROUP_SLOTS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_CGROUPS, 0);
+
+/// The generation of each slot; written by the agent.
+#[map]
+static GENERATIONS: Array<u32> = Array::with_max_entries(MAX_SLOTS, BPF_F_MMAPABLE);
 
 /// What is remembered per socket, indexed by the low bits of its cookie.
 #[map]
@@ -51,38 +66,123 @@ pub(crate) fn index(slot: u32) -> u32 {
 }
 
 #[inline(always)]
-fn by_cookie(cookie: u64) -> Option<u32> {
+fn of_namespace(cookie: u64) -> Option<Stamp> {
     // SAFETY: values are plain integers that only the agent writes.
-    unsafe { NETNS_SLOTS.get(&cookie) }.copied()
+    unsafe { NETNS_SLOTS.get(&cookie) }.map(|stamp| Stamp(*stamp))
 }
 
-/// The slot of the socket's namespace.
+/// The slot that was left somewhere, unless it has been given to another target since.
 #[inline(always)]
-pub(crate) fn of_socket(ops: *mut bpf_sock_ops) -> Option<u32> {
+fn current(stamp: Stamp) -> Option<u32> {
+    let generation = GENERATIONS.get_ptr(stamp.slot())?;
+    // SAFETY: points into the map; the agent writes whole words.
+    let generation = unsafe { core::ptr::read_volatile(generation) };
+    (generation & 0xffff == stamp.generation()).then_some(stamp.slot())
+}
+
+/// Where the socket's target is counted. The address of a socket in nobody's namespace is noted if the connection
+/// proves it, so that the agent may find out whose namespace it is.
+#[inline(always)]
+pub(crate) fn of_socket(ops: *mut bpf_sock_ops, is_proven: bool) -> Option<Stamp> {
     // SAFETY: `ops` is the context of the running sock_ops program.
-    by_cookie(unsafe { bpf_get_netns_cookie(ops.cast()) })
+    let namespace = unsafe { bpf_get_netns_cookie(ops.cast()) };
+    match of_namespace(namespace) {
+        Some(Stamp::BY_CGROUP) => {
+            // SAFETY: as above.
+            let stamp = by_line(unsafe { bpf_get_socket_cookie(ops.cast()) })?;
+            current(stamp).map(|_| stamp)
+        }
+        Some(stamp) => Some(stamp),
+        None => {
+            if is_proven {
+                identity::claim(ops, namespace);
+            }
+            None
+        }
+    }
 }
 
 /// The slot of the namespace that the packet's socket lives in.
 #[inline(always)]
 pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<u32> {
     // SAFETY: the pointer is the context of the running cgroup_skb program.
-    by_cookie(unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) })
+    let namespace = unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) };
+    match of_namespace(namespace) {
+        Some(Stamp::BY_CGROUP) => of_skb_by_cgroup(ctx),
+        Some(stamp) => Some(stamp.slot()),
+        None => {
+            // SAFETY: as above.
+            identity::member(namespace, unsafe { bpf_skb_cgroup_id(ctx.skb.skb) });
+            None
+        }
+    }
 }
 
-/// The slot that the `tcp` sensor noted for the packet's socket.
+/// The slot that the `tcp` sensor noted for the packet's socket, or else that of its cgroup.
 #[inline(always)]
 pub(crate) fn of_skb_by_socket(ctx: &SkBuffContext) -> Option<u32> {
     // SAFETY: the pointer is the context of the running cgroup_skb program.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.skb.skb.cast()) };
+    let slot = match by_line(cookie) {
+        Some(stamp) => current(stamp),
+        None => of_skb_by_cgroup(ctx),
+    };
+    if slot.is_none() {
+        count(Counter::PacketUnknown);
+    }
+    slot
+}
+
+/// The slot of the cgroup that the packet's socket was made in. A TCP socket's line remembers it for the `tcp` sensor.
+#[inline(always)]
+fn of_skb_by_cgroup(ctx: &SkBuffContext) -> Option<u32> {
+    let skb = ctx.skb.skb;
+    // SAFETY: the pointer is the context of the running cgroup_skb program.
+    let cgroup = unsafe { bpf_skb_cgroup_id(skb) };
+    // SAFETY: values are plain integers that only the agent writes.
+    let stamp = Stamp(*unsafe { CGROUP_SLOTS.get(&cgroup) }?);
+    // SAFETY: as above.
+    let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    if let Some(line) = line(cookie) {
+        // SAFETY: `line` points into the map.
+        let line = unsafe { &mut *line };
+        if line.cookie == cookie {
+            line.stamp = stamp.0;
+        } else if cookie != 0 && is_tcp(ctx) {
+            *line = Line::new(cookie, Line::UNKNOWN, stamp.0);
+        }
+    }
+    Some(stamp.slot())
+}
+
+/// Whether the packet is TCP right after its IP header's first part. cgroup_skb programs see packets from there on.
+#[inline(always)]
+fn is_tcp(ctx: &SkBuffContext) -> bool {
+    const ETH_P_IPV6: u32 = 0x86dd_u16.to_be() as u32;
+    const IPPROTO_TCP: u8 = 6;
+    let mut protocol = 0u8;
+    // SAFETY: reads a context field; the helper writes one byte.
+    let read = unsafe {
+        let at = if (*ctx.skb.skb).protocol == ETH_P_IPV6 { 6 } else { 9 };
+        bpf_skb_load_bytes(ctx.skb.skb.cast(), at, (&raw mut protocol).cast(), 1)
+    };
+    read == 0 && protocol == IPPROTO_TCP
+}
+
+/// What the line of the socket `cookie` says, if it is still that socket's.
+#[inline(always)]
+fn by_line(cookie: u64) -> Option<Stamp> {
     let line = line(cookie)?;
     // SAFETY: `line` points into the map.
-    let (owner, slot) = unsafe { ((*line).cookie, (*line).slot) };
-    if owner != cookie || cookie == 0 {
-        count(Counter::PacketUnknown);
-        return None;
-    }
-    Some(slot)
+    let (owner, stamp) = unsafe { ((*line).cookie, (*line).stamp) };
+    (owner == cookie && cookie != 0).then_some(Stamp(stamp))
+}
+
+/// A word of the context, read where it is: a copy of the whole array would be at no constant offset.
+#[inline(always)]
+pub(crate) fn word(at: *const u32) -> u32 {
+    // SAFETY: `at` is a field of the running program's context.
+    unsafe { core::ptr::read_volatile(at) }
 }
 
 /// The line that sockets of this cookie share.

@@ -13,6 +13,7 @@ use aya_ebpf::{
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
+    identity::Stamp,
     tcp::{Extremes, Line, TcpSlot},
 };
 
@@ -38,6 +39,7 @@ const RTT_CB: u32 = 12;
 const CALLBACK_FLAGS: u32 = 1 | 2 | 4 | 8; // RTO, RETRANS, STATE, RTT
 
 // include/net/tcp_states.h
+const TCP_ESTABLISHED: u32 = 1;
 const TCP_SYN_SENT: u32 = 2;
 const TCP_SYN_RECV: u32 = 3;
 const TCP_CLOSE: u32 = 7;
@@ -73,21 +75,15 @@ fn is_loopback(ops: *mut bpf_sock_ops) -> bool {
             return (*ops).remote_ip4 & 0xff == 127 || (*ops).remote_ip4 == (*ops).local_ip4;
         }
         // Word by word: the verifier wants each context load at a constant offset.
-        word(&raw const (*ops).remote_ip6[3]) == word(&raw const (*ops).local_ip6[3])
-            && word(&raw const (*ops).remote_ip6[2]) == word(&raw const (*ops).local_ip6[2])
-            && word(&raw const (*ops).remote_ip6[1]) == word(&raw const (*ops).local_ip6[1])
-            && word(&raw const (*ops).remote_ip6[0]) == word(&raw const (*ops).local_ip6[0])
+        slots::word(&raw const (*ops).remote_ip6[3]) == slots::word(&raw const (*ops).local_ip6[3])
+            && slots::word(&raw const (*ops).remote_ip6[2]) == slots::word(&raw const (*ops).local_ip6[2])
+            && slots::word(&raw const (*ops).remote_ip6[1]) == slots::word(&raw const (*ops).local_ip6[1])
+            && slots::word(&raw const (*ops).remote_ip6[0]) == slots::word(&raw const (*ops).local_ip6[0])
     }
 }
 
-#[inline(always)]
-fn word(at: *const u32) -> u32 {
-    // SAFETY: `at` is a field of the context.
-    unsafe { core::ptr::read_volatile(at) }
-}
-
 pub(crate) fn callback(ctx: &SockOpsContext) {
-    let Some((op, slot, counts)) = located(ctx) else { return };
+    let Some((op, stamp, counts)) = located(ctx) else { return };
     // SAFETY: the context is a socket's.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.ops.cast()) };
     let Some(line) = slots::line(cookie) else { return };
@@ -95,14 +91,15 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
     let line = unsafe { &mut *line };
     // SAFETY: reads a context field.
     let acked = unsafe { (*ctx.ops).bytes_acked };
-    let known = line.cookie == cookie;
+    let is_ours = line.cookie == cookie;
+    let known = is_ours && line.acked != Line::UNKNOWN;
     if !known {
-        if line.cookie != 0 && op == RTT_CB {
+        if !is_ours && line.cookie != 0 && op == RTT_CB {
             slots::count(Counter::LineTaken);
         }
-        *line = Line::new(cookie, acked, slot);
+        *line = Line::new(cookie, acked, stamp.0);
     }
-    line.slot = slot;
+    line.stamp = stamp.0;
     match op {
         RTT_CB => {
             // SAFETY: reads a context field.
@@ -136,7 +133,7 @@ pub(crate) fn callback_unfiltered(ctx: &SockOpsContext) {
 
 /// What is asked, and where this CPU counts for the socket's target; `None`: not a target's, or nothing to count.
 #[inline(always)]
-fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, u32, &'a mut TcpSlot)> {
+fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, Stamp, &'a mut TcpSlot)> {
     let op = ctx.op();
     match op {
         RTT_CB | RTO_CB | RETRANS_CB | STATE_CB => {}
@@ -147,10 +144,14 @@ fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, u32, &'a mut TcpSlot)> {
     if is_loopback(ctx.ops) {
         return None;
     }
-    let slot = slots::of_socket(ctx.ops)?;
-    let counts = TCP_SLOTS.get_ptr_mut(slots::index(slot))?;
+    // The other end has answered: the address is this namespace's, whatever a socket may be bound to.
+    // SAFETY: reads a context field.
+    let is_proven =
+        matches!(op, ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB) || unsafe { (*ctx.ops).state } == TCP_ESTABLISHED;
+    let stamp = slots::of_socket(ctx.ops, is_proven)?;
+    let counts = TCP_SLOTS.get_ptr_mut(slots::index(stamp.slot()))?;
     // SAFETY: points to this CPU's part of the map.
-    Some((op, slot, unsafe { &mut *counts }))
+    Some((op, stamp, unsafe { &mut *counts }))
 }
 
 /// The extremes of the current epoch.

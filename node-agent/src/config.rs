@@ -7,7 +7,7 @@ use netprecursor_crds::{Refusal, policies_from_yaml};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::targets::selector::Selector;
+use crate::{cluster::thread::Location, targets::selector::Selector};
 
 /// Why the agent cannot start with what it was told.
 #[derive(Debug, Error)]
@@ -42,8 +42,18 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// Nothing to watch.
-    #[error("no target: expected at least one --target netns:NAME (or `target:` in the configuration file)")]
+    #[error(
+        "no target: expected at least one --target netns:NAME (or `target:` in the configuration file), or --kubernetes"
+    )]
     NoTarget,
+    /// In a cluster the API server says what to watch.
+    #[error(
+        "got --kubernetes together with {0}, expected one of them: in a cluster, policies and pods come from the API"
+    )]
+    TwoSources(&'static str),
+    /// The pod does not say where it is.
+    #[error("got no environment variable {0}, expected it from the downward API (fieldRef) with --kubernetes")]
+    NoLocation(&'static str),
 }
 
 /// The flags of `run`.
@@ -67,6 +77,22 @@ pub struct Flags {
     /// Log as JSON, one object per line
     #[arg(long)]
     log_json: bool,
+    /// Follow the API server: policies of the cluster, pods of this node. Needs NODE_NAME, POD_NAME and POD_NAMESPACE in
+    /// the environment
+    #[arg(long)]
+    kubernetes: bool,
+    /// Address of /healthz, /readyz and /metrics alone, for probes and scrapes from outside the pod
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    probe_listen: Option<SocketAddr>,
+    /// What telemetry calls the cluster
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<String>,
+    /// Alert objects that this node may have at once; beyond that, alerts are counted only [default: 200]
+    #[arg(long, value_name = "NUMBER")]
+    max_alerts: Option<usize>,
+    /// Alert objects that this node may have at once in one namespace [default: 50]
+    #[arg(long, value_name = "NUMBER")]
+    max_alerts_per_namespace: Option<usize>,
     /// File with these settings (YAML, the flags' names); flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -82,6 +108,22 @@ struct File {
     state_dir: Option<PathBuf>,
     log: Option<String>,
     log_json: bool,
+    kubernetes: bool,
+    probe_listen: Option<SocketAddr>,
+    cluster_name: Option<String>,
+    max_alerts: Option<usize>,
+    max_alerts_per_namespace: Option<usize>,
+}
+
+/// What only an agent in a cluster is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InCluster {
+    /// Where it is.
+    pub location: Location,
+    /// Alert objects of this node at once.
+    pub max_alerts: usize,
+    /// Of these, in one namespace.
+    pub max_alerts_per_namespace: usize,
 }
 
 /// The settings in force.
@@ -91,8 +133,14 @@ pub struct Settings {
     pub policies: Vec<Policy>,
     /// What to watch.
     pub targets: Vec<Selector>,
+    /// The cluster that it is in, if so.
+    pub cluster: Option<InCluster>,
+    /// What telemetry calls the cluster.
+    pub cluster_name: Option<String>,
     /// Address of the HTTP interface.
     pub listen: SocketAddr,
+    /// Address of what probes ask, if it is another.
+    pub probe_listen: Option<SocketAddr>,
     /// Where scores are kept.
     pub state_dir: PathBuf,
     /// Log filter.
@@ -104,6 +152,8 @@ pub struct Settings {
 /// Loopback only: the interface has no authentication.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9470);
 const STATE_DIR: &str = "/var/lib/netprecursor";
+const MAX_ALERTS: usize = 200;
+const MAX_ALERTS_PER_NAMESPACE: usize = 50;
 
 impl Flags {
     /// Reads the files that the flags name.
@@ -111,16 +161,44 @@ impl Flags {
     /// # Errors
     /// What is wrong with them; of a policy, everything that is.
     pub fn settle(self) -> Result<Settings, ConfigError> {
+        self.settle_in(|name| std::env::var(name).ok())
+    }
+
+    /// As [`Flags::settle`], in another environment.
+    fn settle_in(self, environment: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
         let file = self.config.map(read_file).transpose()?.unwrap_or_default();
         let or = |flags: Vec<_>, file: Vec<_>| if flags.is_empty() { file } else { flags };
         let targets = if self.target.is_empty() { file.target } else { self.target };
-        if targets.is_empty() {
-            return Err(ConfigError::NoTarget);
-        }
+        let policies = or(self.policy, file.policy);
+        let cluster = match (self.kubernetes || file.kubernetes, targets.is_empty(), policies.is_empty()) {
+            (true, false, _) => return Err(ConfigError::TwoSources("--target")),
+            (true, true, false) => return Err(ConfigError::TwoSources("--policy")),
+            (false, true, _) => return Err(ConfigError::NoTarget),
+            (false, false, _) => None,
+            (true, true, true) => {
+                let said =
+                    |name| environment(name).filter(|value| !value.is_empty()).ok_or(ConfigError::NoLocation(name));
+                Some(InCluster {
+                    location: Location {
+                        node: said("NODE_NAME")?,
+                        pod: said("POD_NAME")?,
+                        namespace: said("POD_NAMESPACE")?,
+                    },
+                    max_alerts: self.max_alerts.or(file.max_alerts).unwrap_or(MAX_ALERTS),
+                    max_alerts_per_namespace: self
+                        .max_alerts_per_namespace
+                        .or(file.max_alerts_per_namespace)
+                        .unwrap_or(MAX_ALERTS_PER_NAMESPACE),
+                })
+            }
+        };
         Ok(Settings {
-            policies: read_policies(or(self.policy, file.policy))?,
+            policies: read_policies(policies)?,
             targets,
+            cluster,
+            cluster_name: self.cluster_name.or(file.cluster_name),
             listen: self.listen.or(file.listen).unwrap_or(LISTEN),
+            probe_listen: self.probe_listen.or(file.probe_listen),
             state_dir: self.state_dir.or(file.state_dir).unwrap_or_else(|| PathBuf::from(STATE_DIR)),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_json: self.log_json || file.log_json,
@@ -193,6 +271,22 @@ mod tests {
     #[test]
     fn without_a_target_there_is_nothing_to_do() {
         assert!(matches!(flags(&[]).settle(), Err(ConfigError::NoTarget)));
+    }
+
+    #[test]
+    fn in_a_cluster_the_api_says_what_to_watch_and_the_pod_where_it_is() {
+        let environment = |name: &str| Some(format!("my-{}", name.to_lowercase()));
+        let settings = flags(&["--kubernetes", "--max-alerts", "7"]).settle_in(environment).unwrap();
+        let cluster = settings.cluster.unwrap();
+        assert_eq!(
+            (cluster.location.node.as_str(), cluster.location.namespace.as_str()),
+            ("my-node_name", "my-pod_namespace")
+        );
+        assert_eq!((cluster.max_alerts, cluster.max_alerts_per_namespace), (7, MAX_ALERTS_PER_NAMESPACE));
+        let error = flags(&["--kubernetes"]).settle_in(|_| None).unwrap_err();
+        assert!(matches!(error, ConfigError::NoLocation("NODE_NAME")), "{error}");
+        let error = flags(&["--kubernetes", "--target", "netns:a"]).settle_in(environment).unwrap_err();
+        assert!(matches!(error, ConfigError::TwoSources("--target")), "{error}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `run`: start the sensors, tick once a second on a thread of its own, serve HTTP, drain on SIGTERM.
+//! `run`: start the sensors, tick once a second on a thread of its own, follow the cluster on another, serve HTTP, drain
+//! on SIGTERM.
 
 use std::{
     fs, io,
@@ -16,8 +17,12 @@ use netprecursor_core::tick::Tick;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::Settings,
-    sensors::suite::Suite,
+    cluster::{
+        seam::{self, ClusterEnd, Outbox, ReportData, TickEnd},
+        thread::{Cluster, Telling},
+    },
+    config::{InCluster, Settings},
+    sensors::suite::{Setting, Suite},
     sinks::{
         api::{self, Shared},
         ledgers::Ledgers,
@@ -29,22 +34,46 @@ use crate::{
 /// Scores are written this often, and at the end.
 const KEEP_EVERY: u64 = 60;
 
+/// What the node report says is put together this often, in ticks.
+const REPORT_EVERY: u64 = 5;
+
+/// The tick thread's part of the way to the API server.
+struct ToCluster {
+    outbox: Outbox,
+    report: tokio::sync::watch::Sender<Arc<ReportData>>,
+}
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The port is taken, or a thread cannot be started. What sensors cannot do is in their status.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the sensors: a port in use is found out at once, and nothing was attached.
-    let listener = std::net::TcpListener::bind(settings.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .with_context(|| port_in_use(settings.listen))?;
+    let listener = bind(settings.listen)?;
+    let probes = settings.probe_listen.map(bind).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let ledgers = Ledgers::new(&settings.state_dir);
-    let suite = Suite::start();
+    let setting = if settings.cluster.is_some() { Setting::Cluster } else { Setting::Host };
+    let ledgers = match settings.cluster {
+        Some(_) => Ledgers::in_cluster(&settings.state_dir),
+        None => Ledgers::new(&settings.state_dir),
+    };
+    let suite = Suite::start_in(setting);
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
-    let pipeline = Pipeline::new(suite, settings.targets, settings.policies, |policy, rule| ledgers.read(policy, rule));
+    let remembered = {
+        let ledgers = ledgers.clone();
+        move |policy: &_, rule: &_| ledgers.read(policy, rule)
+    };
+    let (pipeline, cluster, to_cluster) = match &settings.cluster {
+        None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None, None),
+        Some(cluster) => {
+            let (TickEnd { desired, outbox, report }, end) = seam::seam();
+            let pipeline = Pipeline::of_pods(suite, desired, remembered);
+            let cluster = start_cluster(cluster, end).context("cannot start a thread")?;
+            (pipeline, Some(cluster), Some(ToCluster { outbox, report }))
+        }
+    };
     let shared = Shared {
         pipeline: Arc::new(Mutex::new(pipeline)),
         stream: Stream::default(),
@@ -52,34 +81,79 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         kernel: kernel_release().into(),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let ticker = start_ticker(shared.clone(), ledgers.clone(), Arc::clone(&stop)).context("cannot start a thread")?;
+    let ticker = start_ticker(shared.clone(), ledgers.clone(), to_cluster, Arc::clone(&stop))
+        .context("cannot start a thread")?;
     tracing::info!(address = %settings.listen, "listening");
-    let served = runtime.block_on(serve(listener, shared.clone()));
+    let served = runtime.block_on(serve(listener, probes, shared.clone()));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
     keep(&shared, &ledgers);
+    if let Some(cluster) = cluster {
+        cluster.stop();
+    }
     tracing::info!("stopped");
     ticked.map_err(|_| anyhow::anyhow!("the tick thread panicked; its message is above"))?;
     served
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
+    std::net::TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .with_context(|| port_in_use(address))
+}
+
+/// Follows the cluster, and tells it what happens.
+fn start_cluster(cluster: &InCluster, end: ClusterEnd) -> io::Result<Cluster> {
+    let ClusterEnd { desired, mut transitions, report } = end;
+    let telling: Telling = Box::new(move |_clients, ended| {
+        Box::pin(async move {
+            // Until the sinks take over: nothing piles up.
+            let draining = async move { while transitions.recv().await.is_some() {} };
+            tokio::select! {
+                () = draining => {}
+                _ = ended => {}
+            }
+            drop(report);
+        })
+    });
+    Cluster::start(cluster.location.clone(), desired, telling)
 }
 
 fn port_in_use(address: SocketAddr) -> String {
     format!("cannot listen on {address}; expected a free address; give another with --listen ADDRESS:PORT")
 }
 
-async fn serve(listener: std::net::TcpListener, shared: Shared) -> anyhow::Result<()> {
+async fn serve(
+    listener: std::net::TcpListener,
+    probes: Option<std::net::TcpListener>,
+    shared: Shared,
+) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    let probes = probes.map(tokio::net::TcpListener::from_std).transpose()?;
+    let probe_routes = api::probes(shared.clone());
+    let probing = async move {
+        match probes {
+            Some(probes) => axum::serve(probes, probe_routes).await,
+            None => std::future::pending().await,
+        }
+    };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Streams never end by themselves: the process does not wait for them.
     tokio::select! {
         served = async { axum::serve(listener, api::router(shared)).await } => served.context("HTTP"),
+        served = probing => served.context("HTTP for probes"),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }
 }
 
-fn start_ticker(shared: Shared, ledgers: Ledgers, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
+fn start_ticker(
+    shared: Shared,
+    ledgers: Ledgers,
+    mut to_cluster: Option<ToCluster>,
+    stop: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("tick".to_owned()).spawn(move || {
         // Tick numbers are unix seconds at the start plus seconds that passed: they go on across restarts, and a clock
         // that is set does not turn them back.
@@ -98,34 +172,52 @@ fn start_ticker(shared: Shared, ledgers: Ledgers, stop: Arc<AtomicBool>) -> io::
             second = now.duration_since(begun).as_secs();
             let seconds = now.duration_since(last).as_secs_f64();
             last = now;
-            tick(&shared, &ledgers, Tick(origin + second), seconds, second.is_multiple_of(KEEP_EVERY));
+            tick(&shared, to_cluster.as_mut(), Tick(origin + second), seconds);
+            if second.is_multiple_of(KEEP_EVERY) {
+                keep(&shared, &ledgers);
+            }
         }
     })
 }
 
-fn tick(shared: &Shared, ledgers: &Ledgers, now: Tick, seconds: f64, is_due: bool) {
+fn tick(shared: &Shared, to_cluster: Option<&mut ToCluster>, now: Tick, seconds: f64) {
     let unix_ms = unix_ms();
     let mut pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-    for transition in pipeline.tick(now, seconds, unix_ms / 1000) {
-        log(&transition);
+    let transitions = pipeline.tick(now, seconds, unix_ms / 1000);
+    transitions.iter().for_each(log);
+    if let Some(ToCluster { outbox, report }) = to_cluster {
+        outbox.flush();
+        transitions.into_iter().for_each(|transition| outbox.send(transition));
+        if pipeline.counters.ticks % REPORT_EVERY == 1 {
+            report.send_replace(Arc::new(pipeline.report(unix_ms / 1000, outbox.lost())));
+        }
     }
     shared.stream.send(&pipeline, unix_ms, monotonic_ns());
     drop(pipeline);
     *shared.last_tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    if is_due {
-        keep(shared, ledgers);
-    }
 }
 
+/// Keeps what rules learned since it was last kept.
 fn keep(shared: &Shared, ledgers: &Ledgers) {
-    let pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-    for active in &pipeline.policies {
-        for rule in &active.rules {
-            if let Err(error) = ledgers.write(&active.policy, &rule.rule, &rule.ledger) {
-                tracing::warn!(error = %crate::sensors::chain(&error), "scores are not kept");
+    let mut pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+    for active in &mut pipeline.policies {
+        for rule in &mut active.rules {
+            let seconds = Some(rule.ledger.scorecard.target_seconds);
+            // A cluster's policies that watch nothing here have nothing to keep.
+            let is_idle = active.reference.is_some() && seconds == Some(0);
+            if rule.kept == seconds || is_idle {
+                continue;
+            }
+            match ledgers.write(&active.policy, &rule.rule, &rule.ledger) {
+                Ok(()) => rule.kept = seconds,
+                Err(error) => {
+                    tracing::warn!(error = %crate::sensors::chain(&error), "scores are not kept");
+                }
             }
         }
     }
+    let policies = pipeline.policies.iter();
+    ledgers.sweep(policies.flat_map(|active| active.rules.iter().map(|rule| (&active.policy, &rule.rule))));
 }
 
 fn log(transition: &Transition) {

@@ -3,10 +3,12 @@
 
 pub mod cgroup;
 pub mod histogram;
+pub mod identity;
 pub mod mapped;
 pub mod netlink;
 pub mod node;
 pub mod object;
+pub mod procnet;
 pub mod qdisc;
 
 pub mod sched;

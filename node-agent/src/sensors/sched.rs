@@ -156,6 +156,16 @@ impl Tasks {
         added
     }
 
+    /// Names these threads as the tasks of `slot`, those that are not in the table yet. Returns how many were added.
+    pub fn name(&self, threads: impl IntoIterator<Item = u32>, slot: u32) -> usize {
+        /// include/uapi/linux/bpf.h: an entry that is there stays as it is.
+        const BPF_NOEXIST: u64 = 1;
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = TaskValue(Task::new(slot));
+        // Refused are those that are there, and what finds no room: the sensor then times the tasks it has.
+        threads.into_iter().filter(|thread| table.insert(thread, task, BPF_NOEXIST).is_ok()).count()
+    }
+
     /// Forgets the tasks of a slot that is about to be given to another target.
     pub fn forget(&self, slot: u32) {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use netprecursor_agent_common::{
     MAX_SLOTS,
+    identity::Stamp,
     tcp::{LINES, Line},
 };
 
@@ -32,16 +33,18 @@ impl Stalls {
         self.is_looking = true;
     }
 
-    /// Looks through the lines, if there is a reason to, at `now_ns` on the monotonic clock.
-    pub fn look(&mut self, lines: &Mapped<Line>, now_ns: u64) {
+    /// Looks through the lines, if there is a reason to, at `now_ns` on the monotonic clock. Lines that were stamped for
+    /// a slot's previous target do not count: `is_current` knows.
+    pub fn look(&mut self, lines: &Mapped<Line>, is_current: impl Fn(Stamp) -> bool, now_ns: u64) {
         if !self.is_looking {
             return;
         }
         self.longest_us.fill(0);
         self.is_looking = false;
         for line in (0..LINES as usize).filter_map(|index| lines.read(index)) {
-            if let Some((slot, us)) = waiting(&line, now_ns)
-                && let Some(longest) = self.longest_us.get_mut(slot as usize)
+            if let Some((stamp, us)) = waiting(&line, now_ns)
+                && is_current(stamp)
+                && let Some(longest) = self.longest_us.get_mut(stamp.slot() as usize)
             {
                 *longest = us.max(*longest);
                 self.is_looking = true;
@@ -55,15 +58,15 @@ impl Stalls {
     }
 }
 
-/// The slot and wait of a line's socket, if its timer has fired and nothing came since: neither a sample nor, when the
+/// The stamp and wait of a line's socket, if its timer has fired and nothing came since: neither a sample nor, when the
 /// next timer was due, that timer.
-fn waiting(line: &Line, now_ns: u64) -> Option<(u32, u32)> {
+fn waiting(line: &Line, now_ns: u64) -> Option<(Stamp, u32)> {
     if line.cookie == 0 || line.stalled_since_ns == 0 {
         return None;
     }
     let waited = Duration::from_nanos(now_ns.saturating_sub(line.stalled_since_ns));
     let believed = Duration::from_micros(line.believed_us.into());
-    (waited < LONGEST.min(believed)).then_some((line.slot, waited.as_micros() as u32))
+    (waited < LONGEST.min(believed)).then_some((Stamp(line.stamp), waited.as_micros() as u32))
 }
 
 #[cfg(test)]
@@ -80,7 +83,7 @@ mod tests {
     #[test]
     fn a_socket_whose_timer_fired_waits_since_the_segment_was_sent() {
         let now = Duration::from_secs(5000).as_nanos() as u64;
-        assert_eq!(waiting(&line(9, Duration::from_secs(4998)), now), Some((7, 2_000_000)));
+        assert_eq!(waiting(&line(9, Duration::from_secs(4998)), now), Some((Stamp(7), 2_000_000)));
     }
 
     #[test]
@@ -96,7 +99,7 @@ mod tests {
         let second = |at: u64| Duration::from_secs(at).as_nanos() as u64;
         let mut line = line(9, Duration::from_secs(1000));
         line.believed_us = 3_250_000;
-        assert_eq!(waiting(&line, second(1003)), Some((7, 3_000_000)));
+        assert_eq!(waiting(&line, second(1003)), Some((Stamp(7), 3_000_000)));
         assert_eq!(waiting(&line, second(1004)), None);
     }
 }

@@ -1,21 +1,44 @@
-//! All sensors as one: start what can start, watch a namespace, read a tick.
+//! All sensors as one: start what can start, watch a namespace or a pod, read a tick.
 
-use std::sync::Arc;
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use netprecursor_agent_common::{Counter, MAX_SLOTS, tcp::Line};
+use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp, tcp::Line};
 use netprecursor_core::signal::{Signal, Signals};
 
 use super::{
-    Need, State, Status, mapped::Mapped, node::Node, object::Object, sched::Sched, sockets::Coverage, stalls::Stalls,
-    surveyor::Surveyor, tcp::Tcp, traffic::Traffic,
+    Need, State, Status, cgroup,
+    identity::{self, Identity},
+    mapped::Mapped,
+    node::Node,
+    object::Object,
+    sched::Sched,
+    sockets::Coverage,
+    stalls::Stalls,
+    surveyor::{PodSite, Surveyor},
+    tcp::Tcp,
+    traffic::Traffic,
 };
-use crate::{run::monotonic_ns, targets::namespace::Namespace};
+use crate::{
+    run::monotonic_ns,
+    targets::{
+        identifier::{Namespaces, Report, Seat},
+        identities::Resident,
+        namespace::Namespace,
+    },
+};
 
 /// The running sensors.
 pub struct Suite {
-    /// Slot by cookie: which namespaces the kernel counts, and where.
-    slots: Option<HashMap<MapData, u64, u32>>,
+    /// Stamp by cookie: which namespaces the kernel counts, and where.
+    namespaces: Option<Namespaces>,
+    /// How often each slot was given out or taken back.
+    generations: Option<Mapped<u32>>,
+    /// Who is who, in a cluster.
+    identity: Option<Identity>,
     tcp: Option<Tcp>,
     traffic: Option<Traffic>,
     sched: Option<Sched>,
@@ -39,13 +62,22 @@ struct SinceSurvey {
     net_opens: i64,
 }
 
-/// Where a namespace is counted.
+/// What targets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// Network namespaces of this host, by name.
+    Host,
+    /// Pods of this node.
+    Cluster,
+}
+
+/// Where a target is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Position in the kernel's tables.
     pub slot: u32,
-    /// The namespace's cookie.
-    pub cookie: u64,
+    /// The namespace's cookie; `None` of a pod, which may have several and some of them later.
+    pub cookie: Option<u64>,
 }
 
 /// What is said of each target beside its signals.
@@ -56,24 +88,37 @@ pub struct Seen {
 }
 
 impl Suite {
-    /// Starts every sensor that this kernel and these privileges allow.
+    /// Starts every sensor that this kernel and these privileges allow, for network namespaces of this host.
     pub fn start() -> Self {
-        Self::start_with("tcp")
+        Self::start_in(Setting::Host)
+    }
+
+    /// Starts every sensor that this kernel and these privileges allow.
+    pub fn start_in(setting: Setting) -> Self {
+        Self::begin("tcp", setting)
     }
 
     /// As [`Suite::start`], with another sock_ops program of the object: benchmarks compare them.
     pub fn start_with(tcp_program: &'static str) -> Self {
+        Self::begin(tcp_program, Setting::Host)
+    }
+
+    fn begin(tcp_program: &'static str, setting: Setting) -> Self {
         let (node, node_state) = Node::start();
         let mut states = Vec::new();
         let mut state = |name, need, state| states.push(Status { name, need, state });
         let (mut tcp, mut traffic, mut sched) = (None, None, None);
-        let (mut slots, mut lines, mut counters, mut object) = (None, None, None, None);
+        let (mut namespaces, mut generations, mut lines, mut counters, mut object) = (None, None, None, None, None);
+        let mut identity = None;
         match Object::load() {
             Err(error) => {
                 let why = State::Unavailable(super::chain(&error));
                 state("tcp", Need::Required, why.clone());
                 state("traffic", Need::Required, why.clone());
-                state("sched", Need::Optional, why);
+                state("sched", Need::Optional, why.clone());
+                if setting == Setting::Cluster {
+                    state(identity::NAME, Need::Required, why);
+                }
             }
             Ok(mut loaded) => {
                 let started = Tcp::start(&mut loaded.bpf, loaded.cpus, tcp_program);
@@ -89,7 +134,19 @@ impl Suite {
                 let started = Sched::start(&mut loaded);
                 state("sched", Need::Optional, State::of(&started));
                 sched = started.ok();
-                slots = loaded.bpf.take_map("NETNS_SLOTS").and_then(|map: Map| HashMap::try_from(map).ok());
+                namespaces = loaded
+                    .bpf
+                    .take_map("NETNS_SLOTS")
+                    .and_then(|map: Map| HashMap::<MapData, u64, u32>::try_from(map).ok())
+                    .map(|map| Arc::new(Mutex::new(map)));
+                generations = Mapped::new("GENERATIONS", loaded.bpf.take_map("GENERATIONS")).ok();
+                if setting == Setting::Cluster {
+                    let has_members = traffic.as_ref().is_some_and(|traffic| traffic.tells_namespaces);
+                    let started =
+                        Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroup::path().ok());
+                    state(identity::NAME, Need::Required, State::of(&started));
+                    identity = started.ok();
+                }
                 lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok().map(Arc::new);
                 counters = loaded.bpf.take_map("COUNTERS").and_then(|map: Map| PerCpuArray::try_from(map).ok());
                 object = Some(loaded);
@@ -99,12 +156,19 @@ impl Suite {
         let sockets = match (&surveyor, lines.is_some()) {
             (Err(error), _) => State::Unavailable(format!("cannot ask the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
+            (Ok(_), true) if setting == Setting::Cluster => State::Degraded(
+                "pods' namespaces are not entered: their sockets are counted from /proc, one whose callbacks another \
+                 program took away still counts as seen, and their queueing disciplines are not visible"
+                    .to_owned(),
+            ),
             (Ok(_), true) => State::Active,
         };
         state("sockets", Need::Required, sockets);
         state("node", Need::Required, node_state);
         Self {
-            slots,
+            namespaces,
+            generations,
+            identity,
             tcp,
             traffic,
             sched,
@@ -122,17 +186,29 @@ impl Suite {
 
     /// The sensors' states as they are now.
     pub fn statuses(&self) -> Vec<Status> {
-        let smoothed = self.counter(Counter::SmoothedSample) > 0;
+        let now = |status: &Status| match (status.name, &status.state) {
+            ("tcp", State::Active) if self.counter(Counter::SmoothedSample) > 0 => Some(State::Degraded(
+                "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
+            )),
+            ("sched" | "sockets", State::Active | State::Degraded(_)) => {
+                let hidden = self.surveyor.as_ref().map_or(0, Surveyor::hidden);
+                (hidden > 0).then(|| {
+                    State::Degraded(format!(
+                        "the processes of {hidden} watched pods have no number here: the agent needs hostPID: true"
+                    ))
+                })
+            }
+            (identity::NAME, State::Active) => {
+                let lost = self.counter(Counter::ClaimLost) + self.counter(Counter::MemberLost);
+                self.identity.as_ref().map(|identity| identity.state(lost))
+            }
+            _ => None,
+        };
         self.states
             .iter()
-            .map(|status| match (status.name, &status.state) {
-                ("tcp", State::Active) if smoothed => Status {
-                    state: State::Degraded(
-                        "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
-                    ),
-                    ..status.clone()
-                },
-                _ => status.clone(),
+            .map(|status| match now(status) {
+                Some(state) => Status { state, ..status.clone() },
+                None => status.clone(),
             })
             .collect()
     }
@@ -150,7 +226,47 @@ impl Suite {
 
     /// Counts `namespace` in `slot` from now on.
     pub fn watch(&mut self, slot: u32, namespace: Namespace) -> Place {
-        let place = Place { slot, cookie: namespace.cookie };
+        let cookie = namespace.cookie;
+        let stamp = self.stamp(slot);
+        if let Some(surveyor) = &self.surveyor {
+            surveyor.watch(slot, namespace);
+        }
+        // Last: from here on the kernel counts.
+        if let Some(namespaces) = &self.namespaces
+            && let Err(error) = namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie, stamp.0, 0)
+        {
+            tracing::warn!(slot, error = %super::chain(&error), "a target is not counted: the kernel's table refused it");
+        }
+        Place { slot, cookie: Some(cookie) }
+    }
+
+    /// Counts a pod in `slot` from the moment on at which its namespace is known.
+    pub fn watch_pod(&mut self, slot: u32, pod: &Resident) -> Place {
+        let stamp = self.stamp(slot);
+        let cgroup = pod.static_uid.clone().unwrap_or_else(|| pod.uid.clone());
+        if let Some(surveyor) = &self.surveyor {
+            surveyor.watch_pod(slot, PodSite { cgroup: cgroup.clone(), stamp, host_network: pod.host_network });
+        }
+        if let Some(identity) = &mut self.identity {
+            identity.seat(&pod.uid, Seat { stamp, cgroup, host_network: pod.host_network });
+        }
+        Place { slot, cookie: None }
+    }
+
+    /// The pods of this node and its addresses, from now on.
+    pub fn know(&self, pods: Vec<Resident>, host_addresses: Vec<IpAddr>) {
+        if let Some(identity) = &self.identity {
+            identity.know(pods, host_addresses);
+        }
+    }
+
+    /// What is known of whose namespaces are whose; `None` outside a cluster, or where the sensor does not work.
+    pub fn identities(&self) -> Option<Report> {
+        self.identity.as_ref().map(Identity::report)
+    }
+
+    /// Makes a slot ready for its next target: what it counted before is forgotten.
+    fn stamp(&mut self, slot: u32) -> Stamp {
         if let Some(tcp) = &mut self.tcp {
             tcp.watch(slot);
         }
@@ -160,26 +276,29 @@ impl Suite {
         if let Some(sched) = &mut self.sched {
             sched.watch(slot);
         }
-        if let Some(surveyor) = &self.surveyor {
-            surveyor.watch(slot, namespace);
-        }
-        // Last: from here on the kernel counts.
-        if let Some(slots) = &mut self.slots
-            && let Err(error) = slots.insert(place.cookie, slot, 0)
-        {
-            tracing::warn!(slot, error = %super::chain(&error), "a target is not counted: the kernel's table refused it");
-        }
         let index = slot as usize;
         self.since_survey[index] = SinceSurvey::default();
         self.drops_before[index] = u64::MAX;
-        place
+        Stamp::new(slot, self.turn(slot))
     }
 
-    /// Stops counting it.
-    pub fn unwatch(&mut self, place: Place) {
-        if let Some(slots) = &mut self.slots {
+    /// Begins the next generation of a slot: what is stamped for an older one counts nowhere.
+    fn turn(&self, slot: u32) -> u32 {
+        let Some(generations) = &self.generations else { return 0 };
+        let next = generations.read(slot as usize).unwrap_or_default().wrapping_add(1);
+        generations.write(slot as usize, next);
+        next
+    }
+
+    /// Stops counting the target `uid`.
+    pub fn unwatch(&mut self, place: Place, uid: &str) {
+        self.turn(place.slot);
+        if let (Some(namespaces), Some(cookie)) = (&self.namespaces, place.cookie) {
             // Already gone is gone.
-            let _ = slots.remove(&place.cookie);
+            let _ = namespaces.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
+        }
+        if let Some(identity) = &mut self.identity {
+            identity.unseat(uid);
         }
         if let Some(surveyor) = &self.surveyor {
             surveyor.unwatch(place.slot);
@@ -193,7 +312,15 @@ impl Suite {
     pub fn end_tick(&mut self, seconds: f64) -> u32 {
         self.node.tick(seconds);
         if let Some(lines) = &self.lines {
-            self.stalls.look(lines, monotonic_ns());
+            let generations = self.generations.as_ref();
+            let is_current = |stamp: Stamp| {
+                let generation = generations.and_then(|generations| generations.read(stamp.slot() as usize));
+                generation.is_some_and(|generation| generation & 0xffff == stamp.generation())
+            };
+            self.stalls.look(lines, is_current, monotonic_ns());
+        }
+        if let (Some(surveyor), Some(identity)) = (&self.surveyor, &self.identity) {
+            surveyor.know(identity.index());
         }
         self.tcp.as_mut().map_or(0, Tcp::end_epoch)
     }
@@ -219,11 +346,13 @@ impl Suite {
         self.node.read(signals);
         let Some(surveyor) = &self.surveyor else { return Seen::default() };
         let findings = surveyor.findings(place.slot);
-        signals.set(Signal::QdiscBacklog, findings.queues.backlog_bytes as f32);
-        let drops_before = std::mem::replace(&mut self.drops_before[index], findings.queues.drops);
-        // A queue that was replaced starts at zero again; before the first survey nothing is known.
-        let drops = if drops_before == u64::MAX { 0 } else { findings.queues.drops.saturating_sub(drops_before) };
-        signals.set(Signal::QdiscDrops, drops as f32);
+        if let Some(queues) = findings.queues {
+            signals.set(Signal::QdiscBacklog, queues.backlog_bytes as f32);
+            let drops_before = std::mem::replace(&mut self.drops_before[index], queues.drops);
+            // A queue that was replaced starts at zero again; before the first survey nothing is known.
+            let drops = if drops_before == u64::MAX { 0 } else { queues.drops.saturating_sub(drops_before) };
+            signals.set(Signal::QdiscDrops, drops as f32);
+        }
         if let Some(coverage) = findings.coverage {
             let since = &mut self.since_survey[index];
             if since.survey != findings.surveys {

@@ -9,20 +9,24 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
-use netprecursor_agent_common::tcp::Line;
+use netprecursor_agent_common::{
+    MAX_SLOTS,
+    identity::Stamp,
+    tcp::{LINES, Line},
+};
 
 use super::{
     mapped::Mapped,
-    netlink,
+    netlink, procnet,
     qdisc::{self, Queues},
     sched::Tasks,
     sockets::{Coverage, Sockets},
 };
-use crate::targets::namespace::Namespace;
+use crate::targets::{cgroups::Index, namespace::Namespace};
 
 /// Queues are asked each second.
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +34,9 @@ const QUEUES_EVERY: Duration = Duration::from_secs(1);
 const TASKS_ROUNDS: u64 = 2;
 /// Sockets are listed each tenth round, spread over the targets.
 const SOCKETS_ROUNDS: u64 = 10;
+/// How long the lists of sockets in `/proc` may be read in one round: the kernel walks its whole table for each, and on
+/// large machines that table is large. What is left over comes in the rounds that follow.
+const LISTS_PER_ROUND: Duration = Duration::from_millis(2);
 
 /// What was found out about one target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,23 +45,38 @@ pub struct Findings {
     pub coverage: Option<Coverage>,
     /// How often its sockets were surveyed.
     pub surveys: u64,
-    /// The queues of its namespace and of the agent's own.
-    pub queues: Queues,
+    /// The queues of its namespace and of the agent's own; `None` where its namespace is not entered.
+    pub queues: Option<Queues>,
+}
+
+/// A pod as it is surveyed: from outside.
+#[derive(Debug)]
+pub struct PodSite {
+    /// What cgroup paths call it.
+    pub cgroup: String,
+    /// Where it is counted.
+    pub stamp: Stamp,
+    /// Whether its namespace is the node's own, whose sockets are not its alone.
+    pub host_network: bool,
 }
 
 /// What is surveyed of a target.
 #[derive(Debug)]
-struct Site {
-    inode: u64,
-    sockets: Sockets,
-    route: Socket,
+enum Site {
+    /// A namespace that was entered.
+    Namespace { inode: u64, sockets: Sockets, route: Socket },
+    /// A pod.
+    Pod { site: PodSite, listed: u64, groups: usize, hidden: bool },
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     sites: Mutex<BTreeMap<u32, Site>>,
     findings: Mutex<BTreeMap<u32, Findings>>,
+    index: Mutex<Arc<Index>>,
     failures: AtomicU64,
+    /// Pods whose processes have no number here.
+    hidden: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -72,9 +94,10 @@ impl Surveyor {
         let own = netlink::open(NETLINK_ROUTE)?;
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("surveyor".to_owned()).spawn(move || {
-            let mut round = 0;
+            let (mut round, mut debt) = (0, Duration::ZERO);
             while !theirs.stop.load(Ordering::Acquire) {
-                theirs.round(round, &own, lines.as_deref(), tasks.as_ref());
+                theirs.namespaces(round, &own, lines.as_deref(), tasks.as_ref());
+                theirs.pods(round, &mut debt, lines.as_deref(), tasks.as_ref());
                 round += 1;
                 thread::park_timeout(QUEUES_EVERY);
             }
@@ -84,11 +107,22 @@ impl Surveyor {
 
     /// Surveys the namespace of `slot` from now on.
     pub fn watch(&self, slot: u32, namespace: Namespace) {
-        let site = Site { inode: namespace.inode, sockets: Sockets::new(namespace.diag), route: namespace.route };
+        let site =
+            Site::Namespace { inode: namespace.inode, sockets: Sockets::new(namespace.diag), route: namespace.route };
         lock(&self.shared.sites).insert(slot, site);
     }
 
-    /// Lets go of the namespace of `slot`.
+    /// Surveys the pod of `slot` from now on.
+    pub fn watch_pod(&self, slot: u32, site: PodSite) {
+        lock(&self.shared.sites).insert(slot, Site::Pod { site, listed: 0, groups: 0, hidden: false });
+    }
+
+    /// Where the pods' cgroups are, as of now.
+    pub fn know(&self, index: Arc<Index>) {
+        *lock(&self.shared.index) = index;
+    }
+
+    /// Lets go of the namespace or pod of `slot`.
     pub fn unwatch(&self, slot: u32) {
         lock(&self.shared.sites).remove(&slot);
         lock(&self.shared.findings).remove(&slot);
@@ -102,6 +136,11 @@ impl Surveyor {
     /// Questions that the kernel did not answer.
     pub fn failures(&self) -> u64 {
         self.shared.failures.load(Ordering::Relaxed)
+    }
+
+    /// Pods whose processes exist but have no number in this PID namespace.
+    pub fn hidden(&self) -> u64 {
+        self.shared.hidden.load(Ordering::Relaxed)
     }
 }
 
@@ -117,30 +156,89 @@ impl Drop for Surveyor {
 }
 
 impl Shared {
-    fn round(&self, round: u64, own: &Socket, lines: Option<&Mapped<Line>>, tasks: Option<&Tasks>) {
-        let host = self.noted(qdisc::survey(own)).unwrap_or_default();
+    /// One round over the namespaces that were entered.
+    fn namespaces(&self, round: u64, own: &Socket, lines: Option<&Mapped<Line>>, tasks: Option<&Tasks>) {
         let mut sites = lock(&self.sites);
+        if !sites.values().any(|site| matches!(site, Site::Namespace { .. })) {
+            return;
+        }
+        let host = self.noted(qdisc::survey(own)).unwrap_or_default();
         for (slot, site) in sites.iter_mut() {
-            let queues = self.noted(qdisc::survey(&site.route)).unwrap_or_default();
+            let Site::Namespace { sockets, route, .. } = site else { continue };
+            let queues = self.noted(qdisc::survey(route)).unwrap_or_default();
             let known = lock(&self.findings).get(slot).copied().unwrap_or_default();
             let due = known.coverage.is_none() || (round + u64::from(*slot)).is_multiple_of(SOCKETS_ROUNDS);
-            let surveyed = lines.filter(|_| due).and_then(|lines| self.noted(site.sockets.survey(lines)));
+            let surveyed = lines.filter(|_| due).and_then(|lines| self.noted(sockets.survey(lines)));
             let queues =
                 Queues { backlog_bytes: host.backlog_bytes + queues.backlog_bytes, drops: host.drops + queues.drops };
             let findings = Findings {
                 coverage: surveyed.or(known.coverage),
                 surveys: known.surveys + u64::from(surveyed.is_some()),
-                queues,
+                queues: Some(queues),
             };
             lock(&self.findings).insert(*slot, findings);
         }
         if let Some(tasks) = tasks
             && round.is_multiple_of(TASKS_ROUNDS)
-            && !sites.is_empty()
         {
-            let by_inode: BTreeMap<u64, u32> = sites.iter().map(|(slot, site)| (site.inode, *slot)).collect();
+            let by_inode: BTreeMap<u64, u32> = sites
+                .iter()
+                .filter_map(|(slot, site)| match site {
+                    Site::Namespace { inode, .. } => Some((*inode, *slot)),
+                    Site::Pod { .. } => None,
+                })
+                .collect();
             drop(sites);
             tasks.adopt(|inode| by_inode.get(&inode).copied());
+        }
+    }
+
+    /// One round over the pods: their tasks, and the sockets of those that have waited longest.
+    fn pods(&self, round: u64, debt: &mut Duration, lines: Option<&Mapped<Line>>, tasks: Option<&Tasks>) {
+        *debt = debt.saturating_sub(LISTS_PER_ROUND);
+        let index = Arc::clone(&lock(&self.index));
+        let mut sites = lock(&self.sites);
+        let mut due = Vec::new();
+        let mut hidden = 0;
+        for (slot, site) in sites.iter_mut() {
+            let Site::Pod { site, listed, groups: seen, hidden: is_hidden } = site else { continue };
+            let groups = index.groups(&site.cgroup);
+            // A container that came is looked at at once, all others each tenth round.
+            let has_changed = std::mem::replace(seen, groups.len()) != groups.len();
+            if has_changed || (round + u64::from(*slot)).is_multiple_of(SOCKETS_ROUNDS) {
+                let threads: Vec<u32> = groups.iter().flat_map(|group| group.threads()).collect();
+                *is_hidden = !threads.is_empty() && threads.iter().all(|thread| *thread == 0);
+                if let Some(tasks) = tasks {
+                    tasks.name(threads.into_iter().filter(|thread| *thread != 0), *slot);
+                }
+            }
+            hidden += u64::from(*is_hidden);
+            if !site.host_network && !groups.is_empty() && (*listed == 0 || round >= *listed + SOCKETS_ROUNDS) {
+                due.push((*listed, *slot));
+            }
+        }
+        self.hidden.store(hidden, Ordering::Relaxed);
+        due.sort_unstable();
+        let Some(lines) = lines.filter(|_| !due.is_empty() && *debt < LISTS_PER_ROUND) else { return };
+        let seen = seen_by_slot(lines, &sites);
+        for (_, slot) in due {
+            if *debt >= LISTS_PER_ROUND {
+                break;
+            }
+            let Some(Site::Pod { site, listed, .. }) = sites.get_mut(&slot) else { continue };
+            *listed = round.max(1);
+            let processes = index.groups(&site.cgroup).iter().flat_map(|group| group.processes());
+            // The first process of a pod is its sandbox's; later ones may have gone into namespaces of their own.
+            let Some(process) = processes.filter(|process| *process != 0).min() else { continue };
+            let begun = Instant::now();
+            let established = self.noted(procnet::established(process));
+            *debt += begun.elapsed();
+            let Some(established) = established else { continue };
+            let seen = seen.get(slot as usize).copied().unwrap_or_default().min(established);
+            let mut findings = lock(&self.findings);
+            let known = findings.get(&slot).copied().unwrap_or_default();
+            let coverage = Some(Coverage { established, seen });
+            findings.insert(slot, Findings { coverage, surveys: known.surveys + 1, queues: None });
         }
     }
 
@@ -152,6 +250,22 @@ impl Shared {
             })
             .ok()
     }
+}
+
+/// How many sockets' lines are stamped for each slot's present target.
+fn seen_by_slot(lines: &Mapped<Line>, sites: &BTreeMap<u32, Site>) -> Vec<u32> {
+    let mut seen = vec![0; MAX_SLOTS as usize];
+    for line in (0..LINES as usize).filter_map(|index| lines.read(index)) {
+        let stamp = Stamp(line.stamp);
+        if line.cookie != 0
+            && let Some(Site::Pod { site, .. }) = sites.get(&stamp.slot())
+            && site.stamp == stamp
+            && let Some(seen) = seen.get_mut(stamp.slot() as usize)
+        {
+            *seen += 1;
+        }
+    }
+    seen
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -62,6 +62,8 @@ pub struct Traffic {
     before: Vec<TrafficSlot>,
     /// How well it works.
     pub state: State,
+    /// Whether the programs can tell the namespace of a packet, and so the cgroups of a namespace's sockets.
+    pub tells_namespaces: bool,
 }
 
 const NOTHING: TrafficSlot = TrafficSlot { rx_bytes: 0, tx_bytes: 0, rx_packets: 0, tx_packets: 0 };
@@ -82,7 +84,8 @@ impl Traffic {
             Err(error) => return Err(error),
         };
         let slots = Mapped::new("TRAFFIC_SLOTS", bpf.take_map("TRAFFIC_SLOTS"))?;
-        Ok(Self { slots, cpus: cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], state })
+        let tells_namespaces = state == State::Active;
+        Ok(Self { slots, cpus: cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], state, tells_namespaces })
     }
 
     /// Forgets what the slot counted for its previous target.

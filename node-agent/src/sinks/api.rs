@@ -65,6 +65,15 @@ impl Shared {
     }
 }
 
+/// What probes and scrapes ask, alone.
+pub fn probes(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+        .with_state(shared)
+}
+
 /// All routes.
 pub fn router(shared: Shared) -> Router {
     Router::new()

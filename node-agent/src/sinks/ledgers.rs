@@ -1,9 +1,11 @@
 //! What the rules learned and counted, on disk: one small file per rule, replaced whole.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use netprecursor_core::{
@@ -31,20 +33,60 @@ pub enum KeepError {
     Encode(#[from] LedgerError),
 }
 
+/// How ledgers are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// After policy and rule: files of a user who knows both.
+    Names,
+    /// After the policy's UID, the rule and its meaning: a policy that was made anew, or a rule that means something
+    /// else, counts anew.
+    Identities,
+}
+
+/// A ledger that no rule has claimed for this long is removed.
+const UNCLAIMED: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The directory.
 #[derive(Debug, Clone)]
 pub struct Ledgers {
     directory: PathBuf,
+    naming: Naming,
 }
 
 impl Ledgers {
     /// Ledgers in `directory`, which is made when the first one is written.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), naming: Naming::Names }
     }
 
-    /// Names are DNS names: no separator, no dot at the start.
+    /// Ledgers of policies of a cluster.
+    pub fn in_cluster(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), naming: Naming::Identities }
+    }
+
+    /// Removes the ledgers of a cluster's rules that are not among `claimed` and have not been for long. What cannot be
+    /// removed stays.
+    pub fn sweep<'a>(&self, claimed: impl Iterator<Item = (&'a Policy, &'a Rule)>) {
+        if self.naming == Naming::Names {
+            return;
+        }
+        let claimed: HashSet<PathBuf> = claimed.map(|(policy, rule)| self.path(policy, rule)).collect();
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let is_ledger = entry.file_name().to_str().is_some_and(|name| name.starts_with("ledger."));
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+            if is_ledger && !claimed.contains(&entry.path()) && age.is_some_and(|age| age > UNCLAIMED) {
+                tracing::info!(path = %entry.path().display(), "the ledger of a rule that is no more is removed");
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Names and UIDs are DNS names: no separator, no dot at the start.
     fn path(&self, policy: &Policy, rule: &Rule) -> PathBuf {
+        if self.naming == Naming::Identities {
+            let name = format!("ledger.{}.{}.{}.json", policy.uid, rule.name.as_str(), rule.meaning());
+            return self.directory.join(name);
+        }
         let namespace = match &policy.scope {
             netprecursor_core::policy::Scope::Namespace(Some(namespace)) => namespace.as_str(),
             _ => "_",
@@ -108,6 +150,32 @@ mod tests {
         ledger.scorecard.alerts = 3;
         ledgers.write(&policy, rule, &ledger).unwrap();
         assert_eq!(ledgers.read(&policy, rule), Some(ledger));
+    }
+
+    #[test]
+    fn in_a_cluster_a_rule_that_means_something_else_remembers_nothing() {
+        use netprecursor_core::policy::Thresholds;
+
+        let directory = tempfile::tempdir().unwrap();
+        let ledgers = Ledgers::in_cluster(directory.path());
+        let policy = Policy { uid: "0f3c1b2a-1111-4222-8333-444455556666".to_owned(), ..policy() };
+        let rule = policy.rules.iter().next().unwrap().clone();
+        ledgers.write(&policy, &rule, &Ledger::default()).unwrap();
+        assert!(ledgers.read(&policy, &rule).is_some());
+        let changed = Rule { thresholds: Thresholds::new(1000, None).unwrap(), ..rule.clone() };
+        assert!(ledgers.read(&policy, &changed).is_none());
+        let renewed = Policy { uid: "1f3c1b2a-1111-4222-8333-444455556666".to_owned(), ..policy.clone() };
+        assert!(ledgers.read(&renewed, &rule).is_none());
+
+        // Unclaimed, but not for long yet; then for long.
+        ledgers.sweep(std::iter::empty());
+        assert!(ledgers.read(&policy, &rule).is_some());
+        let file = fs::File::open(ledgers.path(&policy, &rule)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * UNCLAIMED).unwrap();
+        ledgers.sweep([(&policy, &rule)].into_iter());
+        assert!(ledgers.read(&policy, &rule).is_some());
+        ledgers.sweep(std::iter::empty());
+        assert!(ledgers.read(&policy, &rule).is_none());
     }
 
     #[test]

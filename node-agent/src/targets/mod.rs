@@ -1,5 +1,9 @@
-//! Who is watched: selectors from the command line, the network namespaces that match them, and their slots.
+//! Who is watched: on one host the network namespaces that match selectors from the command line, in a cluster the pods
+//! of this node ([`identities`]); and their slots.
 
+pub mod cgroups;
+pub mod identifier;
+pub mod identities;
 pub mod namespace;
 pub mod registry;
 pub mod selector;

@@ -1,21 +1,23 @@
 //! What forecasts for the rules: models and rules of thumb, each loaded once and asked once per tick for all targets.
 
-use std::{fs, io};
+use std::{fs, io, sync::PoisonError};
 
 use netprecursor_core::{
-    causes,
+    causes::Cause,
     features::COUNT,
-    forecast::{Forecast, Naive, QUANTILES, QuantileOffsets},
+    forecast::{Forecast, Level, Naive},
     policy::ModelRef,
     window::Window,
 };
 use netprecursor_models::{
-    Refusal, Scorer, Use, builtin,
+    Forecaster as Engine, Refusal, Scorer, Use, builtin,
     child::{self, CheckError, Limits},
     contract::PolicyContract,
 };
 use serde::Serialize;
 use thiserror::Error;
+
+use crate::cluster::seam::{Digest, Published};
 
 /// Why a model is not used.
 #[derive(Debug, Error)]
@@ -78,12 +80,6 @@ pub struct Speaker {
 }
 
 #[derive(Debug)]
-enum Engine {
-    Naive(Naive),
-    Model { scorer: Box<Scorer>, out: Vec<f32> },
-}
-
-#[derive(Debug)]
 struct Forecaster {
     asked_for: ModelRef,
     speaker: Speaker,
@@ -95,37 +91,67 @@ struct Forecaster {
 pub struct Id(usize);
 
 /// All forecasters that some rule needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Forecasters {
     loaded: Vec<Forecaster>,
-    offsets: QuantileOffsets,
+    /// Places in `loaded` that may be given to another.
+    free: Vec<usize>,
     /// Feature rows of the tick.
     rows: Vec<f32>,
-    /// One target's row, for causes.
-    single: Vec<f32>,
-}
-
-impl Default for Forecasters {
-    fn default() -> Self {
-        Self { loaded: Vec::new(), offsets: builtin::offsets(), rows: Vec::new(), single: Vec::new() }
-    }
 }
 
 impl Forecasters {
     /// The forecaster for a rule. What cannot be loaded is replaced by the best rule of thumb, which says so.
     pub fn load(&mut self, wanted: &ModelRef) -> Id {
-        if let Some(found) = self.loaded.iter().position(|loaded| loaded.asked_for == *wanted) {
+        if let Some(found) = self.loaded.iter().position(|loaded| is_same(&loaded.asked_for, wanted)) {
             return Id(found);
         }
-        let (speaker, engine) = open(wanted).unwrap_or_else(|error| {
-            let reason = crate::sensors::chain(&error);
+        let (speaker, engine) = open(wanted).unwrap_or_else(|error| stand_in(crate::sensors::chain(&error)));
+        let forecaster = Forecaster { asked_for: wanted.clone(), speaker, engine };
+        // A place that no rule has any more, or a new one.
+        match self.free.pop() {
+            Some(free) => {
+                self.loaded[free] = forecaster;
+                Id(free)
+            }
+            None => {
+                self.loaded.push(forecaster);
+                Id(self.loaded.len() - 1)
+            }
+        }
+    }
+
+    /// Takes in what became of the published model of this digest.
+    pub fn install(&mut self, sha256: &Digest, published: &Published) {
+        let is_it = |asked: &ModelRef| matches!(asked, ModelRef::Published { sha256: wanted, .. } if wanted == sha256);
+        let Some(forecaster) = self.loaded.iter_mut().find(|forecaster| is_it(&forecaster.asked_for)) else { return };
+        let ModelRef::Published { name, .. } = &forecaster.asked_for else { return };
+        match published {
+            Published::Ready(scorer) => {
+                let Some(scorer) = scorer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+                (forecaster.speaker, forecaster.engine) = model(name.clone(), *scorer);
+            }
+            Published::Refused(reason) if forecaster.speaker.stands_in.as_ref() != Some(reason) => {
+                (forecaster.speaker, forecaster.engine) = stand_in(reason.clone());
+            }
+            Published::Refused(_) => {}
+        }
+    }
+
+    /// Lets go of the forecasters that no rule has any more.
+    pub fn keep(&mut self, used: &[Id]) {
+        for place in 0..self.loaded.len() {
+            if used.contains(&Id(place)) || self.free.contains(&place) {
+                continue;
+            }
             let naive = builtin::best_naive();
-            tracing::warn!(reason, fallback = naive.name(), "a model is not used");
-            let speaker = Speaker { name: naive.name().to_owned(), sha256: None, stands_in: Some(reason) };
-            (speaker, Engine::Naive(naive))
-        });
-        self.loaded.push(Forecaster { asked_for: wanted.clone(), speaker, engine });
-        Id(self.loaded.len() - 1)
+            self.loaded[place] = Forecaster {
+                asked_for: ModelRef::Builtin(String::new()),
+                speaker: Speaker { name: naive.name().to_owned(), sha256: None, stands_in: None },
+                engine: Engine::naive(naive, builtin::offsets()),
+            };
+            self.free.push(place);
+        }
     }
 
     /// Who speaks.
@@ -146,44 +172,45 @@ impl Forecasters {
     /// Runs every model once over all rows.
     pub fn run(&mut self) {
         for forecaster in &mut self.loaded {
-            if let Engine::Model { scorer, out } = &mut forecaster.engine
-                && let Err(error) = scorer.score(&self.rows, out)
-            {
+            if let Err(error) = forecaster.engine.run(&self.rows) {
                 // The contract fixes the width; without output the rule has no forecast in this tick.
                 tracing::error!(%error, model = forecaster.speaker.name, "scoring failed");
-                out.clear();
             }
         }
     }
 
     /// The forecast for one row.
     pub fn forecast(&self, id: Id, row: usize, window: &Window) -> Option<Forecast> {
-        match &self.loaded[id.0].engine {
-            Engine::Naive(naive) => naive.forecast(window.measured(), &self.offsets),
-            Engine::Model { out, .. } => {
-                let start = row * QUANTILES.len();
-                let row = out.get(start..start + QUANTILES.len())?;
-                Forecast::from_ln([row[0], row[1], row[2]])
-            }
-        }
+        self.loaded[id.0].engine.forecast(row, window)
     }
 
-    /// Why the forecast is what it is.
-    pub fn causes(&mut self, id: Id, features: &[f32; COUNT], baseline: &[f32; COUNT]) -> Vec<causes::Cause> {
-        let single = &mut self.single;
-        match &mut self.loaded[id.0].engine {
-            Engine::Naive(_) => causes::causes(causes::naive_score, features, baseline),
-            Engine::Model { scorer, .. } => causes::causes(
-                |row| match scorer.score(row, single) {
-                    // The 0.9 quantile: the upper bound is what a cause raises first.
-                    Ok(()) => single.get(1).copied().unwrap_or(f32::NAN),
-                    Err(_) => f32::NAN,
-                },
-                features,
-                baseline,
-            ),
-        }
+    /// The causes of an alert that fires, with the target's features now and before.
+    pub fn causes(
+        &mut self,
+        id: Id,
+        window: &Window,
+        features: &[f32; COUNT],
+        baseline: Option<&[f32; COUNT]>,
+        level: Level,
+    ) -> Vec<Cause> {
+        self.loaded[id.0].engine.causes(window, features, baseline, level)
     }
+}
+
+/// Whether one forecaster does for both: a published model is its digest, whatever its user calls it.
+fn is_same(one: &ModelRef, other: &ModelRef) -> bool {
+    match (one, other) {
+        (ModelRef::Published { sha256: one, .. }, ModelRef::Published { sha256: other, .. }) => one == other,
+        _ => one == other,
+    }
+}
+
+/// The best rule of thumb, for the reason given.
+fn stand_in(reason: String) -> (Speaker, Engine) {
+    let naive = builtin::best_naive();
+    tracing::warn!(reason, fallback = naive.name(), "a model is not used");
+    let speaker = Speaker { name: naive.name().to_owned(), sha256: None, stands_in: Some(reason) };
+    (speaker, Engine::naive(naive, builtin::offsets()))
 }
 
 fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
@@ -197,7 +224,7 @@ fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
 
 fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
     if let Some(naive) = Naive::from_name(name) {
-        return Ok((Speaker { name: name.to_owned(), sha256: None, stands_in: None }, Engine::Naive(naive)));
+        return Ok((Speaker { name: name.to_owned(), sha256: None, stands_in: None }, Engine::naive(naive, builtin::offsets())));
     }
     let bytes = builtin::model(name).ok_or_else(|| ModelError::Unknown {
         got: name.to_owned(),
@@ -232,6 +259,5 @@ fn read_bounded(path: &str) -> io::Result<Vec<u8>> {
 
 fn model(name: String, scorer: Scorer) -> (Speaker, Engine) {
     let sha256 = Some(scorer.info().sha256.clone());
-    let engine = Engine::Model { scorer: Box::new(scorer), out: Vec::new() };
-    (Speaker { name, sha256, stands_in: None }, engine)
+    (Speaker { name, sha256, stands_in: None }, Engine::model(scorer))
 }

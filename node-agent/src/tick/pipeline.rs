@@ -1,7 +1,13 @@
-//! The tick itself: sensors → windows → features → forecasts → decisions → alerts.
+//! The tick itself: sensors → windows → features → forecasts → decisions → alerts. Who is a target is found out after
+//! the measurement: by name on one host ([`namespaces`]), from the API in a cluster ([`pods`]).
+
+mod namespaces;
+mod pods;
+mod report;
+mod revision;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,16 +29,15 @@ use super::{
     target::{RuleId, Target},
 };
 use crate::{
+    cluster::seam::{Desired, PolicyRef, Subject},
     sensors::suite::Suite,
-    targets::{
-        namespace::{self, Namespace},
-        registry::Slots,
-        selector::Selector,
-    },
+    targets::{registry::Slots, selector::Selector},
 };
+use namespaces::Namespaces;
+use pods::Pods;
 
-/// Ticks until a namespace that could not be entered is tried again.
-const RETRY_TICKS: u64 = 10;
+/// What is remembered of a rule from before the agent started.
+pub type Remembered = Box<dyn FnMut(&Policy, &Rule) -> Option<Ledger> + Send>;
 
 /// A rule at work: what it learned and who forecasts for it.
 #[derive(Debug)]
@@ -43,6 +48,10 @@ pub struct ActiveRule {
     pub ledger: Ledger,
     /// Its forecaster.
     pub forecaster: Id,
+    /// Since when it counts under this meaning, unix s.
+    pub since: u64,
+    /// Target seconds that its ledger counted when it was last kept on disk; `None`: it never was.
+    pub kept: Option<u64>,
 }
 
 /// A policy at work.
@@ -50,6 +59,8 @@ pub struct ActiveRule {
 pub struct ActivePolicy {
     /// The policy.
     pub policy: Policy,
+    /// As an object of the API; none outside a cluster.
+    pub reference: Option<PolicyRef>,
     /// Its rules, in its order.
     pub rules: Vec<ActiveRule>,
 }
@@ -63,7 +74,7 @@ pub struct Counters {
     pub skipped: u64,
     /// Namespaces that matched but could not be watched.
     pub unwatchable: u64,
-    /// Namespaces that found no free slot.
+    /// Namespaces or pods that found no free slot.
     pub over_capacity: u64,
     /// How long the last tick took.
     pub last: Duration,
@@ -85,9 +96,10 @@ pub struct Pipeline {
     pub counters: Counters,
     /// The last tick.
     pub now: Tick,
-    selectors: Vec<Selector>,
+    namespaces: Option<Namespaces>,
+    pods: Option<Pods>,
     slots: Slots,
-    refused: BTreeMap<String, u64>,
+    remembered: Remembered,
     start: Start,
 }
 
@@ -97,37 +109,40 @@ impl Pipeline {
         suite: Suite,
         selectors: Vec<Selector>,
         policies: Vec<Policy>,
-        mut remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger>,
+        remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger> + Send + 'static,
     ) -> Self {
-        let mut forecasters = Forecasters::default();
-        let mut start = Start::Fresh;
-        let policies = policies
-            .into_iter()
-            .map(|policy| {
-                let rules = policy
-                    .rules
-                    .iter()
-                    .map(|rule| ActiveRule {
-                        ledger: remembered(&policy, rule).inspect(|_| start = Start::Restart).unwrap_or_default(),
-                        forecaster: forecasters.load(&rule.model),
-                        rule: rule.clone(),
-                    })
-                    .collect();
-                ActivePolicy { policy, rules }
-            })
-            .collect();
+        let mut pipeline = Self::empty(suite, Box::new(remembered));
+        pipeline.namespaces = Some(Namespaces::new(selectors));
+        let policies = policies.into_iter().map(|policy| (policy, None)).collect();
+        pipeline.revise(policies, 0);
+        pipeline
+    }
+
+    /// A pipeline that watches the pods, under the policies, that are desired from time to time.
+    pub fn of_pods(
+        suite: Suite,
+        desired: tokio::sync::watch::Receiver<Arc<Desired>>,
+        remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger> + Send + 'static,
+    ) -> Self {
+        let mut pipeline = Self::empty(suite, Box::new(remembered));
+        pipeline.pods = Some(Pods::new(desired));
+        pipeline
+    }
+
+    fn empty(suite: Suite, remembered: Remembered) -> Self {
         Self {
             suite,
             targets: Vec::new(),
-            policies,
-            forecasters,
+            policies: Vec::new(),
+            forecasters: Forecasters::default(),
             alerts: AlertBook::default(),
             counters: Counters::default(),
             now: Tick::default(),
-            selectors,
+            namespaces: None,
+            pods: None,
             slots: Slots::default(),
-            refused: BTreeMap::new(),
-            start,
+            remembered,
+            start: Start::Fresh,
         }
     }
 
@@ -176,7 +191,7 @@ impl Pipeline {
             let (id, watch) = &mut target.watches[index];
             let active = &mut policies[id.policy];
             let mode = active.policy.mode;
-            let ActiveRule { rule, ledger, forecaster } = &mut active.rules[id.rule];
+            let ActiveRule { rule, ledger, forecaster, .. } = &mut active.rules[id.rule];
             let forecast = forecasters.forecast(*forecaster, row, &target.window);
             let Some(step) = watch.step(now, measured_us, forecast, rule, ledger) else { continue };
             predicted_us = predicted_us.or(step.predicted_us);
@@ -187,12 +202,16 @@ impl Pipeline {
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
             if let Some(Action::Fire { .. }) = step.action {
                 let baseline = target.baseline.median();
-                let causes = baseline
-                    .map(|baseline| forecasters.causes(*forecaster, &target.features, &baseline))
-                    .unwrap_or_default();
+                let (window, features) = (&target.window, &target.features);
+                let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref(), step.level);
                 let speaker = forecasters.speaker(*forecaster).clone();
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, &causes, speaker, unix);
-                told.extend(fired.map(|alert| Transition::Fired(alerts.fire(alert).clone())));
+                let subject = active.reference.as_ref().zip(target.pod());
+                let subject = subject.map(|(policy, pod)| Subject { policy: policy.clone(), pod: Arc::clone(pod) });
+                told.extend(fired.map(|mut alert| {
+                    alert.subject = subject.map(Arc::new);
+                    Transition::Fired(alerts.fire(alert).clone())
+                }));
             }
             if let Some(alert) = alerts.get_mut(&name) {
                 follow(alert, &step, unix, told);
@@ -206,77 +225,44 @@ impl Pipeline {
         target.history.push(Point { unix, measured_us, predicted_us, firing });
     }
 
-    /// Takes up namespaces that match and lets go of those that are gone.
+    /// Takes up the targets that there are now and lets go of those that are gone.
     fn discover(&mut self, now: Tick, unix: u64, told: &mut Vec<Transition>) {
-        let named = match namespace::named() {
-            Ok(named) => named,
-            Err(error) => {
-                tracing::warn!(%error, directory = namespace::DIRECTORY, "cannot list network namespaces");
-                return;
-            }
-        };
-        let present: BTreeSet<(&str, u64)> = named.iter().map(|(name, inode)| (name.as_str(), *inode)).collect();
+        if let Some(mut namespaces) = self.namespaces.take() {
+            namespaces.look(self, now, unix, told);
+            self.namespaces = Some(namespaces);
+        }
+        if let Some(mut pods) = self.pods.take() {
+            pods.look(self, now, unix, told);
+            self.pods = Some(pods);
+        }
+    }
+
+    /// The rules of the policies that `selects` takes.
+    fn rules_for(&self, selects: impl Fn(&ActivePolicy) -> bool) -> Vec<RuleId> {
+        self.policies
+            .iter()
+            .enumerate()
+            .filter(|(_, active)| selects(active))
+            .flat_map(|(policy, active)| (0..active.rules.len()).map(move |rule| RuleId { policy, rule }))
+            .collect()
+    }
+
+    /// Lets go of the targets that are gone.
+    fn let_go_unless(&mut self, now: Tick, unix: u64, told: &mut Vec<Transition>, is_there: impl Fn(&Target) -> bool) {
         let mut position = 0;
         while position < self.targets.len() {
-            let target = &self.targets[position];
-            if present.contains(&(target.name.as_str(), target.inode)) {
+            if is_there(&self.targets[position]) {
                 position += 1;
             } else {
                 let gone = self.targets.remove(position);
                 self.let_go(gone, now, unix, told);
             }
         }
-        self.refused.retain(|name, _| present.iter().any(|(present, _)| present == name));
-        for (name, _) in &named {
-            let known = self.targets.iter().any(|target| target.name == *name);
-            let waiting = self.refused.get(name).is_some_and(|since| now.0 < since + RETRY_TICKS);
-            if known || waiting {
-                continue;
-            }
-            if let Some(selector) = self.selectors.iter().find(|selector| selector.matches(name)) {
-                let labels = selector.labels.clone();
-                self.take_up(name, labels, now);
-            }
-        }
-        // What appears after the first look came while the agent was running.
-        self.start = Start::Fresh;
-    }
-
-    fn take_up(&mut self, name: &str, labels: BTreeMap<String, String>, now: Tick) {
-        let namespace = match Namespace::enter(name) {
-            Ok(namespace) => namespace,
-            Err(error) => {
-                if self.refused.insert(name.to_owned(), now.0).is_none() {
-                    self.counters.unwatchable += 1;
-                    tracing::warn!(target = name, error = %crate::sensors::chain(&error), "a namespace is not watched");
-                }
-                return;
-            }
-        };
-        let Some(slot) = self.slots.take(now.0) else {
-            if self.refused.insert(name.to_owned(), now.0).is_none() {
-                self.counters.over_capacity += 1;
-                tracing::warn!(target = name, max = netprecursor_agent_common::MAX_SLOTS, "no free slot: not watched");
-            }
-            return;
-        };
-        self.refused.remove(name);
-        let inode = namespace.inode;
-        let place = self.suite.watch(slot, namespace);
-        let rules: Vec<RuleId> = self
-            .policies
-            .iter()
-            .enumerate()
-            .filter(|(_, active)| active.policy.target.matches(&labels))
-            .flat_map(|(policy, active)| (0..active.rules.len()).map(move |rule| RuleId { policy, rule }))
-            .collect();
-        tracing::info!(target = name, slot, rules = rules.len(), "watching");
-        self.targets.push(Target::new(name.to_owned(), inode, labels, place, &rules, self.start, now));
     }
 
     fn let_go(&mut self, target: Target, now: Tick, unix: u64, told: &mut Vec<Transition>) {
         tracing::info!(target = target.name, "gone");
-        self.suite.unwatch(target.place);
+        self.suite.unwatch(target.place, &target.uid);
         self.slots.give_back(target.place.slot, now.0);
         for (id, watch) in target.watches {
             let active = &self.policies[id.policy];

@@ -1,5 +1,7 @@
 //! A watched target: where it is counted, what it looked like, and where each rule stands with it.
 
+use std::sync::Arc;
+
 use netprecursor_core::{
     features::{Baseline, COUNT},
     gate::Start,
@@ -11,10 +13,13 @@ use netprecursor_core::{
 };
 
 use super::history::History;
-use crate::sensors::{sockets::Coverage, suite::Place};
+use crate::{
+    cluster::seam::PodRef,
+    sensors::{sockets::Coverage, suite::Place},
+};
 
 /// Position of a rule: its policy's, and its own in the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleId {
     /// Position of the policy.
     pub policy: usize,
@@ -22,15 +27,27 @@ pub struct RuleId {
     pub rule: usize,
 }
 
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A network namespace; its inode tells it from another one under the same name.
+    Namespace {
+        /// As `/run/netns` shows it.
+        inode: u64,
+    },
+    /// A pod.
+    Pod(Arc<PodRef>),
+}
+
 /// One target.
 #[derive(Debug)]
 pub struct Target {
-    /// Its namespace's name.
+    /// Its namespace's name, or the pod's with its namespace.
     pub name: String,
-    /// Never reused, unlike the name: the namespace's cookie is in it.
+    /// Never reused, unlike the name: the pod's, or one with the namespace's cookie in it.
     pub uid: String,
-    /// Inode of the namespace: another one under the same name is another target.
-    pub inode: u64,
+    /// What it is.
+    pub origin: Origin,
     /// What policies select by.
     pub labels: Labels,
     /// Where the kernel counts it.
@@ -55,9 +72,11 @@ pub struct Target {
 
 impl Target {
     /// A target that comes under watch at `now`.
+    #[expect(clippy::too_many_arguments, reason = "a target is made of all of them, in one place for each origin")]
     pub fn new(
         name: String,
-        inode: u64,
+        uid: String,
+        origin: Origin,
         labels: Labels,
         place: Place,
         rules: &[RuleId],
@@ -65,9 +84,9 @@ impl Target {
         now: Tick,
     ) -> Self {
         Self {
-            uid: format!("netns:{name}:{}", place.cookie),
             name,
-            inode,
+            uid,
+            origin,
             labels,
             place,
             window: Window::new(),
@@ -78,6 +97,14 @@ impl Target {
             history: History::default(),
             watches: rules.iter().map(|rule| (*rule, Watch::new(start, now))).collect(),
             since: now,
+        }
+    }
+
+    /// The pod that it is.
+    pub const fn pod(&self) -> Option<&Arc<PodRef>> {
+        match &self.origin {
+            Origin::Pod(pod) => Some(pod),
+            Origin::Namespace { .. } => None,
         }
     }
 

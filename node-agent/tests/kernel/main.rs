@@ -2,8 +2,11 @@
 //! root every test says in one line that it was skipped.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod cluster;
 mod coverage;
 mod fixture;
+mod identity;
+mod pods;
 mod privileges;
 mod process;
 mod refusals;

@@ -46,7 +46,7 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     let mut survivor = ask(&path.near, server.address);
     exchange(&mut survivor, 64);
     ticking.tick();
-    let before = (ticking.target().uid.clone(), ticking.target().inode, ticking.target().place);
+    let before = (ticking.target().uid.clone(), ticking.target().origin.clone(), ticking.target().place);
     assert_eq!(ticking.target().signals.get(Signal::Opens), 1.0);
 
     let Path { near, far: _far } = path;
@@ -60,7 +60,7 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
 
     let target = ticking.target();
     assert_ne!(target.uid, before.0);
-    assert_ne!(target.inode, before.1);
+    assert_ne!(target.origin, before.1);
     assert_ne!((target.place.cookie, target.place.slot), (before.2.cookie, before.2.slot));
     for signal in [Signal::Opens, Signal::RttAllCount, Signal::TxPackets, Signal::RxBytes, Signal::Retransmits] {
         assert_eq!(target.signals.get(signal), 0.0, "{}", signal.name());

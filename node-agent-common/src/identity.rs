@@ -1,0 +1,77 @@
+//! Who a network namespace belongs to, as far as the kernel sees it: the addresses and the cgroups of its sockets. And the
+//! slots that user space gives out once it knows.
+
+/// A socket of this namespace has this address. The key of the map `CLAIMS`; its value is when that was seen last, ns on
+/// the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Claim {
+    /// Cookie of the namespace.
+    pub namespace: u64,
+    /// The address in network byte order; IPv4 as v4-mapped IPv6.
+    pub address: [u32; 4],
+}
+
+/// A socket of this namespace was made by a process of this cgroup. The key of the map `MEMBERS`; its value is when that
+/// was seen last, ns on the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Member {
+    /// Cookie of the namespace.
+    pub namespace: u64,
+    /// The cgroup: the inode of its directory in the cgroup2 hierarchy.
+    pub cgroup: u64,
+}
+
+/// Claims (and members) that wait for user space, which takes them out several times a second.
+pub const MAX_CLAIMS: u32 = 1024;
+
+/// Namespaces with a slot at once: a pod whose sandbox was made anew has more than one.
+pub const MAX_NAMESPACES: u32 = 1024;
+
+/// Cgroups of targets in the node's own namespace at once.
+pub const MAX_CGROUPS: u32 = 4096;
+
+/// A slot together with how often it was given out, so that what still carries the old number counts nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Stamp(pub u32);
+
+impl Stamp {
+    /// Stands for the node's own namespace, whose sockets belong to targets by their cgroup.
+    pub const BY_CGROUP: Self = Self(u32::MAX);
+
+    /// The slot in its `generation`, of which 16 bits count.
+    #[inline(always)]
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self(slot & 0xffff | generation << 16)
+    }
+
+    /// The slot.
+    #[inline(always)]
+    pub const fn slot(self) -> u32 {
+        self.0 & 0xffff
+    }
+
+    /// Its generation.
+    #[inline(always)]
+    pub const fn generation(self) -> u32 {
+        self.0 >> 16
+    }
+}
+
+const _: () = assert!(size_of::<Claim>() == 24 && size_of::<Member>() == 16);
+const _: () = assert!(align_of::<Claim>() == 8 && align_of::<Member>() == 8);
+const _: () = assert!(crate::MAX_SLOTS < 0xffff);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_its_slot_and_its_generation() {
+        let stamp = Stamp::new(255, 0x1_0007);
+        assert_eq!((stamp.slot(), stamp.generation()), (255, 7));
+        assert_ne!(Stamp::new(255, 8), stamp);
+    }
+}

@@ -1,0 +1,81 @@
+//! What tells user space whose a namespace is: the addresses and cgroups of the sockets of namespaces that have no slot.
+//!
+//! Nothing here names a pod. User space takes the notes out several times a second; what finds no room is counted and
+//! noted again at the next event.
+
+use aya_ebpf::{bindings::bpf_sock_ops, helpers::generated::bpf_ktime_get_ns, macros::map, maps::HashMap};
+use netprecursor_agent_common::{
+    Counter,
+    identity::{Claim, MAX_CLAIMS, Member},
+};
+
+use crate::slots;
+
+/// Addresses by namespace.
+#[map]
+static CLAIMS: HashMap<Claim, u64> = HashMap::with_max_entries(MAX_CLAIMS, 0);
+
+/// Cgroups by namespace.
+#[map]
+static MEMBERS: HashMap<Member, u64> = HashMap::with_max_entries(MAX_CLAIMS, 0);
+
+const AF_INET: u32 = 2;
+/// `::ffff:0:0/96`, the third word in network byte order.
+const V4_MAPPED: u32 = 0xffff_u32.to_be();
+
+/// The socket's address, if it can tell one namespace from another: neither unspecified nor loopback nor link-local,
+/// which every namespace may have.
+#[inline(always)]
+fn telling_address(ops: *mut bpf_sock_ops) -> Option<[u32; 4]> {
+    // SAFETY: reads context fields, each at a constant offset as the verifier wants it.
+    let address = unsafe {
+        if (*ops).family == AF_INET {
+            // Kernels without IPv6 know no other field.
+            [0, 0, V4_MAPPED, (*ops).local_ip4]
+        } else {
+            [
+                slots::word(&raw const (*ops).local_ip6[0]),
+                slots::word(&raw const (*ops).local_ip6[1]),
+                slots::word(&raw const (*ops).local_ip6[2]),
+                slots::word(&raw const (*ops).local_ip6[3]),
+            ]
+        }
+    };
+    let [first, second, third, fourth] = address;
+    let (high, low) = (u32::from_be(first), u32::from_be(fourth));
+    if first == 0 && second == 0 {
+        let is_v4 = third == V4_MAPPED;
+        // 127.0.0.0/8, 169.254.0.0/16 (RFC 3927); without the prefix `::` and `::1`.
+        let is_local = low >> 24 == 127 || low >> 16 == 0xa9fe || low == 0;
+        return (is_v4 && !is_local).then_some(address);
+    }
+    // fe80::/10 (RFC 4291).
+    (high >> 22 != 0xfe80_u32 >> 6).then_some(address)
+}
+
+/// Notes that a socket of `namespace` has its address.
+#[inline(always)]
+pub(crate) fn claim(ops: *mut bpf_sock_ops, namespace: u64) {
+    let Some(address) = telling_address(ops) else { return };
+    note(&CLAIMS, &Claim { namespace, address }, Counter::ClaimLost);
+}
+
+/// Notes that a socket of `namespace` belongs to `cgroup`.
+#[inline(always)]
+pub(crate) fn member(namespace: u64, cgroup: u64) {
+    if cgroup != 0 {
+        note(&MEMBERS, &Member { namespace, cgroup }, Counter::MemberLost);
+    }
+}
+
+#[inline(always)]
+fn note<K>(map: &HashMap<K, u64>, key: &K, lost: Counter) {
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if let Some(last) = map.get_ptr_mut(key) {
+        // SAFETY: points into the map; a whole word.
+        unsafe { *last = now };
+    } else if map.insert(key, &now, 0).is_err() {
+        slots::count(lost);
+    }
+}

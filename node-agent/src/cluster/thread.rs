@@ -1,0 +1,123 @@
+//! The one thread that talks to the API server, with a runtime of its own.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use kube::Config;
+use tokio::sync::{oneshot, watch};
+
+use super::{client::Clients, models::Shelf, seam::Desired, watching};
+
+/// The first wait for a configuration, and the longest: the token may be mounted late.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Where this agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The node.
+    pub node: String,
+    /// The agent's pod.
+    pub pod: String,
+    /// The agent's namespace, in which the operator publishes models.
+    pub namespace: String,
+}
+
+/// What else runs on the thread once there is a client; ends when asked to.
+pub type Telling = Box<dyn FnOnce(Clients, oneshot::Receiver<()>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// The thread.
+#[derive(Debug)]
+pub struct Cluster {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cluster {
+    /// Starts it. Whether there is an API server shows later: the agent lives without.
+    ///
+    /// # Errors
+    /// No thread or runtime can be made.
+    pub fn start(location: Location, desired: watch::Sender<Arc<Desired>>, telling: Telling) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("cluster".to_owned()).spawn(move || {
+            runtime.block_on(live(location, desired, telling, stopped));
+            // A check of a model may still run: its child has a deadline of its own.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends it, and waits until what it has to tell is told or on disk.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It may have ended already.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported; what was on disk is told by the next agent.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn live(
+    location: Location,
+    desired: watch::Sender<Arc<Desired>>,
+    telling: Telling,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let clients = tokio::select! {
+        clients = connect() => clients,
+        _ = &mut stopped => return,
+    };
+    let (end, ended) = oneshot::channel();
+    let shelf = Shelf::new(clients.requests.clone(), location.namespace.clone());
+    let following = watching::follow(clients.watches.clone(), shelf, &location.node, desired);
+    let mut telling = telling(clients, ended);
+    tokio::select! {
+        () = following => {}
+        () = &mut telling => {}
+        _ = &mut stopped => {
+            let _ = end.send(());
+            telling.await;
+        }
+    }
+}
+
+/// Clients, as soon as there is a configuration.
+async fn connect() -> Clients {
+    let mut wait = FIRST_RETRY;
+    loop {
+        let found = match Config::infer().await {
+            Ok(config) => Clients::new(&config).map_err(|error| crate::sensors::chain(&error)),
+            Err(error) => Err(crate::sensors::chain(&error)),
+        };
+        match found {
+            Ok(clients) => return clients,
+            Err(error) => tracing::warn!(
+                error,
+                "no way to the API server: expected a service account's token or KUBECONFIG; trying again"
+            ),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LAST_RETRY);
+    }
+}

@@ -1,0 +1,139 @@
+//! Which pod an event belongs to, as a sensor with a status: without it nothing that is measured is anybody's.
+
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, Map, MapError},
+};
+use thiserror::Error;
+
+use super::State;
+use crate::targets::{
+    cgroups::Index,
+    identifier::{Identifier, Namespaces, Report, Seat, Tables},
+    identities::Resident,
+};
+
+/// Its name among the sensors.
+pub const NAME: &str = "identity";
+
+/// Why pods cannot be told apart.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// The object has no such map.
+    #[error("the BPF object has no map {0}; the agent and its object do not belong together")]
+    Missing(&'static str),
+    /// A map is of another kind.
+    #[error("cannot use the map {name}")]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: MapError,
+    },
+    /// No thread.
+    #[error("cannot start a thread that tells pods apart")]
+    Thread(#[source] io::Error),
+}
+
+/// The sensor.
+#[derive(Debug)]
+pub struct Identity {
+    identifier: Identifier,
+    has_members: bool,
+    host_network_seats: Vec<String>,
+}
+
+fn table<K: aya::Pod, V: aya::Pod>(
+    bpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<HashMap<aya::maps::MapData, K, V>, IdentityError> {
+    let map: Map = bpf.take_map(name).ok_or(IdentityError::Missing(name))?;
+    HashMap::try_from(map).map_err(|source| IdentityError::Map { name, source })
+}
+
+impl Identity {
+    /// Starts telling pods apart. `has_members`: the kernel tells the cgroups of a namespace's sockets; `cgroups`: the
+    /// root of the hierarchy.
+    pub fn start(
+        bpf: &mut Ebpf,
+        namespaces: Option<&Namespaces>,
+        has_members: bool,
+        cgroups: Option<PathBuf>,
+    ) -> Result<Self, IdentityError> {
+        let tables = Tables {
+            claims: table(bpf, "CLAIMS")?,
+            members: table(bpf, "MEMBERS")?,
+            namespaces: Arc::clone(namespaces.ok_or(IdentityError::Missing("NETNS_SLOTS"))?),
+            cgroups: table(bpf, "CGROUP_SLOTS")?,
+            has_members,
+        };
+        let identifier = Identifier::start(tables, cgroups).map_err(IdentityError::Thread)?;
+        Ok(Self { identifier, has_members, host_network_seats: Vec::new() })
+    }
+
+    /// As [`Identifier::know`].
+    pub fn know(&self, pods: Vec<Resident>, host_addresses: Vec<IpAddr>) {
+        self.identifier.know(pods, host_addresses);
+    }
+
+    /// As [`Identifier::seat`].
+    pub fn seat(&mut self, uid: &str, seat: Seat) {
+        if seat.host_network {
+            self.host_network_seats.push(uid.to_owned());
+        }
+        self.identifier.seat(uid, seat);
+    }
+
+    /// As [`Identifier::unseat`].
+    pub fn unseat(&mut self, uid: &str) {
+        self.host_network_seats.retain(|seated| seated != uid);
+        self.identifier.unseat(uid);
+    }
+
+    /// The cgroups of pods, as last listed.
+    pub fn index(&self) -> Arc<Index> {
+        self.identifier.index()
+    }
+
+    /// What the thread has to say.
+    pub fn report(&self) -> Report {
+        self.identifier.report()
+    }
+
+    /// How well it works; `lost` notes of the kernel found no room.
+    pub fn state(&self, lost: u64) -> State {
+        let report = self.report();
+        let mut reasons = Vec::new();
+        if let Some(refused) = &report.refused {
+            reasons.push(format!("the kernel's table of namespaces refused an entry: {refused}"));
+        }
+        if let Some(blind) = &report.blind {
+            reasons.push(format!(
+                "pods are told apart by address alone: {blind}; mount the node's cgroup2 hierarchy where the node has it"
+            ));
+        } else if !self.has_members {
+            reasons.push(
+                "pods are told apart by address alone: this kernel's cgroup_skb cannot tell a packet's namespace \
+                 (before 6.3)"
+                    .to_owned(),
+            );
+        }
+        if !self.host_network_seats.is_empty() {
+            reasons.push(format!(
+                "{} watched pods are on the host's network: of connections made to them the handshakes are not theirs, \
+                 and their sockets are not listed",
+                self.host_network_seats.len()
+            ));
+        }
+        if report.tally.doubts > 0 {
+            reasons.push(format!("{} times two namespaces claimed one pod's address", report.tally.doubts));
+        }
+        if lost > 0 {
+            reasons.push(format!("{lost} times more new namespaces than there is room for: they were noted later"));
+        }
+        if reasons.is_empty() { State::Active } else { State::Degraded(reasons.join("; ")) }
+    }
+}

@@ -1,0 +1,474 @@
+//! Whose a network namespace is: decided from what its sockets showed (addresses, cgroups) and what the API says of the
+//! pods, purely.
+//!
+//! Addresses come back, cookies of namespaces never do. So a namespace that is known to be a pod's stays that pod's, for
+//! good; an address speaks for a pod only while the pod has it; and where the cgroups of sockets can be told, an address
+//! alone is not believed: a namespace that outlives its pod may still use an address that is another pod's by now.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+/// Namespaces whose owner is not known, at once; the one silent for longest goes first.
+const MAX_OPEN: usize = 1024;
+/// Addresses and cgroups remembered of one of them.
+const MAX_SIGNS: usize = 32;
+/// Namespaces of pods that are gone, remembered so that nobody else gets them.
+const MAX_RETIRED: usize = 4096;
+/// A namespace of unknown owner is forgotten after this silence.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// A pod as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resident {
+    /// Its UID.
+    pub uid: String,
+    /// What cgroup paths call it, where that is not the UID.
+    pub static_uid: Option<String>,
+    /// Its addresses; those of the node if it is on the host's network.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it shares the node's namespace.
+    pub host_network: bool,
+}
+
+/// Something that became known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The namespace is this pod's.
+    Bound {
+        /// The namespace's cookie.
+        namespace: u64,
+        /// The pod's UID.
+        uid: String,
+    },
+    /// The namespace is the node's own.
+    Host {
+        /// Its cookie.
+        namespace: u64,
+    },
+    /// Two namespaces claim the address that this one was bound by: it is nobody's until one of them falls silent.
+    Doubted {
+        /// The namespace's cookie.
+        namespace: u64,
+        /// The pod's UID.
+        uid: String,
+    },
+}
+
+/// Numbers for status and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Namespaces that are some pod's.
+    pub bound: usize,
+    /// Namespaces whose owner is not known.
+    pub open: usize,
+    /// How often two namespaces claimed the address of one pod.
+    pub doubts: u64,
+    /// Namespaces forgotten before their owner was known, to make room.
+    pub forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Since when it has each address, ns.
+    addresses: BTreeMap<Ipv6Addr, u64>,
+    static_uid: Option<String>,
+    host_network: bool,
+}
+
+/// What a namespace showed.
+#[derive(Debug, Default)]
+struct Open {
+    /// When a socket had this address last, ns.
+    claims: BTreeMap<Ipv6Addr, u64>,
+    /// Pods, as cgroup paths call them.
+    members: BTreeSet<String>,
+    last_ns: u64,
+}
+
+/// How a namespace came to its owner.
+#[derive(Debug)]
+struct Bond {
+    uid: String,
+    /// The address, when nothing but it spoke.
+    by_address: Option<Ipv6Addr>,
+}
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub struct Identities {
+    pods: BTreeMap<String, Known>,
+    host_addresses: BTreeSet<Ipv6Addr>,
+    open: BTreeMap<u64, Open>,
+    bonds: BTreeMap<u64, Bond>,
+    hosts: BTreeSet<u64>,
+    /// Namespaces of pods that are gone, oldest first.
+    retired: VecDeque<u64>,
+    retired_set: BTreeSet<u64>,
+    doubts: u64,
+    forgotten: u64,
+}
+
+/// An address as the kernel notes it.
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+impl Identities {
+    /// The pods that there are, at `now_ns`; those left out are gone.
+    pub fn settle_pods(&mut self, pods: &[Resident], host_addresses: &[IpAddr], now_ns: u64) {
+        self.host_addresses = host_addresses.iter().copied().map(mapped).collect();
+        let present: BTreeSet<&str> = pods.iter().map(|pod| pod.uid.as_str()).collect();
+        self.pods.retain(|uid, _| present.contains(uid.as_str()));
+        for pod in pods {
+            let known = self.pods.entry(pod.uid.clone()).or_insert_with(|| Known {
+                addresses: BTreeMap::new(),
+                static_uid: None,
+                host_network: false,
+            });
+            known.static_uid.clone_from(&pod.static_uid);
+            known.host_network = pod.host_network;
+            let addresses: BTreeSet<Ipv6Addr> = pod.addresses.iter().copied().map(mapped).collect();
+            known.addresses.retain(|address, _| addresses.contains(address));
+            for address in addresses {
+                known.addresses.entry(address).or_insert(now_ns);
+            }
+        }
+        let gone: Vec<u64> = self
+            .bonds
+            .iter()
+            .filter(|(_, bond)| !self.pods.contains_key(&bond.uid))
+            .map(|(cookie, _)| *cookie)
+            .collect();
+        for namespace in gone {
+            self.bonds.remove(&namespace);
+            self.retire(namespace);
+        }
+    }
+
+    fn retire(&mut self, namespace: u64) {
+        if self.retired_set.insert(namespace) {
+            self.retired.push_back(namespace);
+        }
+        if self.retired.len() > MAX_RETIRED
+            && let Some(oldest) = self.retired.pop_front()
+        {
+            self.retired_set.remove(&oldest);
+        }
+    }
+
+    /// A socket of `namespace` had `address` at `at_ns`.
+    pub fn claim(&mut self, namespace: u64, address: Ipv6Addr, at_ns: u64) {
+        if let Some(open) = self.open_mut(namespace, at_ns)
+            && (open.claims.len() < MAX_SIGNS || open.claims.contains_key(&address))
+        {
+            open.claims.insert(address, at_ns);
+        }
+    }
+
+    /// A socket of `namespace` was made in a cgroup of the pod that cgroup paths call `pod`, seen at `at_ns`.
+    pub fn member(&mut self, namespace: u64, pod: &str, at_ns: u64) {
+        if let Some(open) = self.open_mut(namespace, at_ns)
+            && open.members.len() < MAX_SIGNS
+            && !open.members.contains(pod)
+        {
+            open.members.insert(pod.to_owned());
+        }
+    }
+
+    /// What is remembered of a namespace whose owner is not known; nothing of others. A namespace bound by its address
+    /// alone goes on being looked at, since another may claim that address.
+    fn open_mut(&mut self, namespace: u64, at_ns: u64) -> Option<&mut Open> {
+        if self.bonds.contains_key(&namespace)
+            || self.hosts.contains(&namespace)
+            || self.retired_set.contains(&namespace)
+        {
+            return None;
+        }
+        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&namespace) {
+            let silent = self.open.iter().min_by_key(|(_, open)| open.last_ns).map(|(cookie, _)| *cookie);
+            if let Some(silent) = silent {
+                self.open.remove(&silent);
+                self.forgotten += 1;
+            }
+        }
+        let open = self.open.entry(namespace).or_default();
+        open.last_ns = open.last_ns.max(at_ns);
+        Some(open)
+    }
+
+    /// Decides what can be decided at `now_ns`. `cgroups_tell`: the cgroups of sockets are known on this machine, so that
+    /// an address without its pod's cgroup is not believed.
+    pub fn decide(&mut self, cgroups_tell: bool, now_ns: u64) -> Vec<Finding> {
+        let forget = u64::try_from(FORGET.as_nanos()).unwrap_or(u64::MAX);
+        self.open.retain(|_, open| now_ns.saturating_sub(open.last_ns) < forget);
+        let mut findings = Vec::new();
+        let namespaces: Vec<u64> = self.open.keys().copied().collect();
+        for namespace in namespaces {
+            let Some(open) = self.open.get(&namespace) else { continue };
+            if self.is_host(open) {
+                self.open.remove(&namespace);
+                self.hosts.insert(namespace);
+                findings.push(Finding::Host { namespace });
+                continue;
+            }
+            let owner = if cgroups_tell {
+                self.by_cgroup(open).map(|uid| (uid, None))
+            } else {
+                match self.by_address(namespace, open) {
+                    Some((uid, address)) => match self.rival(&uid, address) {
+                        None => Some((uid, Some(address))),
+                        Some(rival) => {
+                            self.doubt(namespace, rival, &uid, now_ns, &mut findings);
+                            None
+                        }
+                    },
+                    None => None,
+                }
+            };
+            if let Some((uid, by_address)) = owner {
+                self.open.remove(&namespace);
+                self.bonds.insert(namespace, Bond { uid: uid.clone(), by_address });
+                findings.push(Finding::Bound { namespace, uid });
+            }
+        }
+        findings
+    }
+
+    /// Whether one of the claimed addresses is the node's and no pod's own.
+    fn is_host(&self, open: &Open) -> bool {
+        open.claims.keys().any(|address| self.host_addresses.contains(address))
+    }
+
+    /// The pod that a socket's cgroup names, if a socket's address does not speak against it.
+    fn by_cgroup(&self, open: &Open) -> Option<String> {
+        let named = |uid: &str, known: &Known| {
+            open.members.contains(uid) || known.static_uid.as_ref().is_some_and(|uid| open.members.contains(uid))
+        };
+        let has_claimed = |known: &Known| open.claims.keys().any(|address| known.addresses.contains_key(address));
+        let own = || self.pods.iter().filter(|(_, known)| !known.host_network);
+        // A process of one pod may make sockets in the namespace of another (service meshes do): the address tells.
+        if let Some((uid, _)) = own().find(|(uid, known)| named(uid, known) && has_claimed(known)) {
+            return Some(uid.clone());
+        }
+        // The API learns a pod's address a second or two after its first connection. Until then the cgroup has to do,
+        // unless the address is somebody else's.
+        let is_somebodys = own().any(|(_, known)| has_claimed(known));
+        let mut unaddressed = own().filter(|(uid, known)| known.addresses.is_empty() && named(uid, known));
+        match (unaddressed.next(), unaddressed.next()) {
+            (Some((uid, _)), None) if !is_somebodys && !open.claims.is_empty() => Some(uid.clone()),
+            _ => None,
+        }
+    }
+
+    /// The only pod that has an address since before the namespace's sockets were last seen with it, and that address.
+    /// No other namespace of unknown owner may claim it.
+    fn by_address(&self, namespace: u64, open: &Open) -> Option<(String, Ipv6Addr)> {
+        let mut found = None;
+        for (address, at_ns) in &open.claims {
+            let has = |known: &Known| known.addresses.get(address).is_some_and(|since| at_ns >= since);
+            for (uid, _) in self.pods.iter().filter(|(_, known)| !known.host_network && has(known)) {
+                match &found {
+                    Some((other, _)) if other != uid => return None,
+                    _ => found = Some((uid.clone(), *address)),
+                }
+            }
+        }
+        let (uid, address) = found?;
+        let since = self.pods.get(&uid)?.addresses.get(&address)?;
+        let is_claimed_twice = self
+            .open
+            .iter()
+            .any(|(other, open)| *other != namespace && open.claims.get(&address).is_some_and(|at_ns| at_ns >= since));
+        (!is_claimed_twice).then_some((uid, address))
+    }
+
+    /// Another namespace that was bound to the pod by the same address.
+    fn rival(&self, uid: &str, address: Ipv6Addr) -> Option<u64> {
+        let is_rival = |bond: &Bond| bond.uid == uid && bond.by_address == Some(address);
+        self.bonds.iter().find(|(_, bond)| is_rival(bond)).map(|(cookie, _)| *cookie)
+    }
+
+    /// Takes the rival's bond back: one of the two is not the pod's, and nothing says which.
+    fn doubt(&mut self, namespace: u64, rival: u64, uid: &str, now_ns: u64, findings: &mut Vec<Finding>) {
+        let Some(bond) = self.bonds.remove(&rival) else { return };
+        self.doubts += 1;
+        let mut open = Open { last_ns: now_ns, ..Open::default() };
+        open.claims.extend(bond.by_address.map(|address| (address, now_ns)));
+        self.open.insert(rival, open);
+        tracing::warn!(
+            pod = uid,
+            namespace,
+            rival,
+            "two network namespaces use the address of one pod: neither is counted"
+        );
+        findings.push(Finding::Doubted { namespace: rival, uid: uid.to_owned() });
+    }
+
+    /// Numbers.
+    pub fn tally(&self) -> Tally {
+        Tally { bound: self.bonds.len(), open: self.open.len(), doubts: self.doubts, forgotten: self.forgotten }
+    }
+
+    /// Namespaces of a pod.
+    pub fn namespaces_of<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = u64> + 'a {
+        self.bonds.iter().filter(move |(_, bond)| bond.uid == uid).map(|(cookie, _)| *cookie)
+    }
+
+    /// Namespaces that are the node's own.
+    pub fn hosts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.hosts.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn pod(uid: &str, addresses: &[&str]) -> Resident {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Resident { uid: uid.to_owned(), static_uid: None, addresses, host_network: false }
+    }
+
+    fn address(text: &str) -> Ipv6Addr {
+        mapped(text.parse().unwrap())
+    }
+
+    fn bound(namespace: u64, uid: &str) -> Vec<Finding> {
+        vec![Finding::Bound { namespace, uid: uid.to_owned() }]
+    }
+
+    #[test]
+    fn an_address_is_matched_in_either_family_and_v4_mapped() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("a", &["10.0.0.7", "fd00::7"])], &[], 0);
+        identities.claim(100, "::ffff:10.0.0.7".parse().unwrap(), SECOND);
+        assert_eq!(identities.decide(false, SECOND), bound(100, "a"));
+        // The sandbox was made anew; the namespace speaks IPv6 only.
+        identities.claim(101, address("fd00::7"), SECOND);
+        assert_eq!(identities.decide(false, SECOND), bound(101, "a"));
+    }
+
+    #[test]
+    fn a_namespace_stays_its_pods_after_the_pod_is_gone() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("old", &["10.0.0.7"])], &[], 0);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        identities.decide(false, SECOND);
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
+        // The old namespace lingers and goes on talking.
+        identities.claim(100, address("10.0.0.7"), 3 * SECOND);
+        assert_eq!(identities.decide(false, 3 * SECOND), []);
+        identities.claim(101, address("10.0.0.7"), 4 * SECOND);
+        assert_eq!(identities.decide(false, 4 * SECOND), bound(101, "new"));
+        assert_eq!(identities.namespaces_of("new").collect::<Vec<_>>(), [101]);
+    }
+
+    #[test]
+    fn an_address_seen_before_the_pod_had_it_does_not_speak_for_the_pod() {
+        let mut identities = Identities::default();
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
+        assert_eq!(identities.decide(false, 3 * SECOND), []);
+        identities.claim(100, address("10.0.0.7"), 4 * SECOND);
+        assert_eq!(identities.decide(false, 4 * SECOND), bound(100, "new"));
+    }
+
+    #[test]
+    fn two_namespaces_with_one_address_are_nobodys_until_one_is_forgotten() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(false, SECOND), bound(100, "new"));
+        identities.claim(101, address("10.0.0.7"), 2 * SECOND);
+        let doubted = Finding::Doubted { namespace: 100, uid: "new".into() };
+        assert_eq!(identities.decide(false, 2 * SECOND), [doubted]);
+        assert_eq!(identities.decide(false, 3 * SECOND), []);
+        assert_eq!(identities.tally().doubts, 1);
+        let later = 2 * SECOND + FORGET.as_nanos() as u64;
+        identities.claim(101, address("10.0.0.7"), later);
+        assert_eq!(identities.decide(false, later), bound(101, "new"));
+    }
+
+    #[test]
+    fn where_cgroups_tell_an_address_alone_is_not_believed() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        // What is left of an older pod: its cgroup is gone.
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), []);
+        identities.member(101, "new", SECOND);
+        identities.claim(101, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), bound(101, "new"));
+        assert_eq!(identities.decide(true, SECOND), []);
+    }
+
+    #[test]
+    fn a_pod_whose_address_the_api_does_not_know_yet_is_known_by_its_cgroup() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("a", &[]), pod("b", &["10.0.0.8"])], &[], 0);
+        identities.member(100, "a", SECOND);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        // A process of `a` in the namespace of `b`.
+        identities.member(101, "a", SECOND);
+        identities.claim(101, address("10.0.0.8"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), bound(100, "a"));
+    }
+
+    #[test]
+    fn a_mesh_proxy_in_a_pods_namespace_does_not_take_it_from_the_pod() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("app", &["10.0.0.7"]), pod("proxy", &["10.0.0.9"])], &[], 0);
+        identities.member(100, "proxy", SECOND);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), []);
+        identities.member(100, "app", SECOND);
+        assert_eq!(identities.decide(true, SECOND), bound(100, "app"));
+    }
+
+    #[test]
+    fn a_static_pod_is_known_by_what_its_cgroup_calls_it() {
+        let mut identities = Identities::default();
+        let pod = Resident { static_uid: Some("hash".into()), ..pod("mirror", &["10.0.0.7"]) };
+        identities.settle_pods(&[pod], &[], 0);
+        identities.member(100, "hash", SECOND);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), bound(100, "mirror"));
+    }
+
+    #[test]
+    fn the_nodes_namespace_is_told_by_the_nodes_address_and_is_no_pods() {
+        let mut identities = Identities::default();
+        let host = Resident { host_network: true, ..pod("proxy", &["192.0.2.1"]) };
+        identities.settle_pods(&[host], &["192.0.2.1".parse().unwrap()], 0);
+        identities.claim(1, address("192.0.2.1"), SECOND);
+        assert_eq!(identities.decide(false, SECOND), [Finding::Host { namespace: 1 }]);
+        assert_eq!(identities.hosts().collect::<Vec<_>>(), [1]);
+        assert_eq!(identities.namespaces_of("proxy").count(), 0);
+    }
+
+    #[test]
+    fn five_thousand_pods_leave_nothing_but_a_bounded_memory() {
+        let mut identities = Identities::default();
+        for number in 0..5_000u64 {
+            let uid = format!("pod{number}");
+            let now = number * SECOND;
+            identities.settle_pods(&[pod(&uid, &["10.0.0.7"])], &[], now);
+            // One that nobody knows, and the pod's.
+            identities.claim(1_000_000 + number, address("10.9.9.9"), now);
+            identities.claim(number, address("10.0.0.7"), now);
+            assert_eq!(identities.decide(false, now), bound(number, &uid));
+        }
+        let tally = identities.tally();
+        assert_eq!(tally.bound, 1);
+        assert!(tally.open <= MAX_OPEN && identities.retired.len() <= MAX_RETIRED, "{tally:?}");
+        assert_eq!(identities.retired.len(), identities.retired_set.len());
+    }
+}

@@ -1,0 +1,169 @@
+//! Targets in a cluster: the pods of this node that some policy selects.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use netprecursor_core::{gate::Start, tick::Tick, watch::Watch};
+use tokio::sync::watch;
+
+use super::Pipeline;
+use crate::{
+    cluster::seam::{Desired, Pod},
+    targets::identities::Resident,
+    tick::{
+        outcome::Transition,
+        target::{Origin, Target},
+    },
+};
+
+/// Ticks until a pod that found no slot is tried again.
+const RETRY_TICKS: u64 = 10;
+
+/// What is followed.
+#[derive(Debug)]
+pub(super) struct Pods {
+    desired: watch::Receiver<Arc<Desired>>,
+    /// When pods that found no slot are tried again.
+    retry: Option<u64>,
+    /// Pods that found no slot, so that each is counted once.
+    waiting: BTreeSet<String>,
+}
+
+impl From<&Pod> for Resident {
+    fn from(pod: &Pod) -> Self {
+        Self {
+            uid: pod.reference.uid.clone(),
+            static_uid: pod.static_uid.clone(),
+            addresses: pod.addresses.clone(),
+            host_network: pod.host_network,
+        }
+    }
+}
+
+impl Pods {
+    pub(super) const fn new(desired: watch::Receiver<Arc<Desired>>) -> Self {
+        Self { desired, retry: None, waiting: BTreeSet::new() }
+    }
+
+    /// Makes targets and rules what is desired by now.
+    pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+        // A cluster thread that ended says nothing new; what is known goes on.
+        let is_new = self.desired.has_changed().unwrap_or(false);
+        let is_retry = self.retry.is_some_and(|at| now.0 >= at);
+        if !is_new && !is_retry {
+            return;
+        }
+        let desired = Arc::clone(&self.desired.borrow_and_update());
+        if !desired.synced {
+            return;
+        }
+        if is_new {
+            pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
+            let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
+            // First, while the rules that they were watched by are still known.
+            pipeline.let_go_unless(now, unix, told, |target| watched.contains_key(target.uid.as_str()));
+            let policies = desired.policies.iter();
+            let policies = policies.map(|desired| (desired.policy.clone(), Some(desired.reference.clone()))).collect();
+            let revision = pipeline.revise(policies, unix);
+            for (sha256, published) in &desired.models {
+                pipeline.forecasters.install(sha256, published);
+            }
+            for position in 0..pipeline.targets.len() {
+                if let Some(pod) = watched.get(pipeline.targets[position].uid.as_str()) {
+                    pipeline.targets[position].labels.clone_from(&pod.labels);
+                    let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
+                    pipeline.rewatch(position, &revision, &rules, unix, told);
+                }
+            }
+            pipeline.forget_unused();
+        }
+        self.take_up(pipeline, &desired, now);
+        // What appears after the first list came while the agent was running.
+        pipeline.start = Start::Fresh;
+    }
+
+    fn take_up(&mut self, pipeline: &mut Pipeline, desired: &Desired, now: Tick) {
+        self.retry = None;
+        let known: BTreeSet<String> = pipeline.targets.iter().map(|target| target.uid.clone()).collect();
+        self.waiting.retain(|uid| desired.pods.iter().any(|pod| pod.reference.uid == *uid));
+        for (uid, pod) in watched(desired).filter(|(uid, _)| !known.contains(*uid)) {
+            let Some(slot) = pipeline.slots.take(now.0) else {
+                self.retry = Some(now.0 + RETRY_TICKS);
+                if self.waiting.insert(uid.to_owned()) {
+                    pipeline.counters.over_capacity += 1;
+                    tracing::warn!(pod = uid, max = netprecursor_agent_common::MAX_SLOTS, "no free slot: not watched");
+                }
+                continue;
+            };
+            self.waiting.remove(uid);
+            let place = pipeline.suite.watch_pod(slot, &Resident::from(pod));
+            let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
+            let name = format!("{}/{}", pod.reference.namespace, pod.reference.name);
+            tracing::info!(target = name, uid, slot, rules = rules.len(), "watching");
+            let origin = Origin::Pod(Arc::clone(&pod.reference));
+            let labels = pod.labels.clone();
+            let target = Target::new(name, uid.to_owned(), origin, labels, place, &rules, pipeline.start, now);
+            pipeline.targets.push(target);
+        }
+    }
+}
+
+/// The pods that some policy selects, by UID.
+fn watched(desired: &Desired) -> impl Iterator<Item = (&str, &Pod)> {
+    let pods = desired.pods.iter().filter(|pod| !pod.watched_by.is_empty());
+    pods.map(|pod| (pod.reference.uid.as_str(), pod))
+}
+
+impl Pipeline {
+    /// Gives a target the rules that select it now: a rule that did before goes on, another begins with what is known of
+    /// the target, one that no longer does has its alert resolved.
+    fn rewatch(
+        &mut self,
+        position: usize,
+        revision: &super::revision::Revision,
+        rules: &[super::RuleId],
+        unix: u64,
+        told: &mut Vec<Transition>,
+    ) {
+        let target = &mut self.targets[position];
+        let mut watches = Vec::with_capacity(rules.len());
+        for (old, mut watch) in std::mem::take(&mut target.watches) {
+            let Some(entry) = revision.entry(old) else { continue };
+            let name = entry.alert_name(&target.uid);
+            match entry.now.filter(|now| rules.contains(&now.rule)) {
+                Some(now) => {
+                    if now.is_muted {
+                        resolve(watch.begin_anew(), &name, &mut self.alerts, unix, told);
+                    } else if !now.is_same {
+                        watch.forget_score();
+                    }
+                    watches.push((now.rule, watch));
+                }
+                None => resolve(watch.retire(), &name, &mut self.alerts, unix, told),
+            }
+        }
+        for rule in rules {
+            if !watches.iter().any(|(known, _)| known == rule) {
+                // The window that is known counts as warm-up.
+                watches.push((*rule, Watch::new(Start::Fresh, target.since)));
+            }
+        }
+        watches.sort_by_key(|(rule, _)| *rule);
+        target.watches = watches;
+    }
+}
+
+/// Tells what is left to tell of an alert.
+fn resolve(
+    action: Option<netprecursor_core::decide::Action>,
+    name: &str,
+    alerts: &mut crate::tick::alerts::AlertBook,
+    unix: u64,
+    told: &mut Vec<Transition>,
+) {
+    if let (Some(action), Some(alert)) = (action, alerts.get_mut(name)) {
+        super::act(alert, &action, unix, told);
+    }
+}

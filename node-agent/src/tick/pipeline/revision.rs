@@ -1,0 +1,129 @@
+//! Policies that change while they are followed: what was learned under a rule goes on as long as the rule means the
+//! same, wherever in its policy it stands now.
+
+use std::collections::BTreeMap;
+
+use netprecursor_core::{
+    alert,
+    gate::Start,
+    policy::{Mode, Name, Policy},
+};
+
+use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
+use crate::cluster::seam::PolicyRef;
+
+/// What became of each rule.
+#[derive(Debug, Default)]
+pub(super) struct Revision(BTreeMap<RuleId, Entry>);
+
+/// What became of one rule.
+#[derive(Debug)]
+pub(super) struct Entry {
+    policy: Name,
+    policy_uid: String,
+    rule: Name,
+    /// Where it is now; `None`: it is gone.
+    pub(super) now: Option<Now>,
+}
+
+/// Where a rule is now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// Its position.
+    pub(super) rule: RuleId,
+    /// Whether it means what it meant.
+    pub(super) is_same: bool,
+    /// Whether its policy has just stopped telling anybody.
+    pub(super) is_muted: bool,
+}
+
+impl Revision {
+    /// What became of the rule that was at `old`.
+    pub(super) fn entry(&self, old: RuleId) -> Option<&Entry> {
+        self.0.get(&old)
+    }
+}
+
+impl Entry {
+    /// The name of its alert for a target.
+    pub(super) fn alert_name(&self, target_uid: &str) -> String {
+        alert::name(&self.policy, &self.policy_uid, target_uid, &self.rule)
+    }
+}
+
+impl Pipeline {
+    /// Follows these policies from now on. The targets' watches still name the rules by their old positions: the
+    /// revision says where they are.
+    pub(super) fn revise(&mut self, policies: Vec<(Policy, Option<PolicyRef>)>, unix: u64) -> Revision {
+        let mut revision = BTreeMap::new();
+        let mut before: BTreeMap<String, (usize, Policy, Vec<Option<ActiveRule>>)> = BTreeMap::new();
+        for (position, active) in std::mem::take(&mut self.policies).into_iter().enumerate() {
+            for (index, rule) in active.rules.iter().enumerate() {
+                let entry = Entry {
+                    policy: active.policy.name.clone(),
+                    policy_uid: active.policy.uid.clone(),
+                    rule: rule.rule.name.clone(),
+                    now: None,
+                };
+                revision.insert(RuleId { policy: position, rule: index }, entry);
+            }
+            let rules = active.rules.into_iter().map(Some).collect();
+            before.insert(active.policy.uid.clone(), (position, active.policy, rules));
+        }
+        for (position, (policy, reference)) in policies.into_iter().enumerate() {
+            let mut old = before.remove(&policy.uid);
+            let is_muted =
+                policy.mode == Mode::Shadow && old.as_ref().is_some_and(|(_, policy, _)| policy.mode == Mode::Active);
+            let mut rules = Vec::new();
+            for (index, rule) in policy.rules.iter().enumerate() {
+                let forecaster = self.forecasters.load(&rule.model);
+                let mut found = None;
+                if let Some((old_position, _, old_rules)) = &mut old {
+                    let is_it = |old: &Option<ActiveRule>| old.as_ref().is_some_and(|old| old.rule.name == rule.name);
+                    if let Some(at) = old_rules.iter().position(is_it) {
+                        found = old_rules[at].take().map(|old| (RuleId { policy: *old_position, rule: at }, old));
+                    }
+                }
+                let active = match found {
+                    Some((id, old)) => {
+                        let is_same = old.rule.meaning() == rule.meaning();
+                        if let Some(entry) = revision.get_mut(&id) {
+                            let rule = RuleId { policy: position, rule: index };
+                            entry.now = Some(Now { rule, is_same, is_muted });
+                        }
+                        if is_same {
+                            ActiveRule { rule: rule.clone(), forecaster, ..old }
+                        } else {
+                            tracing::info!(policy = %policy.name, rule = %rule.name, "a rule means something else now");
+                            ActiveRule::new(rule.clone(), forecaster, unix)
+                        }
+                    }
+                    None => {
+                        let remembered = (self.remembered)(&policy, rule);
+                        if remembered.is_some() && self.targets.is_empty() {
+                            self.start = Start::Restart;
+                        }
+                        let kept = remembered.as_ref().map(|ledger| ledger.scorecard.target_seconds);
+                        let ledger = remembered.unwrap_or_default();
+                        ActiveRule { ledger, kept, ..ActiveRule::new(rule.clone(), forecaster, unix) }
+                    }
+                };
+                rules.push(active);
+            }
+            self.policies.push(ActivePolicy { policy, reference, rules });
+        }
+        Revision(revision)
+    }
+
+    /// Lets go of what no rule uses any more.
+    pub(super) fn forget_unused(&mut self) {
+        let used: Vec<_> = self.policies.iter().flat_map(|active| &active.rules).map(|rule| rule.forecaster).collect();
+        self.forecasters.keep(&used);
+    }
+}
+
+impl ActiveRule {
+    fn new(rule: netprecursor_core::policy::Rule, forecaster: super::Id, unix: u64) -> Self {
+        Self { rule, ledger: netprecursor_core::watch::Ledger::default(), forecaster, since: unix, kept: None }
+    }
+}

@@ -1,0 +1,245 @@
+//! Pods under the whole pipeline: they come and go by the thousand, policies change under them, and from outside their
+//! namespaces sockets and tasks are still seen.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use netprecursor_agent::{
+    cluster::seam::{self, Desired, DesiredPolicy, Pod, PodRef, PolicyKind, PolicyRef, TickEnd},
+    sensors::suite::{Setting, Suite},
+    targets::identities::Resident,
+    tick::{outcome::Transition, pipeline::Pipeline},
+};
+use netprecursor_agent_common::MAX_SLOTS;
+use netprecursor_core::{
+    policy::{Policy, Rules},
+    signal::Signal,
+    tick::Tick,
+};
+use tokio::sync::watch;
+
+use crate::fixture::{Behaviour, Driver, Family, Group, Observation, Path, Server, alone, ask, exchange};
+
+/// A pipeline that is told what is desired, ticking as fast as the test wants.
+struct Cluster {
+    pipeline: Pipeline,
+    desired: watch::Sender<Arc<Desired>>,
+    now: u64,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let (TickEnd { desired: seen, .. }, end) = seam::seam();
+        let pipeline = Pipeline::of_pods(Suite::start_in(Setting::Cluster), seen, |_, _| None);
+        Self { pipeline, desired: end.desired, now: 1000 }
+    }
+
+    fn desire(&mut self, policies: &[Policy], pods: Vec<Pod>) -> Vec<Transition> {
+        let policies = policies
+            .iter()
+            .map(|policy| DesiredPolicy {
+                reference: PolicyRef {
+                    kind: PolicyKind::Namespaced,
+                    namespace: Some("shop".to_owned()),
+                    name: policy.name.to_string(),
+                    uid: policy.uid.clone(),
+                },
+                policy: policy.clone(),
+            })
+            .collect();
+        self.desired.send_replace(Arc::new(Desired { synced: true, policies, pods, ..Desired::default() }));
+        self.tick()
+    }
+
+    fn tick(&mut self) -> Vec<Transition> {
+        self.now += 1;
+        self.pipeline.tick(Tick(self.now), 1.0, self.now)
+    }
+}
+
+fn policy(threshold: &str) -> Policy {
+    let yaml = format!(
+        "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {{name: web, uid: u-web}}\nspec: \
+         {{target: {{podSelector: {{}}}}, rules: [{{name: rtt, signal: RttForecast, rttForecast: {{threshold: \
+         {threshold}}}}}, {{name: slow, signal: RttForecast, rttForecast: {{threshold: 5s}}}}]}}\n"
+    );
+    netprecursor_crds::policies_from_yaml("test", &yaml).unwrap().remove(0)
+}
+
+fn pod(uid: &str, address: &str, watched_by: &[&str]) -> Pod {
+    Pod {
+        reference: Arc::new(PodRef {
+            namespace: "shop".to_owned(),
+            name: format!("pod-{uid}"),
+            uid: uid.to_owned(),
+            workload: None,
+        }),
+        labels: Default::default(),
+        addresses: vec![address.parse().unwrap()],
+        host_network: false,
+        static_uid: None,
+        watched_by: watched_by.iter().map(|uid| (*uid).to_owned()).collect(),
+    }
+}
+
+/// Descriptors and threads of this process.
+fn held() -> (usize, usize) {
+    let count = |directory: &str| fs::read_dir(directory).unwrap().count();
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+#[test]
+fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mistaken() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+    let mut talking = ask(&path.near, server.address);
+    let mut cluster = Cluster::start();
+    let policy = policy("200ms");
+    // The first one is who talks.
+    cluster.desire(std::slice::from_ref(&policy), vec![pod("u0", "10.77.0.2", &["u-web"])]);
+    for _ in 0..100 {
+        exchange(&mut talking, 64);
+        drop(ask(&path.near, server.address));
+        cluster.tick();
+        if cluster.pipeline.targets[0].signals.get(Signal::TxBytes) > 0.0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(cluster.pipeline.targets[0].signals.get(Signal::TxBytes) > 0.0, "the first pod is counted");
+    let before = held();
+
+    let batch = 100;
+    for first in (1..=1200).step_by(batch) {
+        let pods = (first..first + batch)
+            .map(|number| {
+                // Every tenth gets the address that is talked from, one at a time.
+                let address =
+                    if number % batch == 1 { "10.77.0.2".to_owned() } else { format!("10.88.0.{}", number % batch) };
+                pod(&format!("u{number}"), &address, &["u-web"])
+            })
+            .collect();
+        cluster.desire(std::slice::from_ref(&policy), pods);
+        for _ in 0..4 {
+            exchange(&mut talking, 64);
+            drop(ask(&path.near, server.address));
+            cluster.tick();
+        }
+        assert_eq!(cluster.pipeline.targets.len(), batch);
+        for target in &cluster.pipeline.targets {
+            let heard = target.signals.get(Signal::TxBytes) + target.signals.get(Signal::Opens);
+            assert_eq!(heard, 0.0, "{} got what was not its", target.name);
+        }
+    }
+    cluster.desire(&[], Vec::new());
+    assert!(cluster.pipeline.targets.is_empty() && cluster.pipeline.policies.is_empty());
+    assert_eq!(cluster.pipeline.counters.over_capacity, 0);
+    crate::fixture::wait_for("the kernel's tables are empty", || {
+        (cluster.pipeline.suite.identities().unwrap().installed == (0, 0)).then_some(())
+    });
+    assert_eq!(held(), before);
+    // Every slot can be given out again.
+    for _ in 0..4 {
+        cluster.tick();
+    }
+    let all = (0..MAX_SLOTS).map(|number| pod(&format!("v{number}"), "10.99.0.1", &["u-web"])).collect();
+    cluster.desire(std::slice::from_ref(&policy), all);
+    assert_eq!(cluster.pipeline.targets.len(), MAX_SLOTS as usize);
+    assert_eq!(cluster.pipeline.counters.over_capacity, 0);
+}
+
+#[test]
+fn a_policy_that_is_edited_keeps_windows_and_the_counters_of_rules_that_mean_the_same() {
+    let Some(_alone) = alone() else { return };
+    let mut cluster = Cluster::start();
+    let pods = || vec![pod("u1", "10.88.0.1", &["u-web"])];
+    let original = policy("200ms");
+    cluster.desire(std::slice::from_ref(&original), pods());
+    for _ in 0..20 {
+        cluster.tick();
+    }
+    let seconds =
+        |cluster: &Cluster, rule: usize| cluster.pipeline.policies[0].rules[rule].ledger.scorecard.target_seconds;
+    let (since, place) = (cluster.pipeline.targets[0].since, cluster.pipeline.targets[0].place);
+    let (before_rtt, before_slow) = (seconds(&cluster, 0), seconds(&cluster, 1));
+    assert!(before_rtt >= 20 && before_slow >= 20);
+
+    // The first rule's threshold changes, and the rules change places.
+    let edited = policy("300ms");
+    let rules: Vec<_> = edited.rules.iter().rev().cloned().collect();
+    let edited = Policy { rules: Rules::new(rules).unwrap(), ..edited };
+    cluster.desire(std::slice::from_ref(&edited), pods());
+    cluster.tick();
+    assert_eq!(seconds(&cluster, 0), before_slow + 2, "the rule that means the same goes on");
+    assert_eq!(seconds(&cluster, 1), 1, "the rule that means something else counts anew");
+    let target = &cluster.pipeline.targets[0];
+    assert_eq!((target.since, target.place, target.watches.len()), (since, place, 2));
+
+    // Without a policy, it is not watched; another policy begins with nothing.
+    cluster.desire(&[], vec![pod("u1", "10.88.0.1", &[])]);
+    assert!(cluster.pipeline.targets.is_empty());
+    let report = cluster.pipeline.report(1, 0);
+    assert!(report.rules.is_empty() && report.targets == 0);
+}
+
+#[test]
+fn nothing_is_taken_away_before_everything_was_listed() {
+    let Some(_alone) = alone() else { return };
+    let mut cluster = Cluster::start();
+    cluster.desire(&[policy("200ms")], vec![pod("u1", "10.88.0.1", &["u-web"])]);
+    assert_eq!(cluster.pipeline.targets.len(), 1);
+    cluster.desired.send_replace(Arc::new(Desired::default()));
+    cluster.tick();
+    assert_eq!(cluster.pipeline.targets.len(), 1);
+}
+
+/// A process of a pod that lives as long as this value.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn sockets_and_tasks_of_a_pod_are_seen_from_outside_its_namespace() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let group = Group::new(Driver::Cgroupfs);
+    let server = group.within(|| Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT));
+    let mut older = ask(&path.near, server.address);
+    exchange(&mut older, 64);
+    // It wakes up again and again.
+    let mut command: Command = path.far.command("sh");
+    command.args(["-c", "while :; do sleep 0.02; done"]).stdout(Stdio::null());
+    group.hold(&mut command);
+    let _process = Process(command.spawn().unwrap());
+
+    let mut seen = Observation::in_cluster();
+    let addresses = vec!["10.77.0.2".parse().unwrap()];
+    let resident = Resident { uid: group.uid.clone(), static_uid: None, addresses, host_network: false };
+    seen.suite.know(vec![resident.clone()], Vec::new());
+    let number = seen.watch_pod(0, &resident);
+    seen.until("a survey and waits for a CPU", |seen| {
+        seen.seen(number).coverage.is_some() && seen.sum(number, Signal::RunQueueCount) > 0.0
+    });
+    let coverage = seen.seen(number).coverage.unwrap();
+    assert_eq!((coverage.established, coverage.seen), (1, 0), "the connection is older than the agent");
+
+    let mut younger = Vec::new();
+    seen.until("a younger connection is seen", |seen| {
+        let mut stream = ask(&path.near, server.address);
+        exchange(&mut stream, 64);
+        younger.push(stream);
+        seen.seen(number).coverage.is_some_and(|coverage| coverage.seen > 0)
+    });
+    let statuses = seen.suite.statuses();
+    let sockets = statuses.iter().find(|status| status.name == "sockets").unwrap();
+    assert!(sockets.state.reason().contains("queueing disciplines are not visible"), "{}", sockets.state);
+}
