@@ -25,6 +25,13 @@ pub(super) struct Identity {
     pub(super) key: PathBuf,
 }
 
+/// What signs tokens, and what checks them, as files.
+#[derive(Debug, Clone)]
+pub(super) struct TokenKeys {
+    pub(super) private: PathBuf,
+    pub(super) public: PathBuf,
+}
+
 impl Authority {
     /// A new authority, with its certificate as `ca.crt` in `directory`.
     pub(super) fn new(directory: &Path) -> Result<Self, Error> {
@@ -63,11 +70,13 @@ impl Authority {
         self.sign(file, params)
     }
 
-    /// A pair of keys that signs service accounts' tokens; the private one holds both.
-    pub(super) fn token_key(&self) -> Result<PathBuf, Error> {
-        let path = self.directory.join("tokens.key");
-        write(&path, &KeyPair::generate()?.serialize_pem())?;
-        Ok(path)
+    /// A pair of keys that signs service accounts' tokens.
+    pub(super) fn token_keys(&self) -> Result<TokenKeys, Error> {
+        let keys = TokenKeys { private: self.directory.join("tokens.key"), public: self.directory.join("tokens.pub") };
+        let pair = KeyPair::generate()?;
+        write(&keys.private, &pair.serialize_pem())?;
+        write(&keys.public, &pair.public_key_pem())?;
+        Ok(keys)
     }
 
     fn sign(&self, file: &str, params: CertificateParams) -> Result<Identity, Error> {

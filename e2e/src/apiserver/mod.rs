@@ -68,7 +68,7 @@ struct Layout {
     etcd_port: u16,
     serving: certificates::Identity,
     authority: PathBuf,
-    token_key: PathBuf,
+    token_keys: certificates::TokenKeys,
 }
 
 impl Builder {
@@ -107,7 +107,7 @@ impl Builder {
             etcd_port,
             serving: authority.server("apiserver", &["127.0.0.1", "localhost", "kubernetes.default.svc"])?,
             authority: authority.certificate(),
-            token_key: authority.token_key()?,
+            token_keys: authority.token_keys()?,
             directory: directory.clone(),
         };
         for (file, user, group) in
@@ -179,9 +179,10 @@ impl ApiServer {
             }
         }
         static AT_EXIT: std::sync::Once = std::sync::Once::new();
-        // Nothing drops a static. SAFETY: the handler is a plain function that lives as long as the process.
-        AT_EXIT.call_once(|| unsafe {
-            libc::atexit(remove_files);
+        // Nothing drops a static.
+        AT_EXIT.call_once(|| {
+            // SAFETY: the handler is a function of the program, which stays as long as the process does.
+            unsafe { libc::atexit(remove_files) };
         });
         SERVERS[version as usize].get_or_try_init(|| Self::start(version)).await
     }

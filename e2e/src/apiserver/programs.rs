@@ -69,8 +69,8 @@ pub(super) fn apiserver(layout: &Layout) -> Result<Command, Error> {
         .arg(path("tls-cert-file", &layout.serving.certificate))
         .arg(path("tls-private-key-file", &layout.serving.key))
         .arg(path("client-ca-file", &layout.authority))
-        .arg(path("service-account-key-file", &layout.token_key))
-        .arg(path("service-account-signing-key-file", &layout.token_key))
+        .arg(path("service-account-key-file", &layout.token_keys.public))
+        .arg(path("service-account-signing-key-file", &layout.token_keys.private))
         .arg("--service-account-issuer=https://kubernetes.default.svc")
         .args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true"])
         .arg(path("audit-policy-file", &policy))
@@ -84,7 +84,7 @@ pub(super) fn controller_manager(program: &Path, layout: &Layout) -> Command {
     let mut command = Command::new(program);
     command
         .arg(format!("--kubeconfig={}", layout.directory.join("manager.kubeconfig").display()))
-        .arg(format!("--service-account-private-key-file={}", layout.token_key.display()))
+        .arg(format!("--service-account-private-key-file={}", layout.token_keys.private.display()))
         .arg(format!("--root-ca-file={}", layout.authority.display()))
         // Nobody asks it anything.
         .args(["--use-service-account-credentials", "--leader-elect=false", "--secure-port=0"])
