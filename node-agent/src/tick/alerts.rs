@@ -9,7 +9,7 @@ use netprecursor_core::{
     policy::Severity,
     score::Verdict,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::forecaster::Speaker;
 use crate::cluster::seam::Subject;
@@ -18,7 +18,7 @@ use crate::cluster::seam::Subject;
 pub const CAPACITY: usize = 512;
 
 /// Whether an alert is out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlertState {
     /// It is.
     Firing,
@@ -27,7 +27,7 @@ pub enum AlertState {
 }
 
 /// What became of the warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmed {
     /// A breach followed within the horizon.
     True,

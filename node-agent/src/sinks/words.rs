@@ -1,0 +1,207 @@
+//! An alert in words and in the API's notation: for Events, conditions and log records.
+
+use netprecursor_core::decide::Trigger;
+
+use super::queue::entry::{Cause, Ending, Record};
+
+/// Bytes of an Event's note: what the API calls characters.
+pub const MAX_NOTE: usize = 1024;
+
+/// Why an Event is made of what the alert is now, in CamelCase.
+pub const fn reason(alert: &Record) -> &'static str {
+    match (&alert.ending, alert.trigger) {
+        (None, Trigger::Forecast) => "RttBreachForecast",
+        (None, Trigger::Measured) => "RttBreachMeasured",
+        (Some(ending), _) => match ending {
+            Ending::Recovered => "RttRecovered",
+            Ending::Silent => "RttNotMeasured",
+            Ending::Gone => "TargetGone",
+            Ending::Restarted => "AgentRestarted",
+        },
+    }
+}
+
+/// What the alert is now, in a sentence or three.
+pub fn note(alert: &Record) -> String {
+    let rule = format!("policy {}, rule {}", alert.policy.name, alert.rule);
+    let threshold = exact(alert.threshold_us);
+    let text = match alert.ending {
+        None => {
+            let what = match (alert.trigger, alert.predicted_us, alert.measured_us) {
+                (Trigger::Forecast, Some(predicted), _) => format!("is forecast to reach {}", rounded(predicted)),
+                (Trigger::Measured, _, Some(measured)) => format!("is {}", rounded(measured)),
+                _ => "is in breach".to_owned(),
+            };
+            let within = if alert.trigger == Trigger::Forecast { " within 10s" } else { "" };
+            format!("RTT {what}{within}, above the threshold of {threshold} ({rule}).{}", causes(&alert.causes))
+        }
+        Some(ending) => {
+            let why = match ending {
+                Ending::Recovered => "RTT has stayed below the resolve threshold",
+                Ending::Silent => "nothing was measured any more",
+                Ending::Gone => "the pod or the rule is gone",
+                Ending::Restarted => "the agent was started anew and has seen no trouble since",
+            };
+            let worst = alert
+                .measured_us
+                .map(|us| format!(" The highest RTT measured was {}, the threshold is {threshold}.", rounded(us)));
+            let lead = alert.lead_seconds.map(|lead| format!(" It was announced {lead}s before."));
+            format!("Over: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
+        }
+    };
+    cut(&text, MAX_NOTE)
+}
+
+/// Causes in words, the largest first; nothing when none is known.
+pub fn causes(causes: &[Cause]) -> String {
+    let each = |cause: &Cause| {
+        let Cause { feature, unit, value, baseline, share_percent, .. } = cause;
+        format!("{} ({share_percent} %: {feature} is {value} {unit}, usually {baseline})", group(&cause.group))
+    };
+    match causes.iter().map(each).reduce(|all, one| format!("{all}, {one}")) {
+        Some(all) => format!(" Cause: {all}."),
+        None => String::new(),
+    }
+}
+
+/// A group of features in words; one that this release does not know is spelt as it is.
+fn group(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    if let Some(rest) = words.strip_prefix("rtt") { format!("RTT{rest}") } else { words }
+}
+
+/// At most `max` bytes, cut between characters, an ellipsis for the rest.
+pub fn cut(text: &str, max: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut kept = text[..text.floor_char_boundary(max.saturating_sub(ELLIPSIS.len_utf8()))].to_owned();
+    kept.push(ELLIPSIS);
+    kept
+}
+
+/// A duration to the microsecond, as the API writes it.
+pub fn exact(us: u64) -> String {
+    let parts = [(us / 1_000_000, "s"), (us / 1000 % 1000, "ms"), (us % 1000, "us")];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// A measured or forecast duration with three or four digits that matter, as the API writes it.
+pub fn rounded(us: u64) -> String {
+    match us {
+        0..10_000 => format!("{us}us"),
+        10_000..9_999_500 => format!("{}ms", (us + 500) / 1000),
+        _ => format!("{}s", us.saturating_add(500_000) / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use netprecursor_core::policy::Severity;
+
+    use super::*;
+    use crate::{
+        sinks::queue::entry::{Model, Owner},
+        tick::alerts::{AlertState, Confirmed},
+    };
+
+    /// An alert that fires.
+    pub(crate) fn firing() -> Record {
+        Record {
+            name: "checkout-3f9a1c20be".to_owned(),
+            namespace: "shop".to_owned(),
+            policy: Owner { cluster: false, name: "checkout".to_owned(), uid: "p-1".to_owned() },
+            rule: "rtt".to_owned(),
+            pod: "checkout-x2".to_owned(),
+            pod_uid: "u-1".to_owned(),
+            state: AlertState::Firing,
+            severity: Severity::Warning,
+            trigger: Trigger::Forecast,
+            threshold_us: 200_000,
+            resolve_us: Some(160_000),
+            predicted_us: Some(231_400),
+            measured_us: None,
+            lead_seconds: None,
+            confirmed: Confirmed::Unknown,
+            judged: 1_700_000_000,
+            count: 1,
+            fired: 1_700_000_000,
+            resolved: None,
+            ending: None,
+            causes: vec![Cause {
+                group: "Queue".to_owned(),
+                feature: "standing_queue_max_10s".to_owned(),
+                unit: "bytes".to_owned(),
+                value: "182000".to_owned(),
+                baseline: "9000".to_owned(),
+                share_percent: 61,
+            }],
+            model: Model { name: "rtt-xgboost".to_owned(), sha256: Some("ab".repeat(32)), stands_in: None },
+        }
+    }
+
+    #[test]
+    fn a_warning_says_what_is_ahead_and_why() {
+        assert_eq!(
+            note(&firing()),
+            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt). \
+             Cause: queue (61 %: standing_queue_max_10s is 182000 bytes, usually 9000)."
+        );
+        assert_eq!(reason(&firing()), "RttBreachForecast");
+    }
+
+    #[test]
+    fn the_end_says_how_it_went() {
+        let over = Record {
+            state: AlertState::Resolved,
+            ending: Some(Ending::Recovered),
+            measured_us: Some(244_000),
+            lead_seconds: Some(6),
+            ..firing()
+        };
+        assert_eq!(
+            note(&over),
+            "Over: RTT has stayed below the resolve threshold (policy checkout, rule rtt). The highest RTT measured \
+             was 244ms, the threshold is 200ms. It was announced 6s before."
+        );
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        let mut alert = firing();
+        alert.causes = vec![Cause { feature: "ü".repeat(400), ..alert.causes[0].clone() }; 4];
+        let note = note(&alert);
+        assert!((MAX_NOTE - 1..=MAX_NOTE).contains(&note.len()) && note.ends_with("ü…"), "{} {note}", note.len());
+        assert_eq!(cut("äöü", 6), "äöü");
+        assert_eq!(cut("äöüß", 7), "äö…");
+        assert_eq!(cut("äöüß", 6), "ä…");
+    }
+
+    #[test]
+    fn durations_are_as_the_api_reads_them() {
+        let exactly = [(0, "0s"), (750, "750us"), (200_000, "200ms"), (1_500_000, "1s500ms"), (900_000_000, "900s")];
+        for (us, text) in exactly {
+            assert_eq!(exact(us), text);
+            assert_eq!(netprecursor_crds::Duration::new(text).us(), Ok(us));
+        }
+        for (us, text) in [(0, "0us"), (9_999, "9999us"), (10_499, "10ms"), (231_400, "231ms"), (12_600_000, "13s")] {
+            assert_eq!(rounded(us), text);
+            assert!(netprecursor_crds::Duration::new(text).us().is_ok());
+        }
+        assert!(netprecursor_crds::Duration::new(rounded(u64::MAX / 2_000_000)).us().is_ok());
+    }
+
+    #[test]
+    fn groups_are_spelt_in_words() {
+        assert_eq!(group("RttHistory"), "RTT history");
+        assert_eq!(group("Queue"), "queue");
+    }
+}
