@@ -1,0 +1,13 @@
+//! The agents' DaemonSet: as it is to be, and whether it is.
+
+mod drift;
+mod manifest;
+
+pub use drift::covers;
+pub use manifest::{MANIFEST_HASH, daemon_set};
+
+/// `app.kubernetes.io/name` of agent pods.
+pub const AGENT: &str = "netprecursor-agent";
+
+/// Selects them.
+pub const AGENTS: &str = "app.kubernetes.io/name=netprecursor-agent";

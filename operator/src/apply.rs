@@ -1,0 +1,217 @@
+//! Does one [`Write`], as one request, and says what is known by its answer.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective},
+    core::{DeserializeGuard, PartialObjectMeta},
+};
+use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorAlert, PrecursorPolicy, alert::PolicyKind};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::{
+    config::Settings,
+    models,
+    observe::{self, Key, Mirror, Observed, RawDaemonSet, Seen, Sight, Wire, watch::Change},
+    owned::MANAGER,
+    plan::{Deletion, Write},
+};
+
+/// For one request.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// Why a write was not done.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The object is not what was seen: plan again by what it is now.
+    #[error("the object has changed: {0}")]
+    Outdated(String),
+    /// As it is, the API server never takes it.
+    #[error("the API server refuses it: {0}")]
+    Refused(String),
+    /// Not now.
+    #[error("the API server cannot do it now: {message}")]
+    Unavailable {
+        /// Why.
+        message: String,
+        /// When the API server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// No answer in time; it may have been done.
+    #[error("the API server has not answered within {0:?}")]
+    TimedOut(Duration),
+    /// Another operator leads.
+    #[error("another operator leads")]
+    NotLeading,
+}
+
+/// Does a write within `left`.
+///
+/// # Errors
+/// Why it was not done, or may not have been.
+pub async fn apply(client: &Client, settings: &Settings, write: Write, left: Duration) -> Result<Change, ApplyError> {
+    let limit = REQUEST.min(left);
+    let doing = request(client, settings, write);
+    tokio::time::timeout(limit, doing).await.unwrap_or(Err(ApplyError::TimedOut(limit)))
+}
+
+async fn request(client: &Client, settings: &Settings, write: Write) -> Result<Change, ApplyError> {
+    let client = client.clone();
+    let own = settings.namespace.as_str();
+    match write {
+        Write::PublishModel { sha256, payload, anchor } => {
+            let manifest = models::manifest(settings, &anchor, &sha256, &payload);
+            let object = apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;
+            // The bytes are not of interest any more.
+            let object = PartialObjectMeta::<ConfigMap> { metadata: object.metadata, ..PartialObjectMeta::default() };
+            Ok(taken(observe::seen(object, models::reduce), |observed| &mut observed.copies))
+        }
+        Write::DeleteModel { key, uid } => {
+            delete::<ConfigMap>(Api::namespaced(client, own), &key, &uid, None).await?;
+            Ok(deleted(key, |observed| &mut observed.copies))
+        }
+        Write::ApplyAgents { manifest } => {
+            let object = apply_object::<RawDaemonSet>(Api::namespaced(client, own), &manifest).await?;
+            Ok(taken(observe::seen(object, observe::daemon_set), |observed| &mut observed.daemon_sets))
+        }
+        Write::DeleteAgents { key, uid } => {
+            delete::<RawDaemonSet>(Api::namespaced(client, own), &key, &uid, None).await?;
+            // Its pods go in the background: until the watch says that it is gone, it is on its way.
+            Ok(Box::new(|_| ()))
+        }
+        Write::ResolveAlert { key, status, .. } => {
+            let api: Api<DeserializeGuard<PrecursorAlert>> = Api::namespaced(client, &key.namespace);
+            match apply_status(api, &key, &status).await? {
+                Some(object) => {
+                    Ok(taken(observe::seen(object, observe::alert::reduce), |observed| &mut observed.alerts))
+                }
+                None => Ok(deleted(key, |observed| &mut observed.alerts)),
+            }
+        }
+        Write::DeleteAlert { key, uid, version, reason } => {
+            let api: Api<PrecursorAlert> = Api::namespaced(client, &key.namespace);
+            delete(api, &key, &uid, (version > 0).then_some(version)).await?;
+            Ok(Box::new(move |observed| {
+                if let Deletion::OverCap { policy } = reason {
+                    *observed.over_cap.entry(policy).or_default() += 1;
+                }
+                observed.alerts.take(Sight::Deleted(key));
+            }))
+        }
+        Write::PolicyStatus { kind, key, uid, status } => {
+            let body = json!({
+                "apiVersion": netprecursor_crds::policy::API_VERSION,
+                "kind": match kind {
+                    PolicyKind::PrecursorPolicy => "PrecursorPolicy",
+                    PolicyKind::ClusterPrecursorPolicy => "ClusterPrecursorPolicy",
+                },
+                "metadata": metadata(&key, &uid),
+                "status": status,
+            });
+            match kind {
+                PolicyKind::PrecursorPolicy => {
+                    let api: Api<DeserializeGuard<PrecursorPolicy>> = Api::namespaced(client, &key.namespace);
+                    match apply_status(api, &key, &body).await? {
+                        Some(object) => Ok(taken(observe::seen(object, observe::policy::namespaced), |observed| {
+                            &mut observed.policies
+                        })),
+                        None => Ok(deleted(key, |observed| &mut observed.policies)),
+                    }
+                }
+                PolicyKind::ClusterPrecursorPolicy => {
+                    let api: Api<DeserializeGuard<ClusterPrecursorPolicy>> = Api::all(client);
+                    match apply_status(api, &key, &body).await? {
+                        Some(object) => Ok(taken(observe::seen(object, observe::policy::cluster), |observed| {
+                            &mut observed.cluster_policies
+                        })),
+                        None => Ok(deleted(key, |observed| &mut observed.cluster_policies)),
+                    }
+                }
+            }
+        }
+        Write::KeepScores { shard, manifest } => {
+            apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;
+            Ok(Box::new(move |observed| observed.ledger.kept(shard)))
+        }
+    }
+}
+
+fn metadata(key: &Key, uid: &str) -> Value {
+    // With the UID, so that a namesake that came in between is not taken for the one that was seen.
+    let mut metadata = json!({"name": key.name, "uid": uid});
+    if !key.namespace.is_empty() {
+        metadata["namespace"] = key.namespace.as_str().into();
+    }
+    metadata
+}
+
+fn taken<T: Send + 'static>(
+    (key, seen): (Key, Option<Seen<T>>),
+    mirror: fn(&mut Observed) -> &mut Mirror<T>,
+) -> Change {
+    Box::new(move |observed| {
+        if let Some(seen) = seen {
+            mirror(observed).take(Sight::Applied(key, seen));
+        }
+    })
+}
+
+fn deleted<T: 'static>(key: Key, mirror: fn(&mut Observed) -> &mut Mirror<T>) -> Change {
+    Box::new(move |observed| mirror(observed).take(Sight::Deleted(key)))
+}
+
+fn params() -> PatchParams {
+    // Forced: what we own is ours, and an agent's alert is resolved over its head. Strict: a typing error in what the
+    // chart passes on is told, not dropped.
+    PatchParams::apply(MANAGER).force().validation(ValidationDirective::Strict)
+}
+
+async fn apply_object<W: Wire>(api: Api<W>, manifest: &Value) -> Result<W, ApplyError> {
+    let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+    api.patch(name, &params(), &Patch::Apply(manifest)).await.map_err(failed)
+}
+
+/// The object, or `None` when it is gone.
+async fn apply_status<W: Wire>(api: Api<W>, key: &Key, body: &Value) -> Result<Option<W>, ApplyError> {
+    match api.patch_status(&key.name, &params(), &Patch::Apply(body)).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn delete<W: Clone + DeserializeOwned + std::fmt::Debug>(
+    api: Api<W>,
+    key: &Key,
+    uid: &str,
+    version: Option<u64>,
+) -> Result<(), ApplyError> {
+    let preconditions =
+        Preconditions { uid: Some(uid.to_owned()), resource_version: version.map(|version| version.to_string()) };
+    match api.delete(&key.name, &DeleteParams::background().preconditions(preconditions)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: kube::Error) -> ApplyError {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            409 => ApplyError::Outdated(status.message),
+            // An object of a namespace or a parent that is on its way out is refused with 403 as well as a missing
+            // right is: both last.
+            400 | 403 | 404 | 405 | 413 | 415 | 422 => ApplyError::Refused(status.message),
+            _ => {
+                let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                let retry_after = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
+                ApplyError::Unavailable { message: status.message, retry_after }
+            }
+        },
+        other => ApplyError::Unavailable { message: other.to_string(), retry_after: None },
+    }
+}

@@ -1,0 +1,339 @@
+//! What the operator is told: a file that the chart renders, and what the downward API says of its own pod.
+
+use std::{fs, io, net::SocketAddr, path::Path};
+
+use netprecursor_crds::Duration;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Why the operator cannot start with what it was told.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; expected the file operator.yaml of the chart's ConfigMap")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not understood.
+    #[error("configuration file {path}: {message}; expected the fields of the chart's operator.yaml")]
+    Parse {
+        /// The file.
+        path: String,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A field that has a value of its type which makes no sense.
+    #[error("configuration field {field}: {message}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// Got and expected.
+        message: String,
+    },
+    /// The downward API is not set up.
+    #[error("environment variable {0}: got none, expected the pod's own value: set it by the downward API")]
+    Environment(&'static str),
+}
+
+/// `operator.yaml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// How this cluster is called in what agents send; empty when it has no name.
+    #[serde(default)]
+    pub cluster_name: String,
+    /// Log filter.
+    #[serde(default = "info")]
+    pub log_level: String,
+    /// ConfigMap that owns what the operator makes, so that it goes with the release.
+    pub anchor: String,
+    /// The Lease that leaders are elected by.
+    pub lease_name: String,
+    /// The agents.
+    pub agent: Agent,
+    /// How many alerts there may be.
+    #[serde(default)]
+    pub caps: Caps,
+    /// How long a resolved alert is kept.
+    #[serde(default = "an_hour")]
+    pub alert_ttl: Duration,
+    /// Address of health and metrics.
+    #[serde(default = "all_addresses")]
+    pub metrics_listen: SocketAddr,
+}
+
+/// The agents' DaemonSet. What is Kubernetes' own is passed on as written: the API server checks it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Agent {
+    /// Its name.
+    pub name: String,
+    /// Whose rights it has.
+    pub service_account_name: String,
+    /// The image, with tag or digest.
+    pub image: String,
+    /// When the image is pulled.
+    #[serde(default)]
+    pub image_pull_policy: Option<String>,
+    /// Secrets to pull it with.
+    #[serde(default)]
+    pub image_pull_secrets: Vec<Value>,
+    /// Requests and limits.
+    #[serde(default)]
+    pub resources: Map<String, Value>,
+    /// Taints it runs in spite of.
+    #[serde(default)]
+    pub tolerations: Vec<Value>,
+    /// Nodes it runs on.
+    #[serde(default)]
+    pub node_selector: Map<String, Value>,
+    /// Nodes it runs on, in full.
+    #[serde(default)]
+    pub affinity: Map<String, Value>,
+    /// How pods are spread.
+    #[serde(default)]
+    pub topology_spread_constraints: Vec<Value>,
+    /// How important it is.
+    #[serde(default)]
+    pub priority_class_name: Option<String>,
+    /// Further environment.
+    #[serde(default)]
+    pub env: Vec<Value>,
+    /// Further annotations of the DaemonSet.
+    #[serde(default)]
+    pub annotations: Map<String, Value>,
+    /// Further labels of the DaemonSet.
+    #[serde(default)]
+    pub labels: Map<String, Value>,
+    /// Further annotations of its pods.
+    #[serde(default)]
+    pub pod_annotations: Map<String, Value>,
+    /// Further labels of its pods.
+    #[serde(default)]
+    pub pod_labels: Map<String, Value>,
+    /// Profiles of the container; capabilities and user are not up for choice.
+    #[serde(default)]
+    pub security_context: Profiles,
+    /// How a new version rolls out.
+    #[serde(default)]
+    pub update_strategy: Map<String, Value>,
+    /// Where the agent keeps scores and its queue, on the node.
+    #[serde(default = "state_dir")]
+    pub state_dir: String,
+    /// The agent's log filter.
+    #[serde(default = "info")]
+    pub log_level: String,
+    /// Where metrics go.
+    #[serde(default)]
+    pub otlp: Option<Otlp>,
+    /// How long a pod may take to end.
+    #[serde(default)]
+    pub termination_grace_period_seconds: Option<u32>,
+    /// How long agents stay after the last policy went: a policy that is replaced does not stop them.
+    #[serde(default = "five_minutes")]
+    pub linger_after_last_policy_seconds: u32,
+}
+
+/// Confinement besides what is fixed.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Profiles {
+    /// `RuntimeDefault` when absent.
+    #[serde(default)]
+    pub seccomp_profile: Option<Value>,
+    /// The runtime's default when absent.
+    #[serde(default)]
+    pub app_armor_profile: Option<Value>,
+    /// The node's default when absent.
+    #[serde(default)]
+    pub se_linux_options: Option<Value>,
+}
+
+/// An OpenTelemetry receiver.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Otlp {
+    /// Its URL; nothing is sent when empty.
+    #[serde(default)]
+    pub endpoint: String,
+    /// `grpc` or `http/protobuf`.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
+    /// Secret with a key `headers` (`name=value,…`), in the namespace of the agents.
+    #[serde(default)]
+    pub headers_secret: Option<String>,
+}
+
+/// How metrics travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    /// gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// Protobuf over HTTP.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// How many alert objects there may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Caps {
+    /// Of the pods of one node; the agent keeps to it.
+    pub alerts_per_node: u32,
+    /// In one namespace.
+    pub alerts_per_namespace: u32,
+    /// In the cluster.
+    pub alerts_per_cluster: u32,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { alerts_per_node: 200, alerts_per_namespace: 1_000, alerts_per_cluster: 10_000 }
+    }
+}
+
+impl Protocol {
+    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        }
+    }
+}
+
+/// The settings in force: the file, and what the operator is in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The file.
+    pub config: Config,
+    /// Where the operator and all that it makes live.
+    pub namespace: String,
+    /// The operator's own pod: who it is in an election.
+    pub pod_name: String,
+    /// [`Config::alert_ttl`] in seconds.
+    pub alert_ttl_seconds: i64,
+}
+
+impl Settings {
+    /// Settings of a file's text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(config: Config, namespace: String, pod_name: String) -> Result<Self, ConfigError> {
+        let us = config
+            .alert_ttl
+            .us()
+            .map_err(|error| ConfigError::Field { field: "alertTtl", message: error.to_string() })?;
+        for (field, cap) in [
+            ("caps.alertsPerNode", config.caps.alerts_per_node),
+            ("caps.alertsPerNamespace", config.caps.alerts_per_namespace),
+            ("caps.alertsPerCluster", config.caps.alerts_per_cluster),
+        ] {
+            if cap == 0 {
+                let message = "got 0, expected at least 1: use a policy's `mode: Shadow` for no alerts".to_owned();
+                return Err(ConfigError::Field { field, message });
+            }
+        }
+        Ok(Self { config, namespace, pod_name, alert_ttl_seconds: i64::try_from(us / 1_000_000).unwrap_or(i64::MAX) })
+    }
+
+    /// Settings of a file and of the environment that the chart gives.
+    ///
+    /// # Errors
+    /// What is wrong with either.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let shown = || path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown(), source })?;
+        let config = parse(&text).map_err(|message| ConfigError::Parse { path: shown(), message })?;
+        let variable = |name: &'static str| {
+            std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ConfigError::Environment(name))
+        };
+        Self::new(config, variable("POD_NAMESPACE")?, variable("POD_NAME")?)
+    }
+}
+
+/// The configuration in a text.
+///
+/// # Errors
+/// What the reader of YAML says.
+pub fn parse(text: &str) -> Result<Config, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
+
+fn info() -> String {
+    "info".to_owned()
+}
+
+fn an_hour() -> Duration {
+    Duration::new("1h")
+}
+
+const fn all_addresses() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 8080)
+}
+
+fn state_dir() -> String {
+    "/var/lib/netprecursor".to_owned()
+}
+
+const fn five_minutes() -> u32 {
+    300
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "
+anchor: netprecursor-anchor
+leaseName: netprecursor-operator
+agent:
+  name: netprecursor-agent
+  serviceAccountName: netprecursor-agent
+  image: netprecursor/agent:0.1.0
+";
+
+    /// Settings as the chart renders them by default.
+    pub(crate) fn settings() -> Settings {
+        let config = parse(SMALLEST).unwrap();
+        Settings::new(config, "netprecursor-system".to_owned(), "operator-0".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let settings = settings();
+        assert_eq!(settings.alert_ttl_seconds, 3_600);
+        assert_eq!(settings.config.agent.linger_after_last_policy_seconds, 300);
+        assert_eq!(settings.config.metrics_listen.port(), 8080);
+    }
+
+    #[test]
+    fn a_field_that_is_unknown_is_refused_by_name() {
+        for text in [format!("{SMALLEST}colour: red\n"), format!("{SMALLEST}  colour: red\n")] {
+            assert!(parse(&text).unwrap_err().contains("colour"));
+        }
+    }
+
+    #[test]
+    fn kubernetes_own_parts_pass_as_written() {
+        let text = format!("{SMALLEST}  resources: {{limits: {{cpu: 1, memory: 64Mi}}}}\n");
+        let config = parse(&text).unwrap();
+        assert_eq!(config.agent.resources["limits"], serde_json::json!({"cpu": 1, "memory": "64Mi"}));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_told_with_their_field() {
+        let table = [("alertTtl: 5", "alertTtl"), ("caps: {alertsPerNode: 0}", "caps.alertsPerNode")];
+        for (line, field) in table {
+            let config = parse(&format!("{SMALLEST}{line}\n")).unwrap();
+            let error = Settings::new(config, "n".to_owned(), "p".to_owned()).unwrap_err().to_string();
+            assert!(error.contains(field) && error.contains("expected"), "{error}");
+        }
+    }
+}

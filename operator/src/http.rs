@@ -1,0 +1,81 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// The process hangs when the loop has not come round for so long. A round may take minutes when there are thousands of
+/// writes, so it is the loop of the lease that counts.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How the process is doing, as its loops say.
+#[derive(Debug, Clone)]
+pub struct Health {
+    alive: Arc<Mutex<Instant>>,
+    ready: Arc<AtomicBool>,
+    metrics: Metrics,
+}
+
+impl Health {
+    /// Alive, not ready yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { alive: Arc::new(Mutex::new(Instant::now())), ready: Arc::default(), metrics }
+    }
+
+    /// The loop came round.
+    pub fn is_alive(&self) {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether the process does its work, or could take it over.
+    pub fn is_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+}
+
+/// The routes.
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+async fn alive(State(health): State<Health>) -> Response {
+    let since = health.alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+    if since < STUCK {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("no sign of life for {} s\n", since.as_secs())).into_response()
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    if health.ready.load(Ordering::Relaxed) {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "the API server was not reached yet\n").into_response()
+}
+
+async fn metrics(State(health): State<Health>) -> Response {
+    match health.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,185 @@
+//! What the operator counts of itself, for Prometheus.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::{apply::ApplyError, observe::Observed, reconcile::Kind};
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// The object has changed.
+    Outdated,
+    /// Refused for good.
+    Refused,
+    /// Refused for now.
+    Unavailable,
+    /// No answer.
+    TimedOut,
+    /// Another leads.
+    NotLeading,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    kind: Kind,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// All metrics. Clones count into the same.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    leading: Gauge<i64, AtomicI64>,
+    synced: Gauge<i64, AtomicI64>,
+    rounds: Histogram,
+    writes: Family<WriteLabels, Counter<u64, AtomicU64>>,
+    watch_failures: Family<KindLabel, Counter<u64, AtomicU64>>,
+    looks: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
+    objects: Family<KindLabel, Gauge<i64, AtomicI64>>,
+    over_cap: Gauge<i64, AtomicI64>,
+}
+
+/// Seconds of a round: from nothing to do to thousands of writes within the budget.
+const ROUND_SECONDS: [f64; 8] = [0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0, 300.0];
+
+impl EncodeLabelValue for Kind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&format!("{self:?}"), encoder)
+    }
+}
+
+impl Outcome {
+    /// What became of a write.
+    pub const fn of<T>(done: &Result<T, ApplyError>) -> Self {
+        match done {
+            Ok(_) => Self::Done,
+            Err(ApplyError::Outdated(_)) => Self::Outdated,
+            Err(ApplyError::Refused(_)) => Self::Refused,
+            Err(ApplyError::Unavailable { .. }) => Self::Unavailable,
+            Err(ApplyError::TimedOut(_)) => Self::TimedOut,
+            Err(ApplyError::NotLeading) => Self::NotLeading,
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("netprecursor_operator");
+        let metrics = Self {
+            registry: Arc::default(),
+            leading: Gauge::default(),
+            synced: Gauge::default(),
+            rounds: Histogram::new(ROUND_SECONDS),
+            writes: Family::default(),
+            watch_failures: Family::default(),
+            looks: Family::default(),
+            objects: Family::default(),
+            over_cap: Gauge::default(),
+        };
+        registry.register("leading", "1 for the operator that leads", metrics.leading.clone());
+        registry.register("synced", "1 when all that is watched was listed", metrics.synced.clone());
+        let rounds = metrics.rounds.clone();
+        registry.register_with_unit("round", "From planning to the last write", Unit::Seconds, rounds);
+        registry.register("writes", "Requests that change something", metrics.writes.clone());
+        registry.register("watch_failures", "Watches that broke off", metrics.watch_failures.clone());
+        registry.register("model_looks", "Users' models looked at", metrics.looks.clone());
+        registry.register("objects", "Objects known", metrics.objects.clone());
+        let help = "Alerts deleted because there were too many, of the policies that there are";
+        registry.register("alerts_over_cap", help, metrics.over_cap.clone());
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Who leads.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
+    }
+
+    /// A watch broke off.
+    pub fn watch_failed(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Something was written, or not.
+    pub fn written(&self, kind: Kind, outcome: Outcome) {
+        self.writes.get_or_create(&WriteLabels { kind, outcome }).inc();
+    }
+
+    /// A model was looked at; `trouble` is what was wrong.
+    pub fn looked(&self, trouble: Option<&'static str>) {
+        self.looks.get_or_create(&OutcomeLabel { outcome: trouble.unwrap_or("Good") }).inc();
+    }
+
+    /// A round took so many seconds, and this is what is known.
+    pub fn round(&self, seconds: f64, observed: &Observed) {
+        self.rounds.observe(seconds);
+        self.synced.set(i64::from(observed.is_synced()));
+        let counts = [
+            ("policy", observed.all_policies().count()),
+            ("alert", observed.alerts.len()),
+            ("report", observed.reports.len()),
+            ("node", observed.nodes.len()),
+            ("pod", observed.pods.len()),
+            ("model", observed.copies.len()),
+        ];
+        for (kind, count) in counts {
+            self.objects.get_or_create(&KindLabel { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.over_cap.set(i64::try_from(observed.over_cap.values().sum::<u64>()).unwrap_or(i64::MAX));
+    }
+
+    /// All of it as text.
+    ///
+    /// # Errors
+    /// None in practice: a string takes everything.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let metrics = Metrics::default();
+        metrics.leads(true);
+        metrics.written(Kind::Status, Outcome::Done);
+        metrics.looked(None);
+        metrics.round(0.5, &Observed::default());
+        let text = metrics.text().unwrap();
+        for line in [
+            "netprecursor_operator_leading 1",
+            "netprecursor_operator_writes_total{kind=\"Status\",outcome=\"Done\"} 1",
+            "netprecursor_operator_model_looks_total{outcome=\"Good\"} 1",
+            "netprecursor_operator_round_seconds_count 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

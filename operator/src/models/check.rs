@@ -1,0 +1,238 @@
+//! Reads a model from a ConfigMap and finds out whether agents may have it.
+
+use std::{io::Read, sync::Arc, time::Duration};
+
+use flate2::read::MultiGzDecoder;
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use netprecursor_models::{
+    child::{self, CheckError},
+    contract::{PolicyContract, limits::FILE_BYTES},
+};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::{Checker, Payload, Source, memory};
+use crate::owned;
+
+/// Bytes of a model as stored: what a ConfigMap holds.
+const STORED_BYTES: usize = 1 << 20;
+
+/// For reading a ConfigMap.
+const READ: Duration = Duration::from_secs(10);
+
+/// What gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Why agents may not have a model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Trouble {
+    /// No ConfigMap.
+    #[error("{0}: there is no such ConfigMap; make it, or correct `configMapKeyRef`")]
+    NotFound(Source),
+    /// Not opted in.
+    #[error(
+        "{source_}: the operator may not read it; add {namespace} to `models.namespaces` of the chart's values",
+        namespace = source_.namespace
+    )]
+    Forbidden {
+        /// The model.
+        source_: Source,
+    },
+    /// No key.
+    #[error("{source_}: got keys {got} in `binaryData`, expected {key}; correct the key, or add it", key = source_.key)]
+    KeyMissing {
+        /// The model.
+        source_: Source,
+        /// The keys that are there.
+        got: String,
+    },
+    /// More than a ConfigMap holds.
+    #[error(
+        "got {got} bytes as stored, expected at most {STORED_BYTES}; compress the model by gzip, or train a smaller one"
+    )]
+    TooLarge {
+        /// Bytes.
+        got: usize,
+    },
+    /// More than a model may have.
+    #[error("got more than {FILE_BYTES} bytes when inflated, expected at most as many; train a smaller model")]
+    InflatesTooLarge,
+    /// Broken compression.
+    #[error("got gzip that ends in {0}; compress the model again")]
+    NotGzip(String),
+    /// Another model.
+    #[error("got a model with sha256 {got}, expected {expected} as the policy says; correct one of them")]
+    DigestMismatch {
+        /// What is there.
+        got: String,
+        /// What the policy says.
+        expected: String,
+    },
+    /// The loading contract.
+    #[error("{message}")]
+    Refused {
+        /// Name of the refusal.
+        code: String,
+        /// The refusal.
+        message: String,
+    },
+    /// The check itself.
+    #[error("{0}")]
+    CheckFailed(String),
+    /// The API server.
+    #[error("{source_}: cannot be read now: {message}; tried again by itself")]
+    Unreachable {
+        /// The model.
+        source_: Source,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Trouble {
+    /// A reason as conditions have it.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "NotFound",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::KeyMissing { .. } => "KeyMissing",
+            Self::TooLarge { .. } | Self::InflatesTooLarge => "TooLarge",
+            Self::NotGzip(_) => "NotGzip",
+            Self::DigestMismatch { .. } => "DigestMismatch",
+            Self::Refused { .. } => "Refused",
+            Self::CheckFailed(_) => "CheckFailed",
+            Self::Unreachable { .. } => "Unreachable",
+        }
+    }
+
+    /// Whether trying again soon may help.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::CheckFailed(_))
+    }
+}
+
+/// The model of a source, if agents may have it.
+///
+/// # Errors
+/// Why they may not.
+pub async fn check(client: &Client, checker: &Checker, source: &Source) -> Result<Payload, Trouble> {
+    let stored = read(client, source).await?;
+    let payload = Payload { is_gzip: stored.starts_with(&GZIP), stored };
+    let model = inflate(&payload)?;
+    let got = owned::hex(&Sha256::digest(&model));
+    if got != source.sha256 {
+        return Err(Trouble::DigestMismatch { got, expected: source.sha256.clone() });
+    }
+    checker(model).await?;
+    Ok(payload)
+}
+
+async fn read(client: &Client, source: &Source) -> Result<Vec<u8>, Trouble> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &source.namespace);
+    let unreachable = |message: String| Trouble::Unreachable { source_: source.clone(), message };
+    let answer = tokio::time::timeout(READ, api.get(&source.name)).await;
+    let map = match answer.map_err(|_| unreachable(format!("no answer within {} s", READ.as_secs())))? {
+        Ok(map) => map,
+        Err(kube::Error::Api(status)) if status.code == 404 => return Err(Trouble::NotFound(source.clone())),
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            return Err(Trouble::Forbidden { source_: source.clone() });
+        }
+        Err(error) => return Err(unreachable(error.to_string())),
+    };
+    let mut entries = map.binary_data.unwrap_or_default();
+    match entries.remove(&source.key) {
+        None => {
+            let keys: Vec<_> = entries.into_keys().take(8).collect();
+            Err(Trouble::KeyMissing { source_: source.clone(), got: format!("[{}]", keys.join(", ")) })
+        }
+        Some(stored) if stored.0.len() > STORED_BYTES => Err(Trouble::TooLarge { got: stored.0.len() }),
+        Some(stored) => Ok(stored.0),
+    }
+}
+
+fn inflate(payload: &Payload) -> Result<Vec<u8>, Trouble> {
+    if !payload.is_gzip {
+        return Ok(payload.stored.clone());
+    }
+    let mut model = Vec::new();
+    let bounded = MultiGzDecoder::new(payload.stored.as_slice()).take(FILE_BYTES as u64 + 1).read_to_end(&mut model);
+    bounded.map_err(|error| Trouble::NotGzip(error.to_string()))?;
+    if model.len() > FILE_BYTES {
+        return Err(Trouble::InflatesTooLarge);
+    }
+    Ok(model)
+}
+
+/// The check by child process, and by what a policy needs of a model.
+pub fn contract_check() -> Checker {
+    Arc::new(|model| {
+        async move {
+            let checked = tokio::task::spawn_blocking(move || fits(&model)).await;
+            checked.unwrap_or_else(|panic| Err(Trouble::CheckFailed(format!("checking the model failed: {panic}"))))
+        }
+        .boxed()
+    })
+}
+
+fn fits(model: &[u8]) -> Result<(), Trouble> {
+    let info = child::check(model, memory::limits()).map_err(|error| match error {
+        CheckError::Refused { code, message } => Trouble::Refused { code, message },
+        other => Trouble::CheckFailed(other.to_string()),
+    })?;
+    let width = |ports: &[netprecursor_models::plan::Port]| ports.iter().map(|port| port.width).collect::<Vec<_>>();
+    let inputs = width(&info.inputs).iter().sum();
+    let fits = info.metadata.check(&PolicyContract::rtt(), inputs, &width(&info.outputs));
+    fits.map_err(|refusal| Trouble::Refused { code: refusal.code(), message: refusal.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Payload {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        Payload { stored: encoder.finish().unwrap(), is_gzip: true }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_fills_memory() {
+        let bomb = gzip(&vec![0; FILE_BYTES + 1]);
+        assert!(bomb.stored.len() < STORED_BYTES);
+        assert_eq!(inflate(&bomb), Err(Trouble::InflatesTooLarge));
+        assert_eq!(inflate(&gzip(&vec![0; FILE_BYTES])).map(|model| model.len()), Ok(FILE_BYTES));
+    }
+
+    #[test]
+    fn half_a_file_is_told_as_such() {
+        let mut payload = gzip(b"a model");
+        payload.stored.truncate(12);
+        assert_eq!(inflate(&payload).unwrap_err().reason(), "NotGzip");
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        let source = || Source {
+            namespace: "shop".to_owned(),
+            name: "models".to_owned(),
+            key: "m.onnx".to_owned(),
+            sha256: "0".repeat(64),
+        };
+        let table = [
+            (Trouble::NotFound(source()), "make it"),
+            (Trouble::Forbidden { source_: source() }, "add shop to `models.namespaces`"),
+            (Trouble::KeyMissing { source_: source(), got: "[a]".to_owned() }, "expected m.onnx"),
+            (Trouble::TooLarge { got: 2_000_000 }, "compress"),
+            (Trouble::InflatesTooLarge, "smaller"),
+        ];
+        for (trouble, words) in table {
+            assert!(trouble.to_string().contains(words), "{trouble}");
+        }
+    }
+}

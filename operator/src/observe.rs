@@ -1,0 +1,338 @@
+//! What is known of the cluster: mirrors of what watches show, cut down to what the plan needs, and what was made of
+//! it. Everything here is data; only [`watch`] and [`read`] talk to the API server.
+
+mod agents;
+pub(crate) mod alert;
+mod mirror;
+pub(crate) mod policy;
+pub mod read;
+mod report;
+mod source;
+pub mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
+use kube::{Api, Client, core::PartialObjectMeta};
+use netprecursor_core::policy::Labels;
+
+pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
+pub use alert::{Alert, Told};
+pub use mirror::{Key, Mirror, Seen, Sight};
+pub use policy::{Policy, Spec};
+pub use report::Report;
+pub(crate) use source::seen;
+pub use source::{Source, Visitor, Wire};
+
+use crate::{
+    agents::AGENTS,
+    config::Settings,
+    ledger::Ledger,
+    models::{self, ModelCopy, Models},
+    owned,
+};
+
+/// What was refused is not asked for again for so long.
+pub const REFUSED_SECONDS: i64 = 60;
+
+/// What is known of the cluster.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Policies of one namespace.
+    pub policies: Mirror<Policy>,
+    /// Policies of several namespaces.
+    pub cluster_policies: Mirror<Policy>,
+    /// Alerts.
+    pub alerts: Mirror<Alert>,
+    /// What agents say of themselves, by node.
+    pub reports: Mirror<Report>,
+    /// The agents' DaemonSet: one or none.
+    pub daemon_sets: Mirror<Agents>,
+    /// The agents' pods.
+    pub agents: Mirror<AgentPod>,
+    /// Pods of the DaemonSet that could not be made.
+    pub failures: Mirror<Failure>,
+    /// Nodes.
+    pub nodes: Mirror<()>,
+    /// Namespaces with their labels.
+    pub namespaces: Mirror<Labels>,
+    /// Pods that have not ended, with their labels; equal ones are kept once.
+    pub pods: Mirror<Arc<Labels>>,
+    /// Published models.
+    pub copies: Mirror<ModelCopy>,
+    /// The object that owns what the operator makes: one or none.
+    pub anchors: Mirror<()>,
+    /// What was counted.
+    pub ledger: Ledger,
+    /// When each shard of the ledger was last kept.
+    pub kept: BTreeMap<u32, Timestamp>,
+    /// What came of looking at users' models.
+    pub models: Models,
+    /// Since when things are missed.
+    pub absent: Absences,
+    /// Alerts deleted because there were too many, by policy.
+    pub over_cap: BTreeMap<String, u64>,
+    /// What the API server refused, by [`crate::plan::Write::id`], and when: it is not asked again at once.
+    pub refused: BTreeMap<String, Timestamp>,
+    /// Why it refused the DaemonSet.
+    pub agents_refused: Option<String>,
+}
+
+/// Since when things are missed that something else refers to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Absences(BTreeMap<Absent, Timestamp>);
+
+/// Something that is missed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absent {
+    /// The agent of a node.
+    Agent(String),
+    /// A node.
+    Node(String),
+    /// A pod, by UID.
+    Pod(String),
+    /// Anybody who wants the copy of this name.
+    Use(String),
+    /// Pods of the DaemonSet that should be there.
+    AgentPods,
+}
+
+impl Absences {
+    /// Since when this is missed; `None` while it is there.
+    pub fn since(&self, absent: &Absent) -> Option<Timestamp> {
+        self.0.get(absent).copied()
+    }
+
+    /// What is missed now: what is new is missed since `now`, what is not listed is there again.
+    fn note(&mut self, missed: BTreeSet<Absent>, now: Timestamp) {
+        let before = std::mem::take(&mut self.0);
+        self.0 = missed
+            .into_iter()
+            .map(|absent| {
+                let since = before.get(&absent).copied().unwrap_or(now);
+                (absent, since)
+            })
+            .collect();
+    }
+}
+
+impl Observed {
+    /// Whether all was listed once. Before that nothing is known to be gone.
+    pub const fn is_synced(&self) -> bool {
+        self.policies.is_synced()
+            && self.cluster_policies.is_synced()
+            && self.alerts.is_synced()
+            && self.reports.is_synced()
+            && self.daemon_sets.is_synced()
+            && self.agents.is_synced()
+            && self.failures.is_synced()
+            && self.nodes.is_synced()
+            && self.namespaces.is_synced()
+            && self.pods.is_synced()
+            && self.copies.is_synced()
+            && self.anchors.is_synced()
+    }
+
+    /// All policies.
+    pub fn all_policies(&self) -> impl Iterator<Item = (&Key, &Seen<Policy>)> {
+        self.policies.iter().chain(self.cluster_policies.iter())
+    }
+
+    /// Where the models of a policy are, by rule.
+    pub fn model_sources(policy: &Policy, settings: &Settings) -> Vec<(String, models::Source)> {
+        let models = policy.spec.as_ref().map_or(&[][..], |spec| &spec.models);
+        models.iter().map(|(rule, source)| (rule.clone(), source.clone().in_install(&settings.namespace))).collect()
+    }
+
+    /// Makes of what was seen what the plan needs: counters go to the ledger, equal labels become one, and what is
+    /// missed is noted. To be called before planning.
+    pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
+        for (key, seen) in self.reports.iter_mut() {
+            for reported in std::mem::take(&mut seen.value.counted) {
+                self.ledger.absorb(&key.name, &reported, now);
+            }
+        }
+        if self.is_synced() {
+            let mut ledger = std::mem::take(&mut self.ledger);
+            let alive: BTreeSet<(&str, &str)> = self.all_policies().flat_map(|(_, seen)| rules(seen)).collect();
+            ledger.sweep(|key| alive.contains(&(key.policy.as_str(), key.rule.as_str())), now);
+            self.ledger = ledger;
+            self.absent.note(self.missed(settings), now);
+            let policies: BTreeSet<String> = self.all_policies().map(|(_, seen)| seen.uid.clone()).collect();
+            self.over_cap.retain(|policy, _| policies.contains(policy));
+            self.refused.retain(|_, at| now.duration_since(*at).as_secs() < REFUSED_SECONDS);
+            let sources: BTreeSet<models::Source> = self
+                .all_policies()
+                .flat_map(|(_, seen)| Self::model_sources(&seen.value, settings))
+                .map(|(_, source)| source)
+                .collect();
+            // A copy that is there speaks for itself, and the bytes need not be kept.
+            let copies = &self.copies;
+            let is_copied = |source: &models::Source| {
+                copies.find(&Key::new(&settings.namespace, models::copy_name(&source.sha256))).is_some()
+            };
+            self.models
+                .retain(|source, looked| sources.contains(source) && !(looked.outcome.is_ok() && is_copied(source)));
+        }
+        self.intern();
+    }
+
+    fn missed(&self, settings: &Settings) -> BTreeSet<Absent> {
+        let mut missed = BTreeSet::new();
+        let staffed: BTreeSet<&str> = self.agents.iter().map(|(_, pod)| pod.value.node.as_str()).collect();
+        let pods: BTreeSet<&str> = self.pods.iter().map(|(_, pod)| pod.uid.as_str()).collect();
+        for (_, alert) in self.alerts.iter().filter(|(_, alert)| alert.value.is_firing() || alert.value.told.is_none())
+        {
+            let alert = &alert.value;
+            if self.nodes.find(&Key::new("", &alert.node)).is_none() {
+                missed.insert(Absent::Node(alert.node.clone()));
+            }
+            if !staffed.contains(alert.node.as_str()) {
+                missed.insert(Absent::Agent(alert.node.clone()));
+            }
+            if !pods.contains(alert.pod.as_str()) {
+                missed.insert(Absent::Pod(alert.pod.clone()));
+            }
+        }
+        let used: BTreeSet<String> = self
+            .all_policies()
+            .flat_map(|(_, seen)| Self::model_sources(&seen.value, settings))
+            .map(|(_, source)| models::copy_name(&source.sha256))
+            .collect();
+        let unused = self.copies.iter().filter(|(key, _)| !used.contains(&key.name));
+        missed.extend(unused.map(|(key, _)| Absent::Use(key.name.clone())));
+        let short = |agents: &Agents| !agents.is_current || agents.ready < agents.wanted;
+        if self.daemon_sets.iter().any(|(_, agents)| short(&agents.value)) {
+            missed.insert(Absent::AgentPods);
+        }
+        missed
+    }
+
+    /// Pods of one workload have the same labels: a thousand pods, a few dozen label sets.
+    fn intern(&mut self) {
+        let mut known: HashMap<Arc<Labels>, ()> = HashMap::new();
+        for (_, pod) in self.pods.iter_mut() {
+            match known.get_key_value(&pod.value) {
+                Some((same, ())) => pod.value = Arc::clone(same),
+                None => {
+                    known.insert(Arc::clone(&pod.value), ());
+                }
+            }
+        }
+    }
+}
+
+fn rules(seen: &Seen<Policy>) -> Vec<(&str, &str)> {
+    match &seen.value.spec {
+        Ok(spec) => spec.policy.rules.iter().map(|rule| (seen.uid.as_str(), rule.name.as_str())).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Shows a visitor everything that is observed.
+pub fn sources(client: &Client, settings: &Settings, visitor: &mut impl Visitor) {
+    let (all, own) = (client.clone(), settings.namespace.as_str());
+    visitor.visit(Source {
+        kind: "PrecursorPolicy",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: policy::namespaced,
+        mirror: |observed| &mut observed.policies,
+    });
+    visitor.visit(Source {
+        kind: "ClusterPrecursorPolicy",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: policy::cluster,
+        mirror: |observed| &mut observed.cluster_policies,
+    });
+    visitor.visit(Source {
+        kind: "PrecursorAlert",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: alert::reduce,
+        mirror: |observed| &mut observed.alerts,
+    });
+    visitor.visit(Source {
+        kind: "PrecursorNodeReport",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: report::reduce,
+        mirror: |observed| &mut observed.reports,
+    });
+    visitor.visit(Source::<RawDaemonSet, _> {
+        kind: "DaemonSet",
+        api: Api::namespaced(all.clone(), own),
+        labels: None,
+        fields: Some(format!("metadata.name={}", settings.config.agent.name)),
+        reduce: daemon_set,
+        mirror: |observed| &mut observed.daemon_sets,
+    });
+    visitor.visit(Source {
+        kind: "agent Pod",
+        api: Api::namespaced(all.clone(), own),
+        labels: Some(AGENTS),
+        fields: None,
+        reduce: agents::pod,
+        mirror: |observed| &mut observed.agents,
+    });
+    visitor.visit(Source {
+        kind: "Event",
+        api: Api::namespaced(all.clone(), own),
+        labels: None,
+        fields: Some(format!(
+            "involvedObject.kind=DaemonSet,involvedObject.name={},reason=FailedCreate",
+            settings.config.agent.name
+        )),
+        reduce: agents::failure,
+        mirror: |observed| &mut observed.failures,
+    });
+    visitor.visit(Source {
+        kind: "Node",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: |_: PartialObjectMeta<Node>| Some(()),
+        mirror: |observed| &mut observed.nodes,
+    });
+    visitor.visit(Source {
+        kind: "Namespace",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: None,
+        reduce: |namespace: PartialObjectMeta<Namespace>| Some(namespace.metadata.labels.unwrap_or_default()),
+        mirror: |observed| &mut observed.namespaces,
+    });
+    visitor.visit(Source {
+        kind: "Pod",
+        api: Api::all(all.clone()),
+        labels: None,
+        fields: Some("status.phase!=Succeeded,status.phase!=Failed".to_owned()),
+        reduce: |pod: PartialObjectMeta<Pod>| Some(Arc::new(pod.metadata.labels.unwrap_or_default())),
+        mirror: |observed| &mut observed.pods,
+    });
+    visitor.visit(Source {
+        kind: "model copy",
+        api: Api::namespaced(all.clone(), own),
+        labels: Some(owned::SELECTOR),
+        fields: None,
+        reduce: models::reduce,
+        mirror: |observed| &mut observed.copies,
+    });
+    visitor.visit(Source {
+        kind: "anchor",
+        api: Api::namespaced(all, own),
+        labels: None,
+        fields: Some(format!("metadata.name={}", settings.config.anchor)),
+        reduce: |_: PartialObjectMeta<ConfigMap>| Some(()),
+        mirror: |observed| &mut observed.anchors,
+    });
+}

@@ -1,0 +1,148 @@
+//! What the plan needs of the agents: their DaemonSet as a whole, of each pod whether it works, and why none was made.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::DaemonSet,
+    core::v1::{Event, Pod},
+};
+use kube::{
+    Resource,
+    core::{DeserializeGuard, ObjectMeta},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::owned::MANAGER;
+
+/// The DaemonSet as it comes: fields that this build does not know are compared as well.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct RawDaemonSet {
+    metadata: ObjectMeta,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// The agents' DaemonSet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agents {
+    /// All of it, except who manages which field.
+    pub object: Value,
+    /// When it was last applied.
+    pub applied: Option<Timestamp>,
+    /// Whether it is on its way out.
+    pub is_going: bool,
+    /// Whether its controller has seen the newest spec.
+    pub is_current: bool,
+    /// Nodes that should have an agent.
+    pub wanted: i64,
+    /// Nodes that have one, working or not.
+    pub scheduled: i64,
+    /// Nodes whose agent works.
+    pub ready: i64,
+}
+
+/// An agent's pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPod {
+    /// Its node; empty before it has one.
+    pub node: String,
+    /// Whether it works.
+    pub is_ready: bool,
+    /// Since when it does or does not.
+    pub since: Timestamp,
+    /// Why it does not, as far as Kubernetes tells.
+    pub trouble: Option<String>,
+}
+
+/// A pod that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// When it last happened.
+    pub at: Timestamp,
+    /// Why.
+    pub message: String,
+}
+
+impl Resource for RawDaemonSet {
+    type DynamicType = ();
+    type Scope = <DaemonSet as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        DaemonSet::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        DaemonSet::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        DaemonSet::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        DaemonSet::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// What is kept of the DaemonSet.
+pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
+    let fields = object.metadata.managed_fields.take().unwrap_or_default();
+    let ours = fields.iter().filter(|entry| entry.manager.as_deref() == Some(MANAGER) && entry.subresource.is_none());
+    let applied = ours.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max();
+    let generation = object.metadata.generation;
+    let is_going = object.metadata.deletion_timestamp.is_some();
+    let object = serde_json::to_value(&object).ok()?;
+    let number = |name: &str| object["status"][name].as_i64().unwrap_or(0);
+    Some(Agents {
+        applied,
+        is_going,
+        is_current: generation.is_some_and(|generation| number("observedGeneration") >= generation),
+        wanted: number("desiredNumberScheduled"),
+        scheduled: number("currentNumberScheduled"),
+        ready: number("numberReady"),
+        object,
+    })
+}
+
+/// What is kept of an agent's pod.
+pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
+    let object = object.0.ok()?;
+    let created = object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let is_going = object.metadata.deletion_timestamp.is_some();
+    let status = object.status.unwrap_or_default();
+    let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone()?;
+        Some(waiting.message.as_ref().map_or_else(|| reason.clone(), |message| format!("{reason}: {message}")))
+    });
+    Some(AgentPod {
+        node: object.spec.and_then(|spec| spec.node_name).unwrap_or_default(),
+        is_ready: !is_going && ready.is_some_and(|condition| condition.status == "True"),
+        since: ready.and_then(|condition| condition.last_transition_time.as_ref()).map_or(created, |time| time.0),
+        trouble: waiting.or_else(|| unscheduled?.message.clone()),
+    })
+}
+
+/// What is kept of an Event that tells of a pod that could not be made.
+pub(super) fn failure(object: DeserializeGuard<Event>) -> Option<Failure> {
+    let object = object.0.ok()?;
+    let series = object.series.and_then(|series| series.last_observed_time).map(|time| time.0);
+    let times = [series, object.last_timestamp.map(|time| time.0), object.event_time.map(|time| time.0)];
+    Some(Failure { at: times.into_iter().flatten().max()?, message: object.message? })
+}

@@ -1,0 +1,79 @@
+//! What the plan needs of an alert.
+
+use jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use netprecursor_crds::alert::{AlertState, PrecursorAlert};
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// The UID of its policy.
+    pub policy: String,
+    /// The UID of its pod.
+    pub pod: String,
+    /// The node of its pod.
+    pub node: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What its agent says; `None` before the agent said anything.
+    pub told: Option<Told>,
+}
+
+/// What an alert's agent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Whether it is out.
+    pub state: AlertState,
+    /// When it last fired.
+    pub fired: Timestamp,
+    /// When it last resolved.
+    pub resolved: Option<Timestamp>,
+    /// Whether it is known if it came true.
+    pub is_judged: bool,
+    /// Since when it is as certain as it is whether it came true.
+    pub judged: Option<Timestamp>,
+}
+
+impl Alert {
+    /// Whether it is out.
+    pub fn is_firing(&self) -> bool {
+        self.told.is_some_and(|told| told.state == AlertState::Firing)
+    }
+
+    /// Since when it is over; an alert of which nothing was ever said is over from the beginning.
+    pub fn over_since(&self) -> Option<Timestamp> {
+        match self.told {
+            None => Some(self.created),
+            Some(told) if told.state == AlertState::Resolved => Some(told.resolved.unwrap_or(told.fired)),
+            Some(_) => None,
+        }
+    }
+}
+
+/// What is kept of an alert.
+pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> {
+    let object = object
+        .0
+        .inspect_err(|broken| {
+            let metadata = &broken.metadata;
+            tracing::warn!(name = metadata.name, namespace = metadata.namespace, error = broken.error, "not an alert");
+        })
+        .ok()?;
+    let told = object.status.as_ref().map(|status| {
+        let confirmed = status.conditions.iter().find(|condition| condition.type_ == "Confirmed");
+        Told {
+            state: status.state,
+            fired: status.fired_at.0,
+            resolved: status.resolved_at.as_ref().map(|time| time.0),
+            is_judged: confirmed.is_some_and(|condition| condition.status != "Unknown"),
+            judged: confirmed.map(|condition| condition.last_transition_time.0),
+        }
+    });
+    Some(Alert {
+        policy: object.spec.policy_ref.uid,
+        pod: object.spec.pod_ref.uid,
+        node: object.spec.node_name,
+        created: object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        told,
+    })
+}

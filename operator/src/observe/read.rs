@@ -1,0 +1,55 @@
+//! Reads all that is observed once, without watching: for tests that decide themselves when something is seen.
+
+use futures::{FutureExt, future::BoxFuture};
+use kube::Client;
+
+use super::{Observed, Sight, Source, Visitor, Wire};
+use crate::config::Settings;
+
+type Reading = BoxFuture<'static, Result<Box<dyn FnOnce(&mut Observed) + Send>, kube::Error>>;
+
+#[derive(Default)]
+struct Readings(Vec<Reading>);
+
+impl Visitor for Readings {
+    fn visit<W: Wire, T: Send + 'static>(&mut self, source: Source<W, T>) {
+        let reading = async move {
+            let mut listed = Vec::new();
+            let mut params = source.list_params();
+            loop {
+                let page = source.api.list(&params).await?;
+                listed.extend(page.items.into_iter().map(|object| source.seen(object)));
+                match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => params.continue_token = Some(token),
+                    None => break,
+                }
+            }
+            let mirror = source.mirror;
+            let take: Box<dyn FnOnce(&mut Observed) + Send> = Box::new(move |observed| {
+                let mirror = mirror(observed);
+                mirror.take(Sight::Listing);
+                for (key, seen) in listed {
+                    if let Some(seen) = seen {
+                        mirror.take(Sight::Listed(key, seen));
+                    }
+                }
+                mirror.take(Sight::Complete);
+            });
+            Ok(take)
+        };
+        self.0.push(reading.boxed());
+    }
+}
+
+/// Reads everything anew.
+///
+/// # Errors
+/// The API server's; what was read until then is taken in.
+pub async fn everything(client: &Client, settings: &Settings, observed: &mut Observed) -> Result<(), kube::Error> {
+    let mut readings = Readings::default();
+    super::sources(client, settings, &mut readings);
+    for reading in readings.0 {
+        reading.await?(observed);
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What the plan needs of a node's report. Counters go to the ledger and are not kept here.
+
+use jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use netprecursor_crds::report::{Need, PrecursorNodeReport, RttSource, SensorState};
+
+use crate::ledger::{Reported, RuleKey};
+
+/// A node's report.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// When the agent last wrote.
+    pub heartbeat: Option<Timestamp>,
+    /// In words, what is missing for forecasts to be as good as they can.
+    pub degraded: Vec<String>,
+    /// Rules that forecast with something else than they ask for, and why.
+    pub fallbacks: Vec<(RuleKey, String)>,
+    /// Pods watched, by rule.
+    pub targets: Vec<(RuleKey, u32)>,
+    /// Alerts that no object was made for, by policy.
+    pub throttled: Vec<(String, u64)>,
+    /// Whether nothing was seen for long enough yet.
+    pub is_warming_up: bool,
+    /// What was counted, until the ledger has it.
+    pub counted: Vec<Reported>,
+}
+
+/// What is kept of a report.
+pub(super) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Report> {
+    let object = object
+        .0
+        .inspect_err(|broken| {
+            tracing::warn!(name = broken.metadata.name, error = broken.error, "not a node report");
+        })
+        .ok()?;
+    let status = object.status.unwrap_or_default();
+    let mut degraded: Vec<String> = match status.rtt_source {
+        RttSource::Measured => Vec::new(),
+        RttSource::Smoothed => vec!["its kernel gives a smoothed RTT only (6.10 and later give each one)".to_owned()],
+        RttSource::Unavailable => vec!["it has no RTT".to_owned()],
+    };
+    let down = |need, state| need == Need::Required && state != SensorState::Active;
+    for sensor in status.sensors.iter().filter(|sensor| down(sensor.need, sensor.state)) {
+        let reason = sensor.reason.as_deref().unwrap_or("no reason given");
+        degraded.push(format!("sensor {} is {:?}: {reason}", sensor.name, sensor.state));
+    }
+    if status.targets_over_capacity > 0 {
+        degraded.push(format!("{} pods found no room", status.targets_over_capacity));
+    }
+    let key = |policy: &str, rule: &str| RuleKey { policy: policy.to_owned(), rule: rule.to_owned() };
+    let fallbacks = status.models.iter().filter(|model| !model.ready).map(|model| {
+        let reason = model.reason.as_deref().unwrap_or("no reason given");
+        (key(&model.policy_uid, &model.rule), format!("{} forecasts instead: {reason}", model.name))
+    });
+    let counted = status.rules.iter().map(|rule| Reported {
+        key: key(&rule.policy_uid, &rule.rule),
+        hash: rule.rule_hash.clone(),
+        since: rule.since.0,
+        card: (&rule.counters).into(),
+    });
+    Some(Report {
+        heartbeat: status.heartbeat.map(|time| time.0),
+        degraded,
+        fallbacks: fallbacks.collect(),
+        targets: status.rules.iter().map(|rule| (key(&rule.policy_uid, &rule.rule), rule.targets)).collect(),
+        throttled: Vec::new(),
+        is_warming_up: status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == "WarmingUp" && condition.status == "True"),
+        counted: counted.collect(),
+    })
+}

@@ -1,0 +1,29 @@
+//! What every object of the operator's has: its labels, and an owner that goes with the release.
+
+use serde_json::{Map, Value, json};
+
+/// Field manager of all that is applied.
+pub const MANAGER: &str = "netprecursor-operator";
+
+/// Selects what the operator made.
+pub const SELECTOR: &str = "app.kubernetes.io/managed-by=netprecursor-operator";
+
+/// Labels of all that the operator makes.
+pub fn labels() -> Map<String, Value> {
+    let labels = [("app.kubernetes.io/managed-by", MANAGER), ("app.kubernetes.io/part-of", "netprecursor")];
+    labels.map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect()
+}
+
+/// A reference to the anchor: uninstalling deletes it, and the API server all that refers to it.
+pub fn reference(anchor: &str, uid: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": anchor, "uid": uid})
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

@@ -1,0 +1,66 @@
+//! Conditions: what they say now, and since when.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Letters of a message: the API's bound.
+const MESSAGE: usize = 32_000;
+
+/// What a condition says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// `True`, `False` or `Unknown`.
+    pub(crate) status: &'static str,
+    /// In one word.
+    pub(crate) reason: &'static str,
+    /// In words.
+    pub(crate) message: String,
+}
+
+impl Verdict {
+    pub(crate) fn yes(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: "True", reason, message: message.into() }
+    }
+
+    pub(crate) fn no(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: "False", reason, message: message.into() }
+    }
+
+    pub(crate) fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: "Unknown", reason, message: message.into() }
+    }
+
+    pub(crate) fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+
+    /// The condition, with the time of `before` where the status is the same.
+    pub(crate) fn condition(
+        &self,
+        type_: &str,
+        before: &[Condition],
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Condition {
+        let before = find(before, type_).filter(|condition| condition.status == self.status);
+        Condition {
+            type_: type_.to_owned(),
+            status: self.status.to_owned(),
+            reason: self.reason.to_owned(),
+            message: self.message.chars().take(MESSAGE).collect(),
+            observed_generation: generation,
+            last_transition_time: before
+                .map_or_else(|| Time(seconds(now)), |before| before.last_transition_time.clone()),
+        }
+    }
+}
+
+/// The condition of a type.
+pub(crate) fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whole seconds, as the API keeps them: what is read back is equal to what was written.
+pub(crate) fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}

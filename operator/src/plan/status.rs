@@ -1,0 +1,188 @@
+//! How policies are doing, told at most once a minute unless a condition changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use netprecursor_crds::policy::PrecursorPolicyStatus;
+
+use super::{
+    Due, Write, agents,
+    condition::{Verdict, find},
+    models, scores, some_of,
+    targets::Targets,
+};
+use crate::{
+    config::Settings,
+    observe::{Key, Observed, Policy, Seen},
+};
+
+/// Between two words about figures.
+const FIGURES_SECONDS: i64 = 60;
+
+/// What the whole cluster says, by policy.
+struct Survey<'a> {
+    /// Whether agents work, for who did not think so before and for who did.
+    agents: [Verdict; 2],
+    targets: Targets<'a>,
+    fallbacks: models::Fallbacks<'a>,
+    /// Pods that agents watch.
+    watched: BTreeMap<&'a str, u32>,
+    /// Alerts that are out.
+    firing: BTreeMap<&'a str, u32>,
+    /// Alerts without an object.
+    throttled: BTreeMap<&'a str, u64>,
+    /// Nodes that watch its pods and do it with less than they could.
+    degraded: BTreeMap<&'a str, Vec<String>>,
+    /// Nodes that watch its pods and have not seen enough.
+    warming: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writes: &mut Vec<Write>) {
+    let survey = Survey::make(observed, settings, due);
+    for (key, policy) in observed.all_policies() {
+        let status = status(observed, settings, &survey, key, policy, due.now);
+        let before = &policy.value.status;
+        if is_same(&status, before) {
+            continue;
+        }
+        let is_news = is_news(before, &status);
+        if is_news || policy.value.told.is_none_or(|told| due.passed(told, FIGURES_SECONDS)) {
+            let (kind, uid) = (policy.value.kind, policy.uid.clone());
+            writes.push(Write::PolicyStatus { kind, key: key.clone(), uid, status: Box::new(status) });
+        }
+    }
+}
+
+/// Whether more than figures and words changed.
+fn is_news(before: &PrecursorPolicyStatus, now: &PrecursorPolicyStatus) -> bool {
+    let essence = |conditions: &[Condition]| {
+        let essence = conditions.iter().map(|condition| {
+            (condition.type_.clone(), condition.status.clone(), condition.reason.clone(), condition.observed_generation)
+        });
+        essence.collect::<BTreeSet<_>>()
+    };
+    before.observed_generation != now.observed_generation || essence(&before.conditions) != essence(&now.conditions)
+}
+
+fn status(
+    observed: &Observed,
+    settings: &Settings,
+    survey: &Survey<'_>,
+    key: &Key,
+    policy: &Seen<Policy>,
+    now: Timestamp,
+) -> PrecursorPolicyStatus {
+    let before = &policy.value.status.conditions;
+    let was_true = find(before, "AgentsReady").is_some_and(|condition| condition.status == "True");
+    let agents = survey.agents[usize::from(was_true)].clone();
+    let targets = match &policy.value.spec {
+        Ok(_) => survey.targets.verdict(policy),
+        Err(_) => Verdict::unknown("Invalid", "the policy makes no sense as it is"),
+    };
+    let ready = match &policy.value.spec {
+        Err(problems) => Verdict::no("Invalid", problems.as_str()),
+        Ok(_) if agents.is_true() => Verdict::yes("Watching", "the policy is followed"),
+        Ok(_) => Verdict::no("AgentsNotReady", agents.message.as_str()),
+    };
+    let verdicts = [
+        ("Ready", Some(ready)),
+        ("ModelReady", Some(models::verdict(observed, settings, policy, &survey.fallbacks))),
+        ("TargetsResolved", Some(targets)),
+        ("AgentsReady", Some(agents)),
+        ("WarmingUp", survey.warming_up(policy)),
+        ("Throttled", survey.throttled(policy)),
+        ("Degraded", survey.degraded(policy)),
+        ("Overlapping", survey.targets.overlap(key, policy)),
+    ];
+    let generation = Some(policy.value.generation);
+    let conditions = verdicts
+        .into_iter()
+        .filter_map(|(type_, verdict)| verdict.map(|verdict| verdict.condition(type_, before, generation, now)));
+    let conditions = conditions.collect();
+    let figure = |figures: &BTreeMap<&str, u32>| Some(figures.get(policy.uid.as_str()).copied().unwrap_or(0));
+    PrecursorPolicyStatus {
+        observed_generation: generation,
+        targets: figure(&survey.watched),
+        firing: figure(&survey.firing),
+        rules: scores::rules(observed, policy, now),
+        conditions,
+    }
+}
+
+/// Whether two say the same, in whatever order: the API server merges lists by key.
+fn is_same(one: &PrecursorPolicyStatus, other: &PrecursorPolicyStatus) -> bool {
+    let sorted = |status: &PrecursorPolicyStatus| {
+        let mut status = status.clone();
+        status.conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
+        status.rules.sort_by(|one, other| (&one.name, one.window).cmp(&(&other.name, other.window)));
+        status
+    };
+    sorted(one) == sorted(other)
+}
+
+impl<'a> Survey<'a> {
+    fn make(observed: &'a Observed, settings: &Settings, due: &mut Due) -> Self {
+        let mut survey = Survey {
+            agents: [false, true].map(|was_true| agents::verdict(observed, settings, was_true, due)),
+            targets: Targets::find(observed),
+            fallbacks: models::fallbacks(observed),
+            watched: BTreeMap::new(),
+            firing: BTreeMap::new(),
+            throttled: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+            warming: BTreeMap::new(),
+        };
+        for (node, report) in observed.reports.iter() {
+            survey.add(&node.name, &report.value);
+        }
+        for (_, alert) in observed.alerts.iter().filter(|(_, alert)| alert.value.is_firing()) {
+            *survey.firing.entry(&alert.value.policy).or_default() += 1;
+        }
+        for (policy, count) in &observed.over_cap {
+            *survey.throttled.entry(policy).or_default() += count;
+        }
+        survey
+    }
+
+    fn add(&mut self, node: &'a str, report: &'a crate::observe::Report) {
+        let mut here: BTreeMap<&str, u32> = BTreeMap::new();
+        for (rule, targets) in &report.targets {
+            // Rules of a policy watch the same pods.
+            let most = here.entry(&rule.policy).or_default();
+            *most = (*most).max(*targets);
+        }
+        for (policy, targets) in here.into_iter().filter(|(_, targets)| *targets > 0) {
+            *self.watched.entry(policy).or_default() += targets;
+            self.degraded.entry(policy).or_default().extend(report.degraded.iter().map(|why| format!("{node}: {why}")));
+            if report.is_warming_up {
+                self.warming.entry(policy).or_default().push(node);
+            }
+        }
+        for (policy, count) in &report.throttled {
+            *self.throttled.entry(policy).or_default() += count;
+        }
+    }
+
+    fn warming_up(&self, policy: &Seen<Policy>) -> Option<Verdict> {
+        policy.value.spec.as_ref().ok()?;
+        let uid = policy.uid.as_str();
+        if self.targets.count(policy) > 0 && !self.watched.contains_key(uid) {
+            return Some(Verdict::yes("NotWatchedYet", "no agent has said yet that it watches these pods"));
+        }
+        let nodes = self.warming.get(uid)?;
+        let some = some_of(nodes.iter().map(|node| (*node).to_owned()), 5);
+        Some(Verdict::yes("WarmingUp", format!("not enough was seen yet for forecasts on {some}")))
+    }
+
+    fn throttled(&self, policy: &Seen<Policy>) -> Option<Verdict> {
+        let count = self.throttled.get(policy.uid.as_str()).copied().filter(|count| *count > 0)?;
+        let message = format!("{count} alerts have no object, because there are too many; OTLP has them all");
+        Some(Verdict::yes("TooManyAlerts", message))
+    }
+
+    fn degraded(&self, policy: &Seen<Policy>) -> Option<Verdict> {
+        let nodes = self.degraded.get(policy.uid.as_str()).filter(|nodes| !nodes.is_empty())?;
+        Some(Verdict::yes("LessThanPossible", some_of(nodes.iter().cloned(), 3)))
+    }
+}

@@ -1,0 +1,100 @@
+//! Which pods policies select, and where they select the same ones.
+//!
+//! Pods are taken together by namespace and labels: thousands of pods are a few hundred groups.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use netprecursor_core::policy::{self, Labels, Scope};
+
+use super::{condition::Verdict, some_of};
+use crate::observe::{Key, Observed, Policy, Seen};
+
+/// Who selects what.
+#[derive(Debug, Default)]
+pub(super) struct Targets<'a> {
+    /// Pods in each group.
+    groups: Vec<u32>,
+    /// Policies by group.
+    policies: Vec<Vec<&'a Key>>,
+    /// Groups by policy.
+    selected: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Targets<'a> {
+    pub(super) fn find(observed: &'a Observed) -> Self {
+        let mut by_namespace: BTreeMap<&str, HashMap<*const Labels, (&Labels, u32)>> = BTreeMap::new();
+        for (key, pod) in observed.pods.iter() {
+            let groups = by_namespace.entry(&key.namespace).or_default();
+            groups.entry(Arc::as_ptr(&pod.value)).or_insert((&pod.value, 0)).1 += 1;
+        }
+        let mut targets = Self::default();
+        let mut groups: BTreeMap<&str, Vec<(usize, &Labels)>> = BTreeMap::new();
+        for (namespace, members) in by_namespace {
+            for (labels, pods) in members.into_values() {
+                groups.entry(namespace).or_default().push((targets.groups.len(), labels));
+                targets.groups.push(pods);
+            }
+        }
+        targets.policies.resize(targets.groups.len(), Vec::new());
+        for (key, seen) in observed.all_policies() {
+            let Ok(spec) = &seen.value.spec else { continue };
+            let policy = &spec.policy;
+            let namespaces = groups.iter().filter(|(namespace, _)| is_in_scope(observed, policy, namespace));
+            let members = namespaces.flat_map(|(_, members)| members);
+            let selected: Vec<usize> =
+                members.filter(|(_, labels)| policy.target.matches(labels)).map(|(group, _)| *group).collect();
+            selected.iter().for_each(|group| targets.policies[*group].push(key));
+            targets.selected.insert(&seen.uid, selected);
+        }
+        targets
+    }
+
+    fn of(&self, policy: &Seen<Policy>) -> &[usize] {
+        self.selected.get(policy.uid.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many pods a policy selects.
+    pub(super) fn count(&self, policy: &Seen<Policy>) -> u32 {
+        self.of(policy).iter().map(|group| self.groups[*group]).sum()
+    }
+
+    /// Whether a policy selects any pods.
+    pub(super) fn verdict(&self, policy: &Seen<Policy>) -> Verdict {
+        match self.count(policy) {
+            0 => Verdict::no("NoPods", "no running pod has the labels that `target` asks for"),
+            1 => Verdict::yes("Selected", "1 pod"),
+            count => Verdict::yes("Selected", format!("{count} pods")),
+        }
+    }
+
+    /// Which other policies select some of the same pods; `None` when there are none.
+    pub(super) fn overlap(&self, key: &Key, policy: &Seen<Policy>) -> Option<Verdict> {
+        let (mut pods, mut others) = (0, BTreeSet::new());
+        for group in self.of(policy) {
+            let mut also = self.policies[*group].iter().copied().filter(|other| *other != key).peekable();
+            if also.peek().is_some() {
+                pods += self.groups[*group];
+            }
+            others.extend(also);
+        }
+        let count = self.count(policy);
+        (pods > 0).then(|| {
+            let names = some_of(others.into_iter().map(ToString::to_string), 5);
+            let each = "each policy alerts by itself";
+            Verdict::yes("SamePods", format!("{pods} of {count} pods are also selected by {names}; {each}"))
+        })
+    }
+}
+
+fn is_in_scope(observed: &Observed, policy: &policy::Policy, namespace: &str) -> bool {
+    match &policy.scope {
+        Scope::Namespace(own) => own.as_ref().is_some_and(|own| own.as_str() == namespace),
+        Scope::Cluster(selector) => {
+            let labels = observed.namespaces.find(&Key::new("", namespace));
+            labels.is_some_and(|labels| selector.matches(&labels.value))
+        }
+    }
+}

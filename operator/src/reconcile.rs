@@ -1,0 +1,165 @@
+//! One round: make of what was seen what is known, plan, and do what is planned. Whoever calls decides what was seen
+//! ([`crate::observe::watch`], or [`crate::observe::read`] in tests), what time it is and who leads.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::Client;
+
+use crate::{
+    apply::{ApplyError, apply},
+    config::Settings,
+    election::Leadership,
+    metrics::{Metrics, Outcome},
+    models::{self, Checker},
+    observe::Observed,
+    plan::{Plan, Write, plan},
+};
+
+/// Models looked at in one round: a look takes seconds, and everything else waits for it.
+const LOOKS: usize = 4;
+
+/// After a failure that passes by itself.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// After an object was not what was seen: the watch is about to say what it is.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// What a round needs.
+#[derive(Clone)]
+pub struct Context {
+    /// For requests, within their budget.
+    pub client: Client,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Whether to write.
+    pub leadership: Leadership,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// What models are checked by.
+    pub checker: Checker,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// What came of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Writes done.
+    pub written: usize,
+    /// Writes that were not done, or may not have been.
+    pub failed: usize,
+    /// When the next round is due at the latest.
+    pub again: Duration,
+}
+
+/// One round.
+pub async fn reconcile_once(context: &Context, observed: &mut Observed) -> Round {
+    let now = || (context.clock)();
+    observed.settle(&context.settings, now());
+    let mut plan = plan(observed, &context.settings, now());
+    if !plan.looks.is_empty() {
+        look(context, observed, &plan).await;
+        plan = self::plan(observed, &context.settings, now());
+        if !plan.looks.is_empty() {
+            plan.again = SETTLE;
+        }
+    }
+    let mut round = Round { written: 0, failed: 0, again: plan.again };
+    for write in plan.writes {
+        let id = write.id();
+        if observed.refused.contains_key(&id) {
+            continue;
+        }
+        let kind = kind(&write);
+        let shard = if let Write::KeepScores { shard, .. } = &write { Some(*shard) } else { None };
+        let done = match context.leadership.left() {
+            Some(left) => apply(&context.client, &context.settings, write, left).await,
+            None => Err(ApplyError::NotLeading),
+        };
+        let outcome = Outcome::of(&done);
+        context.metrics.written(kind, outcome);
+        match done {
+            Ok(change) => {
+                change(observed);
+                observed.kept.extend(shard.map(|shard| (shard, now())));
+                round.written += 1;
+                if kind == Kind::Agents {
+                    observed.agents_refused = None;
+                }
+                tracing::debug!(write = id, "written");
+            }
+            Err(error) => {
+                round.failed += 1;
+                tracing::warn!(write = id, %error, "not written");
+                if !go_on(&error, &mut round) {
+                    break;
+                }
+                if let ApplyError::Refused(message) = error {
+                    if kind == Kind::Agents {
+                        observed.agents_refused = Some(message);
+                    }
+                    observed.refused.insert(id, now());
+                }
+            }
+        }
+    }
+    round
+}
+
+/// Whether to try the other writes, and when to plan again.
+fn go_on(error: &ApplyError, round: &mut Round) -> bool {
+    match error {
+        ApplyError::Refused(_) => true,
+        ApplyError::Outdated(_) => {
+            round.again = round.again.min(SETTLE);
+            true
+        }
+        // The others would fare the same.
+        ApplyError::Unavailable { retry_after, .. } => {
+            round.again = retry_after.unwrap_or(RETRY);
+            false
+        }
+        ApplyError::TimedOut(_) | ApplyError::NotLeading => {
+            round.again = RETRY;
+            false
+        }
+    }
+}
+
+async fn look(context: &Context, observed: &mut Observed, plan: &Plan) {
+    for (source, generation) in plan.looks.iter().take(LOOKS) {
+        let now = (context.clock)();
+        let looked = models::look(&context.client, &context.checker, source, *generation, now).await;
+        context.metrics.looked(looked.outcome.as_ref().err().map(models::Trouble::reason));
+        observed.models.insert(source.clone(), looked);
+    }
+}
+
+/// What is written, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Copies of models.
+    Model,
+    /// The agents' DaemonSet.
+    Agents,
+    /// Alerts that are resolved.
+    Resolution,
+    /// Alerts that are deleted.
+    Deletion,
+    /// How policies are doing.
+    Status,
+    /// Snapshots of scores.
+    Scores,
+}
+
+const fn kind(write: &Write) -> Kind {
+    match write {
+        Write::PublishModel { .. } | Write::DeleteModel { .. } => Kind::Model,
+        Write::ApplyAgents { .. } | Write::DeleteAgents { .. } => Kind::Agents,
+        Write::ResolveAlert { .. } => Kind::Resolution,
+        Write::DeleteAlert { .. } => Kind::Deletion,
+        Write::PolicyStatus { .. } => Kind::Status,
+        Write::KeepScores { .. } => Kind::Scores,
+    }
+}

@@ -1,0 +1,157 @@
+//! `run`: campaign for the lease, lead while it is held, serve HTTP, give the lease back at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, Config, api::ListParams};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
+
+use crate::{
+    client::Clients,
+    config::Settings,
+    election::{Candidate, Leadership},
+    http::{self, Health},
+    metrics::Metrics,
+    models,
+    observe::{Observed, watch::Watches},
+    plan::{CONTENT, SCORES, snapshot_of},
+    reconcile::{Context, reconcile_once},
+};
+
+/// Changes that come together are planned for together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// After the start of a lead failed.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// For releasing the lease when stopping.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The port is taken, or the environment names no API server. What the API server does is waited for.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let address = settings.config.metrics_listen;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; expected a free address; set `metricsListen`"))?;
+    let config = Config::infer().await.context("no API server; expected a service account or KUBECONFIG")?;
+    let clients = Clients::new(&config).context("cannot make a client of the API server")?;
+    let metrics = Metrics::default();
+    let health = Health::new(metrics.clone());
+    let (mut candidate, leadership) = Candidate::new(
+        clients.lease.clone(),
+        &settings.namespace,
+        &settings.config.lease_name,
+        &settings.pod_name,
+        health.clone(),
+    );
+    let context = Context {
+        client: clients.requests.clone(),
+        settings,
+        leadership,
+        clock: Arc::new(Timestamp::now),
+        checker: models::contract_check(),
+        metrics,
+    };
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    let ended = tokio::select! {
+        served = async { axum::serve(listener, http::router(health.clone())).await } => served.context("HTTP"),
+        () = candidate.campaign() => Ok(()),
+        () = follow_and_lead(&clients, context) => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    // Whatever was being written is dropped by now: nothing of ours is under way when another takes over.
+    if tokio::time::timeout(RELEASE, candidate.release()).await.is_err() {
+        tracing::warn!("the lease was not released in time: another operator takes over when it ends");
+    }
+    tracing::info!("stopped");
+    ended
+}
+
+async fn follow_and_lead(clients: &Clients, context: Context) {
+    let mut leadership = context.leadership.clone();
+    loop {
+        context.metrics.leads(false);
+        while leadership.left().is_none() {
+            if !leadership.changed().await {
+                return;
+            }
+        }
+        context.metrics.leads(true);
+        lead(&clients.watches, &context).await;
+    }
+}
+
+/// Watches and reconciles until the lead is lost. All that is known is forgotten then: another may change it.
+///
+/// Also for tests that put another API server under it.
+pub async fn lead(watches: &Client, context: &Context) {
+    let mut observed = Observed::default();
+    while let Err(error) = restore(context, &mut observed).await {
+        tracing::warn!(%error, "scores cannot be read yet");
+        tokio::time::sleep(RETRY).await;
+        if context.leadership.left().is_none() {
+            return;
+        }
+    }
+    let mut watches = Watches::start(watches, &context.settings, &context.metrics);
+    let mut due = Instant::now();
+    let mut was_synced = false;
+    loop {
+        tokio::select! {
+            change = watches.changes.recv() => {
+                let Some(change) = change else { return };
+                change(&mut observed);
+                due = due.min(Instant::now() + GATHER);
+                continue;
+            }
+            () = tokio::time::sleep_until(due) => {}
+            () = lost(context.leadership.clone()) => return,
+        }
+        let begun = Instant::now();
+        let round = reconcile_once(context, &mut observed).await;
+        context.metrics.round(begun.elapsed().as_secs_f64(), &observed);
+        if observed.is_synced() && !was_synced {
+            was_synced = true;
+            tracing::info!(policies = observed.all_policies().count(), alerts = observed.alerts.len(), "synced");
+        }
+        due = Instant::now() + round.again;
+    }
+}
+
+/// Waits until the lead has run out.
+async fn lost(leadership: Leadership) {
+    while let Some(left) = leadership.left() {
+        tokio::time::sleep(left).await;
+    }
+}
+
+/// Reads the snapshots of what was counted. A broken one is told and left: counting begins anew for its rules.
+async fn restore(context: &Context, observed: &mut Observed) -> kube::Result<()> {
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.settings.namespace);
+    let maps = api.list(&ListParams::default().labels(&format!("{CONTENT}={SCORES}"))).await?;
+    for map in maps {
+        let name = map.metadata.name.clone();
+        if let Some(packed) = snapshot_of(map)
+            && let Err(error) = observed.ledger.restore(&packed)
+        {
+            tracing::error!(name, %error, "scores are lost");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The operator against everything that can go wrong between it and the API server, in paused time: a crash before and
+//! after every write, every fault at every write, and mixes drawn by seed. Whatever happens, the cluster ends the same.
+//!
+//! `NETPRECURSOR_MIXES` sets how many mixes are drawn; `NETPRECURSOR_MIX` plays one of them alone.
+
+mod enumerated;
+mod leaders;
+mod mixes;
+mod play;
+mod scenes;
+mod state;

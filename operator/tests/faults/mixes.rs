@@ -1,0 +1,108 @@
+//! Mixes of faults drawn by seed, many.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use netprecursor_fakeapi::{
+    Call,
+    fault::{Drawn, Fault, Faults, Nothing},
+};
+
+use crate::{
+    enumerated::violations,
+    play::{OPERATOR, Outcome, Starts, play},
+    scenes::SCENES,
+};
+
+/// Mixes that every test run plays.
+const MIXES: u64 = 100_000;
+
+/// Failures that are shown in full.
+const SHOWN: usize = 3;
+
+/// Faults by seed, and crashes among them.
+struct Mix {
+    drawn: Drawn,
+    crashes: Vec<usize>,
+    writes: usize,
+}
+
+impl Mix {
+    fn of(seed: u64) -> Self {
+        // Every third mix crashes as well, at one or two of the first writes.
+        let crashes = match seed % 6 {
+            0 => vec![(seed / 6 % 5) as usize],
+            3 => vec![(seed / 6 % 4) as usize, (seed / 24 % 4) as usize + 2],
+            _ => Vec::new(),
+        };
+        let chance = [8, 24, 64, 160][(seed / 7 % 4) as usize];
+        Self { drawn: Drawn::new(seed, OPERATOR, 1 + (seed / 3 % 8) as u32, chance), crashes, writes: 0 }
+    }
+}
+
+impl Faults for Mix {
+    fn next(&mut self, call: &Call) -> Option<Fault> {
+        if call.user == OPERATOR && call.verb.is_write() {
+            self.writes += 1;
+            if self.crashes.contains(&(self.writes - 1)) {
+                return Some(if self.writes % 2 == 0 { Fault::HangBefore } else { Fault::HangAfter });
+            }
+        }
+        self.drawn.next(call)
+    }
+}
+
+/// Most writes that may be repeated because it was unknown whether they were done: one per fault and crash.
+const UNSURE: usize = 10;
+
+fn one(starts: &Starts, undisturbed: &[Outcome], seed: u64) -> Option<String> {
+    let index = (seed % SCENES.len() as u64) as usize;
+    let name = SCENES[index].name;
+    let played = catch_unwind(AssertUnwindSafe(|| play(starts, &SCENES[index], seed, Mix::of(seed))));
+    let Ok(got) = played else { return Some(format!("mix {seed} ({name}): panicked")) };
+    let found = violations(&got, &undisturbed[index], UNSURE);
+    (!found.is_empty()).then(|| format!("mix {seed} ({name}):\n  {}", found.join("\n  ")))
+}
+
+#[test]
+fn mixes_of_faults_end_in_the_same_state() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let starts = Starts::make();
+    let undisturbed: Vec<Outcome> = SCENES.iter().map(|scene| play(&starts, scene, 1, Nothing)).collect();
+    if let Some(seed) = number("NETPRECURSOR_MIX") {
+        assert_eq!(one(&starts, &undisturbed, seed), None);
+        return;
+    }
+    let mixes = number("NETPRECURSOR_MIXES").unwrap_or(MIXES);
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let work = || {
+            let mut failures = Vec::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= mixes || failures.len() > 100 {
+                    return failures;
+                }
+                failures.extend(one(&starts, &undisturbed, seed));
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    println!(
+        "{mixes} mixes of faults in {:.1} s on {threads} threads: {} panics or divergences",
+        begun.elapsed().as_secs_f64(),
+        failures.len()
+    );
+    assert!(
+        failures.is_empty(),
+        "{} failed, such as\n{}",
+        failures.len(),
+        failures[..failures.len().min(SHOWN)].join("\n")
+    );
+}
