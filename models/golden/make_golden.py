@@ -3,7 +3,8 @@ aggregate and post-transform, and ONNX's backend test cases of tree ensembles; o
 
     python make_golden.py        # rewrites *.onnx and *.json beside this file; requirements.txt pins the versions
 
-Each NAME.json is {"rows": [[x, null for missing, …]…], "outputs": {OUTPUT: [[y…]…]}}; infinities are written as strings.
+Each NAME.json is {"rows": [[x, null for missing, …]…], "outputs": {OUTPUT: [[y…]…]}}; infinities are written as strings,
+and so are the names of classes.
 """
 
 import json
@@ -39,6 +40,8 @@ def data(seed, rows, missing=0.0):
 
 
 def number(value):
+    if isinstance(value, str):
+        return f"class {value}"
     value = float(value)
     if math.isnan(value):
         return None
@@ -58,8 +61,7 @@ def write(name, model, rows):
     values = session.run(None, {feed.name: rows})
     outputs = {}
     for info, value in zip(session.get_outputs(), values):
-        value = np.asarray(value).reshape(len(rows), -1)
-        outputs[info.name] = [[number(v) for v in row] for row in value]
+        outputs[info.name] = [[number(v) for v in row] for row in np.asarray(value).reshape(len(rows), -1).tolist()]
     (HERE / f"{name}.onnx").write_bytes(payload)
     golden = {"rows": [[number(v) for v in row] for row in rows], "outputs": outputs}
     (HERE / f"{name}.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
@@ -134,6 +136,101 @@ def sklearn_models():
         fitted = model.fit(x, target)
         exported = to_onnx(fitted, x[:1], target_opset={"": 17, "ai.onnx.ml": 3})
         write(name, exported, rows)
+
+
+def classes(y, count, names=None):
+    """The target cut into classes of about equal size."""
+    cut = np.searchsorted(np.quantile(y, np.arange(1, count) / count), y)
+    return cut if names is None else np.array(names)[cut]
+
+
+def classifier_models():
+    """Two and three classes, by number and by name, as their exporters write them (scores as a matrix, no dictionaries)."""
+    import lightgbm
+    import xgboost
+    from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    x, y = data(11, 600, missing=0.1)
+    rows, _ = data(12, 40, missing=0.15)
+    for name, count in {"xgboost-classifier-two": 2, "xgboost-classifier-three": 3}.items():
+        fitted = xgboost.XGBClassifier(n_estimators=15, max_depth=4, n_jobs=1, random_state=7).fit(x, classes(y, count))
+        write(name, convert_xgboost(fitted, initial_types=input_type()), rows)
+    for name, count in {"lightgbm-classifier-two": 2, "lightgbm-classifier-three": 3}.items():
+        fitted = lightgbm.LGBMClassifier(n_estimators=15, num_leaves=8, n_jobs=1, random_state=7, verbose=-1, deterministic=True)
+        fitted.fit(x, classes(y, count))
+        write(name, convert_lightgbm(fitted, initial_types=input_type(), zipmap=False), rows)
+    x, y = data(13, 500)
+    rows, _ = data(14, 40)
+    names = ["high", "low", "middle"]
+    for name, model, target in [
+        ("sklearn-classifier-tree", DecisionTreeClassifier(max_depth=4, random_state=7), classes(y, 2)),
+        ("sklearn-classifier-forest-two", RandomForestClassifier(10, max_depth=4, random_state=7), classes(y, 2, names)),
+        ("sklearn-classifier-forest-three", RandomForestClassifier(10, max_depth=4, random_state=7), classes(y, 3, names)),
+        ("sklearn-classifier-extra-trees", ExtraTreesClassifier(10, max_depth=4, random_state=7), 5 * classes(y, 3) - 3),
+        ("sklearn-classifier-boosting-two", GradientBoostingClassifier(n_estimators=10, random_state=7), classes(y, 2)),
+        ("sklearn-classifier-boosting-three", GradientBoostingClassifier(n_estimators=10, random_state=7), classes(y, 3)),
+    ]:
+        fitted = model.fit(x, target)
+        write(name, to_onnx(fitted, x[:1], target_opset={"": 17, "ai.onnx.ml": 3}, options={id(fitted): {"zipmap": False}}), rows)
+
+
+def classifier(trees, labels, transform="NONE", **attributes):
+    """A TreeEnsembleClassifier from the same tuples as `ensemble`: outputs `label` and `scores`."""
+    node = ensemble(trees, inputs=("x",), outputs=("label", "scores"), post_transform=transform, **attributes)
+    node.op_type = "TreeEnsembleClassifier"
+    kept = [attribute for attribute in node.attribute if attribute.name != "n_targets"]
+    for attribute in kept:
+        attribute.name = {"target_treeids": "class_treeids", "target_nodeids": "class_nodeids",
+                          "target_ids": "class_ids", "target_weights": "class_weights"}.get(attribute.name, attribute.name)
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    kind = "classlabels_strings" if isinstance(labels[0], str) else "classlabels_int64s"
+    node.attribute.append(helper.make_attribute(kind, labels))
+    return node
+
+
+def classifier_of(node):
+    model = model_of([node], [("label", 1), ("scores", 1)])
+    strings = any(attribute.name == "classlabels_strings" for attribute in node.attribute)
+    del model.graph.output[:]
+    model.graph.output.extend([
+        helper.make_tensor_value_info("label", TensorProto.STRING if strings else TensorProto.INT64, ["N"]),
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", None]),
+    ])
+    return model
+
+
+def handmade_classifiers():
+    """What the standard leaves open about two classes, and every transform of two and of three."""
+    chances = [("LEQ", 0, 1.5, 0, {0: 0.25}, {0: 0.4}), ("LT", 1, 0.0, 1, {0: 0.1}, {0: 0.3})]
+    odds = [("LEQ", 0, 1.5, 0, {0: 0.75}, {0: -0.5}), ("LT", 1, 0.0, 1, {0: -0.5}, {0: 0.25})]
+    other = lambda tree: (*tree[:4], *[{1: leaf[0]} for leaf in tree[4:]])
+    both = [("LEQ", 0, 1.5, 0, {0: 0.25, 1: -0.5}, {0: 0.75}), ("GT", 1, 0.0, 1, {1: 0.5}, {0: -0.25, 1: 1.5})]
+    three = [
+        ("LEQ", 0, 1.5, 0, {0: 0.25, 1: -0.5, 2: 0.125}, {0: 0.75, 2: 0.0}),
+        ("GT", 1, 0.0, 1, {1: 0.5, 2: -0.125}, {0: -0.25, 1: 1.5}),
+    ]
+    sparse = [("LEQ", 0, 1.5, 0, {0: -1.0}, {1: -2.0}), ("LEQ", 0, 0.0, 0, {0: 0.5}, {1: -2.5})]
+    for transform in ["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"]:
+        name = transform.lower().replace("_", "-")
+        for case, trees, labels, more in [
+            ("chances", chances, [0, 1], {}),
+            ("odds", odds, [3, 7], {}),
+            ("odds-base", odds, [0, 1], {"base_values": [0.25]}),
+            ("chances-base", chances, [0, 1], {"base_values": [0.25]}),
+            ("either", [("LEQ", 0, 1.5, 0, {0: 0.25}, {1: -0.75})], [0, 1], {}),
+            ("other-chances", [other(tree) for tree in chances], [0, 1], {}),
+            ("other-odds", [other(tree) for tree in odds], ["no", "yes"], {}),
+            ("both", both, [0, 1], {}),
+            ("both-names", both, ["no", "yes"], {}),
+            ("three", three, [10, 20, 30], {"base_values": [0.5, -1.0, 0.25]}),
+            ("three-sparse", sparse, ["a", "b", "c"], {}),
+        ]:
+            write(f"classifier-{case}-{name}", classifier_of(classifier(trees, labels, transform, **more)), edge_rows()[::4])
+    # With PROBIT only three: of two it leaves a score unset.
+    likely = [{0: 0.2, 1: 0.3, 2: 0.4}, ("LEQ", 0, 1.5, 0, {0: 0.1, 1: 0.5}, {2: 0.05, 1: 0.25})]
+    write("classifier-three-probit", classifier_of(classifier(likely, [1, 2, 3], "PROBIT")), edge_rows()[::4])
 
 
 def model_of(nodes, outputs, initializers=(), features=2, ml=3, opset=17):
@@ -323,6 +420,8 @@ if __name__ == "__main__":
     xgboost_models()
     lightgbm_models()
     sklearn_models()
+    classifier_models()
     handmade_models()
+    handmade_classifiers()
     graph_models()
     backend_models()

@@ -2,15 +2,17 @@
 //!
 //! [`parse`] reads an ensemble from the attributes of its ONNX node and checks that it is made of trees, [`layout`] turns
 //! every node into twelve bytes whose children are neighbours, [`predict`] walks many rows through one tree at a time,
-//! [`transform`] finishes the sums. Semantics are those of `ai.onnx.ml` with single precision throughout, as in
+//! [`transform`] finishes the sums, [`classes`] those of a classifier. Semantics are those of `ai.onnx.ml` with single precision throughout, as in
 //! onnxruntime (comparisons, and sums in the order of the trees).
 
+mod classes;
 mod layout;
 mod parse;
 mod predict;
 mod tables;
 mod transform;
 
+pub use classes::Labels;
 pub use layout::Forest;
 pub(crate) use parse::Ensemble;
 pub(crate) use transform::logistic;

@@ -6,7 +6,7 @@ mod step;
 
 use crate::Refusal;
 use crate::contract::{Metadata, Model};
-use crate::forest::Forest;
+use crate::forest::{Forest, Labels};
 use step::{Source, Step};
 
 /// A model that is ready to run.
@@ -30,6 +30,9 @@ pub struct Port {
     pub name: String,
     /// Its columns.
     pub width: usize,
+    /// Of a class per row: the names whose positions the numbers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
 }
 
 /// The rows that a step makes.

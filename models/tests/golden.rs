@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use netprecursor_models::forest::Labels;
 use netprecursor_models::{Scorer, Use};
 use serde::Deserialize;
 
@@ -19,7 +20,8 @@ struct Golden {
 #[serde(untagged)]
 enum Number {
     Finite(f32),
-    Infinite(String),
+    /// An infinity, or the name of a class after "class ".
+    Word(String),
     Missing(()),
 }
 
@@ -27,9 +29,24 @@ impl Number {
     fn value(&self) -> f32 {
         match self {
             Self::Finite(value) => *value,
-            Self::Infinite(text) => text.parse().expect("inf or -inf"),
+            Self::Word(text) => text.parse().expect("inf or -inf"),
             Self::Missing(_) => f32::NAN,
         }
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Self::Word(text) => text.strip_prefix("class ").expect("the name of a class").to_owned(),
+            number => number.value().to_string(),
+        }
+    }
+}
+
+/// The name of the class at a position, as golden files write it.
+fn name(labels: &Labels, position: f32) -> String {
+    match labels {
+        Labels::Ints(names) => names[position as usize].to_string(),
+        Labels::Strings(names) => names[position as usize].clone(),
     }
 }
 
@@ -58,6 +75,13 @@ fn difference(scorer: &mut Scorer, golden: &Golden, rows: usize) -> Option<Strin
         assert_eq!(values.len(), rows * port.width, "one row out per row in");
         assert_eq!(expected[0].len(), port.width, "columns of {}", port.name);
         for (row, (got, expected)) in values.chunks(port.width).zip(expected).enumerate() {
+            if let Some(labels) = &port.labels {
+                let (got, expected) = (name(labels, got[0]), expected[0].label());
+                if got != expected {
+                    return Some(format!("{} row {row}: class {got}, expected {expected}", port.name));
+                }
+                continue;
+            }
             for (column, (got, expected)) in got.iter().zip(expected.iter().map(Number::value)).enumerate() {
                 let same = (got.is_nan() && expected.is_nan())
                     || *got == expected

@@ -9,7 +9,7 @@ use netprecursor_models::contract::{KIND_RTT, PolicyContract, limits};
 use netprecursor_models::{Refusal, Scorer, Use};
 use onnx::{
     Message, Trees, float_attribute, floats_attribute, floats_tensor, int_attribute, ints_attribute, ints_tensor,
-    model, node, tensor, value, wrap,
+    model, node, strings_attribute, tensor, value, wrap,
 };
 use proptest::prelude::*;
 
@@ -268,6 +268,32 @@ fn unknown_modes_and_missing_lists_are_refused() {
     let typed =
         node("TreeEnsembleRegressor", "ai.onnx.ml", &["x"], &["y"], vec![floats_attribute("nodes_treeids", &[0.0])]);
     refused!(model(4, vec![typed], vec![]), Refusal::Argument { .. });
+}
+
+#[test]
+fn classifiers_without_classes_or_with_what_has_no_meaning_are_refused() {
+    let with = |change: fn(&mut Trees), more: Vec<Message>| {
+        let mut trees = Trees::perfect(2, 1, 4);
+        change(&mut trees);
+        model(4, vec![trees.classifier(more)], vec![])
+    };
+    let labels = |names: &[i64]| ints_attribute("classlabels_int64s", names);
+    let loaded = Scorer::load(&with(|_| (), vec![labels(&[3, 7])]).0, Use::Inspect).expect("a good classifier");
+    assert_eq!(loaded.info().outputs[0].width, 2, "y is the second output of the node, and the model's first");
+    refused!(with(|_| (), vec![]), Refusal::Argument { .. });
+    refused!(with(|_| (), vec![labels(&[3])]), Refusal::Argument { .. });
+    let both = vec![labels(&[3, 7]), strings_attribute("classlabels_strings", &["a", "b"])];
+    refused!(with(|_| (), both), Refusal::Argument { .. });
+    refused!(
+        with(|trees| trees.targets[0] = 2, vec![labels(&[3, 7])]),
+        Refusal::TreeIndex { attribute: "class_ids", .. }
+    );
+    refused!(
+        with(|_| (), vec![labels(&[3, 7]), floats_attribute("base_values", &[0.5, 0.5])]),
+        Refusal::ListLength { attribute: "base_values", got: 2, expected: 1, .. }
+    );
+    let map = node("ZipMap", "ai.onnx.ml", &["x"], &["y"], vec![labels(&[3, 7])]);
+    refused!(model(2, vec![map], vec![]), Refusal::NotEvaluated { .. });
 }
 
 #[test]

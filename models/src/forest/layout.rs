@@ -1,5 +1,6 @@
 //! Every node in twelve bytes, siblings side by side: the next node is `left` plus the outcome of one comparison.
 
+use super::classes::Classes;
 use super::parse::{Branch, Child, Ensemble, Test};
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
@@ -20,6 +21,7 @@ pub struct Forest {
     pub(super) base: Vec<f32>,
     pub(super) aggregate: Aggregate,
     pub(super) transform: PostTransform,
+    pub(super) classes: Option<Classes>,
     /// Columns that a row must have: the largest feature index and one.
     pub(super) columns: usize,
 }
@@ -73,6 +75,7 @@ impl Forest {
             base: ensemble.base.clone(),
             aggregate: ensemble.aggregate,
             transform: ensemble.transform,
+            classes: ensemble.classes.clone(),
             columns: 0,
         };
         if ensemble.targets > 1 {
@@ -144,9 +147,14 @@ impl Forest {
         Ok(())
     }
 
-    /// Outputs per row.
+    /// Targets, or classes, per row.
     pub const fn targets(&self) -> usize {
         self.targets
+    }
+
+    /// Numbers per row of a prediction: one per target; of a classifier also the position of the class, last.
+    pub const fn outputs(&self) -> usize {
+        self.targets + self.classes.is_some() as usize
     }
 
     /// Columns that a row must have at least.

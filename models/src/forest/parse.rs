@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::classes::Classes;
 use super::tables::Tables;
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
@@ -23,7 +24,22 @@ pub(crate) struct Ensemble {
     pub(super) base: Vec<f32>,
     pub(super) aggregate: Aggregate,
     pub(super) transform: PostTransform,
+    /// What a classifier makes of its targets, which are classes.
+    pub(super) classes: Option<Classes>,
 }
+
+/// The attributes that hold the weights of leaves.
+struct Weights {
+    trees: &'static str,
+    nodes: &'static str,
+    ids: &'static str,
+    values: &'static str,
+}
+
+const REGRESSOR: Weights =
+    Weights { trees: "target_treeids", nodes: "target_nodeids", ids: "target_ids", values: "target_weights" };
+const CLASSIFIER: Weights =
+    Weights { trees: "class_treeids", nodes: "class_nodeids", ids: "class_ids", values: "class_weights" };
 
 /// (target, weight) pairs of a leaf, at most one per target.
 pub(super) type Leaf = Vec<(usize, f32)>;
@@ -62,6 +78,26 @@ impl Ensemble {
     pub(crate) fn regressor(node: &Node<'_>) -> Result<Self, Refusal> {
         let tables = Tables(node);
         let targets = targets(&tables)?;
+        let base = tables.floats_or_empty("base_values")?.to_vec();
+        if !base.is_empty() {
+            tables.same_length("n_targets", targets, &[("base_values", base.len())])?;
+        }
+        let aggregate = Aggregate::read(&tables)?;
+        Ok(Self { base, aggregate, ..Self::trees(&tables, &REGRESSOR, targets)? })
+    }
+
+    /// `TreeEnsembleClassifier` of `ai.onnx.ml` 1 to 3: the targets are its classes.
+    pub(crate) fn classifier(node: &Node<'_>, classes: usize) -> Result<Self, Refusal> {
+        let tables = Tables(node);
+        let ensemble = Self::trees(&tables, &CLASSIFIER, classes)?;
+        let votes = ensemble.leaves.iter().flatten();
+        let classes = Classes::read(&tables, classes, votes, ensemble.transform)?;
+        Ok(Self { classes: Some(classes), ..ensemble })
+    }
+
+    /// What regressors and classifiers share: nodes by (tree, id), and the weights of leaves for `targets`.
+    fn trees(tables: &Tables<'_, '_>, names: &Weights, targets: usize) -> Result<Self, Refusal> {
+        let node = tables.0;
         let trees = tables.ints("nodes_treeids")?;
         let ids = tables.ints("nodes_nodeids")?;
         let features = tables.ints("nodes_featureids")?;
@@ -113,7 +149,7 @@ impl Ensemble {
         };
         for row in branch_rows.iter().copied() {
             let branch = Branch {
-                test: test(&tables, modes[row], values[row])?,
+                test: test(tables, modes[row], values[row])?,
                 feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
                 missing_is_true: missing.get(row).is_some_and(|flag| *flag != 0),
                 yes: child("nodes_truenodeids", trees[row], yes[row])?,
@@ -148,27 +184,22 @@ impl Ensemble {
             return Err(Refusal::TreeCycle { node: node.label(), tree: trees[row], at: ids[row] });
         }
 
-        let of_tree = tables.ints("target_treeids")?;
-        let (of_node, of_target) = (tables.ints("target_nodeids")?, tables.ints("target_ids")?);
-        let weights = tables.floats("target_weights")?;
-        let lists =
-            [("target_nodeids", of_node.len()), ("target_ids", of_target.len()), ("target_weights", weights.len())];
-        tables.same_length("target_treeids", of_tree.len(), &lists)?;
+        let of_tree = tables.ints(names.trees)?;
+        let (of_node, of_target) = (tables.ints(names.nodes)?, tables.ints(names.ids)?);
+        let weights = tables.floats(names.values)?;
+        let lists = [(names.nodes, of_node.len()), (names.ids, of_target.len()), (names.values, weights.len())];
+        tables.same_length(names.trees, of_tree.len(), &lists)?;
         for (row, weight) in weights.iter().enumerate() {
-            let target = tables.index("target_ids", of_target[row], targets)?;
-            let Child::Leaf(leaf) = child("target_nodeids", of_tree[row], of_node[row])? else {
+            let target = tables.index(names.ids, of_target[row], targets)?;
+            let Child::Leaf(leaf) = child(names.nodes, of_tree[row], of_node[row])? else {
                 let (got, expected) = (of_node[row].to_string(), format!("a leaf of tree {}", of_tree[row]));
-                return Err(Refusal::TreeIndex { node: node.label(), attribute: "target_nodeids", got, expected });
+                return Err(Refusal::TreeIndex { node: node.label(), attribute: names.nodes, got, expected });
             };
             if leaves[leaf].iter().any(|(other, _)| *other == target) {
                 let name = format!("weight of target {target} at node id {} of tree {}", of_node[row], of_tree[row]);
                 return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
             }
             leaves[leaf].push((target, *weight));
-        }
-        let base = tables.floats_or_empty("base_values")?.to_vec();
-        if !base.is_empty() {
-            tables.same_length("n_targets", targets, &[("base_values", base.len())])?;
         }
         Ok(Self {
             node: node.label(),
@@ -177,9 +208,10 @@ impl Ensemble {
             roots: roots.into_iter().map(|(_, root)| root).collect(),
             sets: Vec::new(),
             targets,
-            base,
-            aggregate: Aggregate::read(&tables)?,
-            transform: PostTransform::read(&tables)?,
+            base: Vec::new(),
+            aggregate: Aggregate::Sum,
+            transform: PostTransform::read(tables)?,
+            classes: None,
         })
     }
 
@@ -271,6 +303,7 @@ impl Ensemble {
             base: Vec::new(),
             aggregate: Aggregate::from_onnx(tables.int("aggregate_function", 1)?, &tables)?,
             transform: PostTransform::from_onnx(tables.int("post_transform", 0)?, &tables)?,
+            classes: None,
         })
     }
 }

@@ -8,25 +8,30 @@ use super::layout::{Slot, Tree};
 const LANES: usize = 8;
 
 impl Forest {
-    /// Predicts `out.len() / targets` rows of `width` columns into `out`, row by row. Allocates nothing.
+    /// Predicts `out.len() / outputs` rows of `width` columns into `out`, row by row. Allocates nothing.
     ///
     /// Rows or columns that are not there (`rows` too short, `width` below [`Forest::columns`]) leave `out` untouched;
     /// the plan has checked both.
     pub fn predict(&self, rows: &[f32], width: usize, out: &mut [f32]) {
-        let count = out.len() / self.targets;
+        let outputs = self.outputs();
+        let count = out.len() / outputs;
         if width < self.columns.max(1) || rows.len() < count * width {
             return;
         }
         out.fill(self.aggregate.start(self.targets));
-        for (rows, out) in rows.chunks(LANES * width).zip(out.chunks_mut(LANES * self.targets)) {
+        for (rows, out) in rows.chunks(LANES * width).zip(out.chunks_mut(LANES * outputs)) {
             let has_missing = rows.iter().any(|value| value.is_nan());
-            match (out.len() / self.targets, has_missing) {
+            match (out.len() / outputs, has_missing) {
                 (1, false) => self.block::<1, false>(rows, width, out),
                 (1, true) => self.block::<1, true>(rows, width, out),
                 (_, false) => self.block::<LANES, false>(rows, width, out),
                 (_, true) => self.block::<LANES, true>(rows, width, out),
             }
-            for row in out.chunks_exact_mut(self.targets) {
+            for row in out.chunks_exact_mut(outputs) {
+                if let Some(classes) = &self.classes {
+                    classes.finish(row);
+                    continue;
+                }
                 for (target, value) in row.iter_mut().enumerate() {
                     let base = self.base.get(target).copied().unwrap_or_default();
                     *value = self.aggregate.finish(*value, self.trees.len(), base, self.targets);
@@ -106,7 +111,7 @@ impl Forest {
             }
             return;
         }
-        for (row, at) in out.chunks_exact_mut(self.targets).zip(at) {
+        for (row, at) in out.chunks_exact_mut(self.outputs()).zip(at) {
             let leaf = self.payload[*at as usize].to_bits() as usize;
             let start = if leaf == 0 { 0 } else { self.leaves[leaf - 1] as usize };
             for (target, weight) in &self.weights[start..self.leaves[leaf] as usize] {

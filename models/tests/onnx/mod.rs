@@ -153,8 +153,32 @@ impl Trees {
     }
 
     pub(crate) fn node(&self) -> Message {
-        let attributes = vec![
+        let mut attributes = self.nodes();
+        attributes.extend([
             int_attribute("n_targets", 1),
+            ints_attribute("target_treeids", &self.target_trees),
+            ints_attribute("target_nodeids", &self.target_nodes),
+            ints_attribute("target_ids", &self.targets),
+            floats_attribute("target_weights", &self.weights),
+        ]);
+        node("TreeEnsembleRegressor", "ai.onnx.ml", &["x"], &["y"], attributes)
+    }
+
+    /// The same trees voting for classes, with what else a classifier has.
+    pub(crate) fn classifier(&self, more: Vec<Message>) -> Message {
+        let mut attributes = self.nodes();
+        attributes.extend([
+            ints_attribute("class_treeids", &self.target_trees),
+            ints_attribute("class_nodeids", &self.target_nodes),
+            ints_attribute("class_ids", &self.targets),
+            floats_attribute("class_weights", &self.weights),
+        ]);
+        attributes.extend(more);
+        node("TreeEnsembleClassifier", "ai.onnx.ml", &["x"], &["label", "y"], attributes)
+    }
+
+    fn nodes(&self) -> Vec<Message> {
+        vec![
             ints_attribute("nodes_treeids", &self.trees),
             ints_attribute("nodes_nodeids", &self.ids),
             ints_attribute("nodes_featureids", &self.features),
@@ -163,11 +187,6 @@ impl Trees {
             ints_attribute("nodes_truenodeids", &self.yes),
             ints_attribute("nodes_falsenodeids", &self.no),
             ints_attribute("nodes_missing_value_tracks_true", &self.missing),
-            ints_attribute("target_treeids", &self.target_trees),
-            ints_attribute("target_nodeids", &self.target_nodes),
-            ints_attribute("target_ids", &self.targets),
-            floats_attribute("target_weights", &self.weights),
-        ];
-        node("TreeEnsembleRegressor", "ai.onnx.ml", &["x"], &["y"], attributes)
+        ]
     }
 }
