@@ -20,11 +20,11 @@ use netprecursor_core::{
     watch::{Ledger, Watch},
 };
 use netprecursor_crds::policies_from_yaml;
+use netprecursor_models::Forecaster;
 use serde::Serialize;
 
 use crate::{recording::Recording, replay, terminal};
 use fixed::FixedWatch;
-use forecaster::Forecaster;
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ struct Target {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut forecaster = Forecaster::open(&args.model, args.offsets.as_deref())?;
+    let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref())?;
     let origin = args.policy.display().to_string();
     let yaml = fs::read_to_string(&args.policy).with_context(|| origin.clone())?;
     let policies = policies_from_yaml(&origin, &yaml)?;
@@ -128,7 +128,8 @@ fn fold(
         }
         let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
         features::extract(window, &mut vector);
-        let forecast = forecaster.forecast(&vector, window)?;
+        forecaster.run(&vector)?;
+        let forecast = forecaster.forecast(0, window);
         let measured_us = signals.measured_rtt_us();
         let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.fixed);
         for (watched, ((rule, watch), fixed)) in watched.iter_mut().zip(rules) {
@@ -266,7 +267,7 @@ spec:
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
-        let mut forecaster = Forecaster::open(model, Some(&offsets)).unwrap();
+        let mut forecaster = forecaster::open(model, Some(&offsets)).unwrap();
         fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
@@ -296,7 +297,7 @@ spec:
 
     #[test]
     fn an_unknown_rule_of_thumb_is_told_with_the_known_ones() {
-        let text = Forecaster::open("naive:max10", None).map(drop).unwrap_err().to_string();
+        let text = forecaster::open("naive:max10", None).map(drop).unwrap_err().to_string();
         assert!(text.contains("'max10'") && text.contains("max-10"), "{text}");
     }
 }

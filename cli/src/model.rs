@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use netprecursor_models::child::{self, CheckError, Limits};
 use netprecursor_models::contract::{PolicyContract, limits};
+use netprecursor_models::forest::Labels;
 use netprecursor_models::{ModelInfo, Refusal, Scorer, Use};
 use serde_json::{Map, Value, json};
 
@@ -131,7 +132,11 @@ fn describe(file: &Path, verdict: &Result<ModelInfo, CheckError>, contract: &Res
         ("kind", metadata.kind.clone().unwrap_or_else(none)),
     ];
     lines.extend(info.inputs.iter().map(|port| ("input", format!("{} [N, {}]", port.name, port.width))));
-    lines.extend(info.outputs.iter().map(|port| ("output", format!("{} [N, {}]", port.name, port.width))));
+    lines.extend(info.outputs.iter().map(|port| {
+        let classes =
+            port.labels.as_ref().map_or_else(String::new, |labels| format!(", one of {} classes", labels.len()));
+        ("output", format!("{} [N, {}]{classes}", port.name, port.width))
+    }));
     lines.push(("graph", format!("{} nodes", info.graph_nodes)));
     lines.extend(info.forests.iter().map(|forest| {
         let (aggregate, transform) = (forest.aggregate, forest.post_transform);
@@ -157,10 +162,19 @@ fn describe(file: &Path, verdict: &Result<ModelInfo, CheckError>, contract: &Res
 fn outputs(scorer: &mut Scorer, rows: &[f32]) -> anyhow::Result<Value> {
     let mut outputs = Map::new();
     for (port, values) in scorer.score_all(rows)? {
-        let rows = values.chunks(port.width.max(1)).map(|row| row.iter().map(|value| number(*value)).collect());
+        let shown = |value: &f32| port.labels.as_ref().map_or_else(|| number(*value), |labels| class(labels, *value));
+        let rows = values.chunks(port.width.max(1)).map(|row| row.iter().map(shown).collect());
         outputs.insert(port.name.clone(), Value::Array(rows.collect()));
     }
     Ok(json!({ "outputs": outputs }))
+}
+
+/// The name of the class at a position.
+fn class(labels: &Labels, position: f32) -> Value {
+    match labels {
+        Labels::Ints(names) => json!(names.get(position as usize)),
+        Labels::Strings(names) => json!(names.get(position as usize)),
+    }
 }
 
 /// JSON has neither NaN, which becomes null, nor infinities, which become the strings that Rust and Python parse.
@@ -171,6 +185,12 @@ fn number(value: f32) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_is_told_by_its_name() {
+        let (ints, strings) = (Labels::Ints(vec![-3, 7]), Labels::Strings(vec!["low".into(), "high".into()]));
+        assert_eq!([class(&ints, 0.0), class(&strings, 1.0)], [json!(-3), json!("high")]);
+    }
 
     #[test]
     fn a_number_is_itself_nan_is_null_and_infinity_a_string() {

@@ -149,6 +149,11 @@ pub fn index(name: &str) -> Option<usize> {
     FEATURES.iter().position(|feature| feature.name == name)
 }
 
+/// Position of a feature with a formula of its own.
+pub const fn position(derived: Derived) -> usize {
+    PLANNED + derived as usize
+}
+
 /// Computes the vector. No allocation; every value is finite.
 pub fn extract(window: &Window, out: &mut [f32; COUNT]) {
     let summary = Summary::of(window);
@@ -170,36 +175,6 @@ pub fn ablate(features: &[f32; COUNT], baseline: &[f32; COUNT], group: Group, ou
         out[i] = if feature.group == group { baseline[i] } else { features[i] };
     }
 }
-
-/// One feature that shows what happened to a group, in natural units.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Representative {
-    /// Its name.
-    pub feature: &'static str,
-    /// Its unit.
-    pub unit: &'static str,
-    /// Its value now.
-    pub value: f32,
-    /// Its value at the baseline.
-    pub baseline: f32,
-}
-
-/// Chooses of a group's features with a plain unit the one that moved most from `baseline`: of RTT history the maximum
-/// of 10 s, of recurrence the RTT or the load expected, of the others the maxima of 10 s.
-pub fn representative(group: Group, features: &[f32; COUNT], baseline: &[f32; COUNT]) -> Representative {
-    let shown = |i: &usize| match group {
-        Group::RttHistory => *i == RESIDUAL_BASELINE,
-        Group::Recurrence => EXPECTED.iter().any(|expected| PLANNED + *expected as usize == *i),
-        _ => FEATURES[*i].group == group && matches!(FEATURES[*i].source, Some((_, Transform::Max10))),
-    };
-    let moved = |i: usize| (features[i] - baseline[i]).abs();
-    let i = (0..COUNT).filter(shown).max_by(|a, b| moved(*a).total_cmp(&moved(*b))).unwrap_or(RESIDUAL_BASELINE);
-    let Feature { name, unit, scale, .. } = &FEATURES[i];
-    Representative { feature: name, unit, value: scale.natural(features[i]), baseline: scale.natural(baseline[i]) }
-}
-
-const EXPECTED: [Derived; 4] =
-    [Derived::MinuteRttExpected, Derived::HourRttExpected, Derived::MinuteTxExpected, Derived::HourTxExpected];
 
 #[cfg(test)]
 fn derived_of(window: &Window) -> impl Fn(Derived) -> f32 + use<> {

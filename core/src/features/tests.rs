@@ -125,22 +125,6 @@ fn ablation_replaces_one_group_and_no_other() {
     }
 }
 
-#[test]
-fn a_cause_is_shown_by_what_moved_most_in_its_unit() {
-    let baseline = [0.0; COUNT];
-    let mut features = baseline;
-    let backlog = index("qdisc_backlog_bytes_max10").unwrap();
-    features[backlog] = 182_000_f32.ln_1p();
-    features[index("standing_queue_bytes_max10").unwrap()] = 1.0;
-    let shown = representative(Group::Queue, &features, &baseline);
-    assert_eq!((shown.feature, shown.unit), ("qdisc_backlog_bytes_max10", "bytes"));
-    assert!((shown.value - 182_000.0).abs() < 10.0 && shown.baseline == 0.0, "{shown:?}");
-    for group in Group::ALL {
-        let i = index(representative(group, &features, &baseline).feature).unwrap();
-        assert_eq!(FEATURES[i].group, group);
-    }
-}
-
 /// A formula that changes without its name would feed models what they were not trained on.
 #[test]
 fn schema_version_is_raised_when_a_formula_changes() {

@@ -2,8 +2,10 @@
 
 mod incident;
 mod observer;
+mod origin;
 mod record;
 
 pub use incident::{Cause, Incident, Second, incidents};
 pub(crate) use observer::{INTERVAL as PROBE_INTERVAL, Observer};
+pub use origin::{Origin, origin};
 pub use record::{FaultTimes, Instants, Labels, ObserverError, TargetLabels};
