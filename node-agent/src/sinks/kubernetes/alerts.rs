@@ -30,7 +30,7 @@ const MAX_NUMBER: usize = 31;
 const MAX_FEATURE: usize = 127;
 
 /// The object without its status, for server-side apply.
-pub fn object(record: &Record, node: &str) -> Value {
+pub(super) fn object(record: &Record, node: &str) -> Value {
     let (kind, owner) = owner(record);
     let mut object = PrecursorAlert::new(
         &record.name,
@@ -65,7 +65,7 @@ fn owner(record: &Record) -> (PolicyKind, OwnerReference) {
 }
 
 /// The status alone, for server-side apply to the subresource.
-pub fn with_status(record: &Record) -> Value {
+pub(super) fn with_status(record: &Record) -> Value {
     json!({
         "apiVersion": PrecursorAlert::api_version(&()),
         "kind": PrecursorAlert::kind(&()),
@@ -75,7 +75,7 @@ pub fn with_status(record: &Record) -> Value {
 }
 
 /// What the status says.
-pub fn status(record: &Record) -> PrecursorAlertStatus {
+pub(super) fn status(record: &Record) -> PrecursorAlertStatus {
     PrecursorAlertStatus {
         observed_generation: None,
         state: match record.state {

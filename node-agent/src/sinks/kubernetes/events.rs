@@ -25,7 +25,7 @@ const CONTROLLER: &str = "netprecursor.io/agent";
 const MAX_INSTANCE: usize = 128;
 
 /// Name of the Event of a transition of `alert`.
-pub fn name(alert: &str, pending: &Pending) -> String {
+pub(super) fn name(alert: &str, pending: &Pending) -> String {
     let state = match pending.state {
         AlertState::Firing => "firing",
         AlertState::Resolved => "resolved",
@@ -34,7 +34,7 @@ pub fn name(alert: &str, pending: &Pending) -> String {
 }
 
 /// The Event; `instance` is the agent's pod.
-pub fn event(entry: &Entry, pending: &Pending, instance: &str) -> Event {
+pub(super) fn event(entry: &Entry, pending: &Pending, instance: &str) -> Event {
     let alert = &entry.alert;
     let is_firing = pending.state == AlertState::Firing;
     let kind = if is_firing && alert.severity >= Severity::Warning { "Warning" } else { "Normal" };

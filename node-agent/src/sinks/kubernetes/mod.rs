@@ -1,6 +1,6 @@
 //! The API server as a sink: `PrecursorAlert` objects, Events, and the node report, each written by this agent alone.
 //!
-//! queue → [`turns`] (what next) → [`prepared`] (requests) → [`request`] (answer) → queue. One request at a time: its
+//! queue → `turns` (what next) → `prepared` (requests) → `request` (answer) → queue. One request at a time: its
 //! rate is bounded anyway, and the order of what is told stays the order of what happened.
 //!
 //! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` their status, `create`
@@ -13,7 +13,7 @@ mod prepared;
 mod report;
 mod request;
 mod schedule;
-pub mod turns;
+mod turns;
 
 use std::{
     collections::BTreeMap,

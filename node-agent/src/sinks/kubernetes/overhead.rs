@@ -6,13 +6,13 @@ use netprecursor_crds::report::Overhead;
 
 /// CPU time per time that passed, since the last look, and resident memory.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub(super) struct Meter {
     last: Option<(Duration, Duration)>,
 }
 
 impl Meter {
     /// Looks at `now` (since any one moment); `None` at the first time, or when `/proc` does not say.
-    pub fn read(&mut self, now: Duration) -> Option<Overhead> {
+    pub(super) fn read(&mut self, now: Duration) -> Option<Overhead> {
         let cpu = cpu_time()?;
         let (then, before) = self.last.replace((now, cpu))?;
         let passed = now.checked_sub(then).filter(|passed| !passed.is_zero())?;

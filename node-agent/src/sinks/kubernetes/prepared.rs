@@ -29,11 +29,11 @@ pub(super) enum Prepared {
     /// One that makes sense only while the owner is there: objects of owners that are gone would be made and collected.
     Owned {
         /// Lists the owner by name.
-        owner: Http,
+        owner: Box<Http>,
         /// The UID that it must have.
         uid: String,
         /// Makes the object.
-        make: Http,
+        make: Box<Http>,
     },
     /// The report's object needs the UID of the node.
     ReportObject {
@@ -58,9 +58,13 @@ impl Prepared {
         let url = Request::new(PrecursorAlert::url_path(&(), Some(&record.namespace)));
         match op {
             Op::Object { .. } => Self::Owned {
-                owner: owner(record),
+                owner: Box::new(owner(record)),
                 uid: record.policy.uid.clone(),
-                make: url.patch(&record.name, &apply(), &Patch::Apply(alerts::object(record, &settings.node))),
+                make: Box::new(url.patch(
+                    &record.name,
+                    &apply(),
+                    &Patch::Apply(alerts::object(record, &settings.node)),
+                )),
             },
             Op::Status { .. } => Self::One(url.patch_subresource(
                 "status",
@@ -101,10 +105,10 @@ impl Prepared {
             Self::Nothing => Outcome::Done { uid: None },
             Self::One(http) => request::send(client, http).await.0,
             Self::Owned { owner, uid, make } => {
-                let (outcome, body) = request::send(client, owner).await;
+                let (outcome, body) = request::send(client, *owner).await;
                 match outcome {
                     Outcome::Done { .. } if uids(&body).any(|found| found == uid) => {
-                        request::send(client, make).await.0
+                        request::send(client, *make).await.0
                     }
                     Outcome::Done { .. } | Outcome::Missing => Outcome::Gone,
                     failed => failed,

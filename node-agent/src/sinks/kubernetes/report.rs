@@ -26,7 +26,7 @@ const WARM_UP: u64 = netprecursor_core::gate::WARM_UP_TICKS;
 
 /// What the sinks themselves add to the report.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Own {
+pub(super) struct Own {
     /// Release of the kernel.
     pub kernel: String,
     /// When the agent started, unix s.
@@ -44,7 +44,7 @@ pub struct Own {
 }
 
 /// The object without its status, for server-side apply.
-pub fn object(node: &str, node_uid: &str) -> Value {
+pub(super) fn object(node: &str, node_uid: &str) -> Value {
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Node".to_owned(),
@@ -60,7 +60,7 @@ pub fn object(node: &str, node_uid: &str) -> Value {
 }
 
 /// The status alone, for server-side apply to the subresource.
-pub fn with_status(node: &str, status: &PrecursorNodeReportStatus) -> Value {
+pub(super) fn with_status(node: &str, status: &PrecursorNodeReportStatus) -> Value {
     json!({
         "apiVersion": PrecursorNodeReport::api_version(&()),
         "kind": PrecursorNodeReport::kind(&()),
@@ -70,7 +70,7 @@ pub fn with_status(node: &str, status: &PrecursorNodeReportStatus) -> Value {
 }
 
 /// What the report says at `unix`. Conditions of `before` that still hold keep their time.
-pub fn status(
+pub(super) fn status(
     data: &ReportData,
     own: &Own,
     unix: u64,
@@ -199,7 +199,7 @@ fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
 }
 
 /// What is new in `now` against what was written `before`; gauges do not count.
-pub fn change(before: Option<&PrecursorNodeReportStatus>, now: &PrecursorNodeReportStatus) -> Change {
+pub(super) fn change(before: Option<&PrecursorNodeReportStatus>, now: &PrecursorNodeReportStatus) -> Change {
     let Some(before) = before else { return Change { state: true, counts: true } };
     Change { state: states(before) != states(now), counts: counts(before) != counts(now) }
 }

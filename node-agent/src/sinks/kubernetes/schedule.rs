@@ -19,7 +19,7 @@ const OVERDUE: Duration = Duration::from_secs(300);
 
 /// What of a report differs from the one that was written last. Gauges do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Change {
+pub(super) struct Change {
     /// A state: of a sensor, a model, a condition, the set of rules.
     pub state: bool,
     /// A counter of alerts.
@@ -28,7 +28,7 @@ pub struct Change {
 
 /// How urgent a report is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// Before anything else.
     Overdue,
     /// Once there is nothing else.
@@ -39,14 +39,14 @@ pub enum Due {
 
 /// When the last one was written and when the next one is due.
 #[derive(Debug, Clone, Default)]
-pub struct Schedule {
+pub(super) struct Schedule {
     written: Option<Duration>,
     heartbeat: Duration,
 }
 
 impl Schedule {
     /// How urgent it is at `now`.
-    pub fn due(&self, now: Duration, change: Change) -> Due {
+    pub(super) fn due(&self, now: Duration, change: Change) -> Due {
         let Some(written) = self.written else { return Due::Now };
         if now >= self.heartbeat + OVERDUE {
             return Due::Overdue;
@@ -62,7 +62,7 @@ impl Schedule {
     }
 
     /// It was written at `now`.
-    pub fn written(&mut self, now: Duration, rng: &mut Rng) {
+    pub(super) fn written(&mut self, now: Duration, rng: &mut Rng) {
         self.written = Some(now);
         self.heartbeat = now + HEARTBEAT + jittered(HEARTBEAT.mul_f64(JITTER), 1.0, rng);
     }

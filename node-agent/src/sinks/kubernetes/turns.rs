@@ -14,7 +14,7 @@ use crate::sinks::{
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
+pub(super) enum Message {
     /// About an alert.
     Alert(Op),
     /// The node report's object, without which there is no status to write.
@@ -25,7 +25,7 @@ pub enum Message {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// Send this. Its cost is taken off the budget.
     Send(Message),
     /// Wait until this time, or until something happens.
@@ -34,9 +34,9 @@ pub enum Turn {
 
 /// Everything that decides what is sent when.
 #[derive(Debug)]
-pub struct Turns<D> {
+pub(super) struct Turns<D> {
     /// What is to be told of alerts.
-    pub queue: Queue<D>,
+    pub(super) queue: Queue<D>,
     budget: Budget,
     server: Backoff,
     schedule: Schedule,
@@ -49,7 +49,7 @@ pub struct Turns<D> {
 
 impl<D: Disk> Turns<D> {
     /// A full budget and nothing written yet.
-    pub fn new(queue: Queue<D>, budget: Budget, rng: Rng) -> Self {
+    pub(super) fn new(queue: Queue<D>, budget: Budget, rng: Rng) -> Self {
         Self {
             queue,
             budget,
@@ -63,7 +63,7 @@ impl<D: Disk> Turns<D> {
 
     /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what the node report has to
     /// say that is new; `None` while there is none to write.
-    pub fn next(&mut self, now: Duration, unix: u64, report: Option<Change>) -> Turn {
+    pub(super) fn next(&mut self, now: Duration, unix: u64, report: Option<Change>) -> Turn {
         if let Some(until) = self.server.waits(now) {
             return Turn::Wait(Some(until));
         }
@@ -101,7 +101,7 @@ impl<D: Disk> Turns<D> {
     }
 
     /// Takes in what became of a message.
-    pub fn settle(&mut self, message: &Message, outcome: &Outcome, now: Duration) {
+    pub(super) fn settle(&mut self, message: &Message, outcome: &Outcome, now: Duration) {
         match outcome {
             Outcome::Down { wait, .. } => {
                 self.server.fail(now, *wait, &mut self.rng);
@@ -123,7 +123,7 @@ impl<D: Disk> Turns<D> {
     }
 
     /// Whether the server cannot be told anything at present.
-    pub const fn failures(&self) -> u32 {
+    pub(super) const fn failures(&self) -> u32 {
         self.server.failures()
     }
 }

@@ -13,7 +13,7 @@ use super::figures::{FAMILIES, Family, Figures};
 
 /// The instruments.
 #[derive(Debug)]
-pub struct Meter {
+pub(super) struct Meter {
     figures: Arc<Mutex<Figures>>,
     reader: SharedReader,
     /// Instruments live as long as it.
@@ -48,7 +48,7 @@ impl MetricReader for SharedReader {
 
 impl Meter {
     /// Instruments for all families.
-    pub fn new(resource: Resource, temporality: Temporality) -> Self {
+    pub(super) fn new(resource: Resource, temporality: Temporality) -> Self {
         let figures = Arc::new(Mutex::new(Figures::default()));
         let reader = SharedReader(Arc::new(ManualReader::builder().with_temporality(temporality).build()));
         let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build();
@@ -62,7 +62,7 @@ impl Meter {
     ///
     /// # Errors
     /// The SDK's.
-    pub fn collect(&self, figures: Figures, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+    pub(super) fn collect(&self, figures: Figures, metrics: &mut ResourceMetrics) -> OTelSdkResult {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
         self.reader.collect(metrics)
     }

@@ -34,7 +34,7 @@ const EVENT: &str = "netprecursor.alert";
 
 /// Records on their way.
 #[derive(Debug)]
-pub struct Records {
+pub(super) struct Records {
     waiting: VecDeque<SdkLogRecord>,
     scope: InstrumentationScope,
     logger: SdkLogger,
@@ -52,7 +52,7 @@ impl Default for Records {
 
 impl Records {
     /// Adds a transition that happened at `at`.
-    pub fn add(&mut self, transition: &Transition, at: SystemTime) {
+    pub(super) fn add(&mut self, transition: &Transition, at: SystemTime) {
         if self.waiting.len() >= MAX_WAITING {
             self.waiting.pop_front();
             self.dropped += 1;
@@ -63,12 +63,12 @@ impl Records {
     }
 
     /// Records that wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Records that were given up.
-    pub const fn dropped(&self) -> u64 {
+    pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }
 
@@ -76,7 +76,7 @@ impl Records {
     ///
     /// # Errors
     /// The exporter's; then they go on waiting.
-    pub async fn send<E: LogExporter>(&mut self, exporter: &E) -> Result<usize, OTelSdkError> {
+    pub(super) async fn send<E: LogExporter>(&mut self, exporter: &E) -> Result<usize, OTelSdkError> {
         let batch: Vec<_> = self.waiting.iter().take(MAX_BATCH).map(|record| (record, &self.scope)).collect();
         let count = batch.len();
         exporter.export(LogBatch::new(&batch)).await?;
