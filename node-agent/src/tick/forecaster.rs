@@ -224,7 +224,10 @@ fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
 
 fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
     if let Some(naive) = Naive::from_name(name) {
-        return Ok((Speaker { name: name.to_owned(), sha256: None, stands_in: None }, Engine::naive(naive, builtin::offsets())));
+        return Ok((
+            Speaker { name: name.to_owned(), sha256: None, stands_in: None },
+            Engine::naive(naive, builtin::offsets()),
+        ));
     }
     let bytes = builtin::model(name).ok_or_else(|| ModelError::Unknown {
         got: name.to_owned(),
