@@ -250,6 +250,9 @@ pub struct RuleCount {
     /// Pods of this node that it watches.
     #[serde(default)]
     pub targets: u32,
+    /// Alerts of which no object was made because of a cap, since the agent started.
+    #[serde(default)]
+    pub throttled: u64,
     /// The counts.
     #[serde(flatten)]
     pub counters: Counters,

@@ -267,6 +267,7 @@ impl<D: Disk> Writer<D> {
         self.own.pending = queue.pending() as u64;
         self.own.dropped = counters.dropped;
         self.own.throttled = counters.throttled;
+        self.own.throttled_rules.clone_from(queue.throttled());
         self.own.is_unsaved = queue.has_unsaved();
         self.own.started = self.started;
         self.board.write(|health| {

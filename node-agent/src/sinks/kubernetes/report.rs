@@ -1,5 +1,7 @@
 //! The node report: what the agent says of itself, and what in it is new.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
 use kube::Resource;
 use netprecursor_crds::report::{
@@ -39,6 +41,8 @@ pub(super) struct Own {
     pub dropped: u64,
     /// Alerts of which no object was made because of a cap, since the start.
     pub throttled: u64,
+    /// The same by UID of the policy and rule.
+    pub throttled_rules: BTreeMap<(String, String), u64>,
     /// Whether alerts cannot be kept on disk.
     pub is_unsaved: bool,
 }
@@ -99,7 +103,7 @@ pub(super) fn status(
         targets_over_capacity: data.over_capacity,
         queue: Queue { pending: own.pending, dropped: own.dropped.saturating_add(data.transitions_lost) },
         models: data.models.iter().take(MAX_ENTRIES).map(model).collect(),
-        rules: data.rules.iter().take(MAX_ENTRIES).map(rule).collect(),
+        rules: data.rules.iter().take(MAX_ENTRIES).map(|data| rule(data, own)).collect(),
         omitted: beyond(data.rules.len()).max(beyond(data.models.len())),
         conditions,
         heartbeat: Some(time(unix)),
@@ -138,7 +142,8 @@ fn model(data: &ModelData) -> ModelStatus {
     }
 }
 
-fn rule(data: &RuleData) -> RuleCount {
+fn rule(data: &RuleData, own: &Own) -> RuleCount {
+    let throttled = own.throttled_rules.get(&(data.policy.uid.clone(), data.rule.clone()));
     RuleCount {
         policy_uid: data.policy.uid.clone(),
         policy_name: data.policy.name.clone(),
@@ -147,6 +152,7 @@ fn rule(data: &RuleData) -> RuleCount {
         rule_hash: data.hash.clone(),
         since: time(data.since),
         targets: data.targets,
+        throttled: throttled.copied().unwrap_or(0),
         counters: Counters::from(&data.scorecard),
     }
 }
@@ -215,17 +221,19 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     states.heartbeat = None;
     for rule in &mut states.rules {
         rule.targets = 0;
+        rule.throttled = 0;
         rule.counters = Counters::default();
     }
     states
 }
 
 /// What alerts and incidents were counted, and what was given up.
-fn counts(status: &PrecursorNodeReportStatus) -> Vec<(&str, &str, Counters)> {
+fn counts(status: &PrecursorNodeReportStatus) -> Vec<(&str, &str, u64, Counters)> {
     let of = |rule: &'_ RuleCount| Counters { target_seconds: 0, ..rule.counters.clone() };
     let dropped = Counters { alerts: status.queue.dropped, ..Counters::default() };
-    let rules = status.rules.iter().map(|rule| (rule.policy_uid.as_str(), rule.rule.as_str(), of(rule)));
-    rules.chain([("", "", dropped)]).collect()
+    let rules =
+        status.rules.iter().map(|rule| (rule.policy_uid.as_str(), rule.rule.as_str(), rule.throttled, of(rule)));
+    rules.chain([("", "", 0, dropped)]).collect()
 }
 
 #[cfg(test)]
