@@ -41,6 +41,9 @@ impl Stamp {
     /// Stands for the node's own namespace, whose sockets belong to targets by their cgroup.
     pub const BY_CGROUP: Self = Self(u32::MAX);
 
+    /// Stands for a namespace whose owner is known and not watched: nothing of it is counted or noted.
+    pub const UNWATCHED: Self = Self(u32::MAX - 1);
+
     /// The slot in its `generation`, of which 16 bits count.
     #[inline(always)]
     pub const fn new(slot: u32, generation: u32) -> Self {

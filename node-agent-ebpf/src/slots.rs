@@ -92,6 +92,7 @@ pub(crate) fn of_socket(ops: *mut bpf_sock_ops, is_proven: bool) -> Option<Stamp
             let stamp = by_line(unsafe { bpf_get_socket_cookie(ops.cast()) })?;
             current(stamp).map(|_| stamp)
         }
+        Some(Stamp::UNWATCHED) => None,
         Some(stamp) => Some(stamp),
         None => {
             if is_proven {
@@ -109,6 +110,7 @@ pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<u32> {
     let namespace = unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) };
     match of_namespace(namespace) {
         Some(Stamp::BY_CGROUP) => of_skb_by_cgroup(ctx),
+        Some(Stamp::UNWATCHED) => None,
         Some(stamp) => Some(stamp.slot()),
         None => {
             // SAFETY: as above.

@@ -43,6 +43,7 @@ pub enum IdentityError {
 pub struct Identity {
     identifier: Identifier,
     has_members: bool,
+    seats: usize,
     host_network_seats: Vec<String>,
 }
 
@@ -71,7 +72,7 @@ impl Identity {
             has_members,
         };
         let identifier = Identifier::start(tables, cgroups).map_err(IdentityError::Thread)?;
-        Ok(Self { identifier, has_members, host_network_seats: Vec::new() })
+        Ok(Self { identifier, has_members, seats: 0, host_network_seats: Vec::new() })
     }
 
     /// As [`Identifier::know`].
@@ -81,6 +82,7 @@ impl Identity {
 
     /// As [`Identifier::seat`].
     pub fn seat(&mut self, uid: &str, seat: Seat) {
+        self.seats += 1;
         if seat.host_network {
             self.host_network_seats.push(uid.to_owned());
         }
@@ -89,6 +91,7 @@ impl Identity {
 
     /// As [`Identifier::unseat`].
     pub fn unseat(&mut self, uid: &str) {
+        self.seats = self.seats.saturating_sub(1);
         self.host_network_seats.retain(|seated| seated != uid);
         self.identifier.unseat(uid);
     }
@@ -114,6 +117,12 @@ impl Identity {
             reasons.push(format!(
                 "pods are told apart by address alone: {blind}; mount the node's cgroup2 hierarchy where the node has it"
             ));
+        } else if report.pods_with_cgroup == 0 && self.seats > 0 && report.has_looked {
+            reasons.push(
+                "pods are told apart by address alone: no pod's cgroup was found; mount the node's cgroup2 hierarchy \
+                 where the node has it"
+                    .to_owned(),
+            );
         } else if !self.has_members {
             reasons.push(
                 "pods are told apart by address alone: this kernel's cgroup_skb cannot tell a packet's namespace \

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -63,12 +64,22 @@ struct SinceSurvey {
 }
 
 /// What targets are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
     /// Network namespaces of this host, by name.
     Host,
     /// Pods of this node.
-    Cluster,
+    Cluster {
+        /// Where their cgroups are looked for; `None`: no cgroup2 hierarchy is mounted.
+        cgroups: Option<PathBuf>,
+    },
+}
+
+impl Setting {
+    /// Pods of this node, with their cgroups where the hierarchy is mounted.
+    pub fn cluster() -> Self {
+        Self::Cluster { cgroups: cgroup::path().ok() }
+    }
 }
 
 /// Where a target is counted.
@@ -104,6 +115,7 @@ impl Suite {
     }
 
     fn begin(tcp_program: &'static str, setting: Setting) -> Self {
+        let is_cluster = setting != Setting::Host;
         let (node, node_state) = Node::start();
         let mut states = Vec::new();
         let mut state = |name, need, state| states.push(Status { name, need, state });
@@ -116,7 +128,7 @@ impl Suite {
                 state("tcp", Need::Required, why.clone());
                 state("traffic", Need::Required, why.clone());
                 state("sched", Need::Optional, why.clone());
-                if setting == Setting::Cluster {
+                if is_cluster {
                     state(identity::NAME, Need::Required, why);
                 }
             }
@@ -140,10 +152,9 @@ impl Suite {
                     .and_then(|map: Map| HashMap::<MapData, u64, u32>::try_from(map).ok())
                     .map(|map| Arc::new(Mutex::new(map)));
                 generations = Mapped::new("GENERATIONS", loaded.bpf.take_map("GENERATIONS")).ok();
-                if setting == Setting::Cluster {
+                if let Setting::Cluster { cgroups } = setting {
                     let has_members = traffic.as_ref().is_some_and(|traffic| traffic.tells_namespaces);
-                    let started =
-                        Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroup::path().ok());
+                    let started = Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroups);
                     state(identity::NAME, Need::Required, State::of(&started));
                     identity = started.ok();
                 }
@@ -156,7 +167,7 @@ impl Suite {
         let sockets = match (&surveyor, lines.is_some()) {
             (Err(error), _) => State::Unavailable(format!("cannot ask the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
-            (Ok(_), true) if setting == Setting::Cluster => State::Degraded(
+            (Ok(_), true) if is_cluster => State::Degraded(
                 "pods' namespaces are not entered: their sockets are counted from /proc, one whose callbacks another \
                  program took away still counts as seen, and their queueing disciplines are not visible"
                     .to_owned(),

@@ -93,6 +93,8 @@ pub struct Report {
     pub tally: Tally,
     /// Pods whose cgroups were found.
     pub pods_with_cgroup: usize,
+    /// Whether they were looked for.
+    pub has_looked: bool,
     /// Why the cgroups cannot be listed.
     pub blind: Option<String>,
     /// Entries in the kernel's tables: namespaces, and cgroups on the host's network.
@@ -292,6 +294,7 @@ impl Worker {
 
     fn scan(&mut self) {
         self.scanned = Some(Instant::now());
+        self.report.has_looked = true;
         let Some(root) = &self.root else {
             self.report.blind = Some("no cgroup2 hierarchy is mounted".to_owned());
             return;
@@ -314,18 +317,16 @@ impl Worker {
 
     /// Makes the kernel's tables what they should be.
     fn install(&mut self) {
-        let mut namespaces = BTreeMap::new();
-        let mut cgroups = BTreeMap::new();
-        for (uid, seat) in &self.seats {
-            if seat.host_network {
-                cgroups.extend(self.index.groups(&seat.cgroup).iter().map(|group| (group.id, seat.stamp.0)));
-            } else {
-                namespaces.extend(self.identities.namespaces_of(uid).map(|namespace| (namespace, seat.stamp.0)));
-            }
-        }
-        if !cgroups.is_empty() {
-            namespaces.extend(self.identities.hosts().map(|namespace| (namespace, Stamp::BY_CGROUP.0)));
-        }
+        let own = |uid: &str| self.seats.get(uid).filter(|seat| !seat.host_network);
+        let stamp = |uid: &str| own(uid).map_or(Stamp::UNWATCHED, |seat| seat.stamp);
+        let mut namespaces: BTreeMap<u64, u32> =
+            self.identities.bonds().map(|(namespace, uid)| (namespace, stamp(uid).0)).collect();
+        let on_host = self.seats.values().filter(|seat| seat.host_network);
+        let cgroups: BTreeMap<u64, u32> = on_host
+            .flat_map(|seat| self.index.groups(&seat.cgroup).iter().map(|group| (group.id, seat.stamp.0)))
+            .collect();
+        let host = if cgroups.is_empty() { Stamp::UNWATCHED } else { Stamp::BY_CGROUP };
+        namespaces.extend(self.identities.hosts().map(|namespace| (namespace, host.0)));
         let mut table = lock(&self.tables.namespaces);
         let first = reconcile(&mut table, &mut self.installed_namespaces, namespaces);
         drop(table);

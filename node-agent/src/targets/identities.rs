@@ -164,10 +164,13 @@ impl Identities {
 
     /// A socket of `namespace` had `address` at `at_ns`.
     pub fn claim(&mut self, namespace: u64, address: Ipv6Addr, at_ns: u64) {
-        if let Some(open) = self.open_mut(namespace, at_ns)
-            && (open.claims.len() < MAX_SIGNS || open.claims.contains_key(&address))
-        {
+        if let Some(open) = self.open_mut(namespace, at_ns) {
             open.claims.insert(address, at_ns);
+            if open.claims.len() > MAX_SIGNS
+                && let Some(oldest) = open.claims.iter().min_by_key(|(_, at_ns)| **at_ns).map(|(address, _)| *address)
+            {
+                open.claims.remove(&oldest);
+            }
         }
     }
 
@@ -315,9 +318,9 @@ impl Identities {
         Tally { bound: self.bonds.len(), open: self.open.len(), doubts: self.doubts, forgotten: self.forgotten }
     }
 
-    /// Namespaces of a pod.
-    pub fn namespaces_of<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = u64> + 'a {
-        self.bonds.iter().filter(move |(_, bond)| bond.uid == uid).map(|(cookie, _)| *cookie)
+    /// Namespaces with the UIDs of their pods.
+    pub fn bonds(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.bonds.iter().map(|(namespace, bond)| (*namespace, bond.uid.as_str()))
     }
 
     /// Namespaces that are the node's own.
@@ -368,7 +371,7 @@ mod tests {
         assert_eq!(identities.decide(false, 3 * SECOND), []);
         identities.claim(101, address("10.0.0.7"), 4 * SECOND);
         assert_eq!(identities.decide(false, 4 * SECOND), bound(101, "new"));
-        assert_eq!(identities.namespaces_of("new").collect::<Vec<_>>(), [101]);
+        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(101, "new")]);
     }
 
     #[test]
@@ -451,7 +454,19 @@ mod tests {
         identities.claim(1, address("192.0.2.1"), SECOND);
         assert_eq!(identities.decide(false, SECOND), [Finding::Host { namespace: 1 }]);
         assert_eq!(identities.hosts().collect::<Vec<_>>(), [1]);
-        assert_eq!(identities.namespaces_of("proxy").count(), 0);
+        assert_eq!(identities.bonds().count(), 0);
+    }
+
+    #[test]
+    fn of_a_namespace_with_many_addresses_the_latest_are_remembered() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[], &["192.0.2.1".parse().unwrap()], 0);
+        for number in 0..200 {
+            identities.claim(1, address(&format!("10.0.0.{number}")), number);
+        }
+        assert_eq!(identities.open[&1].claims.len(), MAX_SIGNS);
+        identities.claim(1, address("192.0.2.1"), 200);
+        assert_eq!(identities.decide(false, 200), [Finding::Host { namespace: 1 }]);
     }
 
     #[test]

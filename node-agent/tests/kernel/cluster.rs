@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use netprecursor_agent::sensors::cgroup;
+use netprecursor_agent::sensors::{cgroup, tracepoint};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -97,6 +97,8 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
+        // As on a node that mounts it at boot: the agent may not.
+        tracepoint::mount().unwrap();
         let path = Path::new();
         let group = Group::new(Driver::Systemd);
         let server = group.within(|| Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT));

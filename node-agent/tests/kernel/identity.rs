@@ -160,14 +160,15 @@ fn where_cgroups_tell_what_is_left_of_an_older_pod_is_not_taken_for_the_new_one_
     let Some(_alone) = alone() else { return };
     for driver in [Driver::Cgroupfs, Driver::Systemd] {
         let (old_path, new_path) = (Path::new(), Path::new());
-        let (old_group, new_group) = (Group::new(driver), Group::new(driver));
+        let new_group = Group::new(driver);
+        let old_group = new_group.beside(driver);
         let serve = |group: &Group, path: &Path| {
             group.within(|| Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT))
         };
         let (old_server, new_server) = (serve(&old_group, &old_path), serve(&new_group, &new_path));
         // The old pod ended while no agent ran: only its cgroup could tell, and that is gone.
         drop(old_group);
-        let mut seen = Observation::in_cluster();
+        let mut seen = Observation::below(new_group.root());
         let new = pod(&new_group.uid, &FAR);
         seen.suite.know(vec![new.clone()], Vec::new());
         let number = seen.watch_pod(0, &new);
@@ -186,7 +187,7 @@ fn a_pod_whose_address_the_api_does_not_know_yet_is_known_by_its_cgroup() {
     let path = Path::new();
     let group = Group::new(Driver::Systemd);
     let server = group.within(|| Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT));
-    let mut seen = Observation::in_cluster();
+    let mut seen = Observation::below(group.root());
     let unaddressed = pod(&group.uid, &[]);
     seen.suite.know(vec![unaddressed.clone()], Vec::new());
     let number = seen.watch_pod(0, &unaddressed);
@@ -248,7 +249,7 @@ fn a_pod_on_the_hosts_network_is_known_by_its_cgroup() {
     let (far, group) = (Host::new(), Group::new(Driver::Cgroupfs));
     let link = Link::to(&far);
     let server = Server::start(&far, "10.79.0.2:0".parse().unwrap(), Behaviour::PROMPT);
-    let mut seen = Observation::in_cluster();
+    let mut seen = Observation::below(group.root());
     let resident = Resident { host_network: true, ..pod(&group.uid, &["10.79.0.1"]) };
     seen.suite.know(vec![resident.clone()], resident.addresses.clone());
     let number = seen.watch_pod(0, &resident);
