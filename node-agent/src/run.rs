@@ -4,6 +4,8 @@
 use std::{
     fs, io,
     net::SocketAddr,
+    path::Path,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,19 +15,24 @@ use std::{
 };
 
 use anyhow::Context;
+use futures::FutureExt as _;
 use netprecursor_core::tick::Tick;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cluster::{
-        seam::{self, ClusterEnd, Outbox, ReportData, TickEnd},
+        seam::{self, ClusterEnd, ReportData, TickEnd},
         thread::{Cluster, Telling},
     },
     config::{InCluster, Settings},
     sensors::suite::{Setting, Suite},
     sinks::{
         api::{self, Shared},
+        kubernetes::{self, KubernetesSink},
         ledgers::Ledgers,
+        otlp::{self, Telemetry, seen::Seen},
+        queue::Limits,
+        sink::{Board, Sink},
         stream::Stream,
     },
     tick::{outcome::Transition, pipeline::Pipeline},
@@ -37,27 +44,33 @@ const KEEP_EVERY: u64 = 60;
 /// What the node report says is put together this often, in ticks.
 const REPORT_EVERY: u64 = 5;
 
-/// The tick thread's part of the way to the API server.
-struct ToCluster {
-    outbox: Outbox,
-    report: tokio::sync::watch::Sender<Arc<ReportData>>,
+/// What the tick thread tells.
+struct Tellers {
+    sinks: Vec<Box<dyn Sink>>,
+    /// What the node report says, in a cluster.
+    report: Option<tokio::sync::watch::Sender<Arc<ReportData>>>,
 }
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The port is taken, or a thread cannot be started. What sensors cannot do is in their status.
+/// The port is taken, a thread cannot be started, or telemetry is configured wrongly. What sensors cannot do is in their
+/// status.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the sensors: a port in use is found out at once, and nothing was attached.
     let listener = bind(settings.listen)?;
     let probes = settings.probe_listen.map(bind).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let setting = if settings.cluster.is_some() { Setting::Cluster } else { Setting::Host };
+    let node = settings.cluster.as_ref().map_or_else(host_name, |cluster| cluster.location.node.clone());
+    let (telemetry, otlp) = {
+        let _inside = runtime.enter();
+        otlp::from_environment(&node, settings.cluster_name.as_deref()).context("telemetry")?.unzip()
+    };
     let ledgers = match settings.cluster {
         Some(_) => Ledgers::in_cluster(&settings.state_dir),
         None => Ledgers::new(&settings.state_dir),
     };
-    let suite = Suite::start_in(setting);
+    let suite = Suite::start_in(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
@@ -65,13 +78,19 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         let ledgers = ledgers.clone();
         move |policy: &_, rule: &_| ledgers.read(policy, rule)
     };
-    let (pipeline, cluster, to_cluster) = match &settings.cluster {
-        None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None, None),
+    let mut tellers =
+        Tellers { sinks: otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect(), report: None };
+    let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
+    let (pipeline, cluster) = match &settings.cluster {
+        None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
         Some(cluster) => {
             let (TickEnd { desired, outbox, report }, end) = seam::seam();
-            let pipeline = Pipeline::of_pods(suite, desired, remembered);
-            let cluster = start_cluster(cluster, end).context("cannot start a thread")?;
-            (pipeline, Some(cluster), Some(ToCluster { outbox, report }))
+            let board = kubernetes::board();
+            tellers.sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
+            tellers.report = Some(report);
+            boards.push(board.clone());
+            let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
+            (Pipeline::of_pods(suite, desired, remembered), Some(following))
         }
     };
     let shared = Shared {
@@ -81,10 +100,10 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         kernel: kernel_release().into(),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let ticker = start_ticker(shared.clone(), ledgers.clone(), to_cluster, Arc::clone(&stop))
-        .context("cannot start a thread")?;
+    let ticker =
+        start_ticker(shared.clone(), ledgers.clone(), tellers, Arc::clone(&stop)).context("cannot start a thread")?;
     tracing::info!(address = %settings.listen, "listening");
-    let served = runtime.block_on(serve(listener, probes, shared.clone()));
+    let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry, boards));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
@@ -95,6 +114,35 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     tracing::info!("stopped");
     ticked.map_err(|_| anyhow::anyhow!("the tick thread panicked; its message is above"))?;
     served
+}
+
+/// Follows the cluster, and tells it what happens.
+fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: ClusterEnd) -> io::Result<Cluster> {
+    let ClusterEnd { desired, transitions, report } = end;
+    let settings = kubernetes::Settings {
+        node: cluster.location.node.clone(),
+        instance: cluster.location.pod.clone(),
+        state_dir: state_dir.to_owned(),
+        limits: Limits {
+            per_node: cluster.max_alerts,
+            per_namespace: cluster.max_alerts_per_namespace,
+            ..Limits::default()
+        },
+        kernel: kernel_release(),
+    };
+    let telling: Telling = Box::new(move |clients, ended| {
+        let ended = async {
+            // The other end is dropped only when the agent ends.
+            let _ = ended.await;
+        };
+        Box::pin(kubernetes::tell(clients.requests, settings, transitions, report, board, ended))
+    });
+    Cluster::start(cluster.location.clone(), desired, telling)
+}
+
+/// What the machine calls itself.
+fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
@@ -124,13 +172,29 @@ fn port_in_use(address: SocketAddr) -> String {
     format!("cannot listen on {address}; expected a free address; give another with --listen ADDRESS:PORT")
 }
 
+/// Serves until the agent is to end, and tells telemetry's last words.
 async fn serve(
     listener: std::net::TcpListener,
     probes: Option<std::net::TcpListener>,
     shared: Shared,
+    telemetry: Option<Telemetry>,
+    boards: Vec<Board>,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let probes = probes.map(tokio::net::TcpListener::from_std).transpose()?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let ended = async { drop(ended.await) }.shared();
+    let seen = shared.clone();
+    let mut telling = pin!(async move {
+        let Some(telemetry) = telemetry else { return ended.await };
+        let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
+        let look = || {
+            let pipeline = seen.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+            Seen::of(&pipeline, seconds, boards.iter().map(Board::read).collect())
+        };
+        telemetry.run(look, ended).await;
+    });
     let probe_routes = api::probes(shared.clone());
     let probing = async move {
         match probes {
@@ -138,20 +202,25 @@ async fn serve(
             None => std::future::pending().await,
         }
     };
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Streams never end by themselves: the process does not wait for them.
-    tokio::select! {
+    let served = tokio::select! {
         served = async { axum::serve(listener, api::router(shared)).await } => served.context("HTTP"),
         served = probing => served.context("HTTP for probes"),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = &mut telling => Err(anyhow::anyhow!("telemetry ended by itself")),
+    };
+    if served.is_ok() {
+        drop(end);
+        telling.await;
     }
+    served
 }
 
 fn start_ticker(
     shared: Shared,
     ledgers: Ledgers,
-    mut to_cluster: Option<ToCluster>,
+    mut tellers: Tellers,
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("tick".to_owned()).spawn(move || {
@@ -172,7 +241,7 @@ fn start_ticker(
             second = now.duration_since(begun).as_secs();
             let seconds = now.duration_since(last).as_secs_f64();
             last = now;
-            tick(&shared, to_cluster.as_mut(), Tick(origin + second), seconds);
+            tick(&shared, &mut tellers, Tick(origin + second), seconds);
             if second.is_multiple_of(KEEP_EVERY) {
                 keep(&shared, &ledgers);
             }
@@ -180,17 +249,20 @@ fn start_ticker(
     })
 }
 
-fn tick(shared: &Shared, to_cluster: Option<&mut ToCluster>, now: Tick, seconds: f64) {
+fn tick(shared: &Shared, tellers: &mut Tellers, now: Tick, seconds: f64) {
     let unix_ms = unix_ms();
     let mut pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
     let transitions = pipeline.tick(now, seconds, unix_ms / 1000);
     transitions.iter().for_each(log);
-    if let Some(ToCluster { outbox, report }) = to_cluster {
-        outbox.flush();
-        transitions.into_iter().for_each(|transition| outbox.send(transition));
-        if pipeline.counters.ticks % REPORT_EVERY == 1 {
-            report.send_replace(Arc::new(pipeline.report(unix_ms / 1000, outbox.lost())));
-        }
+    for sink in &mut tellers.sinks {
+        sink.flush();
+        transitions.iter().for_each(|transition| sink.tell(transition));
+    }
+    if let Some(report) = &tellers.report
+        && pipeline.counters.ticks % REPORT_EVERY == 1
+    {
+        let lost = tellers.sinks.iter().map(|sink| sink.health().dropped).sum();
+        report.send_replace(Arc::new(pipeline.report(unix_ms / 1000, lost)));
     }
     shared.stream.send(&pipeline, unix_ms, monotonic_ns());
     drop(pipeline);
