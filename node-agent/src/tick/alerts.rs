@@ -49,9 +49,9 @@ pub struct CauseView {
     pub unit: &'static str,
     /// Its value when the alert fired.
     pub value: f32,
-    /// Its value at the target's own baseline.
+    /// What it stays below three quarters of the target's own time.
     pub baseline: f32,
-    /// Share of the rise of the forecast, percent.
+    /// Share of all that speaks for a cause, percent.
     pub share_percent: u8,
 }
 

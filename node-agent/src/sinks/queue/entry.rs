@@ -68,9 +68,9 @@ pub struct Cause {
     pub unit: String,
     /// Its value when the alert fired.
     pub value: String,
-    /// Its value at the pod's own baseline.
+    /// What it stays below three quarters of the pod's own time.
     pub baseline: String,
-    /// Share of the rise of the forecast, percent.
+    /// Share of all that speaks for a cause, percent.
     pub share_percent: u8,
 }
 
