@@ -4,7 +4,6 @@
 //! one new lab starts, so that building them does not pile up. An episode's directory gets its name when it is whole;
 //! what has no such directory is recorded when the same command runs again.
 
-mod child;
 mod manifest;
 mod plan;
 mod shelf;
@@ -21,13 +20,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use child::Running;
 use manifest::{Entry, Failure, Manifest};
 use netprecursor_lab::{labels::Labels, scenario};
 use plan::Episode;
 use shelf::Shelf;
 
 use crate::{
+    child::{self, Running},
     record,
     recording::{Origin, Row, Writer},
     stream::{AgentStream, StreamError, TickLine},

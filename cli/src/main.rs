@@ -2,6 +2,7 @@
 
 mod attribution;
 mod backtest;
+mod child;
 mod dataset;
 mod demo;
 mod extract;

@@ -1,37 +1,24 @@
 //! The agent as a child that never outlives the demonstration.
 
 use std::{
-    env, fs,
-    fs::File,
-    io,
+    env, fs, io,
     net::{SocketAddr, TcpListener},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::{
-        prctl,
-        signal::{Signal, kill},
-    },
-    unistd::{Pid, getppid},
-};
 use thiserror::Error;
 
 use super::api::Api;
+use crate::child::{self, Running};
 
 const BINARY: &str = "netprecursor-agent";
 /// How long the agent may take until all its required sensors work: the kernel checks its programs meanwhile.
 const READY: Duration = Duration::from_secs(60);
-/// How long it may take to end when asked.
-const GRACE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
-/// Last words kept of an agent that failed, bytes.
-const TAIL: usize = 800;
 
 /// Why there is no agent to show.
 #[derive(Debug, Error)]
@@ -70,7 +57,7 @@ pub(super) struct Launch<'a> {
 /// A running agent. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Agent {
-    child: Child,
+    child: Running,
     log: PathBuf,
     api: Api,
 }
@@ -99,24 +86,10 @@ impl Agent {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let output = File::create(launch.log).map_err(failed)?;
-        let errors = output.try_clone().map_err(failed)?;
         let mut command = Command::new(launch.program);
         command.arg("run").arg("--policy").arg(launch.policy).arg("--target").arg(&launch.target);
         command.arg("--listen").arg(launch.listen.to_string()).arg("--state-dir").arg(launch.state_dir);
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        // Ctrl-C reaches a terminal's whole process group: the agent is ended in order instead.
-        command.process_group(0);
-        let parent = Pid::this();
-        // SAFETY: between fork and exec only two system calls are made; nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                prctl::set_pdeathsig(Signal::SIGTERM)?;
-                // Nobody would end us if the parent died before the line above.
-                if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
-            });
-        }
-        let child = command.spawn().map_err(failed)?;
+        let child = Running::start(command, launch.log).map_err(failed)?;
         Ok(Self { child, log: launch.log.into(), api: Api::new(format!("http://{}", launch.listen)) })
     }
 
@@ -141,7 +114,7 @@ impl Agent {
 
     /// Refuses an agent that has ended.
     pub(super) fn check(&mut self) -> Result<(), AgentError> {
-        match self.child.try_wait() {
+        match self.child.ended() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.ended(&status)),
             Err(error) => {
@@ -163,28 +136,7 @@ impl Agent {
     }
 
     fn ended(&self, status: &ExitStatus) -> AgentError {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let tail = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).trim().to_owned();
-        AgentError::Ended { status: status.to_string(), log: self.log.clone(), tail }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        // It may have ended meanwhile, which is what we want.
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(POLL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        AgentError::Ended { status: status.to_string(), log: self.log.clone(), tail: child::last_words(&self.log) }
     }
 }
 

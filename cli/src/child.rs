@@ -1,4 +1,4 @@
-//! Child processes that never outlive the dataset and are asked to end before they are made to.
+//! Child processes that never outlive this one and are asked to end before they are made to.
 
 use std::{
     fs::File,
@@ -21,17 +21,17 @@ use nix::{
 /// How long a child may take to end when asked.
 const GRACE: Duration = Duration::from_secs(20);
 /// Last words kept of a child that failed, bytes.
-const TAIL: usize = 600;
+const TAIL: usize = 800;
 
 /// A running child with its output in a file.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts `command` with its output in `log`. The kernel asks the child to end when the calling **thread** ends.
-    pub(super) fn start(mut command: Command, log: &Path) -> io::Result<Self> {
+    pub(crate) fn start(mut command: Command, log: &Path) -> io::Result<Self> {
         let output = File::create(log)?;
         let errors = output.try_clone()?;
         // Ctrl-C reaches a terminal's whole process group: children are ended in order instead.
@@ -49,12 +49,12 @@ impl Running {
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
     /// Asks it to end, without waiting.
-    pub(super) fn ask(&self) {
+    pub(crate) fn ask(&self) {
         // One that ended meanwhile is what we want.
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
     }
@@ -79,7 +79,7 @@ impl Drop for Running {
 }
 
 /// The end of a child's output.
-pub(super) fn last_words(log: &Path) -> String {
+pub(crate) fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let tail = &text[text.len().saturating_sub(TAIL)..];
     String::from_utf8_lossy(tail).trim().to_owned()
