@@ -151,23 +151,6 @@ fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
         .with_context(|| port_in_use(address))
 }
 
-/// Follows the cluster, and tells it what happens.
-fn start_cluster(cluster: &InCluster, end: ClusterEnd) -> io::Result<Cluster> {
-    let ClusterEnd { desired, mut transitions, report } = end;
-    let telling: Telling = Box::new(move |_clients, ended| {
-        Box::pin(async move {
-            // Until the sinks take over: nothing piles up.
-            let draining = async move { while transitions.recv().await.is_some() {} };
-            tokio::select! {
-                () = draining => {}
-                _ = ended => {}
-            }
-            drop(report);
-        })
-    });
-    Cluster::start(cluster.location.clone(), desired, telling)
-}
-
 fn port_in_use(address: SocketAddr) -> String {
     format!("cannot listen on {address}; expected a free address; give another with --listen ADDRESS:PORT")
 }
