@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn every_effect_of_the_shipped_scenarios_has_an_origin() {
-        for scenario in shipped() {
+        for scenario in shipped().unwrap() {
             for fault in &scenario.faults {
                 let origin = origin(fault.effect.name()).unwrap();
                 assert!(!origin.begins.is_empty(), "{}", scenario.name);
