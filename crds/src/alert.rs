@@ -115,7 +115,7 @@ pub struct PolicyReference {
     /// Its name; of a PrecursorPolicy in the alert's namespace.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID.
+    /// Its UID, which no other ever gets.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }
@@ -135,7 +135,7 @@ pub struct PodReference {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID.
+    /// Its UID, which no other ever gets.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }
@@ -230,8 +230,8 @@ pub enum Resolution {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// The group of features, such as `Queue` or `Retransmits`. No enumeration, so that an agent that knows one more
-    /// can say so to an API server that was upgraded later.
+    /// The group of features, such as `Queue` or `Retransmits`.
+    // No enumeration: an agent that knows one more can say so before the definitions are upgraded.
     #[schemars(length(min = 1, max = 63))]
     pub group: String,
     /// The feature of the group that shows it best.

@@ -107,6 +107,12 @@ pub enum Fault {
         "got `file`, which is for use outside Kubernetes; expected `builtin: NAME` here, or the model in a ConfigMap and `configMapKeyRef: {{name, key, sha256}}`"
     )]
     ModelOutside,
+    /// What no ConfigMap has as a key.
+    #[error("got the key `{got}`, expected at most 253 letters, digits, `-`, `_` and `.`, such as `model.onnx.gz`")]
+    ConfigMapKey {
+        /// As written.
+        got: String,
+    },
     /// A digest of nothing.
     #[error("got `sha256` without `file`, expected it beside the file that it pins: remove it or add `file`")]
     DigestAlone,

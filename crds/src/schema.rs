@@ -61,6 +61,30 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
     ])
 }
 
+/// A definition as text for `kubectl apply`.
+///
+/// # Errors
+/// As [`definitions`].
+pub fn yaml(definition: &CustomResourceDefinition) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(definition)?;
+    whole_numbers(&mut value);
+    serde_saphyr::to_string(&value).map_err(serde::ser::Error::custom)
+}
+
+/// k8s-openapi keeps bounds as floating-point numbers; ours are whole, and `maximum: 60` is what people read.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15) {
+                *number = (float as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 fn with_schema<const N: usize>(
     mut definition: CustomResourceDefinition,
     description: &str,

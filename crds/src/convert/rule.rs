@@ -13,6 +13,9 @@ use crate::{
 
 const US_PER_SECOND: u64 = 1_000_000;
 
+/// Letters of a key in a ConfigMap.
+const MAX_KEY: usize = 253;
+
 impl From<spec::Severity> for core::Severity {
     fn from(severity: spec::Severity) -> Self {
         match severity {
@@ -134,8 +137,11 @@ fn model(model: &ModelReference, place: Place, path: &str, problems: &mut Proble
         }
         (None, Some(reference), None, Place::Cluster) => {
             let ConfigMapKeyRef { name, key, sha256 } = reference;
-            let sha256 = problems.keep(format!("{path}.configMapKeyRef.sha256"), digest(sha256))?;
-            Some(core::ModelRef::Published { name: format!("{name}/{key}"), sha256 })
+            let at = |field: &str| format!("{path}.configMapKeyRef.{field}");
+            let name = problems.keep(at("name"), core::Name::subdomain(name));
+            let key = problems.keep(at("key"), config_map_key(key));
+            let sha256 = problems.keep(at("sha256"), digest(sha256));
+            Some(core::ModelRef::Published { name: format!("{}/{}", name?, key?), sha256: sha256? })
         }
         _ => {
             let there: Vec<_> = members.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
@@ -143,6 +149,15 @@ fn model(model: &ModelReference, place: Place, path: &str, problems: &mut Proble
             problems.add(path, Fault::ModelMembers { got, expected: place.models() });
             None
         }
+    }
+}
+
+fn config_map_key(text: &str) -> Result<&str, Fault> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !text.is_empty() && text.len() <= MAX_KEY && text.bytes().all(inner) {
+        Ok(text)
+    } else {
+        Err(Fault::ConfigMapKey { got: text.chars().take(80).collect() })
     }
 }
 

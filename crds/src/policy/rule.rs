@@ -13,7 +13,7 @@ pub struct Rule {
     /// Its name in the policy; alerts carry it.
     #[schemars(length(min = 1, max = 63), transform = cel::dns_label)]
     pub name: String,
-    /// What is looked at; says which of the members below has to be there.
+    /// What is looked at; says which member has to be there: the one of its name.
     pub signal: Signal,
     /// The member of `signal: RttForecast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

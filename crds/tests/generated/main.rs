@@ -7,20 +7,24 @@ mod reference;
 use std::{env, fs, path::Path};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use netprecursor_crds::schema;
 use serde_json::Value;
 
-/// A definition as text and as the value that tests look into.
+/// A definition, the text that is committed, and of that text the schema.
 struct Definition {
     object: CustomResourceDefinition,
+    yaml: String,
     schema: Value,
 }
 
 fn definitions() -> Vec<Definition> {
-    let with_schema = |object: CustomResourceDefinition| {
-        let schema = serde_json::to_value(&object.spec.versions[0].schema).unwrap()["openAPIV3Schema"].clone();
-        Definition { object, schema }
+    let read_back = |object: CustomResourceDefinition| {
+        let yaml = schema::yaml(&object).unwrap();
+        let value: Value = serde_saphyr::from_str(&yaml).unwrap();
+        let schema = value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
+        Definition { object, yaml, schema }
     };
-    netprecursor_crds::schema::definitions().unwrap().into_iter().map(with_schema).collect()
+    schema::definitions().unwrap().into_iter().map(read_back).collect()
 }
 
 /// Compares a file below the repository with what it should hold, or writes it.

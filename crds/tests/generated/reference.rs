@@ -16,8 +16,8 @@ All kinds of `netprecursor.io/v1alpha1`, field by field. `kubectl explain --recu
 conventions of Kubernetes would have `thresholdSeconds: 0.2`; thresholds lie between microseconds and minutes, and
 numbers with fractions do not survive every client.) No field takes `null`; leave out what you do not want to say.
 
-**What the API server refuses** is told at once, with the field and what to write. It cannot see everything: the rest
-becomes a condition of the policy.
+**What the API server refuses** is told at once, with the field and what to write (*Checked* below). What it accepts is
+followed; it cannot see everything, and the rest becomes a condition of the policy.
 
 | only seen later | told by |
 |---|---|
@@ -28,16 +28,27 @@ becomes a condition of the policy.
 | the object was stored by an older release and today's would refuse it | `Ready=False`, with every problem in the message |
 ";
 
+/// One line of a table.
+#[derive(PartialEq)]
+struct Row {
+    path: String,
+    kind: String,
+    meaning: String,
+}
+
 #[test]
 fn the_committed_reference_is_that_of_the_types() {
     let mut text = INTRODUCTION.to_owned();
-    for definition in definitions() {
-        kind(&mut text, &definition).unwrap();
+    let definitions = definitions();
+    for definition in &definitions {
+        // Two kinds of policy differ in few fields: those are told.
+        let cousin = (definition.object.spec.names.kind == "ClusterPrecursorPolicy").then_some(&definitions[0]);
+        kind(&mut text, definition, cousin).unwrap();
     }
     assert_committed("docs/policy-reference.md", &text);
 }
 
-fn kind(text: &mut String, definition: &Definition) -> std::fmt::Result {
+fn kind(text: &mut String, definition: &Definition, cousin: Option<&Definition>) -> std::fmt::Result {
     let names = &definition.object.spec.names;
     let version = &definition.object.spec.versions[0];
     let short = names.short_names.clone().unwrap_or_default().join("`, `");
@@ -48,37 +59,55 @@ fn kind(text: &mut String, definition: &Definition) -> std::fmt::Result {
     writeln!(text, "Scope: {}. Short name: `{short}`.", definition.object.spec.scope)?;
     writeln!(text, "Field selectors: `{}`.", selectable.join("`, `"))?;
     for part in ["spec", "status"] {
-        let schema = &definition.schema["properties"][part];
-        if schema.is_null() {
-            continue;
+        let mut rows = rows(definition, part);
+        let known = cousin.map(|cousin| self::rows(cousin, part)).unwrap_or_default();
+        rows.retain(|row| !known.contains(row));
+        if let Some(cousin) = cousin {
+            let same = if rows.is_empty() { "" } else { ", and what is not listed here" };
+            writeln!(text, "\n`{part}`{same}: as of {}.", cousin.object.spec.names.kind)?;
         }
-        writeln!(text, "\n### {}.{part}", names.kind)?;
-        writeln!(text, "| field | type | meaning |\n|---|---|---|")?;
-        let mut rows = Vec::new();
-        let mut required = Vec::new();
-        walk(part, schema, &mut |path, field| {
-            let needs = field["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            required.extend(needs.map(|name| format!("{path}.{name}")));
-            rows.push((path.to_owned(), field));
-        });
-        // What a list holds is told with the list.
-        for (path, field) in rows.into_iter().filter(|(path, _)| !path.ends_with(".*")) {
-            let kind = type_of(field, required.contains(&path));
-            writeln!(text, "| `{path}` | {kind} | {} |", meaning(field))?;
+        if !rows.is_empty() {
+            writeln!(text, "\n### {}.{part}\n| field | type | meaning |\n|---|---|---|", names.kind)?;
         }
+        for Row { path, kind, meaning } in rows {
+            writeln!(text, "| `{path}` | {kind} | {meaning} |")?;
+        }
+    }
+    if cousin.is_some() {
+        return Ok(());
     }
     writeln!(text, "\nColumns of `kubectl get` (those in brackets with `-o wide`):")?;
     for column in version.additional_printer_columns.iter().flatten() {
         let name = column.name.to_uppercase();
         let name = if column.priority.unwrap_or(0) > 0 { format!("[{name}]") } else { name };
-        writeln!(text, "- {name}: {}", column.description.as_deref().unwrap_or("since the object was made"))?;
+        writeln!(text, "- {name}: {}", column.description.as_deref().unwrap_or("Since the object was made."))?;
     }
     Ok(())
+}
+
+fn rows(definition: &Definition, part: &str) -> Vec<Row> {
+    let (mut rows, mut required) = (Vec::new(), Vec::new());
+    let schema = &definition.schema["properties"][part];
+    if schema.is_null() {
+        return rows;
+    }
+    walk(part, schema, &mut |path, field| {
+        let needs = field["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        required.extend(needs.map(|name| format!("{path}.{name}")));
+        // What a plain list or map holds is told with the list.
+        let held = path.ends_with(".*") || (path.ends_with("[]") && field["type"] != "object");
+        if !held {
+            let kind = type_of(field, required.iter().any(|needed| needed == path));
+            rows.push(Row { path: path.to_owned(), kind, meaning: meaning(field) });
+        }
+    });
+    rows
 }
 
 fn type_of(field: &Value, required: bool) -> String {
     let plain = |field: &Value| match (field["format"].as_str(), field["type"].as_str().unwrap_or_default()) {
         (Some("date-time"), _) => "time".to_owned(),
+        (_, "string") if is_duration(field) => "duration".to_owned(),
         (_, "string") => "text".to_owned(),
         (_, other) => other.to_owned(),
     };
@@ -98,6 +127,7 @@ fn type_of(field: &Value, required: bool) -> String {
         words[0] += &values.map(|value| format!(" `{value}`")).collect::<Vec<_>>().join(",");
     }
     for (key, word) in [("minItems", "at least"), ("maxItems", "at most"), ("minimum", "from"), ("maximum", "to")] {
+        // Below 0 and beyond the type needs no word.
         if field[key].as_i64().is_some_and(|bound| bound > 0 && bound < i64::from(u32::MAX)) {
             words.push(format!("{word} {}", field[key]));
         }
@@ -113,11 +143,17 @@ fn type_of(field: &Value, required: bool) -> String {
 
 fn meaning(field: &Value) -> String {
     let mut text = described(field);
-    for check in field["x-kubernetes-validations"].as_array().into_iter().flatten() {
+    // What every duration has to be is said once, in the introduction.
+    let checks = field["x-kubernetes-validations"].as_array().into_iter().flatten();
+    for check in checks.skip(usize::from(is_duration(field))) {
         let message = check["message"].as_str().unwrap_or_default();
-        let _ = write!(text, "<br>*Checked: {message}.*");
+        let _ = write!(text, "<br>*Checked: {}.*", message.trim_start_matches("expected "));
     }
     text.replace('|', "\\|").replace('\n', "<br>")
+}
+
+fn is_duration(field: &Value) -> bool {
+    field["x-kubernetes-validations"][0]["message"].as_str().is_some_and(|text| text.contains("h, m, s, ms, us"))
 }
 
 fn described(field: &Value) -> String {
