@@ -98,12 +98,13 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         stream: Stream::default(),
         last_tick: Arc::default(),
         kernel: kernel_release().into(),
+        boards: boards.into(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let ticker =
         start_ticker(shared.clone(), ledgers.clone(), tellers, Arc::clone(&stop)).context("cannot start a thread")?;
     tracing::info!(address = %settings.listen, "listening");
-    let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry, boards));
+    let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
@@ -161,7 +162,6 @@ async fn serve(
     probes: Option<std::net::TcpListener>,
     shared: Shared,
     telemetry: Option<Telemetry>,
-    boards: Vec<Board>,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let probes = probes.map(tokio::net::TcpListener::from_std).transpose()?;
@@ -174,7 +174,7 @@ async fn serve(
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
         let look = || {
             let pipeline = seen.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-            Seen::of(&pipeline, seconds, boards.iter().map(Board::read).collect())
+            Seen::of(&pipeline, seconds, seen.health())
         };
         telemetry.run(look, ended).await;
     });

@@ -25,6 +25,7 @@ use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
 use super::{
     metrics,
+    sink::{Board, Health},
     stream::{self, Stream},
 };
 use crate::{
@@ -52,11 +53,18 @@ pub struct Shared {
     pub last_tick: Arc<Mutex<Option<Instant>>>,
     /// Release of the kernel.
     pub kernel: Arc<str>,
+    /// How the sinks are doing that tell others.
+    pub boards: Arc<[Board]>,
 }
 
 impl Shared {
     fn read(&self) -> MutexGuard<'_, Pipeline> {
         self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the sinks are doing.
+    pub fn health(&self) -> Vec<Health> {
+        self.boards.iter().map(Board::read).collect()
     }
 
     fn is_alive(&self) -> bool {
@@ -88,10 +96,11 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/alerts", get(|State(shared): State<Shared>| async move { Json(alerts(&shared.read())) }))
         .route("/api/v1/scores", get(|State(shared): State<Shared>| async move { Json(scores(&shared.read())) }))
         .route("/api/v1/sensors", get(|State(shared): State<Shared>| async move { Json(sensors(&shared)) }))
+        .route("/api/v1/sinks", get(|State(shared): State<Shared>| async move { Json(shared.health()) }))
         .route("/api/v1/stream", get(streamed))
         .fallback(|| async {
             let known =
-                "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,stream}, /metrics, /healthz, /readyz";
+                "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,sinks,stream}, /metrics, /healthz, /readyz";
             (StatusCode::NOT_FOUND, Json(ApiError { error: format!("no such path; expected one of {known}") }))
         })
         .with_state(shared)
@@ -137,7 +146,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> Response {
-    let text = metrics::encode(&shared.read(), shared.stream.lost());
+    let text = metrics::encode(&shared.read(), shared.stream.lost(), &shared.health());
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

@@ -9,6 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::sink::Health;
 use crate::tick::pipeline::Pipeline;
 
 /// Of the exposition.
@@ -69,11 +70,12 @@ impl Collector for Scrape {
 }
 
 /// The state of the agent as text.
-pub fn encode(pipeline: &Pipeline, stream_lost: u64) -> String {
+pub fn encode(pipeline: &Pipeline, stream_lost: u64, health: &[Health]) -> String {
     let mut scrape = Scrape::default();
     agent(&mut scrape, pipeline, stream_lost);
     targets(&mut scrape, pipeline);
     rules(&mut scrape, pipeline);
+    sinks(&mut scrape, health);
     let mut registry = Registry::with_prefix("netprecursor");
     registry.register_collector(Box::new(scrape));
     let mut out = String::new();
@@ -174,6 +176,22 @@ fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
             let labels =
                 [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str()), ("model", &speaker.name)];
             ready.add(&labels, f64::from(u8::from(speaker.stands_in.is_none())));
+        }
+    }
+}
+
+fn sinks(scrape: &mut Scrape, health: &[Health]) {
+    type Column = (&'static str, &'static str, Kind, fn(&Health) -> u64);
+    let columns: [Column; 4] = [
+        ("sink_pending", "What waits to be told", Kind::Gauge, |health| health.pending),
+        ("sink_sent", "What was told", Kind::Counter, |health| health.sent),
+        ("sink_dropped", "What was given up untold", Kind::Counter, |health| health.dropped),
+        ("sink_failures", "Attempts that failed since one worked", Kind::Gauge, |health| health.failures.into()),
+    ];
+    for (name, help, kind, value) in columns {
+        let family = scrape.family(name, help, kind);
+        for sink in health {
+            family.add(&[("sink", sink.name)], value(sink) as f64);
         }
     }
 }
