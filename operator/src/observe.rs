@@ -25,6 +25,8 @@ pub use alert::{Alert, Told};
 pub use mirror::{Key, Mirror, Seen, Sight};
 pub use policy::{Policy, Spec};
 pub use report::Report;
+#[cfg(test)]
+pub(crate) use report::reduce as report;
 pub(crate) use source::seen;
 pub use source::{Source, Visitor, Wire};
 

@@ -204,3 +204,6 @@ fn some_of(texts: impl IntoIterator<Item = String>, most: usize) -> String {
     }
     some
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ use crate::{
 /// Models looked at in one round: a look takes seconds, and everything else waits for it.
 const LOOKS: usize = 4;
 
+/// Writes of one round: what happens meanwhile is taken in before the next one.
+const WRITES: usize = 200;
+
 /// After a failure that passes by itself.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -66,11 +69,13 @@ pub async fn reconcile_once(context: &Context, observed: &mut Observed) -> Round
         }
     }
     let mut round = Round { written: 0, failed: 0, again: plan.again };
+    plan.writes.retain(|write| !observed.refused.contains_key(&write.id()));
+    if plan.writes.len() > WRITES {
+        plan.writes.truncate(WRITES);
+        round.again = Duration::ZERO;
+    }
     for write in plan.writes {
         let id = write.id();
-        if observed.refused.contains_key(&id) {
-            continue;
-        }
         let kind = kind(&write);
         let shard = if let Write::KeepScores { shard, .. } = &write { Some(*shard) } else { None };
         let done = match context.leadership.left() {

@@ -32,7 +32,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn list_covers(observed: &[Value], wanted: &[Value]) -> bool {
-    let keyed = |entry: &Value| entry.as_object().and_then(|entry| key_of(entry));
+    let keyed = |entry: &Value| entry.as_object().and_then(key_of);
     match wanted.iter().map(keyed).collect::<Option<Vec<_>>>() {
         Some(keys) => wanted.iter().zip(keys).all(|(wanted, (field, key))| {
             observed.iter().find(|entry| entry.get(field) == Some(&key)).is_some_and(|entry| covers(entry, wanted))

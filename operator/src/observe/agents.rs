@@ -50,8 +50,6 @@ pub struct AgentPod {
     pub node: String,
     /// Whether it works.
     pub is_ready: bool,
-    /// Since when it does or does not.
-    pub since: Timestamp,
     /// Why it does not, as far as Kubernetes tells.
     pub trouble: Option<String>,
 }
@@ -117,7 +115,6 @@ pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
 /// What is kept of an agent's pod.
 pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     let object = object.0.ok()?;
-    let created = object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let is_going = object.metadata.deletion_timestamp.is_some();
     let status = object.status.unwrap_or_default();
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
@@ -134,7 +131,6 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     Some(AgentPod {
         node: object.spec.and_then(|spec| spec.node_name).unwrap_or_default(),
         is_ready: !is_going && ready.is_some_and(|condition| condition.status == "True"),
-        since: ready.and_then(|condition| condition.last_transition_time.as_ref()).map_or(created, |time| time.0),
         trouble: waiting.or_else(|| unscheduled?.message.clone()),
     })
 }

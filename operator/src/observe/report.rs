@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 /// What is kept of a report.
-pub(super) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Report> {
+pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Report> {
     let object = object
         .0
         .inspect_err(|broken| {
@@ -63,7 +63,12 @@ pub(super) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         degraded,
         fallbacks: fallbacks.collect(),
         targets: status.rules.iter().map(|rule| (key(&rule.policy_uid, &rule.rule), rule.targets)).collect(),
-        throttled: Vec::new(),
+        throttled: status
+            .rules
+            .iter()
+            .filter(|rule| rule.throttled > 0)
+            .map(|rule| (rule.policy_uid.clone(), rule.throttled))
+            .collect(),
         is_warming_up: status
             .conditions
             .iter()

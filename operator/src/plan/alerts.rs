@@ -22,9 +22,11 @@ const LOST_SECONDS: i64 = 120;
 const SILENT_SECONDS: i64 = 900;
 
 pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writes: &mut Vec<Write>) {
+    let working = observed.agents.iter().filter(|(_, pod)| pod.value.is_ready).map(|(_, pod)| pod.value.node.as_str());
+    let working: BTreeSet<&str> = working.collect();
     let mut staying = Vec::new();
     for (key, alert) in observed.alerts.iter() {
-        match closed(observed, settings, key, alert, due) {
+        match closed(observed, settings, &working, (key, alert), due) {
             Some(write) => {
                 // A resolved one still takes up room.
                 if matches!(write, Write::ResolveAlert { .. }) {
@@ -45,7 +47,13 @@ pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writ
     );
 }
 
-fn closed(observed: &Observed, settings: &Settings, key: &Key, alert: &Seen<Alert>, due: &mut Due) -> Option<Write> {
+fn closed(
+    observed: &Observed,
+    settings: &Settings,
+    working: &BTreeSet<&str>,
+    (key, alert): (&Key, &Seen<Alert>),
+    due: &mut Due,
+) -> Option<Write> {
     if let Some(since) = alert.value.over_since()
         && due.passed(since, settings.alert_ttl_seconds)
     {
@@ -54,7 +62,7 @@ fn closed(observed: &Observed, settings: &Settings, key: &Key, alert: &Seen<Aler
     if !alert.value.is_firing() && alert.value.told.is_some() {
         return None;
     }
-    let resolution = lost(observed, &alert.value, due)?;
+    let resolution = lost(observed, working, &alert.value, due)?;
     if alert.value.told.is_none() {
         return Some(deletion(key, alert, Deletion::Unfinished));
     }
@@ -67,7 +75,7 @@ fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Write {
 }
 
 /// Who of those that an alert depends on is gone.
-fn lost(observed: &Observed, alert: &Alert, due: &mut Due) -> Option<Resolution> {
+fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut Due) -> Option<Resolution> {
     let mut missed =
         |absent: Absent, seconds| observed.absent.since(&absent).is_some_and(|since| due.passed(since, seconds));
     if missed(Absent::Pod(alert.pod.clone()), GONE_SECONDS) {
@@ -78,8 +86,7 @@ fn lost(observed: &Observed, alert: &Alert, due: &mut Due) -> Option<Resolution>
         return Some(Resolution::AgentLost);
     }
     // Its pod is there, but perhaps on a node that is cut off.
-    let works = observed.agents.iter().any(|(_, pod)| pod.value.node == alert.node && pod.value.is_ready);
-    if works {
+    if working.contains(alert.node.as_str()) {
         return None;
     }
     let heartbeat = observed.reports.find(&Key::new("", &alert.node)).and_then(|report| report.value.heartbeat);
@@ -135,14 +142,14 @@ fn over_cap<'a>(alerts: &[(&'a Key, &'a Seen<Alert>)], settings: &Settings) -> V
     for mut members in by_namespace.into_values() {
         let keep = members.len().min(caps.alerts_per_namespace as usize);
         if keep < members.len() {
-            members.sort_by_key(|member| worth(member));
+            members.sort_by_key(worth);
         }
         over.extend(members.drain(keep..));
         rest.extend(members);
     }
     let keep = caps.alerts_per_cluster as usize;
     if rest.len() > keep {
-        rest.sort_by_key(|member| worth(member));
+        rest.sort_by_key(worth);
         over.extend(rest.drain(keep..));
     }
     over
