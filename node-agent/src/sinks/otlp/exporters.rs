@@ -51,6 +51,9 @@ pub enum OtlpError {
         "no trusted certificates on this machine; name a PEM file in OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE"
     )]
     NoRoots,
+    /// TLS is not to be had.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
     /// The exporter is not content.
     #[error(transparent)]
     Build(#[from] ExporterBuildError),
@@ -124,8 +127,7 @@ impl Signal {
 
     fn http_client(self) -> Result<HyperClient<HttpsConnector<HttpConnector>>, OtlpError> {
         let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| OtlpError::Certificate { path: "TLS".to_owned(), source: io::Error::other(error) })?;
+            .with_safe_default_protocol_versions()?;
         let config = match (self.is_https(), self.certificate()?) {
             (false, _) => config.with_root_certificates(RootCertStore::empty()),
             (true, None) => config.with_native_roots().map_err(|_| OtlpError::NoRoots)?,

@@ -307,6 +307,17 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_family_and_no_other() {
+        let page = include_str!("../../../../docs/telemetry.md");
+        let told: Vec<&str> = page.lines().filter(|line| line.starts_with("| `netprecursor.")).collect();
+        let expected = FAMILIES.map(|Family { name, unit, description, is_counter }| {
+            let kind = if is_counter { "counter" } else { "gauge" };
+            format!("| `{name}` | {kind} | `{unit}` | {description} |")
+        });
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn no_family_has_two_names() {
         let names: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
         assert_eq!(names.len(), FAMILIES.len());
