@@ -2,7 +2,7 @@
 # Arguments for the program behind a verb: make demo ARGS='--seed 1000001', make test ARGS='--tier unit'.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test bench dataset train lint setup help
+.PHONY: demo test e2e bench dataset train lint setup help
 
 export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
 # What the compiler makes on the way lies outside the checkout, so that a new clone in the same place finds it. Cargo names
@@ -15,6 +15,9 @@ demo: setup ## real traffic and surges on this machine, forecasts and alerts in 
 
 test: setup ## every test tier that this machine can run, with a table at the end
 	@cargo xtask test $(ARGS)
+
+e2e: setup ## stories on a three-node cluster by kind, and tests on a real API server (E2E_KUBECONFIG=… names another one)
+	@cargo xtask test --tier api --tier kind $(ARGS)
 
 lint: setup ## format, lints, direction of dependencies, documentation
 	@cargo xtask test --tier lint

@@ -16,9 +16,10 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
 #   chromium                                              screenshot of the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
+#   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
 base_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
-  qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck)
+  qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
 
 # Of the packages named, those that are not installed, one a line.
 missing_of() {
@@ -80,6 +81,13 @@ bpf_toolchain() {
     linker cargo install bpf-linker --version 0.13.0 --locked --no-default-features --features llvm-22
 }
 
+# kind makes its nodes with the machine's Docker where one answers. Elsewhere the cluster for tests runs Debian's dockerd
+# itself, and makes its nodes from Debian's packages; another vendor's packages are left alone.
+cluster_packages() {
+  docker version >/dev/null 2>&1 && return 0
+  install_packages docker.io debootstrap iptables nftables
+}
+
 # Builds the linker with the command given, once.
 linker() {
   [ -x "$cache/tools/bin/bpf-linker" ] && return 0
@@ -90,5 +98,6 @@ linker() {
 
 [ $# -eq 0 ] || die "got '$1', expected no argument"
 install_packages "${base_packages[@]}"
+cluster_packages
 rust_host
 bpf_toolchain

@@ -7,6 +7,8 @@ mod cache;
 mod cargo;
 mod chart;
 mod chores;
+mod cluster;
+mod image;
 mod process;
 mod python;
 mod test;
@@ -38,6 +40,8 @@ enum Chore {
     /// Makes the golden models again
     Golden(chores::Args),
     Chart(chart::Args),
+    Images(image::Args),
+    Cluster(cluster::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -55,5 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Train(args) => chores::train(&args),
         Chore::Golden(args) => chores::golden(&args),
         Chore::Chart(args) => chart::run(&args),
+        Chore::Images(args) => image::run(&args),
+        Chore::Cluster(args) => cluster::run(&args),
     }
 }

@@ -51,6 +51,11 @@ impl Stop {
         Ok(Self(flag))
     }
 
+    /// For what has to be done whatever comes.
+    pub(crate) fn never() -> Self {
+        Self(Arc::default())
+    }
+
     /// Whether one came.
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Relaxed)
@@ -156,7 +161,8 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-fn wait(name: &str, mut child: Child, log: &Log, limit: Duration, stop: &Stop) -> anyhow::Result<End> {
+/// Waits for a program that runs, as [`run`] does for one that it starts.
+pub(crate) fn wait(name: &str, mut child: Child, log: &Log, limit: Duration, stop: &Stop) -> anyhow::Result<End> {
     let begun = Instant::now();
     let mut shown = begun;
     loop {

@@ -209,12 +209,15 @@ fn digest(source: &Path, go: &str) -> Result<String, TestbedError> {
 
 /// No symbols; and, for Kubernetes, the version that its programs shall say they have: only upstream's own build sets it.
 fn linker_flags(go_mod: &str) -> String {
-    let version = go_mod.lines().find_map(|line| line.trim().strip_prefix("require k8s.io/kubernetes "));
-    let Some(version) = version.map(str::trim) else { return "-s -w".to_owned() };
+    // Alone on a line, or in a block.
+    let of =
+        |line: &str| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes v").map(str::to_owned);
+    let Some(version) = go_mod.lines().find_map(of) else { return "-s -w".to_owned() };
+    let version = format!("v{}", version.split_whitespace().next().unwrap_or_default());
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let set = |name: &str, value: &str| format!(" -X k8s.io/component-base/version.{name}={value}");
-    format!("-s -w{}{}{}", set("gitVersion", version), set("gitMajor", major), set("gitMinor", minor))
+    format!("-s -w{}{}{}", set("gitVersion", &version), set("gitMajor", major), set("gitMinor", minor))
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("netprecursor-lab", &["netprecursor-core", "netprecursor-crds"]),
     ("netprecursor-cli", &["netprecursor-core", "netprecursor-crds", "netprecursor-lab", "netprecursor-models"]),
+    ("netprecursor-testbed", &[]),
+    ("netprecursor-fakeapi", &[]),
+    // What needs more of the workspace is a story: tests may use what the crate itself may not.
+    ("netprecursor-e2e", &["netprecursor-testbed"]),
     (
         "xtask",
         &[
@@ -28,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "netprecursor-crds",
             "netprecursor-lab",
             "netprecursor-models",
+            "netprecursor-testbed",
         ],
     ),
 ];

@@ -50,8 +50,20 @@ const CHECKS: &[Check] = &[
     Check {
         name: "scripts",
         program: "shellcheck",
-        arguments: &["scripts/setup.sh", ".ci/run"],
+        arguments: &[
+            "scripts/setup.sh",
+            ".ci/run",
+            "e2e/kind/sandbox",
+            "e2e/kind/images/collect",
+            "e2e/kind/node/files/usr/local/bin/entrypoint",
+        ],
         remedy: "apt-get install shellcheck",
+    },
+    Check {
+        name: "runc wrapper",
+        program: "go",
+        arguments: &["-C", "e2e/kind/runc-wrapper", "test", "-count=1", "./..."],
+        remedy: "install Go",
     },
     Check {
         name: "guest script",
@@ -76,6 +88,11 @@ impl Check {
         let mut probe = match (self.program, self.arguments) {
             // Not every subcommand knows --version.
             ("cargo", [subcommand, ..]) => cargo(&[subcommand, "-h"]),
+            ("go", _) => {
+                let mut command = Command::new("go");
+                command.arg("version");
+                command
+            }
             _ => {
                 let mut command = Command::new(self.program);
                 command.arg("--version");

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers in order, a log for each, a table at the end.
 
+mod clusters;
 mod direction;
 mod lint;
 mod report;
@@ -44,12 +45,17 @@ enum Tier {
     Models,
     /// The dashboard in a browser without a screen
     Page,
+    /// A real API server, oldest and newest supported version
+    Api,
+    /// Stories on a cluster of three nodes by kind
+    Kind,
     /// The agent on Debian 12's kernel in a virtual machine
     Vm,
 }
 
 impl Tier {
-    const ALL: [Self; 6] = [Self::Lint, Self::Unit, Self::Kernel, Self::Models, Self::Page, Self::Vm];
+    const ALL: [Self; 8] =
+        [Self::Lint, Self::Unit, Self::Kernel, Self::Models, Self::Page, Self::Api, Self::Kind, Self::Vm];
 
     const fn name(self) -> &'static str {
         match self {
@@ -58,6 +64,8 @@ impl Tier {
             Self::Kernel => "kernel",
             Self::Models => "models",
             Self::Page => "page",
+            Self::Api => "api",
+            Self::Kind => "kind",
             Self::Vm => "vm",
         }
     }
@@ -174,6 +182,8 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
         Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
+        Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
+        Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Vm => in_a_machine(built, log, stop),
     }
 }

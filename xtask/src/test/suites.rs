@@ -1,6 +1,6 @@
 //! Which test binary belongs to which tier, and running them.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use super::{Counts, Finding, report::excuses};
 use crate::{
@@ -19,6 +19,10 @@ pub(super) enum Suite {
     Models,
     /// Tests named `page`.
     Page,
+    /// What needs an API server: `tests/` of the e2e crate, and tests named `api` of others.
+    Api,
+    /// Stories on a cluster: tests of the e2e crate named `stories` or `story_…`.
+    Kind,
 }
 
 /// Crates whose integration tests make namespaces and load BPF programs.
@@ -29,6 +33,11 @@ impl Suite {
     fn of(test: &TestBinary) -> Self {
         match (test.kind, test.package.as_str(), test.name.as_str()) {
             (Kind::Integration, _, "page") => Self::Page,
+            (Kind::Integration, "netprecursor-e2e", name) if name == "stories" || name.starts_with("story_") => {
+                Self::Kind
+            }
+            (Kind::Integration, "netprecursor-e2e", _) => Self::Api,
+            (Kind::Integration, _, name) if name == "api" || name.starts_with("api_") => Self::Api,
             (Kind::Integration, package, _) if ON_THE_KERNEL.contains(&package) => Self::Kernel,
             (Kind::Integration, "netprecursor-models", _) => Self::Models,
             _ => Self::Unit,
@@ -38,9 +47,9 @@ impl Suite {
     /// Arguments for libtest. What a passing test prints is shown: it may say that it skipped itself.
     const fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Unit | Self::Models => &["--show-output"],
-            // They share one kernel, and measure times.
-            Self::Kernel | Self::Page => &["--show-output", "--test-threads=1"],
+            Self::Unit | Self::Models | Self::Api => &["--show-output"],
+            // They share one kernel or one cluster, and measure times.
+            Self::Kernel | Self::Page | Self::Kind => &["--show-output", "--test-threads=1"],
         }
     }
 }
@@ -57,10 +66,26 @@ pub(super) fn run(
     log: &Log,
     stop: &Stop,
 ) -> anyhow::Result<Finding> {
+    run_with(tier, suite, tests, limit, log, stop, &|program| Command::new(program))
+}
+
+/// As [`run`]; `command` makes the command of a program.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_with(
+    tier: &str,
+    suite: Suite,
+    tests: &[TestBinary],
+    limit: Duration,
+    log: &Log,
+    stop: &Stop,
+    command: &dyn Fn(&Path) -> Command,
+) -> anyhow::Result<Finding> {
     let (mut counts, mut problems, mut excuses, mut binaries) = (Counts::default(), Vec::new(), Vec::new(), 0);
     for test in tests.iter().filter(|test| Suite::of(test) == suite) {
         binaries += 1;
-        let mut command = Command::new(&test.executable);
+        let mut command = command(&test.executable);
         command.args(suite.arguments()).current_dir(&test.directory).env("CARGO_MANIFEST_DIR", &test.directory);
         let ran = one(tier, &mut command, limit, log, stop)?;
         counts.add(ran.counts);
@@ -77,6 +102,11 @@ pub(super) fn run(
         }
         _ => Ok(Finding::of(&problems, counts, excuses.iter().map(|excuse| format!("skipped: {excuse}")).collect())),
     }
+}
+
+/// Whether there is anything to run of `suite`.
+pub(super) fn has(suite: Suite, tests: &[TestBinary]) -> bool {
+    tests.iter().any(|test| Suite::of(test) == suite)
 }
 
 /// Runs the examples in the documentation and adds them to `finding`.
@@ -127,5 +157,13 @@ mod tests {
         assert_eq!(suite("netprecursor-crds", "policies", Kind::Integration), Suite::Unit);
         assert_eq!(suite("netprecursor-models", "golden", Kind::Integration), Suite::Models);
         assert_eq!(suite("netprecursor-cli", "page", Kind::Integration), Suite::Page);
+    }
+
+    #[test]
+    fn what_needs_a_cluster_is_apart_from_what_needs_an_api_server() {
+        assert_eq!(suite("netprecursor-e2e", "chart", Kind::Integration), Suite::Api);
+        assert_eq!(suite("netprecursor-operator", "api", Kind::Integration), Suite::Api);
+        assert_eq!(suite("netprecursor-e2e", "stories", Kind::Integration), Suite::Kind);
+        assert_eq!(suite("netprecursor-e2e", "netprecursor_e2e", Kind::Unit), Suite::Unit);
     }
 }

@@ -66,7 +66,10 @@ fn put(source: &Path, root: &Path, place: &str) -> anyhow::Result<()> {
 }
 
 /// The shared libraries of a program, the loader among them.
-fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// One is not installed.
+pub(crate) fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output().context("starting ldd")?;
     let (listed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // ldd ends with 1 for a static program, which needs none.

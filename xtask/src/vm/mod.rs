@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use console::Console;
+pub(crate) use initramfs::libraries;
 pub(crate) use verdict::Verdict;
 
 use crate::{

@@ -1,0 +1,80 @@
+//! The tiers that need Kubernetes: an API server, or a cluster.
+
+use std::{env, fs, path::Path, process::Command, time::Duration};
+
+use anyhow::Context as _;
+use netprecursor_testbed::{Module, Version, module};
+
+use super::{Finding, suites};
+use crate::{
+    cargo::TestBinary,
+    cluster::{self, Cluster, Work},
+    process::{Log, Stop},
+};
+
+/// A test binary of the API server starts it in several versions.
+const API_LIMIT: Duration = Duration::from_secs(20 * 60);
+/// All stories of one binary.
+const KIND_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+const NOTHING: &str = "the workspace has no such tests";
+
+/// Tests on a real API server. Its programs are built before, so that no test's time limit has to allow for it.
+///
+/// # Errors
+/// The programs do not build.
+pub(super) fn api(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
+    if !suites::has(suites::Suite::Api, tests) {
+        return Ok(Finding::skipped(NOTHING, false));
+    }
+    if let Err(error) = Command::new("go").arg("version").output() {
+        return Ok(Finding::skipped(&format!("Go, of which the API server is built, does not start: {error}"), false));
+    }
+    let work = Work { log: log.clone(), stop: stop.clone() };
+    for module in Version::ALL.map(Module::kubernetes).into_iter().chain([module::ETCD, module::TOOLS, module::HELM_3])
+    {
+        work.programs(module)?;
+    }
+    suites::run("api", suites::Suite::Api, tests, API_LIMIT, log, stop)
+}
+
+/// Stories on a cluster that is made for them, or on the one that `E2E_KUBECONFIG` names.
+///
+/// # Errors
+/// The cluster does not come up.
+pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
+    if !suites::has(suites::Suite::Kind, tests) {
+        return Ok(Finding::skipped(NOTHING, false));
+    }
+    let run = |command: &dyn Fn(&Path) -> Command| {
+        suites::run_with("kind", suites::Suite::Kind, tests, KIND_LIMIT, log, stop, command)
+    };
+    if env::var_os("E2E_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
+        return run(&|program| Command::new(program));
+    }
+    if let Some(missing) = cluster::missing() {
+        return Ok(Finding::skipped(&missing.reason, missing.able));
+    }
+    let work = Work { log: log.clone(), stop: stop.clone() };
+    let cluster = Cluster::for_this_process(&work)?;
+    for archive in archives()? {
+        cluster.load(&archive)?;
+    }
+    let found = run(&|program| cluster.command(program));
+    let down = cluster.down();
+    let found = found?;
+    down.map(|()| found)
+}
+
+/// The project's own images, as `cargo xtask images` left them.
+fn archives() -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let directory = Path::new("out/images");
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))?;
+    let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
+    found.sort();
+    Ok(found)
+}
