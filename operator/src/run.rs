@@ -49,6 +49,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {address}; expected a free address; set `metricsListen`"))?;
     let config = Config::infer().await.context("no API server; expected a service account or KUBECONFIG")?;
     let clients = Clients::new(&config).context("cannot make a client of the API server")?;
+    let program = std::env::current_exe().context("cannot find the own binary, which checks models")?;
     let metrics = Metrics::default();
     let health = Health::new(metrics.clone());
     let (mut candidate, leadership) = Candidate::new(
@@ -63,7 +64,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         settings,
         leadership,
         clock: Arc::new(Timestamp::now),
-        checker: models::contract_check(),
+        checker: models::contract_check(program),
         metrics,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

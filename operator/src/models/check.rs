@@ -1,6 +1,6 @@
 //! Reads a model from a ConfigMap and finds out whether agents may have it.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
@@ -165,19 +165,23 @@ fn inflate(payload: &Payload) -> Result<Vec<u8>, Trouble> {
     Ok(model)
 }
 
-/// The check by child process, and by what a policy needs of a model.
-pub fn contract_check() -> Checker {
-    Arc::new(|model| {
+/// The check by child process, and by what a policy needs of a model. `program` is the operator's binary.
+pub fn contract_check(program: PathBuf) -> Checker {
+    Arc::new(move |model| {
+        let program = program.clone();
         async move {
-            let checked = tokio::task::spawn_blocking(move || fits(&model)).await;
+            let checked = tokio::task::spawn_blocking(move || fits(program, &model)).await;
             checked.unwrap_or_else(|panic| Err(Trouble::CheckFailed(format!("checking the model failed: {panic}"))))
         }
         .boxed()
     })
 }
 
-fn fits(model: &[u8]) -> Result<(), Trouble> {
-    let info = child::check(model, memory::limits()).map_err(|error| match error {
+fn fits(program: PathBuf, model: &[u8]) -> Result<(), Trouble> {
+    let limits = memory::limits();
+    let mut command = Command::new(program);
+    command.args([child::ARGUMENT, &limits.memory_bytes.to_string(), &limits.cpu_seconds.to_string()]);
+    let info = child::check_with(command, model, limits).map_err(|error| match error {
         CheckError::Refused { code, message } => Trouble::Refused { code, message },
         other => Trouble::CheckFailed(other.to_string()),
     })?;
