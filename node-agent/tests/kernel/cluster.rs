@@ -208,6 +208,16 @@ fn a_pod_that_ends_is_dropped_within_ten_seconds() {
     assert_eq!(agent.get("/healthz").unwrap().0, 200);
 }
 
+/// Something that is missing, and what then is expected.
+struct Shortage<'a> {
+    missing: &'static str,
+    prepare: Box<dyn Fn(&mut Command) + 'a>,
+    /// What `/readyz` answers.
+    ready: u16,
+    /// Sensor, state, and a part of the reason.
+    sensors: &'a [(&'a str, &'a str, &'a str)],
+}
+
 #[test]
 fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
     let Some(_alone) = alone() else { return };
@@ -216,57 +226,55 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
     let program = program_for_anyone(&directory);
     let cgroups = cgroup::path().unwrap();
     let tracing = FilePath::new("/sys/kernel/tracing");
-    type Prepare<'a> = Box<dyn Fn(&mut Command) + 'a>;
-    // What is missing, how, whether the agent is ready, and of each sensor the state with a part of the reason.
-    let table: [(&str, Prepare<'_>, u16, &[(&str, &str, &str)]); 5] = [
-        (
-            "BPF",
-            Box::new(|command| only(command, &[PERFMON, NET_ADMIN])),
-            503,
-            &[
+    let table = [
+        Shortage {
+            missing: "BPF",
+            prepare: Box::new(|command| only(command, &[PERFMON, NET_ADMIN])),
+            ready: 503,
+            sensors: &[
                 ("tcp", "Unavailable", "CAP_BPF"),
                 ("traffic", "Unavailable", "CAP_BPF"),
                 ("identity", "Unavailable", "CAP_BPF"),
                 ("sched", "Unavailable", "CAP_BPF"),
                 ("sockets", "Degraded", ""),
             ],
-        ),
-        (
-            "PERFMON",
-            Box::new(|command| only(command, &[BPF, NET_ADMIN])),
-            503,
-            &[("tcp", "Unavailable", "CAP_PERFMON"), ("sched", "Unavailable", "CAP_PERFMON")],
-        ),
-        (
-            "NET_ADMIN",
-            Box::new(|command| only(command, &[BPF, PERFMON])),
-            503,
-            &[("tcp", "Unavailable", ""), ("traffic", "Unavailable", ""), ("sched", "Active", "")],
-        ),
-        (
-            "the cgroup2 hierarchy",
-            Box::new(|command| {
+        },
+        Shortage {
+            missing: "PERFMON",
+            prepare: Box::new(|command| only(command, &[BPF, NET_ADMIN])),
+            ready: 503,
+            sensors: &[("tcp", "Unavailable", "CAP_PERFMON"), ("sched", "Unavailable", "CAP_PERFMON")],
+        },
+        Shortage {
+            missing: "NET_ADMIN",
+            prepare: Box::new(|command| only(command, &[BPF, PERFMON])),
+            ready: 503,
+            sensors: &[("tcp", "Unavailable", ""), ("traffic", "Unavailable", ""), ("sched", "Active", "")],
+        },
+        Shortage {
+            missing: "the cgroup2 hierarchy",
+            prepare: Box::new(|command| {
                 without_mount(command, &cgroups);
                 only(command, &GRANTED);
             }),
-            503,
-            &[
+            ready: 503,
+            sensors: &[
                 ("tcp", "Unavailable", "no cgroup2 mount"),
                 ("traffic", "Unavailable", "no cgroup2 mount"),
                 ("sched", "Active", ""),
             ],
-        ),
-        (
-            "tracefs",
-            Box::new(|command| {
+        },
+        Shortage {
+            missing: "tracefs",
+            prepare: Box::new(|command| {
                 without_mount(command, tracing);
                 only(command, &GRANTED);
             }),
-            200,
-            &[("tcp", "Active", ""), ("identity", "Active", ""), ("sched", "Unavailable", "tracefs")],
-        ),
+            ready: 200,
+            sensors: &[("tcp", "Active", ""), ("identity", "Active", ""), ("sched", "Unavailable", "tracefs")],
+        },
     ];
-    for (missing, prepare, ready, sensors) in table {
+    for Shortage { missing, prepare, ready, sensors } in table {
         let state = scratch();
         let (mut command, address) = Agent::in_cluster(&program, state.path(), &scene.api.kubeconfig());
         prepare(&mut command);
