@@ -1,0 +1,159 @@
+//! The built-in kinds that the project meets: how they merge, what the server fills in and what it refuses.
+//!
+//! Defaults are those for the fields that the project's objects have; the script that runs against a real API server
+//! too (see [`crate::script`]) tells when one is missing.
+
+mod daemonset;
+mod event;
+
+pub(crate) use daemonset::count_template;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    kind::{self, Kind},
+    refusal::Cause,
+    structure::Structure,
+};
+
+/// What a built-in kind does to objects before they are stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) complete: fn(&mut Value),
+    pub(crate) validate: fn(Option<&Value>, &Value) -> Vec<Cause>,
+}
+
+/// The structure of `metadata`, the same for all kinds.
+pub(crate) fn metadata() -> Structure {
+    Structure::from_paths(&["ownerReferences[uid]", "finalizers[]"])
+}
+
+/// Shape of conditions wherever they stand.
+const CONDITIONS: &str = "status.conditions[type]";
+
+const POD_FIELDS: &[&str] = &[
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+];
+
+const CORE_EVENT_FIELDS: &[&str] =
+    &["involvedObject.kind", "involvedObject.name", "involvedObject.uid", "reason", "type"];
+
+const EVENT_FIELDS: &[&str] = &["reason", "type", "reportingController", "regarding.kind", "regarding.name"];
+
+/// The kinds.
+pub(crate) fn kinds() -> Vec<Kind> {
+    let plain = Rules { complete: |_| {}, validate: |_, _| Vec::new() };
+    let pod_paths = daemonset::pod_paths("spec");
+    let pod: Vec<&str> = pod_paths.iter().map(String::as_str).chain([CONDITIONS, "status.podIPs[ip]"]).collect();
+    let set_paths = daemonset::pod_paths("spec.template.spec");
+    let set: Vec<&str> = set_paths.iter().map(String::as_str).chain([CONDITIONS, "spec.selector{}"]).collect();
+    let node = ["status.conditions[type]", "status.addresses[type]", "spec.taints{}", "spec.podCIDRs[]"];
+    let config_map = Rules { complete: |_| {}, validate: config_map };
+    let daemon_set = Rules { complete: daemonset::complete, validate: daemonset::validate };
+    let pod_rules = Rules { complete: daemonset::complete_pod, validate: |_, _| Vec::new() };
+    let event = Rules { complete: |_| {}, validate: event::validate };
+    let namespace = Rules { complete: namespace, ..plain };
+    vec![
+        Kind { is_unconditional: true, ..builtin("", "configmaps", "ConfigMap", &[], config_map) },
+        Kind {
+            is_namespaced: false,
+            has_status: true,
+            is_unconditional: true,
+            ..builtin("", "nodes", "Node", &node, plain)
+        },
+        Kind {
+            is_namespaced: false,
+            has_status: true,
+            is_unconditional: true,
+            ..builtin("", "namespaces", "Namespace", &[CONDITIONS], namespace)
+        },
+        Kind {
+            has_status: true,
+            is_unconditional: true,
+            has_generation: true,
+            selectable: POD_FIELDS.iter().map(|field| ((*field).to_owned(), (*field).to_owned())).collect(),
+            ..builtin("", "pods", "Pod", &pod, pod_rules)
+        },
+        Kind {
+            has_status: true,
+            has_generation: true,
+            is_unconditional: true,
+            ..builtin("apps", "daemonsets", "DaemonSet", &set, daemon_set)
+        },
+        Kind { creates_on_update: true, ..builtin("coordination.k8s.io", "leases", "Lease", &[], plain) },
+        // A store of its own: what is written in one group of events is not seen in the other.
+        Kind {
+            is_unconditional: true,
+            creates_on_update: true,
+            selectable: CORE_EVENT_FIELDS.iter().map(|field| ((*field).to_owned(), (*field).to_owned())).collect(),
+            ..builtin("", "events", "Event", &["involvedObject{}", "related{}"], plain)
+        },
+        Kind {
+            is_unconditional: true,
+            creates_on_update: true,
+            selectable: EVENT_FIELDS.iter().map(|field| ((*field).to_owned(), (*field).to_owned())).collect(),
+            ..builtin("events.k8s.io", "events", "Event", &["regarding{}", "related{}"], event)
+        },
+    ]
+}
+
+fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: Rules) -> Kind {
+    Kind {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        plural: plural.to_owned(),
+        kind: kind.to_owned(),
+        is_namespaced: true,
+        has_status: false,
+        has_generation: false,
+        is_unconditional: false,
+        creates_on_update: false,
+        selectable: Vec::new(),
+        structure: Structure::from_paths(paths).with("metadata", metadata()),
+        rules: kind::Rules::Builtin(rules),
+    }
+}
+
+/// Sets `value[path]` unless it is there; parents that are missing are made.
+pub(crate) fn default(value: &mut Value, path: &str, to: Value) {
+    let mut at = value;
+    for step in path.split('.') {
+        let Some(map) = at.as_object_mut() else { return };
+        at = map.entry(step.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+    }
+    if at.as_object().is_some_and(Map::is_empty) {
+        *at = to;
+    }
+}
+
+fn namespace(object: &mut Value) {
+    let name = object["metadata"]["name"].clone();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+        labels["kubernetes.io/metadata.name"] = name;
+    }
+    default(object, "spec.finalizers", json!(["kubernetes"]));
+    default(object, "status.phase", json!("Active"));
+}
+
+fn config_map(old: Option<&Value>, new: &Value) -> Vec<Cause> {
+    let Some(old) = old.filter(|old| old["immutable"] == true) else { return Vec::new() };
+    let mut causes = Vec::new();
+    for field in ["immutable", "data", "binaryData"] {
+        if old[field] != new[field] {
+            causes.push(Cause::new(
+                field,
+                "FieldValueForbidden",
+                "Forbidden: field is immutable when `immutable` is set",
+            ));
+        }
+    }
+    causes
+}

@@ -1,0 +1,60 @@
+//! Events of `events.k8s.io`: strict about what a new one says, and immutable but for the series.
+
+use serde_json::Value;
+
+use crate::refusal::Cause;
+
+/// Most letters of a note.
+const MAX_NOTE: usize = 1024;
+
+/// Most letters of the other texts.
+const MAX_TEXT: usize = 128;
+
+/// What is wrong with an event.
+pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if let Some(old) = old {
+        let fixed = [
+            "eventTime",
+            "reportingController",
+            "reportingInstance",
+            "action",
+            "reason",
+            "regarding",
+            "related",
+            "note",
+            "type",
+        ];
+        for field in fixed {
+            if old[field] != new[field] {
+                causes.push(Cause::new(field, "FieldValueInvalid", "Invalid value: field is immutable"));
+            }
+        }
+        return causes;
+    }
+    for field in ["reportingController", "reportingInstance", "action", "reason"] {
+        let text = new[field].as_str().unwrap_or_default();
+        if text.is_empty() {
+            causes.push(Cause::new(field, "FieldValueRequired", "Required value"));
+        } else if text.len() > MAX_TEXT {
+            causes.push(Cause::new(field, "FieldValueInvalid", "Invalid value: can have at most 128 characters"));
+        }
+    }
+    if new["eventTime"].as_str().is_none_or(str::is_empty) {
+        causes.push(Cause::new("eventTime", "FieldValueRequired", "Required value"));
+    }
+    if new["note"].as_str().unwrap_or_default().len() > MAX_NOTE {
+        causes.push(Cause::new("note", "FieldValueInvalid", "Invalid value: can have at most 1024 characters"));
+    }
+    if !matches!(new["type"].as_str(), Some("Normal" | "Warning")) {
+        causes.push(Cause::new("type", "FieldValueInvalid", "Invalid value: must be Normal or Warning"));
+    }
+    let namespace = &new["metadata"]["namespace"];
+    let regarding = new["regarding"]["namespace"].as_str().unwrap_or_default();
+    let is_own = *namespace == regarding || (regarding.is_empty() && namespace == "default");
+    if !is_own {
+        let message = "Invalid value: does not match event.namespace";
+        causes.push(Cause::new("involvedObject.namespace", "FieldValueInvalid", message));
+    }
+    causes
+}

@@ -1,0 +1,31 @@
+//! An API server inside the test: what a `kube::Client` can ask of Kubernetes, answered from memory in paused time.
+//!
+//! Typed by a table of [`Kinds`]; server-side apply with owners of fields, watches with versions and bookmarks, status
+//! as a resource of its own, garbage collection by owner, RBAC, and [`fault`]s drawn by seed or put at a certain
+//! request. Not there: admission webhooks and policies, CEL rules, conversion, several versions of one kind, strategic
+//! merge and JSON patches. What it does is compared with a real API server by one [`script`] for both.
+
+mod access;
+mod audit;
+mod builtin;
+mod clock;
+pub mod fault;
+mod fields;
+mod kind;
+mod refusal;
+mod request;
+mod schema;
+pub mod script;
+mod selector;
+mod server;
+mod service;
+mod store;
+mod structure;
+mod watch;
+
+pub use access::Rule;
+pub use audit::Entry;
+pub use kind::{Kind, Kinds};
+pub use refusal::{Cause, Refusal};
+pub use request::{Call, Verb};
+pub use service::{Connection, Server};

@@ -1,0 +1,103 @@
+//! What is left of an answer when everything is named that differs from run to run.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// Names for UIDs and versions, in the order in which they were first seen.
+#[derive(Debug)]
+pub(super) struct Names {
+    namespace: String,
+    known: BTreeMap<String, String>,
+    uids: usize,
+    versions: usize,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), known: BTreeMap::new(), uids: 0, versions: 0 }
+    }
+
+    /// An answer or an event, with names.
+    pub(super) fn observe(&mut self, answer: &Value) -> Value {
+        if answer["kind"] == "Status" {
+            return self.status(answer);
+        }
+        match (answer["type"].as_str(), &answer["object"]) {
+            // When bookmarks come and which version they carry is the server's choice.
+            (Some("BOOKMARK"), bookmark) => {
+                json!({"type": "BOOKMARK", "kind": bookmark["kind"], "annotations": bookmark["metadata"]["annotations"]})
+            }
+            (Some(kind), object) if object.is_object() => json!({"type": kind, "object": self.observe(object)}),
+            _ => self.object(answer, answer["items"].is_array()),
+        }
+    }
+
+    /// Of refusals the text is the server's own; what programs decide by is compared.
+    fn status(&mut self, status: &Value) -> Value {
+        let details = &status["details"];
+        let causes = details["causes"].as_array().into_iter().flatten();
+        let mut causes: Vec<String> = causes
+            .map(|cause| {
+                format!(
+                    "{} {}",
+                    cause["reason"].as_str().unwrap_or_default(),
+                    cause["field"].as_str().unwrap_or_default()
+                )
+            })
+            .collect();
+        causes.sort();
+        causes.dedup();
+        let name = self.text("name", details["name"].as_str().unwrap_or_default());
+        json!({
+            "status": status["status"], "reason": status["reason"], "group": details["group"],
+            "kind": details["kind"], "name": name, "causes": causes,
+        })
+    }
+
+    fn object(&mut self, value: &Value, is_list: bool) -> Value {
+        match value {
+            Value::Object(map) => {
+                let generated = map.get("generateName").and_then(Value::as_str);
+                let mut named = Map::new();
+                for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+                    let value = match (key.as_str(), value) {
+                        ("resourceVersion", _) if is_list => json!("<list>"),
+                        ("name", Value::String(_)) if generated.is_some() => {
+                            json!(format!("{}<generated>", generated.unwrap_or_default()))
+                        }
+                        ("metadata", metadata) => self.object(metadata, is_list),
+                        (key, Value::String(text)) => Value::from(self.text(key, text)),
+                        (_, value) => self.object(value, false),
+                    };
+                    named.insert(key.clone(), value);
+                }
+                Value::Object(named)
+            }
+            Value::Array(list) => list.iter().map(|item| self.object(item, false)).collect(),
+            Value::String(text) => Value::from(self.text("", text)),
+            other => other.clone(),
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str) -> String {
+        match key {
+            "uid" => self.named(text, "uid"),
+            "resourceVersion" => self.named(text, "version"),
+            "creationTimestamp" | "deletionTimestamp" | "time" => "<time>".to_owned(),
+            "continue" => "<continue>".to_owned(),
+            _ => text.replace(&self.namespace, "{ns}"),
+        }
+    }
+
+    fn named(&mut self, text: &str, what: &str) -> String {
+        if let Some(name) = self.known.get(&format!("{what} {text}")) {
+            return name.clone();
+        }
+        let count = if what == "uid" { &mut self.uids } else { &mut self.versions };
+        *count += 1;
+        let name = format!("<{what} {count}>");
+        self.known.insert(format!("{what} {text}"), name.clone());
+        name
+    }
+}
