@@ -8,7 +8,7 @@ use fastrand::Rng;
 pub const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait that is chosen here; what a server asks for may be longer.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// No server's wish is heeded beyond this: a wrong clock or header must not silence an agent.
 pub const LONGEST_ASKED: Duration = Duration::from_secs(600);

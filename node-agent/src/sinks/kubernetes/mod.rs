@@ -154,7 +154,7 @@ pub async fn tell_from<D: Disk>(
 ) {
     let mut stop = pin!(stop);
     let mut writer = Writer::new(queue, budget, settings, board);
-    let mut is_open = true;
+    let (mut is_open, mut is_reporting) = (true, true);
     loop {
         while let Ok(transition) = transitions.try_recv() {
             writer.accept(&transition);
@@ -181,6 +181,10 @@ pub async fn tell_from<D: Disk>(
                 continue;
             }
         };
+        // Both other ends are gone: there is nobody left to tell for.
+        if !is_open && !is_reporting {
+            return writer.close(&mut transitions);
+        }
         // Never for ever: the clock of what is tended goes on.
         let wake = until.unwrap_or(SAVE_AGAIN).min(writer.now() + SAVE_AGAIN);
         tokio::select! {
@@ -190,10 +194,7 @@ pub async fn tell_from<D: Disk>(
                 Some(transition) => writer.accept(&transition),
                 None => is_open = false,
             },
-            changed = report.changed() => if changed.is_err() && !is_open {
-                // Both other ends are gone: there is nobody left to tell for.
-                return writer.close(&mut transitions);
-            },
+            changed = report.changed(), if is_reporting => is_reporting = changed.is_ok(),
             () = tokio::time::sleep_until(writer.begun + wake) => {}
         }
     }
