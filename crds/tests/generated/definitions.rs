@@ -102,6 +102,8 @@ fn checks_say_what_to_write() {
             for check in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 let message = check["message"].as_str().unwrap_or_default();
                 assert!(message.len() > 20 && !message.ends_with('.'), "{path}: {check}");
+                let says_what = check["messageExpression"].is_string();
+                assert_eq!(says_what, schema["type"] == "string", "{path}: {check}");
                 count += 1;
             }
         });
