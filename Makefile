@@ -2,7 +2,7 @@
 # Arguments for the program behind a verb: make demo ARGS='--seed 1000001', make test ARGS='--tier unit'.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test e2e bench dataset train lint setup help
+.PHONY: demo kind-demo test e2e bench dataset train lint setup help
 
 export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
 # What the compiler makes on the way lies outside the checkout, so that a new clone in the same place finds it. Cargo names
@@ -12,6 +12,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 demo: setup ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
 	@cargo xtask demo $(if $(FOREVER),--forever) $(ARGS)
+
+kind-demo: setup ## helm install, kubectl apply, kubectl get precursoralerts, on a three-node cluster made for it by kind
+	@cargo xtask kind-demo
 
 test: setup ## every test tier that this machine can run, with a table at the end
 	@cargo xtask test $(ARGS)
@@ -35,4 +38,4 @@ setup:
 	@scripts/setup.sh
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

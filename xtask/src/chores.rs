@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     cargo::{self, Built},
+    cluster::{self, Cluster, Work},
+    image,
     process::{Log, Stop},
     python,
 };
@@ -33,6 +35,25 @@ const ARTIFACTS: &str = "models/artifacts";
 pub(crate) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     let built = build()?;
     become_program(Command::new(built.program("netprecursor")?).arg("demo").args(&args.rest))
+}
+
+/// `cargo xtask kind-demo`: the three commands of the README on a cluster of three nodes, which goes afterwards.
+///
+/// # Errors
+/// Something is missing for a cluster, or it does not come up.
+pub(crate) fn kind_demo() -> anyhow::Result<ExitCode> {
+    if let Some(missing) = cluster::missing() {
+        bail!("{}", missing.reason);
+    }
+    let built = build()?;
+    let work = Work { log: Log::create(PathBuf::from("out/kind-demo.log"))?, stop: Stop::on_signals()? };
+    let images = image::archives(&work.log, &work.stop)?;
+    println!("a cluster of three nodes (the first one on a machine takes minutes)");
+    let cluster = Cluster::for_this_process(&work)?;
+    images.iter().try_for_each(|archive| cluster.load(archive))?;
+    let shown = cluster.command(built.program("kind-demo")?).status().context("starting the demonstration");
+    cluster.down()?;
+    Ok(if shown?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// `cargo xtask dataset`: training data from the lab, into `out/dataset` when no `--out` is given.

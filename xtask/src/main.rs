@@ -33,6 +33,8 @@ enum Chore {
     Vm(vm::Args),
     /// Shows the main job on this machine (`netprecursor demo`)
     Demo(chores::Args),
+    /// Shows the three commands of the README on a cluster of three nodes
+    KindDemo,
     /// Makes training data (`netprecursor dataset`)
     Dataset(chores::Args),
     /// Trains the model and writes its report
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Bench(args) => bench::run(&args),
         Chore::Vm(args) => vm::main(&args),
         Chore::Demo(args) => chores::demo(&args),
+        Chore::KindDemo => chores::kind_demo(),
         Chore::Dataset(args) => chores::dataset(&args),
         Chore::Train(args) => chores::train(&args),
         Chore::Golden(args) => chores::golden(&args),

@@ -122,16 +122,31 @@ fn git(arguments: &[&str]) -> anyhow::Result<String> {
 /// # Errors
 /// A binary does not build or is not static, no engine is there, or an image is not what it should be.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let log = Log::create(args.out.join("images.log"))?;
+    make(args, &log, &Stop::on_signals()?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds both images into out/images, and names their archives.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn archives(log: &Log, stop: &Stop) -> anyhow::Result<Vec<PathBuf>> {
+    let args = Args { images: Vec::new(), engine: None, out: PathBuf::from("out/images"), binaries_only: false };
+    fs::create_dir_all(&args.out).with_context(|| format!("making {}", args.out.display()))?;
+    Ok(make(&args, log, stop)?.into_iter().map(|made| made.archive).collect())
+}
+
+/// Builds what `args` names.
+fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     let images: &[Image] = if args.images.is_empty() { &Image::ALL } else { &args.images };
     // Before the build, which takes minutes.
     let engine = if args.binaries_only { None } else { Some(args.engine.map_or_else(Engine::found, Ok)?) };
     let source = Source::of_checkout()?;
-    let log = Log::create(args.out.join("images.log"))?;
-    let stop = Stop::on_signals()?;
     let mut made = Vec::new();
     for image in images {
         println!("{}: building (a cold build takes minutes)", image.program());
-        let binary = binary::build(*image, &source, &log, &stop).inspect_err(|_| println!("{}", log.tail(40)))?;
+        let binary = binary::build(*image, &source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
         let components = args.out.join(format!("{}.cdx.json", image.name()));
         fs::write(&components, sbom::of(*image, &binary::target()?)?)
             .with_context(|| format!("writing {}", components.display()))?;
@@ -150,7 +165,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             reference: &reference,
             source: &source,
         };
-        engine.build(&build, &archive, &log, &stop).inspect_err(|_| println!("{}", log.tail(40)))?;
+        engine.build(&build, &archive, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
         let id = archive::check(&archive, &reference)?;
         println!("{reference}: {} {id}", archive.display());
         made.push(Made { name: image.name(), reference, archive, id, binary: digest, sbom: components });
@@ -160,7 +175,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         fs::write(&list, serde_json::to_string_pretty(&made)? + "\n")
             .with_context(|| format!("writing {}", list.display()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(made)
 }
 
 /// A directory with the files that go into an image, with fixed modes and times.

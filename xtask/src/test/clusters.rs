@@ -1,14 +1,14 @@
 //! The tiers that need Kubernetes: an API server, or a cluster.
 
-use std::{env, fs, path::Path, process::Command, time::Duration};
+use std::{env, path::Path, process::Command, time::Duration};
 
-use anyhow::Context as _;
 use netprecursor_testbed::{Module, Version, module};
 
 use super::{Finding, suites};
 use crate::{
     cargo::TestBinary,
     cluster::{self, Cluster, Work},
+    image,
     process::{Log, Stop},
 };
 
@@ -56,25 +56,12 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
         return Ok(Finding::skipped(&missing.reason, missing.able));
     }
     let work = Work { log: log.clone(), stop: stop.clone() };
+    // Before the cluster, which would only wait.
+    let images = image::archives(log, stop)?;
     let cluster = Cluster::for_this_process(&work)?;
-    for archive in archives()? {
-        cluster.load(&archive)?;
-    }
+    images.iter().try_for_each(|archive| cluster.load(archive))?;
     let found = run(&|program| cluster.command(program));
     let down = cluster.down();
     let found = found?;
     down.map(|()| found)
-}
-
-/// The project's own images, as `cargo xtask images` left them.
-fn archives() -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let directory = Path::new("out/images");
-    if !directory.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))?;
-    let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
-    found.sort();
-    Ok(found)
 }
