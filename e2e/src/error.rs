@@ -64,6 +64,14 @@ pub enum Error {
     /// No cluster for stories.
     #[error("{0}")]
     NoCluster(String),
+    /// A command on this machine failed.
+    #[error("{command}: {got}; expected success")]
+    Command {
+        /// The command.
+        command: String,
+        /// How it ended, and what it said.
+        got: String,
+    },
     /// A command inside a container failed.
     #[error("'{command}' in pod {pod}: {got}, expected success: {output}")]
     Exec {

@@ -1,9 +1,12 @@
-//! What tests need of a real Kubernetes: an API server alone ([`apiserver`]), or a cluster for stories ([`cluster`]).
+//! What tests need of a real Kubernetes: an API server alone ([`apiserver`]), or a cluster for stories ([`cluster`]) with
+//! the product on it ([`product`]).
 //! `e2e/README.md` says which to choose.
 
 pub mod apiserver;
 pub mod cluster;
+pub mod congestion;
 mod error;
+pub mod product;
 
 pub use apiserver::ApiServer;
 pub use error::Error;

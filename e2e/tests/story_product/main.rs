@@ -1,0 +1,7 @@
+//! Stories of the whole product on a cluster: installed by Helm, policies applied, real congestion between real pods.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+
+mod forecast;
+mod policies;
+mod shared;

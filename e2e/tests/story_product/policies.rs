@@ -1,0 +1,93 @@
+//! The life of a policy: waited for, refused, changed under fire, deleted.
+
+use std::time::Duration;
+
+use k8s_openapi::api::{apps::v1::DaemonSet, events::v1::Event};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use netprecursor_crds::{
+    alert::{AlertState, PrecursorAlert},
+    policy::PrecursorPolicy,
+};
+use netprecursor_e2e::{
+    Error,
+    cluster::{SYSTEM_NAMESPACE, story, wait_for, wait_for_list},
+    congestion::Scene,
+    product::{AGENTS, Product},
+};
+use serde_json::json;
+
+use crate::shared::{alert_in, policy, request};
+
+#[tokio::test]
+async fn kubectl_wait_returns_when_a_policy_is_ready() {
+    story("wait", async |story| {
+        let product = Product::new(story.cluster());
+        product.install(&[]).await?;
+        let _server = story.server("web", None).await?;
+        policy(story, "web", json!({})).await?;
+        for condition in ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"] {
+            let condition = format!("condition={condition}");
+            product
+                .kubectl(&[
+                    "wait",
+                    "precursorpolicy/web",
+                    "--for",
+                    &condition,
+                    "--timeout=55s",
+                    "-n",
+                    story.namespace(),
+                ])
+                .await?;
+        }
+        Ok::<_, Error>(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_threshold_raised_under_fire_resolves_and_a_deleted_policy_takes_its_alerts_and_agents_along() {
+    story("change", async |story| {
+        let product = Product::new(story.cluster());
+        // Agents go soon after the last policy, instead of after five minutes.
+        product.install(&["agent.lingerAfterLastPolicySeconds=5"]).await?;
+        policy(story, "web", json!({})).await?;
+        let scene = Scene::start(story).await?;
+        product.agents_ready().await?;
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        scene.narrow().await?;
+        alert_in(story, "web", AlertState::Firing, Duration::from_secs(60)).await?;
+
+        let policies: Api<PrecursorPolicy> = story.api();
+        let raised = json!({"spec": {"rules": [{
+            "name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "20s"}, "keepFiringFor": "3s",
+        }]}});
+        policies
+            .patch("web", &PatchParams::default(), &Patch::Merge(&raised))
+            .await
+            .map_err(request("raising the threshold"))?;
+        alert_in(story, "web", AlertState::Resolved, Duration::from_secs(60)).await?;
+
+        policies.delete("web", &DeleteParams::default()).await.map_err(request("deleting the policy"))?;
+        let alerts: Api<PrecursorAlert> = story.api();
+        let limit = Duration::from_secs(60);
+        wait_for_list(&alerts, Default::default(), "no alert to be left", limit, |alerts| {
+            alerts.is_empty().then_some(())
+        })
+        .await?;
+        let events: Api<Event> = story.api();
+        let events = events.list(&Default::default()).await.map_err(request("listing events"))?;
+        assert!(
+            events
+                .items
+                .iter()
+                .any(|event| event.reason.as_deref().is_some_and(|reason| reason.starts_with("Precursor")))
+        );
+        let sets: Api<DaemonSet> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
+        wait_for(&sets, AGENTS, "the agents to be gone", limit, |set| set.is_none()).await?;
+        Ok::<_, Error>(())
+    })
+    .await;
+}

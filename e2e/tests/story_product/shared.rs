@@ -1,0 +1,84 @@
+//! What the stories share: a policy over the server of the scene, and waiting for its alerts.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{Api, ResourceExt as _, api::PostParams, runtime::watcher::Config};
+use netprecursor_crds::{
+    alert::{AlertState, PrecursorAlert},
+    policy::PrecursorPolicy,
+};
+use netprecursor_e2e::{
+    Error,
+    cluster::{Story, wait_for_list},
+    congestion::SERVER,
+};
+use serde_json::{Value, json};
+
+/// What the policies of these stories call a breach.
+const THRESHOLD: &str = "200ms";
+
+/// Applies a policy over the pods with label `app` of the scene's server and gives it back as the server has it.
+pub(crate) async fn policy(story: &Story, name: &str, more: Value) -> Result<PrecursorPolicy, Error> {
+    let mut policy = json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "target": {"podSelector": {"matchLabels": {"app": SERVER}}},
+            "rules": [{
+                "name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": THRESHOLD},
+                "holdFor": "2s", "keepFiringFor": "3s",
+            }],
+        },
+    });
+    merge(&mut policy, more);
+    let policies: Api<PrecursorPolicy> = story.api();
+    let policy = serde_json::from_value(policy).unwrap();
+    policies.create(&PostParams::default(), &policy).await.map_err(request(format!("creating policy {name}")))
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            from.into_iter().for_each(|(key, value)| merge(into.entry(key).or_insert(Value::Null), value));
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// An error of a request with what was asked for.
+pub(crate) fn request(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
+    let what = what.into();
+    move |reason| Error::Request { what, reason: Box::new(reason) }
+}
+
+/// Waits for an alert of the policy in the state `state`, and says how long it took.
+pub(crate) async fn alert_in(
+    story: &Story,
+    policy: &str,
+    state: AlertState,
+    limit: Duration,
+) -> Result<(PrecursorAlert, Duration), Error> {
+    let begun = Instant::now();
+    let config = Config::default().fields(&format!("spec.policyRef.name={policy}"));
+    let what = format!("an alert of {policy} that is {state:?}");
+    let alerts: Api<PrecursorAlert> = story.api();
+    let alert = wait_for_list(&alerts, config, &what, limit, |alerts| {
+        alerts
+            .iter()
+            .find(|alert| alert.status.as_ref().is_some_and(|status| status.state == state))
+            .map(|one| (*one).clone())
+    })
+    .await?;
+    Ok((alert, begun.elapsed()))
+}
+
+/// The status of a condition; `absent` without one.
+pub(crate) fn condition<'a>(conditions: &'a [Condition], name: &str) -> &'a str {
+    conditions.iter().find(|condition| condition.type_ == name).map_or("absent", |condition| &condition.status)
+}
+
+/// UID of a pod.
+pub(crate) fn uid(pod: &Pod) -> String {
+    pod.uid().unwrap()
+}
