@@ -13,7 +13,7 @@ use netprecursor_e2e::{
 
 /// Ten responses by busybox in the container that may change the link, whose requests go to the pod itself at `url`.
 async fn ten_responses(pods: &Api<Pod>, from: &str, url: &str) -> Result<Duration, Error> {
-    let script = format!("for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null -T 30 {url} || exit 1; done");
+    let script = format!("for i in 1 2 3 4 5 6 7 8 9 10; do timeout 30 wget -q -O /dev/null {url} || exit 1; done");
     let begun = Instant::now();
     exec(pods, from, "link", &["/bin/sh", "-c", &script]).await?;
     Ok(begun.elapsed())

@@ -86,7 +86,7 @@ fn fill(root: &Path) -> anyhow::Result<()> {
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")?;
     fs::write(root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
     fs::write(root.join("etc/nsswitch.conf"), "hosts: files dns\nservices: files\n")?;
-    // Who asks for a URL asks for its service by name.
+    // wrk asks for the service of its URL by name.
     fs::write(root.join("etc/services"), "http\t80/tcp\nhttps\t443/tcp\n")?;
     Ok(())
 }
