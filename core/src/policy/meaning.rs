@@ -88,7 +88,6 @@ mod tests {
 
     #[test]
     fn a_meaning_is_stable_across_releases() {
-        assert_eq!(rule().meaning().len(), 16);
-        assert_eq!(rule().meaning(), rule().clone().meaning());
+        assert_eq!(rule().meaning(), "995ae8e7ed74983b");
     }
 }

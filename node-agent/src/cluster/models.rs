@@ -114,7 +114,6 @@ impl Shelf {
 
     /// These are wanted, with what their users call them: fetches what is new, forgets the rest.
     pub fn want(&mut self, wanted: BTreeMap<Digest, String>) {
-        self.models.retain(|digest, _| wanted.contains_key(digest));
         self.fetching.retain(|digest, task| {
             let is_wanted = wanted.contains_key(digest);
             if !is_wanted {
@@ -122,8 +121,10 @@ impl Shelf {
             }
             is_wanted
         });
+        // What found no room is looked at again.
+        self.models.retain(|digest, _| self.fetching.contains_key(digest));
         for (digest, model) in wanted {
-            if self.fetching.contains_key(&digest) || self.models.contains_key(&digest) {
+            if self.fetching.contains_key(&digest) {
                 continue;
             }
             if self.fetching.len() >= MAX_MODELS {
