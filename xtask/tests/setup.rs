@@ -117,6 +117,17 @@ fn only_what_is_missing_is_installed() {
 }
 
 #[test]
+fn a_docker_that_answers_is_left_alone() {
+    let machine = Machine::new(0);
+    machine.set_up();
+    assert!(machine.calls().contains("docker.io"), "{}", machine.calls());
+    let machine = Machine::new(0);
+    machine.stand_in("docker", "[ \"$1\" = version ]");
+    machine.set_up();
+    assert!(!machine.calls().contains("docker.io"), "{}", machine.calls());
+}
+
+#[test]
 fn without_root_it_says_what_to_install_and_goes_on() {
     let machine = Machine::new(1000);
     let output = machine.set_up();
