@@ -15,6 +15,8 @@ use std::{
 
 const TARGET: &str = "bpfel-unknown-none";
 const CRATE: &str = "netprecursor-agent-ebpf";
+/// Set where two builds of one commit shall be the same: for images.
+const REPRODUCIBLE: &str = "SOURCE_DATE_EPOCH";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?);
@@ -24,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for input in [source.join("src"), source.join("Cargo.toml"), source.join("Cargo.lock"), common.join("src")] {
         println!("cargo::rerun-if-changed={}", input.display());
     }
-    for variable in ["NETPRECURSOR_BPF_RUSTC", "NETPRECURSOR_CACHE"] {
+    for variable in ["NETPRECURSOR_BPF_RUSTC", "NETPRECURSOR_CACHE", REPRODUCIBLE] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
 
@@ -47,8 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .env("RUSTC", &rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("PATH", path_with_linker()?)
-        // aya wants the object's own BTF; the kernel's is not needed.
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Clink-arg=--btf\u{1f}-Cdebuginfo=2")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&rustc, &manifest_dir.join(".."))?.join("\u{1f}"))
         .args(["build", "--locked", "--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .status()?;
@@ -57,6 +58,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::copy(target_dir.join(TARGET).join("release").join(CRATE), out_dir.join("netprecursor.bpf.o"))?;
     Ok(())
+}
+
+/// aya wants the object's own BTF; the kernel's is not needed. It names source files: for a reproducible build by names that
+/// are the same wherever it is built, else by their own, so that messages lead to them.
+fn flags(rustc: &Path, checkout: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut flags = vec!["-Clink-arg=--btf".to_owned(), "-Cdebuginfo=2".to_owned()];
+    if env::var_os(REPRODUCIBLE).is_none() {
+        return Ok(flags);
+    }
+    let sysroot = Command::new(rustc).args(["--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN").output()?;
+    let sysroot = fs::canonicalize(String::from_utf8_lossy(&sysroot.stdout).trim())?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    // The last that fits wins: the checkout may lie inside one of the others.
+    let checkout = fs::canonicalize(checkout)?;
+    for (path, name) in [(Some(sysroot), "/rust"), (home, "/cargo"), (Some(checkout), "/netprecursor")] {
+        flags.extend(path.map(|path| format!("--remap-path-prefix={}={name}", path.display())));
+    }
+    Ok(flags)
 }
 
 fn compiler_with_source() -> Result<PathBuf, String> {
