@@ -348,8 +348,8 @@ async fn api_one_of_two_leads_and_hands_over_when_it_stops() {
     let before = server.requests().unwrap().len();
     assert!(first.attempt(Timestamp::now()).await.unwrap());
     let renewed: Vec<_> = server.requests().unwrap().split_off(before);
-    let about = |resource: &str| renewed.iter().filter(|one| one.uri.contains(resource)).map(|one| one.verb.as_str());
-    assert_eq!(about("/leases/lease").collect::<Vec<_>>(), ["update"]);
+    let about_it = renewed.iter().filter(|one| one.uri.contains("/leases/lease")).map(|one| one.verb.as_str());
+    assert_eq!(about_it.collect::<Vec<_>>(), ["update"]);
     first.release().await;
     assert!(second.attempt(Timestamp::now()).await.unwrap());
     assert!(!first.attempt(Timestamp::now()).await.unwrap());
