@@ -80,7 +80,7 @@ pub struct Arrival {
 
 /// The models that are wanted, as far as they are there.
 pub struct Shelf {
-    client: Option<Client>,
+    client: Client,
     namespace: String,
     arrivals: Option<mpsc::Sender<Arrival>>,
     models: BTreeMap<Digest, Arc<Published>>,
@@ -132,8 +132,8 @@ impl Shelf {
                 self.models.insert(digest, Arc::new(Published::Refused(reason)));
                 continue;
             }
-            if let (Some(client), Some(arrivals)) = (&self.client, &self.arrivals) {
-                let copies = Api::namespaced(client.clone(), &self.namespace);
+            if let Some(arrivals) = &self.arrivals {
+                let copies = Api::namespaced(self.client.clone(), &self.namespace);
                 self.fetching.insert(digest, tokio::spawn(fetch(copies, digest, model, arrivals.clone())));
             }
         }
