@@ -25,7 +25,7 @@ pub(crate) struct Rules {
 
 /// The structure of `metadata`, the same for all kinds.
 pub(crate) fn metadata() -> Structure {
-    Structure::from_paths(&["ownerReferences[uid]", "finalizers[]"])
+    Structure::from_paths(&["ownerReferences[uid]{}", "finalizers[]"])
 }
 
 /// Shape of conditions wherever they stand.
@@ -58,7 +58,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
     let config_map = Rules { complete: |_| {}, validate: config_map };
     let daemon_set = Rules { complete: daemonset::complete, validate: daemonset::validate };
     let pod_rules = Rules { complete: daemonset::complete_pod, validate: |_, _| Vec::new() };
-    let event = Rules { complete: |_| {}, validate: event::validate };
+    let event = Rules { complete: event::complete, validate: event::validate };
     let namespace = Rules { complete: namespace, ..plain };
     vec![
         Kind { is_unconditional: true, ..builtin("", "configmaps", "ConfigMap", &[], config_map) },

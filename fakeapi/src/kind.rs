@@ -88,6 +88,14 @@ impl Kind {
         }
     }
 
+    /// Fields that the kind does not know; built-in kinds are not asked.
+    pub(crate) fn undeclared(&self, object: &Value) -> Vec<String> {
+        match &self.rules {
+            Rules::Custom(schema) => schema::undeclared(object, schema),
+            Rules::Builtin(_) => Vec::new(),
+        }
+    }
+
     /// What is wrong with `new`, which is to replace `old`.
     pub(crate) fn validate(&self, old: Option<&Value>, new: &Value) -> Vec<Cause> {
         match &self.rules {

@@ -57,11 +57,19 @@ impl Refusal {
     }
 
     pub(crate) fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self::new(404, "", "404 page not found\n")
     }
 
     pub(crate) fn already_exists(kind: &Kind, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", kind.resource())).about(kind, name)
+    }
+
+    /// The object is not the one that the request is for.
+    pub(crate) fn precondition(kind: &Kind, name: &str, what: &str, wanted: &str, got: &str) -> Self {
+        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {got}");
+        let mut refusal = Self::conflict(kind, name, &why);
+        refusal.details["kind"] = Value::from(kind.kind.as_str());
+        refusal
     }
 
     /// Somebody else wrote in between, or a precondition does not hold.
@@ -89,6 +97,10 @@ impl Refusal {
         let message = format!("{}.{} {name:?} is invalid: {}", kind.kind, kind.group, words.join(", "));
         let mut refusal = Self::new(422, "Invalid", message).about(kind, name).causes(causes);
         refusal.details["kind"] = Value::from(kind.kind.as_str());
+        // Events are validated as what they are stored as.
+        if let (Some(details), "Event") = (refusal.details.as_object_mut(), kind.kind.as_str()) {
+            details.remove("group");
+        }
         refusal
     }
 
@@ -121,6 +133,11 @@ impl Refusal {
         Self::new(code, reason, message)
     }
 
+    /// Whether the answer is a line of text: there is no such path.
+    pub(crate) fn is_text(&self) -> bool {
+        self.code == 404 && self.reason.is_empty()
+    }
+
     /// Seconds to wait, when the refusal names them.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         self.details["retryAfterSeconds"].as_u64()
@@ -128,9 +145,15 @@ impl Refusal {
 
     /// The wire form.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "details": self.details, "code": self.code,
-        })
+            "message": self.message, "code": self.code,
+        });
+        // Errors that nobody classified have neither.
+        if !self.reason.is_empty() {
+            status["reason"] = Value::from(self.reason);
+            status["details"] = self.details.clone();
+        }
+        status
     }
 }

@@ -57,6 +57,41 @@ fn fill(value: &mut Value, schema: &Value) {
     }
 }
 
+/// Fields of a whole object that its schema does not declare.
+pub(crate) fn undeclared(object: &Value, schema: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+            match schema["properties"].get(name) {
+                Some(schema) => seek_undeclared(value, schema, name, &mut found),
+                None => found.push(name.clone()),
+            }
+        }
+    }
+    found
+}
+
+fn seek_undeclared(value: &Value, schema: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) if schema["x-kubernetes-preserve-unknown-fields"] != true => {
+            for (name, value) in map {
+                let path = join(path, name);
+                let others = schema.get("additionalProperties").filter(|others| !others.is_null());
+                match schema["properties"].get(name).or(others) {
+                    Some(schema) => seek_undeclared(value, schema, &path, found),
+                    None => found.push(path),
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                seek_undeclared(item, &schema["items"], &format!("{path}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What of a whole object is not as its schema says.
 pub(crate) fn validate(object: &Value, schema: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();

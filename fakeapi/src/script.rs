@@ -212,8 +212,8 @@ async fn ask(
     let code = response.status().as_u16();
     let bytes =
         response.into_body().collect().await.map_err(|error| failed(kube::Error::Service(Box::new(error))))?.to_bytes();
-    let json = serde_json::from_slice(&bytes);
-    let json = json.map_err(|_| ScriptError::Json { step, got: String::from_utf8_lossy(&bytes).into_owned() })?;
+    // Who asks for a path that is not there gets a line of text.
+    let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
     Ok((code, json))
 }
 

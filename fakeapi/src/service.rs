@@ -328,7 +328,11 @@ impl Connection {
 }
 
 fn json_body(code: u16, value: &Value) -> Response<AnswerBody> {
-    let body = Full::new(Bytes::from(value.to_string())).map_err(|never| match never {}).boxed_unsync();
+    body(code, value.to_string())
+}
+
+fn body(code: u16, text: String) -> Response<AnswerBody> {
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -336,7 +340,8 @@ fn json_body(code: u16, value: &Value) -> Response<AnswerBody> {
 }
 
 fn refused(refusal: &Refusal) -> Response<AnswerBody> {
-    let mut response = json_body(refusal.code, &refusal.to_json());
+    let text = if refusal.is_text() { refusal.message.clone() } else { refusal.to_json().to_string() };
+    let mut response = body(refusal.code, text);
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -16,13 +16,21 @@ pub enum Structure {
     Set,
     /// A list whose items are told apart by the values of `keys`.
     Keyed {
-        /// Names of the fields that tell items apart.
-        keys: Vec<String>,
+        /// The fields that tell items apart.
+        keys: Vec<KeyField>,
         /// The shape of an item.
         item: Box<Structure>,
     },
     /// Not declared: maps are granular, lists atomic.
     Deduced,
+}
+
+/// A field that tells items of a list apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyField {
+    pub(crate) name: String,
+    /// What it is where an item lacks it.
+    pub(crate) default: Option<Value>,
 }
 
 /// The fields of a granular map.
@@ -38,7 +46,7 @@ pub(crate) enum Shape<'a> {
     Leaf,
     Map(&'a Structure),
     Set,
-    Keyed { keys: &'a [String], item: &'a Structure },
+    Keyed { keys: &'a [KeyField], item: &'a Structure },
 }
 
 impl Structure {
@@ -66,7 +74,8 @@ impl Structure {
     }
 
     /// Builds a structure from paths of what is not the default (maps granular, lists atomic): `a.b[name]` is a list of
-    /// maps with that key, `a[x,y]` has two keys, `a{}` a map owned as a whole, `a[]` a set.
+    /// maps with that key, `a[x,y=z]` has two keys of which one has a default, `a{}` is a map owned as a whole, `a[x]{}` a
+    /// list of such, `a[]` a set.
     pub(crate) fn from_paths(paths: &[&str]) -> Self {
         let mut root = Self::map([]);
         for path in paths {
@@ -78,18 +87,19 @@ impl Structure {
     fn declare(&mut self, path: &str) {
         let (step, rest) = path.split_once('.').unwrap_or((path, ""));
         let Self::Map(fields) = self else { return };
-        if let Some(name) = step.strip_suffix("{}") {
-            fields.named.insert(name.to_owned(), Self::Atomic);
-        } else if let Some(name) = step.strip_suffix("[]") {
+        let (step, is_atomic) = step.strip_suffix("{}").map_or((step, false), |step| (step, true));
+        if let Some(name) = step.strip_suffix("[]") {
             fields.named.insert(name.to_owned(), Self::Set);
         } else if let Some((name, keys)) = step.strip_suffix(']').and_then(|step| step.split_once('[')) {
             let keyed = fields.named.entry(name.to_owned()).or_insert_with(|| Self::Keyed {
-                keys: keys.split(',').map(str::to_owned).collect(),
-                item: Box::new(Self::map([])),
+                keys: keys.split(',').map(KeyField::read).collect(),
+                item: Box::new(if is_atomic { Self::Atomic } else { Self::map([]) }),
             });
             if let (Self::Keyed { item, .. }, false) = (keyed, rest.is_empty()) {
                 item.declare(rest);
             }
+        } else if is_atomic {
+            fields.named.insert(step.to_owned(), Self::Atomic);
         } else {
             let below = fields.named.entry(step.to_owned()).or_insert_with(|| Self::map([]));
             if !rest.is_empty() {
@@ -115,7 +125,12 @@ impl Structure {
             Some("array") => match schema["x-kubernetes-list-type"].as_str() {
                 Some("set") => Self::Set,
                 Some("map") => Self::Keyed {
-                    keys: strings(&schema["x-kubernetes-list-map-keys"]),
+                    keys: strings(&schema["x-kubernetes-list-map-keys"])
+                        .map(|name| KeyField {
+                            name: name.to_owned(),
+                            default: schema["items"]["properties"][name].get("default").cloned(),
+                        })
+                        .collect(),
                     item: Box::new(Self::from_schema(&schema["items"])),
                 },
                 _ => Self::Atomic,
@@ -135,8 +150,17 @@ impl Structure {
     }
 }
 
-fn strings(values: &Value) -> Vec<String> {
-    values.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+impl KeyField {
+    fn read(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, default)) => Self { name: name.to_owned(), default: Some(Value::from(default)) },
+            None => Self { name: text.to_owned(), default: None },
+        }
+    }
+}
+
+fn strings(values: &Value) -> impl Iterator<Item = &str> {
+    values.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

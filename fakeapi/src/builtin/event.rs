@@ -1,7 +1,8 @@
 //! Events of `events.k8s.io`: strict about what a new one says, and immutable but for the series.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::default;
 use crate::refusal::Cause;
 
 /// Most letters of a note.
@@ -9,6 +10,11 @@ const MAX_NOTE: usize = 1024;
 
 /// Most letters of the other texts.
 const MAX_TEXT: usize = 128;
+
+/// Fills in what the server fills in.
+pub(crate) fn complete(object: &mut Value) {
+    default(object, "deprecatedSource", json!({}));
+}
 
 /// What is wrong with an event.
 pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
@@ -44,17 +50,10 @@ pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
         causes.push(Cause::new("eventTime", "FieldValueRequired", "Required value"));
     }
     if new["note"].as_str().unwrap_or_default().len() > MAX_NOTE {
-        causes.push(Cause::new("note", "FieldValueInvalid", "Invalid value: can have at most 1024 characters"));
+        causes.push(Cause::new("message", "FieldValueInvalid", "Invalid value: can have at most 1024 characters"));
     }
     if !matches!(new["type"].as_str(), Some("Normal" | "Warning")) {
         causes.push(Cause::new("type", "FieldValueInvalid", "Invalid value: must be Normal or Warning"));
-    }
-    let namespace = &new["metadata"]["namespace"];
-    let regarding = new["regarding"]["namespace"].as_str().unwrap_or_default();
-    let is_own = *namespace == regarding || (regarding.is_empty() && namespace == "default");
-    if !is_own {
-        let message = "Invalid value: does not match event.namespace";
-        causes.push(Cause::new("involvedObject.namespace", "FieldValueInvalid", message));
     }
     causes
 }

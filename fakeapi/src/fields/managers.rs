@@ -243,7 +243,8 @@ fn reachable(set: FieldSet, reach: Reach) -> FieldSet {
     match reach {
         Reach::All => set,
         Reach::NotStatus => set.without(&[&["status"]]),
-        Reach::Status => set.only("status"),
+        // Labels that come with a status change nothing, and yet have an owner.
+        Reach::Status => set.without(&[&["spec"]]),
     }
 }
 

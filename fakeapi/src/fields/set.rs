@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::structure::KeyField;
+
 /// One step down into a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
@@ -35,12 +37,12 @@ impl Node {
 
 impl Step {
     /// The step to the item of a keyed list; `None` when it lacks a key.
-    pub(crate) fn key(item: &Value, keys: &[String]) -> Option<Self> {
-        let mut names: Vec<&String> = keys.iter().collect();
-        names.sort();
-        let mut parts = Vec::with_capacity(names.len());
-        for name in names {
-            parts.push(format!("{}:{}", Value::from(name.as_str()), item.get(name)?));
+    pub(crate) fn key(item: &Value, keys: &[KeyField]) -> Option<Self> {
+        let mut sorted: Vec<&KeyField> = keys.iter().collect();
+        sorted.sort_by_key(|key| &key.name);
+        let mut parts = Vec::with_capacity(sorted.len());
+        for KeyField { name, default } in sorted {
+            parts.push(format!("{}:{}", Value::from(name.as_str()), item.get(name).or(default.as_ref())?));
         }
         Some(Self::Key(format!("{{{}}}", parts.join(","))))
     }
@@ -149,12 +151,6 @@ impl FieldSet {
                 self.below.remove(&step);
             }
         }
-    }
-
-    /// Only what is at or below a top-level field.
-    pub(crate) fn only(mut self, field: &str) -> Self {
-        self.below.retain(|step, _| matches!(step, Step::Field(name) if name == field));
-        self
     }
 
     /// Without the membership of this path; what is below it stays.

@@ -157,6 +157,25 @@ fn is_empty_container(value: &Value) -> bool {
     }
 }
 
+/// The path of a list with two items that its key cannot tell apart.
+pub(crate) fn repeated(value: &Value, structure: &Structure) -> Option<String> {
+    let (steps, item): (Vec<Option<Step>>, &Structure) = match structure.shape(value) {
+        Shape::Leaf => return None,
+        Shape::Map(map) => {
+            return value.as_object().into_iter().flatten().find_map(|(name, value)| {
+                let below = repeated(value, map.field(name))?;
+                Some(if below.is_empty() { name.clone() } else { format!("{name}.{below}") })
+            });
+        }
+        Shape::Set => (items(value).map(|item| Some(Step::value(item))).collect(), &Structure::Atomic),
+        Shape::Keyed { keys, item } => (items(value).map(|item| Step::key(item, keys)).collect(), item),
+    };
+    if steps.iter().enumerate().any(|(index, step)| steps[..index].contains(step)) {
+        return Some(String::new());
+    }
+    items(value).find_map(|value| repeated(value, item))
+}
+
 pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

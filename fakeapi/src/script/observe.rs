@@ -23,6 +23,9 @@ impl Names {
         if answer["kind"] == "Status" {
             return self.status(answer);
         }
+        if answer["kind"] == "DaemonSet" {
+            return self.daemon_set(answer);
+        }
         match (answer["type"].as_str(), &answer["object"]) {
             // When bookmarks come and which version they carry is the server's choice.
             (Some("BOOKMARK"), bookmark) => {
@@ -55,6 +58,21 @@ impl Names {
         })
     }
 
+    /// A DaemonSet without what its controller writes at any time: status, versions, ownership of both.
+    fn daemon_set(&mut self, set: &Value) -> Value {
+        let mut set = set.clone();
+        if let Some(map) = set.as_object_mut() {
+            map.remove("status");
+        }
+        if let Some(metadata) = set["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+            if let Some(Value::Array(managers)) = metadata.get_mut("managedFields") {
+                managers.retain(|entry| entry["subresource"] != "status");
+            }
+        }
+        self.object(&set, false)
+    }
+
     fn object(&mut self, value: &Value, is_list: bool) -> Value {
         match value {
             Value::Object(map) => {
@@ -70,7 +88,7 @@ impl Names {
                         (key, Value::String(text)) => Value::from(self.text(key, text)),
                         (_, value) => self.object(value, false),
                     };
-                    named.insert(key.clone(), value);
+                    named.insert(self.known_in(key), value);
                 }
                 Value::Object(named)
             }
@@ -85,8 +103,18 @@ impl Names {
             "uid" => self.named(text, "uid"),
             "resourceVersion" => self.named(text, "version"),
             "creationTimestamp" | "deletionTimestamp" | "time" => "<time>".to_owned(),
-            "continue" => "<continue>".to_owned(),
+            "continue" if !text.is_empty() => "<continue>".to_owned(),
             _ => text.replace(&self.namespace, "{ns}"),
+        }
+    }
+
+    /// A key of field owners that names a UID.
+    fn known_in(&self, key: &str) -> String {
+        match key.strip_prefix("k:{\"uid\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
+            Some(uid) => {
+                format!("k:{{\"uid\":{:?}}}", self.known.get(&format!("uid {uid}")).map_or(uid, String::as_str))
+            }
+            None => key.to_owned(),
         }
     }
 

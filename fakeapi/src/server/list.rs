@@ -83,7 +83,12 @@ impl State {
         });
         let page: Vec<(&Key, &Arc<Value>)> = found.by_ref().take(limit).collect();
         let rest = found.count();
+        let is_builtin = matches!(call.kind.rules, crate::kind::Rules::Builtin(_));
         let mut metadata = json!({"resourceVersion": at.to_string()});
+        if !is_builtin {
+            // Lists of custom resources say that nothing is left, others say nothing.
+            metadata["continue"] = json!("");
+        }
         if let (Some((last, _)), true) = (page.last(), rest > 0) {
             let token = Continue { version: at, after: (last.namespace.clone(), last.name.clone()) };
             metadata["continue"] = Value::from(token.encode());
@@ -91,7 +96,6 @@ impl State {
                 metadata["remainingItemCount"] = Value::from(rest);
             }
         }
-        let is_builtin = matches!(call.kind.rules, crate::kind::Rules::Builtin(_));
         let items = page.into_iter().map(|(_, object)| {
             let mut item = shown(object, call.is_metadata_only);
             if let (Some(item), true) = (item.as_object_mut(), is_builtin && !call.is_metadata_only) {

@@ -20,12 +20,8 @@ impl State {
         for (key, words) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
             let (wanted, got) = (&wanted[key], &old["metadata"][key]);
             if !wanted.is_null() && wanted != got {
-                let why = format!(
-                    "Precondition failed: {words} in precondition: {}, {words} in object meta: {}",
-                    wanted.as_str().unwrap_or_default(),
-                    got.as_str().unwrap_or_default()
-                );
-                return Err(Refusal::conflict(&call.kind, &call.name, &why));
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                return Err(Refusal::precondition(&call.kind, &call.name, words, &text(wanted), &text(got)));
             }
         }
         if call.parameter("dryRun") == "All" {

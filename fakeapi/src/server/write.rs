@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use super::{Answer, State, shown};
 use crate::{
     builtin,
-    fields::managers::{self, Managers, Operation, Reach, Writer},
+    fields::{
+        managers::{self, Managers, Operation, Reach, Writer},
+        walk::repeated,
+    },
     refusal::{Cause, Refusal},
-    request::{Call, Content},
+    request::{Call, Content, Verb},
 };
 
 /// Metadata that belongs to the server.
@@ -19,6 +22,7 @@ impl State {
     pub(super) fn create(&mut self, call: &Call) -> Result<Answer, Refusal> {
         let object = call.json()?;
         self.check_type(call, &object)?;
+        refuse_unknown(call, &object)?;
         self.create_object(call, object, None)
     }
 
@@ -76,7 +80,13 @@ impl State {
             return Err(Refusal::already_exists(&kind, &name));
         }
         let managers = managers.unwrap_or_else(|| {
-            let nothing = json!({"metadata": {}});
+            // Built-in kinds have these from the start, even when they are empty.
+            let mut nothing = json!({"metadata": {}});
+            let is_builtin = matches!(kind.rules, crate::kind::Rules::Builtin(_));
+            for field in ["spec", "deprecatedSource"].iter().filter(|field| is_builtin && object.get(*field).is_some())
+            {
+                nothing[*field] = json!({});
+            }
             let writer = writer(call, Operation::Update);
             Managers::default().update(&writer, &nothing, &object, &kind.structure, reach(call), &now)
         });
@@ -93,6 +103,7 @@ impl State {
         let mut object = call.json()?;
         self.check_type(call, &object)?;
         place(call, &mut object)?;
+        refuse_unknown(call, &object)?;
         match object["metadata"]["name"].as_str() {
             Some(name) if name == call.name => {}
             name => {
@@ -113,7 +124,9 @@ impl State {
         {
             let message = "Invalid value: 0x0: must be specified for an update";
             let cause = Cause::new("metadata.resourceVersion", "FieldValueInvalid", message);
-            return Err(Refusal::invalid(&call.kind, &call.name, &[cause]));
+            let mut refusal = Refusal::invalid(&call.kind, &call.name, &[cause]);
+            refusal.details["kind"] = Value::from(call.kind.plural.as_str());
+            return Err(refusal);
         }
         self.replace(call, &old, object)
     }
@@ -131,6 +144,7 @@ impl State {
         }
         json_patch::merge(&mut object, &patch);
         self.check_type(call, &object)?;
+        refuse_unknown(call, &object)?;
         self.replace(call, &old, object)
     }
 
@@ -160,9 +174,19 @@ impl State {
             let cause = Cause::new("fieldManager", "FieldValueRequired", "Required value: is required for apply patch");
             let mut refusal = Refusal::invalid(&kind, "", &[cause]);
             refusal.details["kind"] = Value::from("PatchOptions");
+            refusal.details["group"] = Value::from("meta.k8s.io");
             return Err(refusal);
         }
         self.check_type(call, &config)?;
+        let undeclared = kind.undeclared(&config);
+        if let Some(field) = undeclared.first() {
+            let message = format!("failed to create typed patch object: .{field}: field not declared in schema");
+            return Err(Refusal::new(500, "", message));
+        }
+        if let Some(path) = repeated(&config, &kind.structure) {
+            let message = format!("failed to create typed patch object: .{path}: duplicate entries for key");
+            return Err(Refusal::new(500, "", message));
+        }
         if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Refusal::bad_request("metadata.managedFields must be nil"));
         }
@@ -224,13 +248,14 @@ impl State {
             return Ok(Answer::Json(200, shown(&object, call.is_metadata_only)));
         }
         let key = Self::key(call);
-        let stored = self.store.put(key.clone(), object);
-        let is_going = !stored["metadata"]["deletionTimestamp"].is_null();
-        if is_going && stored["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
+        let is_going = !object["metadata"]["deletionTimestamp"].is_null();
+        if is_going && object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
+            // Nothing holds it any more: it goes as it was.
             self.remove(&key);
-        } else {
-            self.collect_orphan(&key);
+            return Ok(Answer::Json(200, shown(&object, call.is_metadata_only)));
         }
+        let stored = self.store.put(key.clone(), object);
+        self.collect_orphan(&key);
         Ok(Answer::Json(200, shown(&stored, call.is_metadata_only)))
     }
 
@@ -245,7 +270,14 @@ impl State {
             return Ok(());
         }
         let message = format!("got {} {}, expected {} {}", got.0, got.1, expected.0, expected.1);
-        Err(Refusal::bad_request(message))
+        if matches!(call.kind.rules, crate::kind::Rules::Builtin(_)) || call.content == Content::Apply {
+            return Err(Refusal::bad_request(message));
+        }
+        let field = if got.1 == expected.1 { "apiVersion" } else { "kind" };
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let mut refusal = Refusal::invalid(&call.kind, name, &[Cause::new(field, "FieldValueInvalid", message)]);
+        refusal.details["kind"] = Value::from(got.1);
+        Err(refusal)
     }
 
     /// A version or UID that the writer names must be that of what is there.
@@ -257,15 +289,29 @@ impl State {
         if let Some(uid) = object["metadata"]["uid"].as_str()
             && old["metadata"]["uid"] != uid
         {
-            let theirs = &old["metadata"]["uid"];
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {theirs}");
-            return Err(Refusal::conflict(&call.kind, &call.name, &why));
+            if call.verb == Verb::Update {
+                let theirs = old["metadata"]["uid"].as_str().unwrap_or_default();
+                return Err(Refusal::precondition(&call.kind, &call.name, "UID", uid, theirs));
+            }
+            let cause = Cause::new("metadata.uid", "FieldValueInvalid", "Invalid value: field is immutable");
+            return Err(Refusal::invalid(&call.kind, &call.name, &[cause]));
         }
         Ok(())
     }
 
     fn namespaces(&self) -> Result<Arc<crate::kind::Kind>, Refusal> {
         self.kinds.at("", "v1", "namespaces").ok_or_else(Refusal::no_such_path)
+    }
+}
+
+/// Strict requests may not have fields that the kind does not know.
+fn refuse_unknown(call: &Call, object: &Value) -> Result<(), Refusal> {
+    if call.parameter("fieldValidation") != "Strict" {
+        return Ok(());
+    }
+    match call.kind.undeclared(object).first() {
+        Some(field) => Err(Refusal::bad_request(format!("strict decoding error: unknown field {field:?}"))),
+        None => Ok(()),
     }
 }
 
