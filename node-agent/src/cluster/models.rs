@@ -90,7 +90,7 @@ pub struct Shelf {
 impl Shelf {
     /// An empty one; copies are in `namespace`.
     pub const fn new(client: Client, namespace: String) -> Self {
-        Self { client: Some(client), namespace, arrivals: None, models: BTreeMap::new(), fetching: BTreeMap::new() }
+        Self { client, namespace, arrivals: None, models: BTreeMap::new(), fetching: BTreeMap::new() }
     }
 
     /// What is fetched arrives at the other end of `arrivals`.
