@@ -25,7 +25,7 @@ pub struct Rule {
 
 /// The rules of a user, in one namespace or all.
 #[derive(Debug, Default)]
-pub struct Access {
+pub(crate) struct Access {
     grants: Vec<Grant>,
     used: Mutex<Vec<Vec<Used>>>,
 }
@@ -48,7 +48,7 @@ struct Used {
 
 impl Access {
     /// Grants a rule to a user, in a namespace or, with `None`, everywhere.
-    pub fn grant(&mut self, user: &str, namespace: Option<&str>, rule: Rule) {
+    pub(crate) fn grant(&mut self, user: &str, namespace: Option<&str>, rule: Rule) {
         let mut used = Vec::new();
         for verb in &rule.verbs {
             for group in &rule.api_groups {
@@ -92,7 +92,7 @@ impl Access {
     }
 
     /// Permissions that no request needed so far, as `user: verb resource.group`.
-    pub fn unused(&self) -> Vec<String> {
+    pub(crate) fn unused(&self) -> Vec<String> {
         let Ok(used) = self.used.lock() else { return Vec::new() };
         let mut words = Vec::new();
         for (grant, permissions) in self.grants.iter().zip(used.iter()) {

@@ -32,7 +32,7 @@ pub struct Entry {
 
 /// The log.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     entries: VecDeque<Entry>,
     forgotten: u64,
 }
@@ -58,12 +58,12 @@ impl Log {
     }
 
     /// The requests, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
     /// Requests that the log had no room for.
-    pub fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten
     }
 

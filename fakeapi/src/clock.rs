@@ -7,19 +7,19 @@ use tokio::time::Instant;
 
 /// Maps tokio's instants to dates.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub(crate) struct Clock {
     start: Instant,
     epoch: Timestamp,
 }
 
 impl Clock {
     /// A clock that shows `epoch` now.
-    pub fn starting_at(epoch: Timestamp) -> Self {
+    pub(crate) fn starting_at(epoch: Timestamp) -> Self {
         Self { start: Instant::now(), epoch }
     }
 
     /// The date now.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.epoch.checked_add(self.start.elapsed()).unwrap_or(self.epoch)
     }
 
@@ -29,7 +29,7 @@ impl Clock {
     }
 
     /// Time since the clock was started.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 }

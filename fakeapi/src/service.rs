@@ -153,6 +153,11 @@ impl Server {
         self.shared.state().log.entries().cloned().collect()
     }
 
+    /// Requests that the log had no room for: whoever judges by the log makes sure that there are none.
+    pub fn forgotten(&self) -> u64 {
+        self.shared.state().log.forgotten()
+    }
+
     /// Clears the log.
     pub fn clear_log(&self) {
         self.shared.state().log.clear();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The shape of a value as far as merging needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Structure {
+pub(crate) enum Structure {
     /// A scalar, or anything that has one owner as a whole.
     Atomic,
     /// A map or struct whose fields have owners of their own.
@@ -35,7 +35,7 @@ pub(crate) struct KeyField {
 
 /// The fields of a granular map.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
+pub(crate) struct Fields {
     named: BTreeMap<String, Structure>,
     others: Structure,
 }

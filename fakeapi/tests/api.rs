@@ -1,4 +1,5 @@
 //! The script on real API servers: what they answer is what the fake one is compared with. `BLESS=1` writes it anew.
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! kube's own clients and watchers on the fake server, with and without faults.
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 use std::{collections::BTreeMap, time::Duration};
 

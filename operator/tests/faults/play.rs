@@ -51,7 +51,7 @@ impl Starts {
         in_paused_time(async {
             let empty = cluster();
             let running = empty.fork(1);
-            follow(&running, &SCENES[0], 0).await;
+            follow(&running, &SCENES[0]).await;
             Self { empty, running }
         })
     }
@@ -66,7 +66,7 @@ pub fn play(starts: &Starts, scene: &Scene, seed: u64, faults: impl Faults + 'st
         (scene.start)(&server);
         server.clear_log();
         server.set_faults(faults);
-        let crashes = follow(&server, scene, seed).await;
+        let crashes = follow(&server, scene).await;
         let is_write = |entry: &Entry| entry.user == OPERATOR && entry.verb.is_write();
         Outcome {
             state: state::of(&server),
@@ -78,7 +78,7 @@ pub fn play(starts: &Starts, scene: &Scene, seed: u64, faults: impl Faults + 'st
 }
 
 /// Lets everybody act until the scene is over. A request that hangs is the operator's crash. Returns how many there were.
-async fn follow(server: &Server, scene: &Scene, _seed: u64) -> u64 {
+async fn follow(server: &Server, scene: &Scene) -> u64 {
     let end = Instant::now() + Duration::from_secs(scene.seconds);
     let mut crashes = 0;
     tokio::select! {
