@@ -151,7 +151,7 @@ pub(crate) fn report() -> PrecursorNodeReport {
             "models": [{"policyUID": "u1", "rule": "rtt", "name": "max-10", "ready": false, "reason": "wrong digest"}],
             "rules": [{
                 "policyUID": "u1", "policyName": "checkout", "policyNamespace": "shop", "rule": "rtt", "ruleHash": "0f",
-                "since": "2026-01-02T03:04:05Z", "targets": 12, "alerts": 4, "confirmed": 3, "late": 1,
+                "since": "2026-01-02T03:04:05Z", "targets": 12, "throttled": 1, "alerts": 4, "confirmed": 3, "late": 1,
                 "unconfirmed": 1, "unjudged": 1, "incidents": 3, "warned": 2, "missed": 1, "ongoing": 1, "gated": 1,
                 "leadSeconds": [0, 1, 1], "targetSeconds": 9,
             }],
