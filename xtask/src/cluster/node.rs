@@ -122,23 +122,15 @@ impl Parts {
                 text += &format!("{} {}\n{content}\n", file.display(), content.len());
             }
         }
-        let list = tempfile::NamedTempFile::new().context("making a temporary file")?;
-        fs::write(list.path(), text)?;
-        let sum = output(Command::new("sha256sum").arg(list.path()))?;
-        Ok(sum.chars().take(16).collect())
+        digest_of(&text)
     }
 
     /// Makes the image; gives back the data directory that holds it alone.
     fn make(&self, staging: &Path, [build, last]: &[Place; 2], work: &Work) -> anyhow::Result<PathBuf> {
-        let rootfs = staging.join("rootfs");
         fs::create_dir_all(staging).with_context(|| format!("making {}", staging.display()))?;
-        let mut debootstrap = Command::new("debootstrap");
-        debootstrap.args(["--variant=minbase", &format!("--include={}", PACKAGES.join(",")), DEBIAN]).arg(&rootfs);
-        work.run(&mut debootstrap, MINUTES)?;
-        remove(&rootfs.join("var/cache/apt"))?;
-        remove(&rootfs.join("var/lib/apt/lists"))?;
         let archive = staging.join("rootfs.tar");
-        work.run(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&rootfs).arg("."), MINUTES)?;
+        let kept = root_file_system(staging, work)?;
+        fs::hard_link(&kept, &archive).with_context(|| format!("linking {}", kept.display()))?;
         let node = staging.join("node.tar");
         fs::create_dir_all(&build.directory)?;
         in_sandbox(build, work, &mut |docker| {
@@ -236,6 +228,41 @@ impl Parts {
         let said = output(command.args(["config", "images", "list", "--kubernetes-version", &self.version()?]))?;
         Ok(said.lines().map(|line| line.trim().to_owned()).collect())
     }
+}
+
+/// Debian as an archive, kept beside the images: it takes longest, and changes least.
+fn root_file_system(staging: &Path, work: &Work) -> anyhow::Result<PathBuf> {
+    let store = staging.parent().context("a staging directory without a parent")?;
+    let digest = digest_of(&format!("{DEBIAN} {PACKAGES:?}"))?;
+    let kept = store.join(format!("{DEBIAN}-{digest}.tar"));
+    if kept.is_file() {
+        return Ok(kept);
+    }
+    let rootfs = staging.join("rootfs");
+    let mut debootstrap = Command::new("debootstrap");
+    debootstrap.args(["--variant=minbase", &format!("--include={}", PACKAGES.join(",")), DEBIAN]).arg(&rootfs);
+    work.run(&mut debootstrap, MINUTES)?;
+    remove(&rootfs.join("var/cache/apt"))?;
+    remove(&rootfs.join("var/lib/apt/lists"))?;
+    let archive = staging.join("debian.tar");
+    work.run(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&rootfs).arg("."), MINUTES)?;
+    remove(&rootfs)?;
+    // Of other lists of packages.
+    for entry in fs::read_dir(store)?.flatten().map(|entry| entry.path()) {
+        if entry.extension().is_some_and(|extension| extension == "tar") {
+            fs::remove_file(&entry).with_context(|| format!("removing {}", entry.display()))?;
+        }
+    }
+    fs::rename(&archive, &kept).with_context(|| format!("moving Debian to {}", kept.display()))?;
+    Ok(kept)
+}
+
+/// Sixteen digits of a text's checksum.
+fn digest_of(text: &str) -> anyhow::Result<String> {
+    let file = tempfile::NamedTempFile::new().context("making a temporary file")?;
+    fs::write(file.path(), text).context("writing a temporary file")?;
+    let sum = output(Command::new("sha256sum").arg(file.path()))?;
+    Ok(sum.chars().take(16).collect())
 }
 
 /// Whether an image's reference is of `name`.
