@@ -59,6 +59,9 @@ pub const FIELD_MANAGER: &str = "netprecursor-agent";
 /// What could not be kept on disk is tried again this often.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
 
+/// Timers count in steps: one that ends within a step may end too soon, and what was waited for would not be due.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+
 /// The agent's overhead is measured over this time.
 const METER_EVERY: Duration = Duration::from_secs(60);
 
@@ -186,7 +189,8 @@ pub async fn tell_from<D: Disk>(
             return writer.close(&mut transitions);
         }
         // Never for ever: the clock of what is tended goes on.
-        let wake = until.unwrap_or(SAVE_AGAIN).min(writer.now() + SAVE_AGAIN);
+        let latest = writer.now() + SAVE_AGAIN;
+        let wake = until.map_or(latest, |until| until.min(latest));
         tokio::select! {
             biased;
             () = &mut stop => return writer.close(&mut transitions),
@@ -195,7 +199,7 @@ pub async fn tell_from<D: Disk>(
                 None => is_open = false,
             },
             changed = report.changed(), if is_reporting => is_reporting = changed.is_ok(),
-            () = tokio::time::sleep_until(writer.begun + wake) => {}
+            () = tokio::time::sleep_until(writer.begun + wake + TIMER_STEP) => {}
         }
     }
 }

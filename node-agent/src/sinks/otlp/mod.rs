@@ -212,7 +212,8 @@ impl Logs {
                 settle(&self.board, told);
                 continue;
             }
-            let wake = begun + waits.filter(|_| records.waiting() > 0).unwrap_or(Duration::from_secs(u32::MAX.into()));
+            // A step of the timer later: one that ends too soon would find nothing due.
+            let wake = waits.filter(|_| records.waiting() > 0).map(|until| begun + until + Duration::from_millis(1));
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -220,7 +221,7 @@ impl Logs {
                     Some((transition, at)) => records.add(&transition, at),
                     None => is_open = false,
                 },
-                () = tokio::time::sleep_until(wake) => {}
+                () = tokio::time::sleep_until(wake.unwrap_or(begun)), if wake.is_some() => {}
             }
         }
         while let Ok((transition, at)) = self.transitions.try_recv() {
