@@ -1,0 +1,550 @@
+//! What the agent tells the API server, against a fake of one: in paused time, so that hours pass in a moment.
+
+mod sinks;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use netprecursor_agent::{
+    cluster::seam::{PodRef, PolicyKind, PolicyRef, ReportData, RttSource, Subject, Workload},
+    sensors::{Need, State as SensorState, Status},
+    sinks::{
+        kubernetes::{self, Settings},
+        queue::Limits,
+        sink::Board,
+    },
+    tick::{
+        alerts::{Alert, AlertState, CauseView, Confirmed},
+        forecaster::Speaker,
+        outcome::Transition,
+    },
+};
+use netprecursor_core::{
+    decide::{Resolution, Trigger},
+    policy::Severity,
+};
+use netprecursor_fakeapi::{
+    Call, Kind, Kinds, Refusal, Rule, Server,
+    fault::{Fault, Faults, Outage},
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+
+const AGENT: &str = "agent";
+const ALERTS: &str = "precursoralerts.netprecursor.io";
+const REPORTS: &str = "precursornodereports.netprecursor.io";
+const EVENTS: &str = "events.events.k8s.io";
+const DAY: u64 = 1_750_000_000;
+
+/// A cluster with one node, one policy, and an agent that may do exactly what its role grants.
+struct World {
+    server: Server,
+    policy: Arc<PolicyRef>,
+}
+
+impl World {
+    fn new() -> Self {
+        let kinds =
+            netprecursor_crds::schema::definitions().unwrap().iter().fold(Kinds::builtin(), |kinds, definition| {
+                kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap())
+            });
+        let server = Server::new(kinds, 1);
+        for object in [
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}}),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+        ] {
+            server.create(&object).unwrap();
+        }
+        let policy = server
+            .create(&json!({
+                "apiVersion": "netprecursor.io/v1alpha1",
+                "kind": "PrecursorPolicy",
+                "metadata": {"name": "checkout", "namespace": "shop"},
+                "spec": {
+                    "target": {"podSelector": {"matchLabels": {"app": "checkout"}}},
+                    "rules": [{"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}}],
+                },
+            }))
+            .unwrap();
+        for (groups, resources, verbs) in [
+            ("netprecursor.io", vec!["precursorpolicies"], vec!["list"]),
+            ("", vec!["nodes"], vec!["get"]),
+            // A real server wants `create` besides for an apply that makes the object.
+            ("netprecursor.io", vec!["precursoralerts", "precursornodereports"], vec!["patch"]),
+            ("netprecursor.io", vec!["precursoralerts/status", "precursornodereports/status"], vec!["patch"]),
+            ("events.k8s.io", vec!["events"], vec!["create"]),
+        ] {
+            let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+            let rule = Rule {
+                verbs: owned(verbs),
+                api_groups: vec![groups.to_owned()],
+                resources: owned(resources),
+                resource_names: Vec::new(),
+            };
+            server.grant(AGENT, None, rule);
+        }
+        server.clear_log();
+        let policy = PolicyRef {
+            kind: PolicyKind::Namespaced,
+            namespace: Some("shop".to_owned()),
+            name: "checkout".to_owned(),
+            uid: policy["metadata"]["uid"].as_str().unwrap().to_owned(),
+        };
+        Self { server, policy: Arc::new(policy) }
+    }
+
+    fn transition(&self, alert: usize, count: u64, state: AlertState) -> Transition {
+        let is_over = state == AlertState::Resolved;
+        let pod = PodRef {
+            namespace: "shop".to_owned(),
+            name: format!("checkout-{alert}"),
+            uid: format!("pod-{alert}"),
+            workload: Some(Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() }),
+        };
+        let told = Alert {
+            name: name(alert),
+            policy: "checkout".to_owned(),
+            rule: "rtt".to_owned(),
+            target: format!("shop/{}", pod.name),
+            target_uid: pod.uid.clone(),
+            severity: Severity::Warning,
+            state,
+            trigger: Trigger::Forecast,
+            threshold_us: 200_000,
+            predicted_us: Some(231_400.0),
+            measured_us: is_over.then_some(244_000.0),
+            lead_seconds: is_over.then_some(6),
+            confirmed: if is_over { Confirmed::True } else { Confirmed::Unknown },
+            count,
+            fired_unix: DAY + 100 * count,
+            resolved_unix: is_over.then_some(DAY + 100 * count + 50),
+            resolution: is_over.then_some(Resolution::Recovered),
+            causes: vec![CauseView {
+                group: "Queue".to_owned(),
+                feature: "standing_queue_max_10s",
+                unit: "bytes",
+                value: 182_000.0,
+                baseline: 9_000.0,
+                share_percent: 61,
+            }],
+            model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
+            subject: Some(Arc::new(Subject { policy: (*self.policy).clone(), pod: Arc::new(pod) })),
+        };
+        if is_over { Transition::Resolved(told) } else { Transition::Fired(told) }
+    }
+
+    fn alert(&self, alert: usize) -> Option<Arc<Value>> {
+        self.server.object(ALERTS, "shop", &name(alert))
+    }
+
+    fn state(&self, alert: usize) -> Option<String> {
+        self.alert(alert)?["status"]["state"].as_str().map(str::to_owned)
+    }
+
+    fn events(&self) -> Vec<String> {
+        let events = self.server.objects(EVENTS);
+        events.iter().map(|event| event["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Times of the agent's writes, and what was written.
+    fn writes(&self) -> Vec<(Duration, String)> {
+        let log = self.server.log();
+        let writes = log.iter().filter(|entry| entry.user == AGENT && entry.verb.is_write());
+        writes.map(|entry| (entry.at, format!("{} {}", entry.resource, entry.name))).collect()
+    }
+}
+
+fn name(alert: usize) -> String {
+    format!("checkout-{alert:010x}")
+}
+
+/// An agent's cluster thread.
+struct Agent {
+    transitions: mpsc::Sender<Transition>,
+    report: watch::Sender<Arc<ReportData>>,
+    board: Board,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    fn start(world: &World, state_dir: &Path) -> Self {
+        Self::start_with(world, state_dir, Limits::default())
+    }
+
+    fn start_with(world: &World, state_dir: &Path, limits: Limits) -> Self {
+        let (transitions, received) = mpsc::channel(256);
+        let (report, reported) = watch::channel(Arc::default());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let board = kubernetes::board();
+        let settings = Settings {
+            node: "node1".to_owned(),
+            instance: "agent-abcde".to_owned(),
+            state_dir: state_dir.to_owned(),
+            limits,
+            kernel: "6.18.4".to_owned(),
+        };
+        let client = world.server.client(AGENT, "netprecursor-system");
+        let ended = async move { drop(stopped.await) };
+        let task = tokio::spawn(kubernetes::tell(client, settings, received, reported, board.clone(), ended));
+        Self { transitions, report, board, stop: Some(stop), task }
+    }
+
+    async fn send(&self, transition: Transition) {
+        self.transitions.send(transition).await.unwrap();
+    }
+
+    async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.task.await.unwrap();
+    }
+
+    /// As SIGKILL would: between two of its steps, without a word.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// Waits until something is so, for at most `limit`; says how long it took.
+async fn until(limit: Duration, what: &str, is_so: impl Fn() -> bool) -> Duration {
+    let begun = Instant::now();
+    let step = (limit / 2000).max(Duration::from_millis(1));
+    while !is_so() {
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(step).await;
+    }
+    begun.elapsed()
+}
+
+fn report_data(state: SensorState) -> Arc<ReportData> {
+    Arc::new(ReportData {
+        unix: DAY,
+        sensors: vec![Status { name: "tcp", need: Need::Required, state }],
+        rtt_source: RttSource::Measured,
+        targets: 3,
+        ..ReportData::default()
+    })
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    let took = until(2 * SECOND, "the alert fires", || world.state(1).as_deref() == Some("Firing")).await;
+    println!("decision to visible: {took:?} of the server's time");
+    until(SECOND, "its event", || world.events().len() == 1).await;
+    let alert = world.alert(1).unwrap();
+    assert_eq!(alert["metadata"]["ownerReferences"][0]["uid"], world.policy.uid);
+    assert_eq!(alert["status"]["predicted"], "231ms");
+    let event = world.server.objects(EVENTS)[0].clone();
+    assert_eq!(event["related"]["uid"], alert["metadata"]["uid"]);
+    assert_eq!(event["regarding"]["uid"], "pod-1");
+
+    agent.send(world.transition(1, 1, AlertState::Resolved)).await;
+    until(2 * SECOND, "the alert is over", || world.state(1).as_deref() == Some("Resolved")).await;
+    until(SECOND, "its event", || world.events().len() == 2).await;
+    let conditions = world.alert(1).unwrap()["status"]["conditions"].clone();
+    assert_eq!((&conditions[0]["status"], &conditions[1]["status"]), (&json!("False"), &json!("True")));
+    let names = [format!("{}.1.firing", name(1)), format!("{}.1.resolved", name(1))];
+    assert_eq!(world.events(), names);
+    // Making it, two states, two Events.
+    assert_eq!(world.writes().len(), 5, "{:?}", world.writes());
+    assert_eq!(agent.board.read().pending, 0);
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_needs_all_that_its_role_grants_and_no_more() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.report.send(report_data(SensorState::Active)).unwrap();
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    until(MINUTE, "all is told", || world.events().len() == 1 && !world.server.objects(REPORTS).is_empty()).await;
+    until(MINUTE, "the report has a status", || !world.server.objects(REPORTS)[0]["status"].is_null()).await;
+    assert!(world.server.unused_permissions().is_empty(), "{:?}", world.server.unused_permissions());
+    let refused: Vec<_> = world.server.log().into_iter().filter(|entry| entry.code == 403).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_keeps_to_the_budget_and_nothing_of_it_is_lost() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    const STORM: usize = 40;
+    for alert in 0..STORM {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    tokio::time::sleep(SECOND).await;
+    let at_once = (0..STORM).filter(|alert| world.state(*alert).is_some()).count();
+    assert_eq!((world.writes().len(), at_once), (30, 15), "two writes make an alert visible");
+    for alert in 0..STORM {
+        agent.send(world.transition(alert, 1, AlertState::Resolved)).await;
+    }
+    let took = until(4 * HOUR, "all is told", || {
+        (0..STORM).all(|alert| world.state(alert).as_deref() == Some("Resolved")) && world.events().len() == 2 * STORM
+    })
+    .await;
+    let writes = world.writes();
+    println!("{STORM} alerts, {} writes, drained after {took:?}", writes.len());
+    // Alerts that were over before they were first told take one state less.
+    assert_eq!(writes.len(), 15 * 5 + 25 * 4);
+    let first = writes[0].0;
+    for (index, (at, _)) in writes.iter().enumerate() {
+        let allowed = 30.0 + (*at - first).as_secs_f64() / 18.0;
+        assert!((index + 1) as f64 <= allowed + 1.0, "write {index} after {:?}", *at - first);
+    }
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_during_an_outage_arrives_once_after_it() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(0, 1, AlertState::Firing)).await;
+    until(SECOND, "the alert fires", || world.events().len() == 1).await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    world.server.set_faults(Outage::new(AGENT, {
+        let is_down = Arc::clone(&is_down);
+        move || is_down.load(Ordering::Relaxed)
+    }));
+    world.server.clear_log();
+    agent.send(world.transition(0, 1, AlertState::Resolved)).await;
+    for alert in 1..5 {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    tokio::time::sleep(5 * MINUTE).await;
+    agent.send(world.transition(1, 1, AlertState::Resolved)).await;
+    until(SECOND, "the outage shows", || agent.board.read().error.is_some()).await;
+    assert!(agent.board.read().failures > 3);
+    is_down.store(false, Ordering::Relaxed);
+    let took = until(2 * MINUTE, "all is told", || {
+        let over = |alert| world.state(alert).as_deref() == Some("Resolved");
+        over(0) && over(1) && (2..5).all(|alert| world.state(alert).is_some()) && world.events().len() == 7
+    })
+    .await;
+    println!("drained {took:?} after the outage");
+    let changes: Vec<_> =
+        world.server.log().into_iter().filter(|entry| entry.verb.is_write() && entry.code < 300).collect();
+    // One state of alert 0; object and state of four others; one Event for each transition.
+    assert_eq!(changes.len(), 1 + 4 * 2 + 6, "{changes:#?}");
+    assert!(agent.board.read().error.is_none());
+    agent.stop().await;
+}
+
+/// Refuses the first writes with a wish to be left alone.
+struct Busy {
+    left: Arc<AtomicU32>,
+    seconds: u64,
+}
+
+impl Faults for Busy {
+    fn next(&mut self, call: &Call) -> Option<Fault> {
+        let is_due = call.user == AGENT
+            && self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        is_due.then(|| Fault::Refuse(Refusal::too_many_requests(self.seconds)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_wants_to_be_left_alone_is() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    world.server.set_faults(Busy { left: Arc::new(AtomicU32::new(1)), seconds: 45 });
+    let agent = Agent::start(&world, directory.path());
+    for alert in 0..3 {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    until(3 * MINUTE, "all is told", || world.events().len() == 3).await;
+    // The refusal is not in the log: it was not the server's own.
+    let first = &world.server.log()[0];
+    assert!(first.at >= 45 * SECOND && first.at < MINUTE, "{first:?}");
+    agent.stop().await;
+}
+
+/// Takes the first request and never answers.
+struct Hanging(bool);
+
+impl Faults for Hanging {
+    fn next(&mut self, call: &Call) -> Option<Fault> {
+        (call.user == AGENT && call.verb.is_write() && std::mem::take(&mut self.0)).then_some(Fault::HangAfter)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_asked_again_after_the_deadline() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    world.server.set_faults(Hanging(true));
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    // What happens meanwhile is on disk, although the request hangs.
+    tokio::time::sleep(SECOND).await;
+    agent.send(world.transition(2, 1, AlertState::Firing)).await;
+    let file = directory.path().join("alerts").join(format!("{}.json", name(2)));
+    until(SECOND, "the second alert is on disk", || file.exists()).await;
+    let took = until(MINUTE, "all is told", || world.events().len() == 2).await;
+    assert!(took > 8 * SECOND && took < 15 * SECOND, "{took:?}");
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_of_a_policy_that_is_gone_is_dropped() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let policy = json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
+        "metadata": {"name": "checkout", "namespace": "shop"},
+    });
+    world.server.delete(&policy).unwrap();
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    let file = directory.path().join("alerts").join(format!("{}.json", name(1)));
+    until(SECOND, "the server was asked", || !world.server.log().is_empty()).await;
+    until(SECOND, "the alert is forgotten", || !file.exists()).await;
+    assert!(world.writes().is_empty(), "{:?}", world.writes());
+    assert_eq!(agent.board.read().pending, 0);
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_that_are_killed_again_and_again_lose_nothing_and_repeat_little() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    const ROUNDS: usize = 6;
+    for round in 0..ROUNDS {
+        let agent = Agent::start(&world, directory.path());
+        agent.send(world.transition(round, 1, AlertState::Firing)).await;
+        let file = directory.path().join("alerts").join(format!("{}.json", name(round)));
+        until(SECOND, "the alert is on disk", || file.exists()).await;
+        // Somewhere between its writes.
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        agent.kill().await;
+    }
+    let agent = Agent::start(&world, directory.path());
+    until(MINUTE, "all is told", || {
+        (0..ROUNDS).all(|alert| world.state(alert).is_some()) && world.events().len() == ROUNDS
+    })
+    .await;
+    for round in 0..ROUNDS {
+        let times = world
+            .writes()
+            .iter()
+            .filter(|(_, what)| *what == format!("precursoralerts/status {}", name(round)))
+            .count();
+        assert!(times <= 2, "alert {round} was told {times} times");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_after_a_restart_updates_in_place_and_has_events_of_its_own() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    until(SECOND, "the alert fires", || world.events().len() == 1).await;
+    agent.kill().await;
+    let agent = Agent::start(&world, directory.path());
+    // The new process counts from one; the clock went on.
+    let Transition::Fired(mut again) = world.transition(1, 1, AlertState::Firing) else { panic!() };
+    again.fired_unix += 500;
+    agent.send(Transition::Fired(again)).await;
+    until(SECOND, "it counts on", || world.alert(1).is_some_and(|alert| alert["status"]["count"] == 2)).await;
+    until(SECOND, "its event", || world.events().len() == 2).await;
+    assert_eq!(world.server.objects(ALERTS).len(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_fired_before_a_restart_and_not_since_is_over_after_a_while() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    until(SECOND, "the alert fires", || world.events().len() == 1).await;
+    agent.kill().await;
+    let agent = Agent::start(&world, directory.path());
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!(world.state(1).as_deref(), Some("Firing"));
+    until(3 * MINUTE, "it is over", || world.state(1).as_deref() == Some("Resolved")).await;
+    assert_eq!(world.alert(1).unwrap()["status"]["resolution"], "AgentLost");
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_belongs_to_the_node_and_a_quiet_node_writes_once_in_five_minutes() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.report.send(report_data(SensorState::Active)).unwrap();
+    until(SECOND, "the report is there", || {
+        world.server.object(REPORTS, "", "node1").is_some_and(|report| !report["status"].is_null())
+    })
+    .await;
+    let report = world.server.object(REPORTS, "", "node1").unwrap();
+    assert_eq!(report["metadata"]["ownerReferences"][0]["kind"], "Node");
+    assert_eq!((&report["status"]["kernel"], &report["status"]["targets"]), (&json!("6.18.4"), &json!(3)));
+    // The fake's time is paused, the agent's time of day is not: it goes on warming up.
+    world.server.clear_log();
+    for second in 0..3600 {
+        let mut data = (*report_data(SensorState::Active)).clone();
+        (data.unix, data.targets) = (DAY + second, (second % 7) as u32);
+        agent.report.send(Arc::new(data)).unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    let writes = world.writes();
+    assert!((10..=12).contains(&writes.len()), "{} writes in an hour: {writes:?}", writes.len());
+    assert!(writes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 5 * MINUTE), "{writes:?}");
+    // A sensor that fails is told at once.
+    agent.report.send(report_data(SensorState::Unavailable("detached".to_owned()))).unwrap();
+    let told = || world.server.object(REPORTS, "", "node1").unwrap()["status"]["sensors"][0]["state"] == "Unavailable";
+    let took = until(20 * SECOND, "the sensor's state", told).await;
+    println!("state told after {took:?}");
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_caps_no_object_is_made_and_the_report_says_so() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = Agent::start_with(&world, directory.path(), Limits { per_namespace: 2, ..Limits::default() });
+    agent.report.send(report_data(SensorState::Active)).unwrap();
+    for alert in 0..5 {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    until(MINUTE, "two are told", || world.events().len() == 2).await;
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(world.server.objects(ALERTS).len(), 2);
+    let degraded = || {
+        let report = world.server.object(REPORTS, "", "node1").unwrap();
+        report["status"]["conditions"][2]["message"].as_str().is_some_and(|message| message.contains("caps"))
+    };
+    until(2 * MINUTE, "the report says so", degraded).await;
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_untold_at_the_end_is_told_by_the_next_agent() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    world.server.set_faults(Outage::new(AGENT, || true));
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    agent.send(world.transition(1, 1, AlertState::Resolved)).await;
+    agent.stop().await;
+    world.server.set_faults(netprecursor_fakeapi::fault::Nothing);
+    let agent = Agent::start(&world, directory.path());
+    until(MINUTE, "all is told", || world.events().len() == 2).await;
+    assert_eq!(world.state(1).as_deref(), Some("Resolved"));
+    agent.stop().await;
+}
