@@ -11,7 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use futures::FutureExt as _;
 use netprecursor_agent::{
     cluster::seam::{PodRef, PolicyKind, PolicyRef, Subject, Workload},
@@ -179,17 +184,17 @@ async fn http(received: Received) -> SocketAddr {
         assert_eq!(headers["content-type"], "application/x-protobuf");
         metrics.token(headers.get("x-token").and_then(|value| value.to_str().ok()));
         if metrics.is_refusing() {
-            return axum::http::StatusCode::SERVICE_UNAVAILABLE;
+            return StatusCode::SERVICE_UNAVAILABLE;
         }
         metrics.inner().metrics.push(ExportMetricsServiceRequest::decode(body).unwrap());
-        axum::http::StatusCode::OK
+        StatusCode::OK
     };
     let take_logs = move |body: Bytes| async move {
         if logs.is_refusing() {
-            return axum::http::StatusCode::SERVICE_UNAVAILABLE;
+            return StatusCode::SERVICE_UNAVAILABLE;
         }
         logs.inner().logs.push(ExportLogsServiceRequest::decode(body).unwrap());
-        axum::http::StatusCode::OK
+        StatusCode::OK
     };
     let router = Router::new().route("/v1/metrics", post(take_metrics)).route("/v1/logs", post(take_logs));
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -94,12 +94,12 @@ pub fn exact(us: u64) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// A measured or forecast duration with three or four digits that matter, as the API writes it.
+/// A measured or forecast duration with three or four digits that matter, as the API writes it; a day at most.
 pub fn rounded(us: u64) -> String {
     match us {
         0..10_000 => format!("{us}us"),
         10_000..9_999_500 => format!("{}ms", (us + 500) / 1000),
-        _ => format!("{}s", us.saturating_add(500_000) / 1_000_000),
+        _ => format!("{}s", (us.saturating_add(500_000) / 1_000_000).min(86_400)),
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) mod tests {
             assert_eq!(rounded(us), text);
             assert!(netprecursor_crds::Duration::new(text).us().is_ok());
         }
-        assert!(netprecursor_crds::Duration::new(rounded(u64::MAX / 2_000_000)).us().is_ok());
+        assert!(netprecursor_crds::Duration::new(rounded(u64::MAX)).us().is_ok());
     }
 
     #[test]

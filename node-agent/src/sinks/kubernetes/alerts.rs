@@ -91,7 +91,7 @@ pub(super) fn status(record: &Record) -> PrecursorAlertStatus {
         resolve_threshold: record.resolve_us.map(|us| Duration::new(words::exact(us))),
         predicted: record.predicted_us.map(|us| Duration::new(words::rounded(us))),
         measured: record.measured_us.map(|us| Duration::new(words::rounded(us))),
-        lead: record.lead_seconds.map(|s| Duration::new(format!("{s}s"))),
+        lead: record.lead_seconds.map(|s| Duration::new(format!("{}s", s.min(86_400)))),
         count: record.count.max(1),
         fired_at: time(record.fired),
         resolved_at: record.resolved.map(time),
