@@ -11,7 +11,7 @@ use netprecursor_agent::sinks::queue::disk::Disk;
 
 /// Shared by the queue and the test.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryDisk(Arc<Mutex<State>>);
+pub(crate) struct MemoryDisk(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone, Default)]
 struct File {
@@ -39,32 +39,32 @@ impl MemoryDisk {
     }
 
     /// Steps done so far.
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.state().steps
     }
 
     /// The process dies in step `step`: it happens by half, and nothing happens after it.
-    pub fn die_at(&self, step: usize) {
+    pub(crate) fn die_at(&self, step: usize) {
         self.state().dies_at = Some(step);
     }
 
     /// Whether the process has not died.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         !self.state().is_dead
     }
 
     /// No room for content, or room again.
-    pub fn fill_up(&self, is_full: bool) {
+    pub(crate) fn fill_up(&self, is_full: bool) {
         self.state().is_full = is_full;
     }
 
     /// Syncs do nothing any more.
-    pub fn ignore_syncs(&self) {
+    pub(crate) fn ignore_syncs(&self) {
         self.state().ignores_syncs = true;
     }
 
     /// The machine goes down and comes back; `rng` says what of the unsynced is left.
-    pub fn crash(&self, rng: &mut Rng) {
+    pub(crate) fn crash(&self, rng: &mut Rng) {
         let mut state = self.state();
         if !state.since_sync.is_empty() {
             let choice = rng.usize(..=state.since_sync.len());

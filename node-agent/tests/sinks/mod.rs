@@ -1,7 +1,7 @@
 //! What tests of sinks share.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-pub mod disk;
+pub(crate) mod disk;
 
 use netprecursor_agent::{
     sinks::queue::entry::{Cause, Model, Owner, Record},
@@ -10,7 +10,7 @@ use netprecursor_agent::{
 use netprecursor_core::{decide::Trigger, policy::Severity};
 
 /// Alert `number` as it fires for the first time.
-pub fn record(number: usize) -> Record {
+pub(crate) fn record(number: usize) -> Record {
     Record {
         name: format!("alert-{number}"),
         namespace: "shop".to_owned(),
