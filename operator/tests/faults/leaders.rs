@@ -81,7 +81,7 @@ fn play(seed: u64, faults: impl Faults + 'static) -> (u32, state::State) {
         let (second, is_second) = tokio::sync::oneshot::channel();
         let mut both = 0;
         let watching = async {
-            let leaderships = [is_first.await.unwrap(), is_second.await.unwrap()];
+            let leaderships: [Leadership; 2] = [is_first.await.unwrap(), is_second.await.unwrap()];
             loop {
                 both += u32::from(leaderships.iter().all(|leadership| leadership.left().is_some()));
                 tokio::time::sleep(LOOK_EVERY).await;
