@@ -55,9 +55,9 @@ impl Following {
     /// Waits until what is desired is as wanted; time passes as fast as it can.
     async fn until(&mut self, what: &str, mut is_it: impl FnMut(&Desired) -> bool) -> Arc<Desired> {
         let wanted = self.desired.wait_for(|desired| is_it(desired));
-        let found =
-            tokio::time::timeout(Duration::from_secs(600), wanted).await.map(|found| Arc::clone(&found.unwrap()));
-        found.unwrap_or_else(|_| panic!("in vain: {what}; {:?}", self.desired.borrow()))
+        let found = tokio::time::timeout(Duration::from_secs(600), wanted).await;
+        let found = found.map(|found| Arc::clone(&found.unwrap())).ok();
+        found.unwrap_or_else(|| panic!("in vain: {what}; {:?}", self.desired.borrow()))
     }
 }
 
