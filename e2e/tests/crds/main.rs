@@ -8,9 +8,6 @@ mod agreement;
 mod refused;
 mod shown;
 
-use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
 use std::{
     fs,
     path::Path,
