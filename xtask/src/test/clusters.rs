@@ -17,6 +17,10 @@ const API_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// All stories of one binary.
 const KIND_LIMIT: Duration = Duration::from_secs(60 * 60);
 
+/// Set to anything: also the stories of the whole product, with the images of this checkout. They take a release build and
+/// half an hour.
+const PRODUCT: &str = "E2E_PRODUCT";
+
 const NOTHING: &str = "the workspace has no such tests";
 
 /// Tests on a real API server. Its programs are built before, so that no test's time limit has to allow for it.
@@ -49,18 +53,24 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
     let run = |command: &dyn Fn(&Path) -> Command| {
         suites::run_with("kind", suites::Suite::Kind, tests, KIND_LIMIT, log, stop, command)
     };
-    if env::var_os("E2E_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
-        return run(&|program| Command::new(program));
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let with_product = is_set(PRODUCT);
+    let stories = |mut command: Command| {
+        command.args(with_product.then_some("--include-ignored"));
+        command
+    };
+    if is_set("E2E_KUBECONFIG") {
+        return run(&|program| stories(Command::new(program)));
     }
     if let Some(missing) = cluster::missing() {
         return Ok(Finding::skipped(&missing.reason, missing.able));
     }
     let work = Work { log: log.clone(), stop: stop.clone() };
     // Before the cluster, which would only wait.
-    let images = image::archives(log, stop)?;
+    let images = if with_product { image::archives(log, stop)? } else { Vec::new() };
     let cluster = Cluster::for_this_process(&work)?;
     images.iter().try_for_each(|archive| cluster.load(archive))?;
-    let found = run(&|program| cluster.command(program));
+    let found = run(&|program| stories(cluster.command(program)));
     let down = cluster.down();
     let found = found?;
     down.map(|()| found)
