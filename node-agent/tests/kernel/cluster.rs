@@ -243,7 +243,11 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
             missing: "PERFMON",
             prepare: Box::new(|command| only(command, &[BPF, NET_ADMIN])),
             ready: 503,
-            sensors: &[("tcp", "Unavailable", "CAP_PERFMON"), ("sched", "Unavailable", "CAP_PERFMON")],
+            sensors: &[
+                ("tcp", "Unavailable", "CAP_PERFMON"),
+                ("traffic", "Active", ""),
+                ("sched", "Unavailable", "CAP_PERFMON"),
+            ],
         },
         Shortage {
             missing: "NET_ADMIN",
