@@ -81,6 +81,8 @@ impl State {
 
     /// The same objects at the same date, without history, log and rules.
     pub(crate) fn fork(&self, seed: u64) -> Self {
+        // Not what this server drew when it was started with the same seed.
+        let seed = seed ^ self.store.version().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut fork = Self::new(self.kinds.clone(), seed, self.clock.now());
         fork.store = self.store.fork();
         fork.collects_garbage = self.collects_garbage;

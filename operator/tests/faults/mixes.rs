@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Mixes that every test run plays.
-const MIXES: u64 = 100_000;
+const MIXES: u64 = 2_000;
 
 /// Failures that are shown in full.
 const SHOWN: usize = 3;

@@ -45,10 +45,13 @@ fn plain(value: &Value, names: &BTreeMap<String, String>) -> Value {
                     "resourceVersion" => continue,
                     // When a snapshot was last kept is not what counts; that scores are right is in the policy's status.
                     "scores.json.gz" => json!("<scores>"),
-                    "managedFields" => managers(value),
+                    "managedFields" => managers(&plain(value, names)),
                     _ => plain(value, names),
                 };
-                kept.insert(key.clone(), value);
+                // Owners of fields name items by their UID, too.
+                let uid = key.strip_prefix("k:{\"uid\":\"").and_then(|rest| rest.strip_suffix("\"}"));
+                let key = uid.and_then(|uid| names.get(uid)).map_or_else(|| key.clone(), |name| format!("k:{name}"));
+                kept.insert(key, value);
             }
             Value::Object(kept)
         }
@@ -69,7 +72,7 @@ fn plain(value: &Value, names: &BTreeMap<String, String>) -> Value {
     }
 }
 
-/// Who owns fields, and which; the UIDs in the keys of owner references are the same in all runs.
+/// Who owns fields, and which.
 fn managers(entries: &Value) -> Value {
     let mut entries: Vec<Value> = entries.as_array().into_iter().flatten().cloned().collect();
     for entry in &mut entries {
