@@ -64,7 +64,11 @@ fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
         (rule("severity"), Some(json!("warning")), ["spec.rules[0].severity", "\"Info\", \"Warning\", \"Critical\""]),
         (rule("maxFalseAlertsPerDay"), Some(json!(0)), ["spec.rules[0].maxFalseAlertsPerDay", "to 1"]),
         (rule("maxFalseAlertsPerDay"), Some(json!(0.5)), ["spec.rules[0].maxFalseAlertsPerDay", "type integer"]),
-        (rule("maxFalseAlertsPerDay"), Some(json!(1_u64 << 32)), ["maxFalseAlertsPerDay", "less than or equal to 4294967295"]),
+        (
+            rule("maxFalseAlertsPerDay"),
+            Some(json!(1_u64 << 32)),
+            ["maxFalseAlertsPerDay", "less than or equal to 4294967295"],
+        ),
         (rule("name"), Some(json!("RTT")), ["spec.rules[0].name", "lower-case"]),
         (rule("name"), Some(json!("")), ["spec.rules[0].name", "at least 1 chars"]),
         (rule("name"), Some(json!("r".repeat(64))), ["spec.rules[0].name", "63"]),
