@@ -1,7 +1,5 @@
 //! The API server that other tests rely on: it starts, keeps its promises, and leaves nothing behind.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
-
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};

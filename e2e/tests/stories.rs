@@ -1,7 +1,5 @@
 //! Stories on a whole cluster: what the other stories stand on.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
-
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
