@@ -7,6 +7,8 @@
 //! Kubernetes' types are here without a feature to switch them off: whoever reads policies runs in a cluster as well
 //! (agent, operator, kubectl plugin), and one set of types cannot drift apart. No client comes with them.
 
+#![expect(clippy::duplicated_attributes, reason = "kube's attribute repeats its words for each printer column")]
+
 pub mod alert;
 pub mod convert;
 pub mod duration;
