@@ -162,11 +162,11 @@ fn check(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
 
 fn check_text(text: &str, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     count(text.chars().count(), schema, ["minLength", "maxLength"], path, causes);
-    if let Some(pattern) = schema["pattern"].as_str() {
-        if !matches(pattern, text) {
-            let message = format!("Invalid value: {text:?}: should match '{pattern}'");
-            causes.push(Cause::new(path, "FieldValueInvalid", message));
-        }
+    if let Some(pattern) = schema["pattern"].as_str()
+        && !matches(pattern, text)
+    {
+        let message = format!("Invalid value: {text:?}: should match '{pattern}'");
+        causes.push(Cause::new(path, "FieldValueInvalid", message));
     }
     if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
         let message = format!("Invalid value: {text:?}: must be of type date-time");

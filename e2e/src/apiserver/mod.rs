@@ -88,7 +88,7 @@ impl Builder {
         loop {
             match self.start_once().await {
                 Err(error) if attempt < ATTEMPTS && error.to_string().contains("address already in use") => {
-                    attempt += 1
+                    attempt += 1;
                 }
                 result => return result,
             }
