@@ -38,7 +38,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn add(&mut self, call: &Call, code: u16, has_changed: bool, at: Duration) {
+    pub(crate) fn add(&mut self, call: &Call, name: &str, code: u16, has_changed: bool, at: Duration) {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
             self.forgotten += 1;
@@ -50,7 +50,7 @@ impl Log {
             group: call.kind.group.clone(),
             resource: format!("{}{part}{}", call.kind.plural, call.subresource),
             namespace: call.namespace.clone(),
-            name: call.name.clone(),
+            name: name.to_owned(),
             code,
             has_changed,
             at,

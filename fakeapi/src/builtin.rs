@@ -118,6 +118,7 @@ fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: Rules) 
         selectable: Vec::new(),
         structure: Structure::from_paths(paths).with("metadata", metadata()),
         rules: kind::Rules::Builtin(rules),
+        id: kind::resource(plural, group).into(),
     }
 }
 

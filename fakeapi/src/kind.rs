@@ -31,6 +31,8 @@ pub struct Kind {
     pub selectable: Vec<(String, String)>,
     pub(crate) structure: Structure,
     pub(crate) rules: Rules,
+    /// [`Self::resource`], made once: it is asked for at every look at an object.
+    pub(crate) id: Arc<str>,
 }
 
 /// What a kind does to objects before they are stored.
@@ -67,6 +69,7 @@ impl Kind {
                 .collect(),
             structure,
             rules: Rules::Custom(Arc::new(schema)),
+            id: resource(&text(&spec["names"]["plural"])?, &text(&spec["group"])?).into(),
         })
     }
 
@@ -76,8 +79,8 @@ impl Kind {
     }
 
     /// `plural.group`, as messages name it.
-    pub fn resource(&self) -> String {
-        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+    pub fn resource(&self) -> &str {
+        &self.id
     }
 
     /// Drops what the kind does not know and fills in defaults.
@@ -103,6 +106,11 @@ impl Kind {
             Rules::Builtin(rules) => (rules.validate)(old, new),
         }
     }
+}
+
+/// `plural.group`, or `plural` in the core group.
+pub(crate) fn resource(plural: &str, group: &str) -> String {
+    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
 }
 
 /// The table of kinds.

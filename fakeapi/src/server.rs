@@ -27,7 +27,7 @@ use crate::{
 
 /// What the server holds.
 pub(crate) struct State {
-    pub(crate) kinds: Kinds,
+    pub(crate) kinds: Arc<Kinds>,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) access: Access,
@@ -67,7 +67,7 @@ const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const WATCH_SECONDS: u64 = 1800;
 
 impl State {
-    pub(crate) fn new(kinds: Kinds, seed: u64, epoch: Timestamp) -> Self {
+    pub(crate) fn new(kinds: Arc<Kinds>, seed: u64, epoch: Timestamp) -> Self {
         Self {
             kinds,
             store: Store::default(),
@@ -83,7 +83,7 @@ impl State {
     pub(crate) fn fork(&self, seed: u64) -> Self {
         // Not what this server drew when it was started with the same seed.
         let seed = seed ^ self.store.version().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut fork = Self::new(self.kinds.clone(), seed, self.clock.now());
+        let mut fork = Self::new(Arc::clone(&self.kinds), seed, self.clock.now());
         fork.store = self.store.fork();
         fork.collects_garbage = self.collects_garbage;
         fork
@@ -104,7 +104,13 @@ impl State {
             Err(refusal) => refusal.code,
         };
         let has_changed = self.store.version() != before;
-        self.log.add(call, code, has_changed, self.clock.elapsed());
+        let name = match &answer {
+            // Whoever creates names the object in the body, or lets the server do it.
+            Ok(Answer::Json(_, object)) if call.verb == Verb::Create => object["metadata"]["name"].as_str(),
+            Err(refusal) if call.verb == Verb::Create => refusal.details["name"].as_str(),
+            _ => None,
+        };
+        self.log.add(call, name.unwrap_or(&call.name), code, has_changed, self.clock.elapsed());
         answer
     }
 
@@ -153,7 +159,7 @@ impl State {
 
 /// Where an object of a kind is.
 pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> Key {
-    Key { resource: kind.resource().into(), namespace: namespace.to_owned(), name: name.to_owned() }
+    Key { resource: Arc::clone(&kind.id), namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
 /// What a client sees that asks for metadata only.

@@ -72,7 +72,7 @@ const EPOCH: i64 = 1_750_000_000;
 impl Server {
     /// A server without objects but the namespace `default`; UIDs and generated names are drawn from `seed`.
     pub fn new(kinds: Kinds, seed: u64) -> Self {
-        let server = Self::of(State::new(kinds, seed, Timestamp::from_second(EPOCH).unwrap_or_default()));
+        let server = Self::of(State::new(Arc::new(kinds), seed, Timestamp::from_second(EPOCH).unwrap_or_default()));
         // A table of kinds without namespaces has none to make.
         let _ = server.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}));
         server.shared.state().log.clear();
@@ -230,7 +230,7 @@ impl Server {
             request = request.header(header::CONTENT_TYPE, content);
         }
         let request = request.body(()).map_err(|error| Refusal::bad_request(error.to_string()))?;
-        let kinds = self.shared.state().kinds.clone();
+        let kinds = Arc::clone(&self.shared.state().kinds);
         let call = Call::read(&request.into_parts().0, Bytes::from(body.to_string()), &kinds, "admin")?;
         match self.shared.handle(&call, Duration::ZERO)? {
             Answer::Json(_, value) => Ok(value),
@@ -273,7 +273,7 @@ impl Connection {
     async fn answer(&self, request: Request<Body>) -> Result<Response<AnswerBody>, BoxError> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        let kinds = self.shared.state().kinds.clone();
+        let kinds = Arc::clone(&self.shared.state().kinds);
         let call = match Call::read(&parts, body, &kinds, &self.user) {
             Ok(call) => call,
             Err(refusal) => return Ok(refused(&refusal)),

@@ -59,7 +59,7 @@ impl Running {
             Some(from) => self.cursor = from,
             None => {
                 self.cursor = store.version();
-                for (key, object) in store.snapshot(&self.watch.kind.resource(), self.cursor) {
+                for (key, object) in store.snapshot(self.watch.kind.resource(), self.cursor) {
                     if self.is_here(&key.namespace) && self.watch.selector.matches(&object) {
                         self.ready.push_back(self.event("ADDED", &object));
                     }
@@ -127,7 +127,7 @@ impl Running {
 
     /// What a change is to whoever watches only what is selected.
     fn told_of(&self, change: &Change) -> Option<Value> {
-        if *change.key.resource != *self.watch.kind.resource() || !self.is_here(&change.key.namespace) {
+        if *change.key.resource != *self.watch.kind.id || !self.is_here(&change.key.namespace) {
             return None;
         }
         let is_selected = |object: &Arc<Value>| self.watch.selector.matches(object);

@@ -29,7 +29,7 @@ impl Continue {
 impl State {
     pub(super) fn get(&self, call: &Call, stale: Duration) -> Result<Answer, Refusal> {
         if call.parameter("resourceVersion") == "0" && !stale.is_zero() {
-            let snapshot = self.store.snapshot(&call.kind.resource(), self.stale_version(stale));
+            let snapshot = self.store.snapshot(call.kind.resource(), self.stale_version(stale));
             let object = snapshot.get(&Self::key(call));
             let object = object.ok_or_else(|| Refusal::not_found(&call.kind, &call.name))?;
             return Ok(Answer::Json(200, shown(object, call.is_metadata_only)));
@@ -73,7 +73,7 @@ impl State {
         if at < self.store.compacted() {
             return Err(Refusal::expired(at, self.store.compacted()));
         }
-        let snapshot = self.store.snapshot(&call.kind.resource(), at);
+        let snapshot = self.store.snapshot(call.kind.resource(), at);
         let mut found = snapshot.iter().filter(|(key, object)| {
             let is_here = call.namespace.is_empty() || key.namespace == call.namespace;
             let is_later = after.as_ref().is_none_or(|(namespace, name)| {

@@ -47,7 +47,7 @@ impl State {
 
     pub(super) fn delete_collection(&mut self, call: &Call) -> Result<Answer, Refusal> {
         let selector = Selector::read(call.parameter("labelSelector"), call.parameter("fieldSelector"), &call.kind)?;
-        let snapshot = self.store.snapshot(&call.kind.resource(), self.store.version());
+        let snapshot = self.store.snapshot(call.kind.resource(), self.store.version());
         let mut items = Vec::new();
         for (key, object) in snapshot {
             let is_here = call.namespace.is_empty() || key.namespace == call.namespace;

@@ -17,7 +17,7 @@ use crate::{
 const CALM: Duration = Duration::from_secs(100);
 
 /// What must hold whatever went wrong.
-pub fn violations(got: &Outcome, undisturbed: &Outcome, unsure: usize) -> Vec<String> {
+pub(crate) fn violations(got: &Outcome, undisturbed: &Outcome, unsure: usize) -> Vec<String> {
     let mut found = differences(&got.state, &undisturbed.state);
     // Own objects only: copies of models and scores, the DaemonSet, what policies are told, alerts that nobody else closes.
     for entry in &got.writes {

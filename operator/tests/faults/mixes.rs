@@ -17,8 +17,8 @@ use crate::{
     scenes::SCENES,
 };
 
-/// Mixes that every test run plays.
-const MIXES: u64 = 2_000;
+/// Mixes that every test run plays: 8 ms each.
+const MIXES: u64 = 20_000;
 
 /// Failures that are shown in full.
 const SHOWN: usize = 3;
@@ -48,7 +48,7 @@ impl Faults for Mix {
         if call.user == OPERATOR && call.verb.is_write() {
             self.writes += 1;
             if self.crashes.contains(&(self.writes - 1)) {
-                return Some(if self.writes % 2 == 0 { Fault::HangBefore } else { Fault::HangAfter });
+                return Some(if self.writes.is_multiple_of(2) { Fault::HangBefore } else { Fault::HangAfter });
             }
         }
         self.drawn.next(call)

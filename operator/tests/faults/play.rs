@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Who the operator is to the API server.
-pub const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Between a crash and the next start of the operator.
 const RESTART: Duration = Duration::from_secs(1);
@@ -22,32 +22,32 @@ const RESTART: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a scene ended with.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The cluster.
-    pub state: State,
+    pub(crate) state: State,
     /// What the operator wrote, or tried to.
-    pub writes: Vec<Entry>,
+    pub(crate) writes: Vec<Entry>,
     /// How often it crashed.
-    pub crashes: u64,
+    pub(crate) crashes: u64,
     /// How long the scene was.
-    pub length: Duration,
+    pub(crate) length: Duration,
 }
 
 /// Runs a future in paused time.
-pub fn in_paused_time<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn in_paused_time<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(future)
 }
 
 /// Clusters as scenes find them at their start: without and with agents at work.
-pub struct Starts {
+pub(crate) struct Starts {
     empty: Server,
     running: Server,
 }
 
 impl Starts {
     /// Makes both; the agents are started by the operator.
-    pub fn make() -> Self {
+    pub(crate) fn make() -> Self {
         in_paused_time(async {
             let empty = cluster();
             let running = empty.fork(1);
@@ -58,7 +58,7 @@ impl Starts {
 }
 
 /// Plays a scene. Faults meet the operator's requests only.
-pub fn play(starts: &Starts, scene: &Scene, seed: u64, faults: impl Faults + 'static) -> Outcome {
+pub(crate) fn play(starts: &Starts, scene: &Scene, seed: u64, faults: impl Faults + 'static) -> Outcome {
     in_paused_time(async {
         fastrand::seed(seed);
         let start = if scene.is_running { &starts.running } else { &starts.empty };
@@ -90,10 +90,10 @@ async fn follow(server: &Server, scene: &Scene) -> u64 {
 }
 
 /// What never ends.
-pub enum Never {}
+pub(crate) enum Never {}
 
 /// Users, Kubernetes and agents, as the scene wants them.
-pub async fn world(server: &Server, scene: &Scene) -> Never {
+pub(crate) async fn world(server: &Server, scene: &Scene) -> Never {
     let start = Instant::now();
     let mut acts = scene.acts.iter().peekable();
     loop {

@@ -9,26 +9,29 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Where the operator and the agents live.
-pub const INSTALL: &str = "netprecursor-system";
+pub(crate) const INSTALL: &str = "netprecursor-system";
+
+/// After how many seconds something happens.
+type Act = (u64, fn(&Server));
 
 /// A story.
-pub struct Scene {
+pub(crate) struct Scene {
     /// What it is about.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether the agents of [`running`] are there at its start.
-    pub is_running: bool,
+    pub(crate) is_running: bool,
     /// What else is there at its start.
-    pub start: fn(&Server),
+    pub(crate) start: fn(&Server),
     /// What happens, and when.
-    pub acts: &'static [(u64, fn(&Server))],
+    pub(crate) acts: &'static [Act],
     /// How long it takes until nothing more is to be expected.
-    pub seconds: u64,
+    pub(crate) seconds: u64,
     /// Settings that are not the usual ones.
-    pub settings: fn(&mut Config),
+    pub(crate) settings: fn(&mut Config),
 }
 
 /// All stories.
-pub const SCENES: &[Scene] = &[
+pub(crate) const SCENES: &[Scene] = &[
     Scene {
         name: "the first policy starts agents",
         is_running: false,
@@ -127,7 +130,7 @@ pub const SCENES: &[Scene] = &[
 ];
 
 /// A cluster of two nodes with pods of a shop, and the chart installed.
-pub fn cluster() -> Server {
+pub(crate) fn cluster() -> Server {
     let mut kinds = Kinds::builtin();
     for definition in netprecursor_crds::schema::definitions().unwrap() {
         kinds = kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
@@ -151,7 +154,7 @@ pub fn cluster() -> Server {
 }
 
 /// The usual settings.
-pub fn settings(scene: &Scene) -> Settings {
+pub(crate) fn settings(scene: &Scene) -> Settings {
     let config = json!({
         "anchor": "netprecursor-anchor", "leaseName": "netprecursor-operator",
         "agent": {
@@ -165,7 +168,7 @@ pub fn settings(scene: &Scene) -> Settings {
 }
 
 /// Kubernetes' own part: pods of the DaemonSet on every node, and what it says of them.
-pub fn kubernetes(server: &Server) {
+pub(crate) fn kubernetes(server: &Server) {
     let Some(set) = server.object("daemonsets.apps", INSTALL, "netprecursor-agent") else { return };
     let nodes = server.objects("nodes");
     for node in &nodes {
@@ -186,11 +189,14 @@ pub fn kubernetes(server: &Server) {
         create(server, &pod);
     }
     let count = nodes.len();
-    let status = json!({"status": {
+    let status = json!({
         "observedGeneration": set["metadata"]["generation"], "desiredNumberScheduled": count,
         "currentNumberScheduled": count, "updatedNumberScheduled": count, "numberReady": count,
-    }});
-    server.patch(&set, "status", &status).unwrap();
+    });
+    let is_told = status.as_object().into_iter().flatten().all(|(key, value)| set["status"][key] == *value);
+    if !is_told {
+        server.patch(&set, "status", &json!({"status": status})).unwrap();
+    }
 }
 
 fn create(server: &Server, object: &Value) {
