@@ -1,5 +1,7 @@
 //! Policies as objects of a cluster, into the domain.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by unwrapping")]
+
 use netprecursor_core::policy::{ModelRef, Policy, Scope};
 use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorPolicy, policies_from_yaml};
 

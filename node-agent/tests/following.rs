@@ -1,5 +1,7 @@
 //! What the agent makes of what the API server says, over kube's own client and watches.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by unwrapping")]
+
 use std::{
     sync::{
         Arc,

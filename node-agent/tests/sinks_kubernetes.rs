@@ -1,5 +1,7 @@
 //! What the agent tells the API server, against a fake of one: in paused time, so that hours pass in a moment.
 
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+
 mod sinks;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Telemetry as a collector receives it, over gRPC and over HTTP: values, units, attributes, and what is gone.
 
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+
 use std::{
     io::{BufRead as _, Write as _},
     net::SocketAddr,

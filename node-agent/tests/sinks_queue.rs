@@ -1,5 +1,7 @@
 //! The queue of alerts under everything that a disk, a crash and a server can do to it.
 
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+
 mod sinks;
 
 use std::{

@@ -76,11 +76,11 @@ fn everything_is_bounded_and_nothing_is_a_float_or_null() {
             let place = format!("{} {path}: {schema}", definition.object.spec.names.kind);
             match schema["type"].as_str() {
                 Some("string") => {
-                    assert!(has("maxLength") || has("enum") || schema["format"] == "date-time", "{place}")
+                    assert!(has("maxLength") || has("enum") || schema["format"] == "date-time", "{place}");
                 }
                 Some("array") => assert!(has("maxItems") && has("x-kubernetes-list-type"), "{place}"),
                 Some("integer") => {
-                    assert!(schema["format"] == "int64" && (path.ends_with("Generation") || has("minimum")), "{place}")
+                    assert!(schema["format"] == "int64" && (path.ends_with("Generation") || has("minimum")), "{place}");
                 }
                 Some("object") => assert!(!has("additionalProperties") || has("maxProperties"), "{place}"),
                 Some("boolean") => {}

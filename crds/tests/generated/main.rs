@@ -1,6 +1,8 @@
 //! What is made of the types, compared with what is committed. `UPDATE_CRDS=1 cargo test -p netprecursor-crds` writes
 //! it anew.
 
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+
 mod definitions;
 mod reference;
 
@@ -38,7 +40,7 @@ fn assert_committed(path: &str, expected: &str) {
     assert!(
         committed == expected,
         "{path} differs from the types from line {} on; UPDATE_CRDS=1 cargo test -p netprecursor-crds writes it anew",
-        first.map_or_else(|| committed.lines().count().min(expected.lines().count()), |line| line) + 1
+        first.unwrap_or_else(|| committed.lines().count().min(expected.lines().count())) + 1
     );
 }
 
