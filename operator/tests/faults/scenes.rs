@@ -14,9 +14,6 @@ pub(crate) const INSTALL: &str = "netprecursor-system";
 /// After how many seconds something happens.
 type Act = (u64, fn(&Server));
 
-/// Something that somebody does.
-type Act = fn(&Server);
-
 /// A story.
 pub(crate) struct Scene {
     /// What it is about.
