@@ -1,6 +1,6 @@
 //! One script of requests for this server and for a real one: what both answer must be the same.
 //!
-//! [`steps`] is the script as data, [`run`] plays it to a client, and what it returns has names in the place of what
+//! [`steps()`] is the script as data, [`run`] plays it to a client, and what it returns has names in the place of what
 //! differs from run to run (UIDs, versions, times), so that two runs can be compared.
 
 mod observe;
