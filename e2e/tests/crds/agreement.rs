@@ -129,7 +129,8 @@ async fn what_the_server_accepts_converts_and_what_converts_is_accepted() {
             }
         }
         assert!(disagreements.is_empty(), "{version}: {}", disagreements.join("\n"));
-        let both = POLICIES / 20..POLICIES * 19 / 20;
+        // Most have at least one mistake; agreement on either side is only seen where there are some of it.
+        let both = POLICIES / 40..POLICIES * 39 / 40;
         assert!(both.contains(&accepted), "{version}: {accepted} of {POLICIES} accepted say little");
     }
 }
