@@ -2,7 +2,7 @@
 //! returns; a test compares.
 //!
 //! kube's own `crd()` makes no schema here (`schema = "disabled"`): Kubernetes takes a dialect of JSON schema, and
-//! [`Structural`] is our translation into it. It differs from kube's in three ways: absent is the only way to leave a
+//! `Structural` is our translation into it. It differs from kube's in three ways: absent is the only way to leave a
 //! field out (no `null` in stored objects), bounds of integer types are kept as bounds (Kubernetes knows no unsigned
 //! formats), and what each value of an enumeration means goes into the field's description.
 

@@ -1,7 +1,7 @@
 //! What was counted of each rule, over all nodes, since the rule last changed and over the last day.
 //!
 //! Agents count cumulatively and report what they have; a rule's total is the sum of the differences between one report
-//! of a node and the next. Totals and the reports that they rest on are kept as one snapshot ([`snapshot`]), so an older
+//! of a node and the next. Totals and the reports that they rest on are kept as one snapshot (`snapshot`), so an older
 //! snapshot is as good as the newest: what was counted since then is in the next difference. Only what a node counted
 //! and lost while no operator ran is lost.
 
