@@ -68,7 +68,7 @@ fn one(starts: &Starts, undisturbed: &[Outcome], seed: u64) -> Option<String> {
 }
 
 #[test]
-#[ignore = "takes minutes; not yet seen to its end: cargo test --workspace --test faults -- --ignored"]
+#[ignore = "6 of 20,000 mixes diverge and are not understood yet (ROADMAP.md)"]
 fn mixes_of_faults_end_in_the_same_state() {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let starts = Starts::make();
