@@ -28,4 +28,4 @@ pub use audit::Entry;
 pub use kind::{Kind, Kinds};
 pub use refusal::{Cause, Refusal};
 pub use request::{Call, Verb};
-pub use service::{Connection, Server};
+pub use service::{Connection, Frozen, Server};

@@ -36,6 +36,27 @@ pub(crate) struct State {
     collects_garbage: bool,
 }
 
+/// The objects of a server at a date.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    kinds: Arc<Kinds>,
+    store: Store,
+    date: Timestamp,
+    collects_garbage: bool,
+}
+
+impl Frozen {
+    /// A server that goes on from here, without history, log and rules.
+    pub(crate) fn thaw(&self, seed: u64) -> State {
+        // Not what the server drew that was frozen, when it was started with the same seed.
+        let seed = seed ^ self.store.version().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut state = State::new(Arc::clone(&self.kinds), seed, self.date);
+        state.store = self.store.fork();
+        state.collects_garbage = self.collects_garbage;
+        state
+    }
+}
+
 /// What a request gets.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -79,14 +100,14 @@ impl State {
         }
     }
 
-    /// The same objects at the same date, without history, log and rules.
-    pub(crate) fn fork(&self, seed: u64) -> Self {
-        // Not what this server drew when it was started with the same seed.
-        let seed = seed ^ self.store.version().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut fork = Self::new(Arc::clone(&self.kinds), seed, self.clock.now());
-        fork.store = self.store.fork();
-        fork.collects_garbage = self.collects_garbage;
-        fork
+    /// What outlives the runtime: objects and the date.
+    pub(crate) fn freeze(&self) -> Frozen {
+        Frozen {
+            kinds: Arc::clone(&self.kinds),
+            store: self.store.fork(),
+            date: self.clock.now(),
+            collects_garbage: self.collects_garbage,
+        }
     }
 
     /// Whether objects go when their owners are gone.

@@ -25,7 +25,7 @@ use crate::{
     kind::{Kind, Kinds},
     refusal::Refusal,
     request::Call,
-    server::{Answer, State, key},
+    server::{self, Answer, State, key},
     watch::events,
 };
 
@@ -66,6 +66,17 @@ pub struct Connection {
     user: Arc<str>,
 }
 
+/// The objects of a server at a date.
+#[derive(Debug)]
+pub struct Frozen(server::Frozen);
+
+impl Frozen {
+    /// A server that goes on from here, without history, log, rules and faults. UIDs and names are drawn from `seed`.
+    pub fn start(&self, seed: u64) -> Server {
+        Server::of(self.0.thaw(seed))
+    }
+}
+
 /// The date at which a server's clock starts.
 const EPOCH: i64 = 1_750_000_000;
 
@@ -89,11 +100,9 @@ impl Server {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Another server with the same objects and the same date, for a test that starts where another stopped: without
-    /// history, log, rules and faults. Belongs to the runtime in which it is made.
-    pub fn fork(&self, seed: u64) -> Self {
-        let state = self.shared.state();
-        Self::of(state.fork(seed))
+    /// Objects and date as they are now, to start other servers from. Paused time ends with its runtime, this does not.
+    pub fn freeze(&self) -> Frozen {
+        Frozen(self.shared.state().freeze())
     }
 
     /// A client of this server. Users without rules (see [`Server::grant`]) may do everything.

@@ -268,6 +268,17 @@ pub(crate) fn restore(new: &mut Value, live: &Value, is_status: bool) {
     }
 }
 
+/// An object without the times at which managers last wrote.
+pub(crate) fn without_times(object: &Value) -> Value {
+    let mut object = object.clone();
+    for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
+        if let Some(entry) = entry.as_object_mut() {
+            entry.remove("time");
+        }
+    }
+    object
+}
+
 fn put(object: &mut Value, key: &str, value: Option<Value>) {
     let Some(map) = object.as_object_mut() else { return };
     match value {

@@ -27,9 +27,10 @@ impl Names {
             return self.daemon_set(answer);
         }
         match (answer["type"].as_str(), &answer["object"]) {
-            // When bookmarks come and which version they carry is the server's choice.
+            // When bookmarks come, which version they carry and what else they say is the server's choice.
             (Some("BOOKMARK"), bookmark) => {
-                json!({"type": "BOOKMARK", "kind": bookmark["kind"], "annotations": bookmark["metadata"]["annotations"]})
+                let is_initial_end = &bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"];
+                json!({"type": "BOOKMARK", "kind": bookmark["kind"], "isInitialEnd": is_initial_end})
             }
             (Some(kind), object) if object.is_object() => json!({"type": kind, "object": self.observe(object)}),
             _ => self.object(answer, answer["items"].is_array()),

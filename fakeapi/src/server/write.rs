@@ -244,6 +244,10 @@ impl State {
         if !causes.is_empty() {
             return Err(Refusal::invalid(&kind, &call.name, &causes));
         }
+        // An apply that sets what is there is no change, even when it took a default to make it so.
+        if object != *old && managers::without_times(&object) == managers::without_times(old) {
+            object = old.clone();
+        }
         if object == *old || is_dry(call) {
             return Ok(Answer::Json(200, shown(&object, call.is_metadata_only)));
         }

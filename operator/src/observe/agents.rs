@@ -99,7 +99,10 @@ pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
     let applied = ours.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max();
     let generation = object.metadata.generation;
     let is_going = object.metadata.deletion_timestamp.is_some();
-    let object = serde_json::to_value(&object).ok()?;
+    let mut object = serde_json::to_value(&object).ok()?;
+    // Lists leave out what kind their items are.
+    object["apiVersion"] = "apps/v1".into();
+    object["kind"] = "DaemonSet".into();
     let number = |name: &str| object["status"][name].as_i64().unwrap_or(0);
     Some(Agents {
         applied,

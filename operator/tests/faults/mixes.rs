@@ -64,6 +64,18 @@ fn one(starts: &Starts, undisturbed: &[Outcome], seed: u64) -> Option<String> {
     let played = catch_unwind(AssertUnwindSafe(|| play(starts, &SCENES[index], seed, Mix::of(seed))));
     let Ok(got) = played else { return Some(format!("mix {seed} ({name}): panicked")) };
     let found = violations(&got, &undisturbed[index], UNSURE);
+    if std::env::var_os("NETPRECURSOR_MIX").is_some() {
+        for entry in &got.writes {
+            println!(
+                "{:>9.3} s {} {} {} {}",
+                entry.at.as_secs_f64(),
+                entry.verb.as_str(),
+                entry.resource,
+                entry.name,
+                entry.code
+            );
+        }
+    }
     (!found.is_empty()).then(|| format!("mix {seed} ({name}):\n  {}", found.join("\n  ")))
 }
 

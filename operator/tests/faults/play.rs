@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use netprecursor_fakeapi::{Entry, Server, fault::Faults};
+use netprecursor_fakeapi::{Entry, Frozen, Server, fault::Faults};
 use netprecursor_operator::{config::Settings, election::Leadership, metrics::Metrics, reconcile::Context, run::lead};
 use tokio::time::Instant;
 
@@ -41,18 +41,18 @@ pub(crate) fn in_paused_time<T>(future: impl Future<Output = T>) -> T {
 
 /// Clusters as scenes find them at their start: without and with agents at work.
 pub(crate) struct Starts {
-    empty: Server,
-    running: Server,
+    empty: Frozen,
+    running: Frozen,
 }
 
 impl Starts {
     /// Makes both; the agents are started by the operator.
     pub(crate) fn make() -> Self {
         in_paused_time(async {
-            let empty = cluster();
-            let running = empty.fork(1);
-            follow(&running, &SCENES[0]).await;
-            Self { empty, running }
+            let server = cluster();
+            let empty = server.freeze();
+            follow(&server, &SCENES[0]).await;
+            Self { empty, running: server.freeze() }
         })
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn play(starts: &Starts, scene: &Scene, seed: u64, faults: impl Fault
     in_paused_time(async {
         fastrand::seed(seed);
         let start = if scene.is_running { &starts.running } else { &starts.empty };
-        let server = start.fork(seed);
+        let server = start.start(seed);
         (scene.start)(&server);
         server.clear_log();
         server.set_faults(faults);
