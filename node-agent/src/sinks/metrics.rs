@@ -73,6 +73,7 @@ impl Collector for Scrape {
 pub fn encode(pipeline: &Pipeline, stream_lost: u64, health: &[Health]) -> String {
     let mut scrape = Scrape::default();
     agent(&mut scrape, pipeline, stream_lost);
+    identities(&mut scrape, pipeline);
     targets(&mut scrape, pipeline);
     rules(&mut scrape, pipeline);
     sinks(&mut scrape, health);
@@ -124,6 +125,20 @@ fn agent(scrape: &mut Scrape, pipeline: &Pipeline, stream_lost: u64) {
             sensors.add(&[("sensor", status.name), ("state", state)], is);
         }
     }
+}
+
+/// In a cluster: what is remembered of namespaces, all of it bounded, so that churn of pods shows as numbers that come back.
+fn identities(scrape: &mut Scrape, pipeline: &Pipeline) {
+    let Some(known) = pipeline.suite.identities() else { return };
+    let namespaces = scrape.family("identity_namespaces", "Network namespaces by what is known of them", Kind::Gauge);
+    namespaces.add(&[("state", "bound")], known.tally.bound as f64);
+    namespaces.add(&[("state", "open")], known.tally.open as f64);
+    let entries = scrape.family("identity_entries", "Entries in the kernel's tables of whose is what", Kind::Gauge);
+    entries.add(&[("table", "namespaces")], known.installed.0 as f64);
+    entries.add(&[("table", "cgroups")], known.installed.1 as f64);
+    scrape
+        .family("identity_doubts", "How often two namespaces claimed the address of one pod", Kind::Counter)
+        .add(&[], known.tally.doubts as f64);
 }
 
 fn targets(scrape: &mut Scrape, pipeline: &Pipeline) {
