@@ -25,6 +25,11 @@ use super::{
 pub(super) const NODE_IMAGE: &str =
     "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5";
 
+/// Where the API server finds what it shall log, in its node.
+const AUDIT_POLICY: &str = "/kind/audit-policy.json";
+/// The kubelet serves what is below `/var/log`: stories read the log through the API, on every machine alike.
+const AUDIT_LOGS: &str = "/var/log/kubernetes";
+
 /// A node of an unpulled image starts in a minute on a slow line.
 const CREATE_LIMIT: Duration = Duration::from_secs(15 * 60);
 const MINUTES: Duration = Duration::from_secs(5 * 60);
@@ -73,9 +78,12 @@ impl Surroundings {
     /// # Errors
     /// It does not come up.
     pub(super) fn create(&self, record: &Record, work: &Work) -> anyhow::Result<()> {
-        let configuration = self.instance.directory.join("kind.json");
-        let text = serde_json::to_string_pretty(&configuration_of(record))?;
-        fs::write(&configuration, text).with_context(|| format!("writing {}", configuration.display()))?;
+        let (configuration, policy) =
+            (self.instance.directory.join("kind.json"), self.instance.directory.join("audit-policy.json"));
+        for (path, content) in [(&policy, audit_policy()), (&configuration, configuration_of(record, &policy))] {
+            let text = serde_json::to_string_pretty(&content)?;
+            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
         let mut create = self.kind(&["create", "cluster", "--wait", "120s"]);
         create.arg("--config").arg(&configuration).arg("--kubeconfig").arg(self.instance.kubeconfig());
         create.args(["--image", if record.sandbox.is_some() { node::IMAGE } else { NODE_IMAGE }]);
@@ -108,12 +116,50 @@ pub(super) fn place(instance: &Instance) -> Place {
     Place { directory: instance.directory.clone(), group: instance.cluster() }
 }
 
-/// kind's configuration; JSON is YAML too.
-fn configuration_of(record: &Record) -> Value {
+/// What the product's service accounts ask for, and who changes access rules: which of its rights a story uses, and which
+/// it lacks. Without bodies, and nothing else, so that it stays small.
+fn audit_policy() -> Value {
+    let user = |name: &str| format!("system:serviceaccount:netprecursor-system:netprecursor-{name}");
+    json!({
+        "kind": "Policy",
+        "apiVersion": "audit.k8s.io/v1",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "Metadata", "users": [user("operator"), user("agent")]},
+            {
+                "level": "Metadata",
+                "verbs": ["create", "update", "patch", "delete"],
+                "resources": [{"group": "rbac.authorization.k8s.io"}],
+            },
+            {"level": "None"},
+        ],
+    })
+}
+
+/// kind's configuration; JSON is YAML too. `audit_policy` is a file of the machine that runs Docker.
+fn configuration_of(record: &Record, audit_policy: &Path) -> Value {
+    // Without a version kind fits it to every one of kubeadm's.
+    let cluster = json!({
+        "kind": "ClusterConfiguration",
+        "apiServer": {
+            "extraArgs": {
+                "audit-policy-file": AUDIT_POLICY,
+                "audit-log-path": format!("{AUDIT_LOGS}/audit.log"),
+            },
+            "extraVolumes": [
+                {"name": "audit-policy", "hostPath": AUDIT_POLICY, "mountPath": AUDIT_POLICY, "readOnly": true,
+                    "pathType": "File"},
+                {"name": "audit-logs", "hostPath": AUDIT_LOGS, "mountPath": AUDIT_LOGS, "readOnly": false,
+                    "pathType": "DirectoryOrCreate"},
+            ],
+        },
+    });
+    let mount = json!({"hostPath": audit_policy, "containerPath": AUDIT_POLICY, "readOnly": true});
     let mut whole = json!({
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "nodes": [{"role": "control-plane"}, {"role": "worker"}, {"role": "worker"}],
+        "nodes": [{"role": "control-plane", "extraMounts": [mount]}, {"role": "worker"}, {"role": "worker"}],
+        "kubeadmConfigPatches": [cluster.to_string()],
     });
     if let Some(link) = record.link {
         // Our node image has no daemon of a network plugin, and no systemd.
@@ -132,7 +178,7 @@ fn configuration_of(record: &Record) -> Value {
             "resolvConf": "/kind/resolv.conf",
             "maxPods": 150,
         });
-        whole["kubeadmConfigPatches"] = json!([kubelet.to_string()]);
+        whole["kubeadmConfigPatches"] = json!([cluster.to_string(), kubelet.to_string()]);
     }
     whole
 }
@@ -184,16 +230,27 @@ mod tests {
 
     #[test]
     fn on_the_machines_docker_kind_decides_all_but_the_nodes() {
-        let configuration = configuration_of(&record(None));
+        let configuration = configuration_of(&record(None), Path::new("/policy"));
         assert_eq!(configuration["nodes"].as_array().unwrap().len(), 3);
-        assert!(configuration.get("networking").is_none() && configuration.get("kubeadmConfigPatches").is_none());
+        assert!(configuration.get("networking").is_none());
+        assert_eq!(configuration["kubeadmConfigPatches"].as_array().unwrap().len(), 1);
     }
 
     #[test]
     fn in_a_sandbox_the_api_server_listens_on_the_link() {
-        let configuration = configuration_of(&record(Some(2)));
+        let configuration = configuration_of(&record(Some(2)), Path::new("/policy"));
         assert_eq!(configuration["networking"]["apiServerAddress"], "198.18.2.2");
-        let patch: Value = serde_json::from_str(configuration["kubeadmConfigPatches"][0].as_str().unwrap()).unwrap();
+        let patch: Value = serde_json::from_str(configuration["kubeadmConfigPatches"][1].as_str().unwrap()).unwrap();
         assert_eq!(patch["kind"], "KubeletConfiguration");
+    }
+
+    #[test]
+    fn the_api_server_finds_in_its_node_what_it_shall_log() {
+        let configuration = configuration_of(&record(None), Path::new("/home/me/policy.json"));
+        let patch: Value = serde_json::from_str(configuration["kubeadmConfigPatches"][0].as_str().unwrap()).unwrap();
+        let mount = &configuration["nodes"][0]["extraMounts"][0];
+        assert_eq!(mount["hostPath"], "/home/me/policy.json");
+        assert_eq!(mount["containerPath"], patch["apiServer"]["extraVolumes"][0]["hostPath"]);
+        assert_eq!(mount["containerPath"], patch["apiServer"]["extraArgs"]["audit-policy-file"]);
     }
 }
