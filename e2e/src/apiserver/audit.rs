@@ -32,6 +32,9 @@ pub struct Request {
     /// What admission and authorization noted.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// When it came, RFC 3339 with microseconds; as text in the order of time.
+    #[serde(default)]
+    pub request_received_timestamp: String,
 }
 
 /// A user as the API server knows it.
@@ -96,6 +99,14 @@ pub(super) fn read(log: &Path) -> Result<Vec<Request>, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(netprecursor_testbed::TestbedError::file(log)(error).into()),
     };
+    parse(&text)
+}
+
+/// The requests in the text of a log. The last line may be half written.
+///
+/// # Errors
+/// A line is not what it should be.
+pub fn parse(text: &str) -> Result<Vec<Request>, Error> {
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let parse = |line: &str| {
         serde_json::from_str(line).map_err(|reason| Error::AuditLog { line: line.chars().take(300).collect(), reason })

@@ -1,7 +1,7 @@
 //! A real API server on this machine: etcd and kube-apiserver, with the controller manager where a test needs garbage
 //! collection or service accounts. Ready in seconds, on loopback ports that nobody else uses, gone with the test.
 
-mod audit;
+pub mod audit;
 mod certificates;
 pub(crate) mod kubeconfig;
 mod programs;

@@ -16,10 +16,15 @@ use crate::{
 const API_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// All stories of one binary.
 const KIND_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// The same with those that are kept for the night.
+const NIGHTLY_LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// Set to anything: also the stories of the whole product, with the images of this checkout. They take a release build and
-/// half an hour.
+/// half an hour. Set to [`NIGHTLY`]: those too that take longer or disturb the whole cluster.
 const PRODUCT: &str = "E2E_PRODUCT";
+const NIGHTLY: &str = "nightly";
+/// The module of such stories.
+const NIGHTLY_STORIES: &str = "nightly::";
 
 const NOTHING: &str = "the workspace has no such tests";
 
@@ -50,13 +55,18 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
     if !suites::has(suites::Suite::Kind, tests) {
         return Ok(Finding::skipped(NOTHING, false));
     }
-    let run = |command: &dyn Fn(&Path) -> Command| {
-        suites::run_with("kind", suites::Suite::Kind, tests, KIND_LIMIT, log, stop, command)
-    };
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let with_product = is_set(PRODUCT);
+    let is_night = env::var_os(PRODUCT).is_some_and(|value| value == NIGHTLY);
+    let limit = if is_night { NIGHTLY_LIMIT } else { KIND_LIMIT };
+    let run = |command: &dyn Fn(&Path) -> Command| {
+        suites::run_with("kind", suites::Suite::Kind, tests, limit, log, stop, command)
+    };
     let stories = |mut command: Command| {
         command.args(with_product.then_some("--include-ignored"));
+        if !is_night {
+            command.args(["--skip", NIGHTLY_STORIES]);
+        }
         command
     };
     if is_set("E2E_KUBECONFIG") {
