@@ -36,6 +36,14 @@ impl Scene {
     pub async fn start(story: &Story) -> Result<Self, Error> {
         let workers = story.cluster().workers().await?;
         let (near, far) = (workers.first().map(String::as_str), workers.last().map(String::as_str));
+        Self::start_on(story, near, far).await
+    }
+
+    /// Starts the server on the node `near` and the load on the node `far`, which may be the same.
+    ///
+    /// # Errors
+    /// As [`Scene::start`].
+    pub async fn start_on(story: &Story, near: Option<&str>, far: Option<&str>) -> Result<Self, Error> {
         let server = story.server(SERVER, near).await?;
         server.link().limit(WIDE_KBIT, QUEUE_BYTES).await?;
         let load = story.load("load", far, &server.url(), CONNECTIONS).await?;
@@ -47,12 +55,17 @@ impl Scene {
     /// # Errors
     /// The pod's link cannot be changed.
     pub async fn narrow(&self) -> Result<(), Error> {
-        let script = format!(
-            "r={WIDE_KBIT}; while [ $r -gt {NARROW_KBIT} ]; do r=$((r * 92 / 100)); \
-             tc qdisc replace dev eth0 root handle 1: tbf rate ${{r}}kbit burst 64k limit {QUEUE_BYTES} || exit 1; \
-             sleep 1; done"
-        );
-        exec(&self.pods, SERVER, "link", &["/bin/sh", "-c", &script]).await.map(|_| ())
+        exec(&self.pods, SERVER, "link", &["/bin/sh", "-c", &narrowing()]).await.map(|_| ())
+    }
+
+    /// Narrows the link by itself, `delay` seconds from now: also when nobody can reach the pod then.
+    ///
+    /// # Errors
+    /// As [`Scene::narrow`].
+    pub async fn narrow_after(&self, delay: u64) -> Result<(), Error> {
+        let (alone, script) =
+            ("setsid /bin/sh -c \"$0\" </dev/null >/dev/null 2>&1 &", format!("sleep {delay}; {}", narrowing()));
+        exec(&self.pods, SERVER, "link", &["/bin/sh", "-c", alone, &script]).await.map(|_| ())
     }
 
     /// Gives the link its width back.
@@ -62,4 +75,13 @@ impl Scene {
     pub async fn widen(&self) -> Result<(), Error> {
         self.server.link().limit(WIDE_KBIT, QUEUE_BYTES).await
     }
+}
+
+/// A script that makes the link narrower each second.
+fn narrowing() -> String {
+    format!(
+        "r={WIDE_KBIT}; while [ $r -gt {NARROW_KBIT} ]; do r=$((r * 92 / 100)); \
+         tc qdisc replace dev eth0 root handle 1: tbf rate ${{r}}kbit burst 64k limit {QUEUE_BYTES} || exit 1; \
+         sleep 1; done"
+    )
 }

@@ -2,7 +2,9 @@
 //! the product on it ([`product`]).
 //! `e2e/README.md` says which to choose.
 
+pub mod agent;
 pub mod apiserver;
+pub mod baseline;
 pub mod cluster;
 pub mod congestion;
 mod error;

@@ -2,6 +2,7 @@
 
 mod dump;
 mod exec;
+mod hands;
 mod link;
 mod story;
 mod traffic;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use exec::{Output, exec};
+pub use hands::{Hands, Usage, is_of_kind};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 pub use link::Link;

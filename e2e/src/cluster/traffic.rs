@@ -110,7 +110,8 @@ async fn start(pods: &Api<Pod>, name: &str, node: Option<&str>, containers: Valu
     started.ok_or_else(|| Error::NoCluster(format!("pod {name} vanished")))
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod says that it is ready.
+pub(super) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }
