@@ -46,6 +46,8 @@ impl Product {
         let chart = self.chart.display().to_string();
         let mut words =
             vec!["upgrade", "--install", RELEASE, &chart, "--create-namespace", "--wait", "--timeout", "170s"];
+        // Without values of its own Helm would take over those of the story before.
+        words.push("--reset-values");
         // A node of the test cluster is not another failure domain.
         set.iter().for_each(|value| words.extend(["--set", value]));
         self.helm(&words, INSTALL_LIMIT).await?;
