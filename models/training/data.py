@@ -84,17 +84,26 @@ class Rows:
         return np.log(self.frame[f"naive_{name}_us"].to_numpy(np.float64))
 
 
-def episodes(directory):
-    """The finished episodes of a dataset with their splits."""
-    directory = pathlib.Path(directory)
-    manifest = json.loads((directory / "manifest.json").read_text())
-    found = []
-    for entry in manifest["episodes"]:
-        place = directory / "episodes" / entry["name"]
-        labels = json.loads((place / "labels.json").read_text())
-        found.append(Episode(entry["name"], entry["family"], entry["scenario"], entry["seed"], place, labels))
+def episodes(directories):
+    """The manifests of datasets, and all their finished episodes with their splits."""
+    manifests, found = [], []
+    for directory in map(pathlib.Path, directories):
+        manifest = json.loads((directory / "manifest.json").read_text())
+        manifests.append(manifest)
+        for entry in manifest["episodes"]:
+            place = directory / "episodes" / entry["name"]
+            labels = json.loads((place / "labels.json").read_text())
+            found.append(Episode(entry["name"], entry["family"], entry["scenario"], entry["seed"], place, labels))
+    names = [episode.name for episode in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SystemExit(f"got {twice[0]} in two datasets, expected seeds of their own: record with another --seed-base")
     assign_splits(found)
-    return manifest, found
+    return manifests, found
+
+
+def combined(manifests):
+    """The manifests as one text: what a model was made of. That of one dataset is its own."""
+    return json.dumps(manifests[0] if len(manifests) == 1 else manifests, indent=2) + "\n"
 
 
 def assign_splits(episodes):

@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import pathlib
-import shutil
 import subprocess
 import tempfile
 
@@ -36,7 +35,7 @@ TOLERANCE = 1e-5
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=pathlib.Path, required=True, help="directory of a dataset")
+    arguments.add_argument("--data", type=pathlib.Path, required=True, nargs="+", help="directories of datasets")
     arguments.add_argument("--out", type=pathlib.Path, required=True, help="directory of the artifacts")
     arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
     arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
@@ -44,8 +43,8 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
 
-    manifest, episodes = data.episodes(options.data)
-    extracted = options.data / "features.parquet"
+    manifests, episodes = data.episodes(options.data)
+    extracted = options.data[0] / "features.parquet"
     data.extract(options.netprecursor, episodes, extracted)
     rows = data.load(extracted, episodes, schema)
     split_of = {episode.name: episode.split for episode in episodes}
@@ -61,7 +60,8 @@ def main():
     path, offsets_path = options.out / f"{NAME}.onnx", options.out / "naive-offsets.json"
     payload = export.export(trained, schema, path)
     offsets = evaluate.training_offsets(known, schema.quantiles)
-    digest = hashlib.sha256((options.data / "manifest.json").read_bytes()).hexdigest()
+    combined = data.combined(manifests)
+    digest = hashlib.sha256(combined.encode()).hexdigest()
     source = f"quantiles of training residuals, dataset {digest[:12]}"
     offsets_path.write_text(json.dumps({"source": source, "offsets": offsets}, indent=1) + "\n")
 
@@ -81,8 +81,8 @@ def main():
         "bootstraps": scores.BOOTSTRAPS,
         "dataset": {
             "episodes": len(episodes),
-            "target_hours": manifest["target_seconds"] / 3600,
-            "kernel": manifest["kernel"],
+            "target_hours": sum(manifest["target_seconds"] for manifest in manifests) / 3600,
+            "kernel": ", ".join(sorted({manifest["kernel"] for manifest in manifests})),
             "manifest_sha256": digest,
         },
         "splits": {
@@ -111,7 +111,7 @@ def main():
     }
     figures["default"] = default(figures)
     (options.out / "default.json").write_text(json.dumps(figures["default"], indent=1) + "\n")
-    shutil.copy(options.data / "manifest.json", options.out / "dataset-manifest.json")
+    (options.out / "dataset-manifest.json").write_text(combined)
     report.write(options.out, figures)
     log((options.out / "REPORT.md").read_text().split("## Data")[0])
 

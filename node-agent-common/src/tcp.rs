@@ -49,10 +49,10 @@ pub struct TcpSlot {
     pub extremes: [Extremes; 2],
     /// RTT samples that carried the gauges below.
     pub samples: u64,
-    /// Sum of all RTT samples, µs.
-    pub all_sum_us: u64,
     /// Sum of the clean RTT samples, µs.
     pub clean_sum_us: u64,
+    /// Sum of the other RTT samples, µs.
+    pub unclean_sum_us: u64,
     /// Handshakes whose RTT was measured.
     pub handshakes: u64,
     /// Sum of their RTTs, µs.
@@ -79,10 +79,10 @@ pub struct TcpSlot {
     pub closes: u64,
     /// Connection attempts that failed.
     pub failed_connects: u64,
-    /// All RTT samples by [`crate::histogram::bucket`].
-    pub all: [u32; BUCKETS],
-    /// Clean RTT samples, likewise.
+    /// Clean RTT samples by [`crate::histogram::bucket`].
     pub clean: [u32; BUCKETS],
+    /// The other RTT samples, likewise: each sample is in one of the two.
+    pub unclean: [u32; BUCKETS],
 }
 
 /// What is remembered of a socket between two callbacks, in a direct-mapped table indexed by its cookie. Cookies are

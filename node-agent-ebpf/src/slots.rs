@@ -1,7 +1,7 @@
-//! Which target an event belongs to. A target is a network namespace; its slot is looked up by the namespace's cookie
-//! at each event (35 ns, flat in the number of connections), so that targets can come and go under live sockets. Targets
-//! that share the node's own namespace are told apart by the cgroup of the socket, which only cgroup_skb may ask for:
-//! it leaves the answer in the socket's line.
+//! Which target an event belongs to. A target is a network namespace; its slot is looked up by the namespace's cookie,
+//! and remembered in the socket's line with the slot's generation, so that targets can come and go under live sockets.
+//! Targets that share the node's own namespace are told apart by the cgroup of the socket, which only cgroup_skb may ask
+//! for: it leaves the answer in the socket's line.
 
 use aya_ebpf::{
     bindings::bpf_sock_ops,
@@ -73,7 +73,7 @@ fn of_namespace(cookie: u64) -> Option<Stamp> {
 
 /// The slot that was left somewhere, unless it has been given to another target since.
 #[inline(always)]
-fn current(stamp: Stamp) -> Option<u32> {
+pub(crate) fn current(stamp: Stamp) -> Option<u32> {
     let generation = GENERATIONS.get_ptr(stamp.slot())?;
     // SAFETY: points into the map; the agent writes whole words.
     let generation = unsafe { core::ptr::read_volatile(generation) };

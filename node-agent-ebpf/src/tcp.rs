@@ -83,15 +83,24 @@ fn is_loopback(ops: *mut bpf_sock_ops) -> bool {
 }
 
 pub(crate) fn callback(ctx: &SockOpsContext) {
-    let Some((op, stamp, counts)) = located(ctx) else { return };
+    let Some(op) = asked(ctx) else { return };
     // SAFETY: the context is a socket's.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.ops.cast()) };
     let Some(line) = slots::line(cookie) else { return };
     // SAFETY: points into the map; a race with another socket of this line costs one sample its cleanness.
     let line = unsafe { &mut *line };
+    let is_ours = line.cookie == cookie;
+    // The line of a socket that was located once spares asking again for its namespace and that for its target.
+    let remembered = if is_ours { slots::current(Stamp(line.stamp)) } else { None };
+    let Some(stamp) = (match remembered {
+        Some(_) => Some(Stamp(line.stamp)),
+        None => located(ctx, op),
+    }) else {
+        return;
+    };
+    let Some(counts) = counts(stamp) else { return };
     // SAFETY: reads a context field.
     let acked = unsafe { (*ctx.ops).bytes_acked };
-    let is_ours = line.cookie == cookie;
     let known = is_ours && line.acked != Line::UNKNOWN;
     if !known {
         if !is_ours && line.cookie != 0 && op == RTT_CB {
@@ -125,15 +134,16 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
 }
 
 pub(crate) fn callback_unfiltered(ctx: &SockOpsContext) {
-    let Some((op, _, counts)) = located(ctx) else { return };
+    let Some(op) = asked(ctx) else { return };
+    let Some(counts) = located(ctx, op).and_then(counts) else { return };
     if op == RTT_CB {
         sample(ctx, counts, 0, true);
     }
 }
 
-/// What is asked, and where this CPU counts for the socket's target; `None`: not a target's, or nothing to count.
+/// What the callback is about; `None`: nothing that is counted.
 #[inline(always)]
-fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, Stamp, &'a mut TcpSlot)> {
+fn asked(ctx: &SockOpsContext) -> Option<u32> {
     let op = ctx.op();
     match op {
         RTT_CB | RTO_CB | RETRANS_CB | STATE_CB => {}
@@ -141,6 +151,12 @@ fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, Stamp, &'a mut TcpSlot)> {
         CONNECT_CB | LISTEN_CB | ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB => subscribe(ctx),
         _ => return None,
     }
+    Some(op)
+}
+
+/// The socket's target; `None`: it has none.
+#[inline(always)]
+fn located(ctx: &SockOpsContext, op: u32) -> Option<Stamp> {
     if is_loopback(ctx.ops) {
         return None;
     }
@@ -148,10 +164,15 @@ fn located<'a>(ctx: &SockOpsContext) -> Option<(u32, Stamp, &'a mut TcpSlot)> {
     // SAFETY: reads a context field.
     let is_proven =
         matches!(op, ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB) || unsafe { (*ctx.ops).state } == TCP_ESTABLISHED;
-    let stamp = slots::of_socket(ctx.ops, is_proven)?;
+    slots::of_socket(ctx.ops, is_proven)
+}
+
+/// Where this CPU counts for a target.
+#[inline(always)]
+fn counts<'a>(stamp: Stamp) -> Option<&'a mut TcpSlot> {
     let counts = TCP_SLOTS.get_ptr_mut(slots::index(stamp.slot()))?;
     // SAFETY: points to this CPU's part of the map.
-    Some((op, stamp, unsafe { &mut *counts }))
+    Some(unsafe { &mut *counts })
 }
 
 /// The extremes of the current epoch.
@@ -179,13 +200,15 @@ fn lower(min: &mut u32, value: u32) {
     }
 }
 
+/// Counts a round trip; the extremes that it belongs to are left for what else was measured with it.
 #[inline(always)]
-fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) {
-    histogram::count(&mut counts.all, rtt);
-    counts.all_sum_us += u64::from(rtt);
+fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) -> &mut Extremes {
     if clean {
         histogram::count(&mut counts.clean, rtt);
         counts.clean_sum_us += u64::from(rtt);
+    } else {
+        histogram::count(&mut counts.unclean, rtt);
+        counts.unclean_sum_us += u64::from(rtt);
     }
     let extremes = extremes(counts);
     raise(&mut extremes.all_max_us, rtt);
@@ -193,6 +216,7 @@ fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) {
         raise(&mut extremes.clean_max_us, rtt);
         lower(&mut extremes.clean_min_us, rtt);
     }
+    extremes
 }
 
 #[inline(always)]
@@ -211,9 +235,8 @@ fn sample(ctx: &SockOpsContext, counts: &mut TcpSlot, newly_acked: u64, clean: b
             slots::count(Counter::SmoothedSample);
             (*ops).srtt_us >> 3
         };
-        count_rtt(counts, rtt, clean);
         let floor = (*ops).rtt_min;
-        lower(&mut extremes(counts).floor_min_us, floor);
+        lower(&mut count_rtt(counts, rtt, clean).floor_min_us, floor);
         let segment = u64::from((*ops).mss_cache);
         counts.samples += 1;
         counts.cwnd_sum += u64::from((*ops).snd_cwnd);
@@ -252,10 +275,9 @@ fn event(ctx: &SockOpsContext, op: u32, counts: &mut TcpSlot) {
             // SAFETY: reads a context field.
             let rtt = unsafe { (*ctx.ops).srtt_us } >> 3;
             if rtt != 0 {
-                count_rtt(counts, rtt, true);
+                raise(&mut count_rtt(counts, rtt, true).handshake_max_us, rtt);
                 counts.handshakes += 1;
                 counts.handshake_sum_us += u64::from(rtt);
-                raise(&mut extremes(counts).handshake_max_us, rtt);
             }
         }
         RETRANS_CB => counts.retransmits += u64::from(ctx.arg(1)),

@@ -107,6 +107,8 @@ impl Module {
         let staging = tempfile::tempdir_in(store).map_err(TestbedError::file(store))?;
         // A test cannot tell otherwise why it takes minutes.
         eprintln!("building {} from its Go modules (minutes, once); log: {}", self.folder, log.display());
+        // Objects of Kubernetes are gigabytes, and nothing else is ever built from them. A killed build's go as well.
+        let objects = store.join(format!("{}.objects", self.folder));
         let flags = linker_flags(&read(&source.join("go.mod"))?);
         let mut command = Command::new("go");
         command
@@ -115,10 +117,15 @@ impl Module {
             .arg(self.package)
             .current_dir(source)
             .env("CGO_ENABLED", "0")
+            .env("GOCACHE", &objects)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors);
-        run(&mut command).map_err(|got| TestbedError::Build {
+        let built = run(&mut command);
+        if objects.is_dir() {
+            fs::remove_dir_all(&objects).map_err(TestbedError::file(&objects))?;
+        }
+        built.map_err(|got| TestbedError::Build {
             module: self.folder.to_owned(),
             got,
             tail: tail(&log),

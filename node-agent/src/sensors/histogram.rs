@@ -21,6 +21,16 @@ impl Tally {
         Self { counts, total }
     }
 
+    /// These samples and `others`.
+    #[must_use]
+    pub fn with(mut self, others: &Self) -> Self {
+        for (count, others) in self.counts.iter_mut().zip(&others.counts) {
+            *count = count.saturating_add(*others);
+        }
+        self.total += others.total;
+        self
+    }
+
     /// Samples.
     pub const fn count(&self) -> u64 {
         self.total
@@ -85,6 +95,13 @@ mod tests {
     #[test]
     fn counters_that_wrapped_still_count() {
         assert_eq!(tally(&[5, 5, 900]).count(), 3);
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let both = tally(&[100, 900]).with(&tally(&[900, 5000]));
+        assert_eq!(both.count(), 4);
+        assert_eq!(both.quantiles([0.75]), tally(&[900]).quantiles([0.75]));
     }
 
     #[test]

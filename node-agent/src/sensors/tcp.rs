@@ -45,8 +45,8 @@ pub enum TcpError {
 #[derive(Debug, Clone)]
 struct Reading {
     counters: Counters,
-    all: [u32; BUCKETS],
     clean: [u32; BUCKETS],
+    unclean: [u32; BUCKETS],
 }
 
 macro_rules! counters {
@@ -69,8 +69,8 @@ macro_rules! counters {
 
 counters!(
     samples,
-    all_sum_us,
     clean_sum_us,
+    unclean_sum_us,
     handshakes,
     handshake_sum_us,
     cwnd_sum,
@@ -88,7 +88,7 @@ counters!(
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { counters: Counters::default(), all: [0; BUCKETS], clean: [0; BUCKETS] }
+        Self { counters: Counters::default(), clean: [0; BUCKETS], unclean: [0; BUCKETS] }
     }
 }
 
@@ -142,7 +142,8 @@ impl Tcp {
         let mut now = Reading::default();
         let extremes = sum(&self.slots, self.cpus, slot, ended, &mut now);
         let delta = now.counters.since(&before.counters);
-        let (all, clean) = (Tally::between(&now.all, &before.all), Tally::between(&now.clean, &before.clean));
+        let clean = Tally::between(&now.clean, &before.clean);
+        let all = Tally::between(&now.unclean, &before.unclean).with(&clean);
         *before = now;
         describe(&delta, &all, &clean, &extremes, signals);
         delta.opens as i64 - delta.closes as i64
@@ -155,10 +156,10 @@ fn sum(slots: &Mapped<TcpSlot>, cpus: usize, slot: u32, epoch: u32, reading: &mu
     let mut extremes = Extremes::empty(epoch);
     for counts in (0..cpus).filter_map(|cpu| slots.read(slot as usize * cpus + cpu)) {
         reading.counters.add(&counts);
-        for (sum, count) in reading.all.iter_mut().zip(&counts.all) {
+        for (sum, count) in reading.clean.iter_mut().zip(&counts.clean) {
             *sum = sum.wrapping_add(*count);
         }
-        for (sum, count) in reading.clean.iter_mut().zip(&counts.clean) {
+        for (sum, count) in reading.unclean.iter_mut().zip(&counts.unclean) {
             *sum = sum.wrapping_add(*count);
         }
         let cpu = &counts.extremes[(epoch & 1) as usize];
@@ -206,7 +207,7 @@ fn describe(delta: &Counters, all: &Tally, clean: &Tally, extremes: &Extremes, s
     set(Signal::RttJitter, clean.deviation());
     let [all_p99] = all.quantiles([0.99]);
     set(Signal::RttAllCount, all.count() as f32);
-    set(Signal::RttAllMean, mean(delta.all_sum_us, all.count()));
+    set(Signal::RttAllMean, mean(delta.clean_sum_us.wrapping_add(delta.unclean_sum_us), all.count()));
     set(Signal::RttAllP99, all_p99);
     set(Signal::RttAllMax, if all.count() == 0 { f32::NAN } else { extremes.all_max_us as f32 });
     set(Signal::HandshakeCount, delta.handshakes as f32);

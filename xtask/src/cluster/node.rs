@@ -117,9 +117,12 @@ impl Parts {
             text += &format!("{}\n", programs.directory().display());
         }
         for folder in ["node", "images"] {
-            for file in files(&Path::new(module::DIRECTORY).join(folder))? {
+            let folder = Path::new(module::DIRECTORY).join(folder);
+            for file in files(&folder)? {
                 let content = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-                text += &format!("{} {}\n{content}\n", file.display(), content.len());
+                // Its place in the folder: all checkouts share the image.
+                let place = file.strip_prefix(&folder).context("a file outside its folder")?;
+                text += &format!("{} {}\n{content}\n", place.display(), content.len());
             }
         }
         digest_of(&text)

@@ -1,4 +1,4 @@
-//! The static, reproducible binary of an image.
+//! The static, reproducible binaries of the images.
 
 use std::{
     env,
@@ -32,17 +32,19 @@ pub(super) fn target() -> anyhow::Result<String> {
     Ok(host.to_owned())
 }
 
-/// Builds the program of `image`: release profile, linked statically, without a path or time of this machine.
+/// Builds the programs of all images: release profile, linked statically, without a path or time of this machine. Always
+/// all of them, in one build: what they share is built once, and a program is the same whichever image is asked for.
 ///
 /// # Errors
-/// It does not build, or needs a loader.
-pub(super) fn build(image: Image, source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<PathBuf> {
+/// They do not build.
+pub(super) fn build(source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let target = target()?;
-    // Apart from what people and tests build: other flags would have each build everything of the other again.
-    let directory = cache()?.join("images");
+    let directory = directory()?;
     let mut command = cargo(&["build", "--locked", "--release", "--target", &target]);
+    for image in Image::ALL {
+        command.args(["--package", image.program(), "--bin", image.program()]);
+    }
     command
-        .args(["--package", image.program(), "--bin", image.program()])
         // Names of functions stay for backtraces.
         .args(["--config", "profile.release.strip=\"debuginfo\""])
         .arg("--target-dir")
@@ -52,13 +54,26 @@ pub(super) fn build(image: Image, source: &Source, log: &Log, stop: &Stop) -> an
         .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&directory)?.join("\u{1f}"))
         .env_remove("RUSTFLAGS");
-    let end = process::run(image.program(), &mut command, &Output::Log, log, LIMIT, stop)?;
+    let end = process::run("images", &mut command, &Output::Log, log, LIMIT, stop)?;
     if let Some(problem) = end.problem() {
-        bail!("{} did not build ({problem}); the compiler's messages are in {}", image.program(), log.path().display());
+        bail!("the programs did not build ({problem}); the compiler's messages are in {}", log.path().display());
     }
-    let binary = directory.join(&target).join("release").join(image.program());
+    Ok(())
+}
+
+/// The program of `image` that [`build`] made.
+///
+/// # Errors
+/// It needs a loader.
+pub(super) fn of(image: Image) -> anyhow::Result<PathBuf> {
+    let binary = directory()?.join(target()?).join("release").join(image.program());
     check_static(&binary)?;
     Ok(binary)
+}
+
+/// Apart from what people and tests build: other flags would have each build everything of the other again.
+fn directory() -> anyhow::Result<PathBuf> {
+    Ok(cache()?.join("images"))
 }
 
 /// Flags for the target's code: static, and with the same paths wherever it is built.

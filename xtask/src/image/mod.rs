@@ -143,10 +143,11 @@ fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     // Before the build, which takes minutes.
     let engine = if args.binaries_only { None } else { Some(args.engine.map_or_else(Engine::found, Ok)?) };
     let source = Source::of_checkout()?;
+    println!("building the programs (a cold build takes minutes)");
+    binary::build(&source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
     let mut made = Vec::new();
     for image in images {
-        println!("{}: building (a cold build takes minutes)", image.program());
-        let binary = binary::build(*image, &source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
+        let binary = binary::of(*image)?;
         let components = args.out.join(format!("{}.cdx.json", image.name()));
         fs::write(&components, sbom::of(*image, &binary::target()?)?)
             .with_context(|| format!("writing {}", components.display()))?;

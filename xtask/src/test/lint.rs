@@ -129,6 +129,8 @@ pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
             None => counts.passed += 1,
             Some(problem) => {
                 counts.failed += 1;
+                // Others write after it, so that it would not be at the log's end.
+                println!("{}: {problem}\n{}", check.name, log.tail(40));
                 problems.push(format!("{}: {problem}", check.name));
             }
         }
