@@ -1,4 +1,4 @@
-//! netprecursor for humans: demo, lab, dataset, record, replay, model.
+//! netprecursor for humans: demo, lab, dataset, record, replay, model, kubectl plugin.
 
 mod attribution;
 mod backtest;
@@ -6,8 +6,10 @@ mod child;
 mod dataset;
 mod demo;
 mod extract;
+mod kubectl;
 mod lab;
 mod model;
+mod quantity;
 mod record;
 mod recording;
 mod replay;
@@ -38,10 +40,14 @@ enum Command {
     Extract(extract::Args),
     Backtest(backtest::Args),
     Attribution(attribution::Args),
+    Kubectl(kubectl::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
+    if kubectl::is_plugin(std::env::args_os().next().as_deref()) {
+        return kubectl::run(&kubectl::Plugin::parse().args);
+    }
     if arguments.next().as_deref() == Some(netprecursor_models::child::ARGUMENT) {
         return Ok(netprecursor_models::child::main(arguments));
     }
@@ -54,5 +60,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Extract(args) => extract::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Attribution(args) => attribution::run(&args),
+        Command::Kubectl(args) => kubectl::run(&args),
     }
 }

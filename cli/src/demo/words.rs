@@ -6,39 +6,8 @@ use netprecursor_core::{
 };
 
 use super::api::{Alert, AlertState, Cause, Confirmed, Standing, Target};
-
-/// A time in µs with a unit that suits it.
-pub(super) fn time(us: f32) -> String {
-    match us {
-        us if us >= 1_000_000.0 => format!("{:.1} s", us / 1e6),
-        us if us >= 10_000.0 => format!("{:.0} ms", us / 1e3),
-        us if us >= 1_000.0 => format!("{:.1} ms", us / 1e3),
-        us => format!("{us:.0} µs"),
-    }
-}
-
-/// A time that may be missing.
-pub(super) fn maybe_time(us: Option<f32>) -> String {
-    us.map_or_else(|| "-".to_owned(), time)
-}
-
-/// A value in the unit that the schema has for it.
-pub(super) fn quantity(value: f32, unit: &str) -> String {
-    match unit {
-        "µs" => time(value),
-        "bytes" | "bytes/s" => {
-            let per = unit.strip_prefix("bytes").unwrap_or_default();
-            match value {
-                value if value >= 1e6 => format!("{:.1} MB{per}", value / 1e6),
-                value if value >= 1e3 => format!("{:.0} kB{per}", value / 1e3),
-                value => format!("{value:.0} B{per}"),
-            }
-        }
-        "ratio" => format!("{:.0} %", value * 100.0),
-        "1" => format!("{value:.0}"),
-        unit => format!("{value:.1} {unit}"),
-    }
-}
+use crate::quantity::{quantity, spaced};
+pub(super) use crate::quantity::{maybe_time, time};
 
 /// Minutes and seconds.
 pub(super) fn clock(seconds: f64) -> String {
@@ -50,18 +19,6 @@ pub(super) fn clock(seconds: f64) -> String {
 pub(super) fn cause(cause: &Cause) -> String {
     let [value, baseline] = [cause.value, cause.baseline].map(|value| quantity(value, &cause.unit));
     format!("{} {} %: {} {value}, usually {baseline}", spaced(&cause.group), cause.share_percent, cause.feature)
-}
-
-/// `RttHistory` as `RTT history`.
-pub(super) fn spaced(name: &str) -> String {
-    let mut words = String::new();
-    for character in name.chars() {
-        if character.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(character.to_lowercase());
-    }
-    words.replace("rtt", "RTT")
 }
 
 /// Without the lab's own part of the name: `web3` of `nplab1cd-web3`.
@@ -157,24 +114,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn quantities_have_the_unit_that_suits_them() {
-        for (value, unit, text) in [
-            (350.0, "µs", "350 µs"),
-            (4_200.0, "µs", "4.2 ms"),
-            (143_400.0, "µs", "143 ms"),
-            (1_400_000.0, "µs", "1.4 s"),
-            (182_000.0, "bytes", "182 kB"),
-            (2_500_000.0, "bytes/s", "2.5 MB/s"),
-            (0.31, "ratio", "31 %"),
-            (12.0, "1", "12"),
-            (3.25, "segments", "3.2 segments"),
-        ] {
-            assert_eq!(quantity(value, unit), text);
-        }
-        assert_eq!(
-            (clock(83.9), spaced("RttHistory"), short("nplab-web3")),
-            ("01:23".into(), "RTT history".into(), "web3")
-        );
+    fn names_and_times_of_a_run_are_short() {
+        assert_eq!((clock(83.9), short("nplab-web3")), ("01:23".into(), "web3"));
     }
 
     #[test]

@@ -1,0 +1,297 @@
+//! The way to the cluster: kubectl's flags and files, clients whose every wait has an end, and questions whose refusal is
+//! an answer.
+
+use std::{fmt::Debug, path::PathBuf, time::Duration};
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::{
+    Api, Client, Config, Resource,
+    api::ListParams,
+    config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    core::{ClusterResourceScope, DeserializeGuard, NamespaceResourceScope},
+};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long the API server may be silent while it owes an answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// Where netprecursor is unless somebody says otherwise.
+const INSTALL_NAMESPACE: &str = "netprecursor-system";
+
+/// Selects all that the chart installs.
+pub(super) const PART_OF: &str = "app.kubernetes.io/part-of=netprecursor";
+
+/// What the pods of the operator and of the agents call themselves.
+const OPERATOR: &str = "netprecursor-operator";
+pub(super) const AGENTS: &str = "app.kubernetes.io/name=netprecursor-agent";
+
+/// What kubectl has the same names for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// Namespace [default: that of the kubeconfig's context]
+    #[arg(short, long, global = true, conflicts_with = "all_namespaces")]
+    pub(super) namespace: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, global = true)]
+    all_namespaces: bool,
+    /// The kubeconfig's context to use
+    #[arg(long, global = true)]
+    context: Option<String>,
+    /// Path of the kubeconfig [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", global = true)]
+    kubeconfig: Option<PathBuf>,
+    /// Namespace in which netprecursor is installed [default: netprecursor-system, else where its operator is found]
+    #[arg(long, value_name = "NAMESPACE", global = true)]
+    install_namespace: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(super) enum ClusterError {
+    /// Not even an address.
+    #[error("got no usable kubeconfig, expected one as kubectl reads it: set KUBECONFIG, --kubeconfig or --context")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// Neither an address nor the environment of a pod.
+    #[error("got no usable kubeconfig, expected one as kubectl reads it: set KUBECONFIG, --kubeconfig or --context")]
+    Nowhere(#[from] InferConfigError),
+    /// Certificates, or a proxy that this program does not speak to.
+    #[error("cannot make a client of {url}: check certificates and proxy of the kubeconfig")]
+    Client { url: String, source: kube::Error },
+    /// The API server does not answer, or not with an object.
+    #[error("cannot {what}: got no answer from {url}, expected one within {} s: does `kubectl get --raw /readyz` work?", ANSWER.as_secs())]
+    Unreachable { what: String, url: String, source: kube::Error },
+    /// It does answer.
+    #[error("cannot {what}: the API server refuses it: {message}")]
+    Refused { what: String, message: String },
+    /// The kind is not there.
+    #[error(
+        "cannot {what}: the cluster does not know the kind; `kubectl netprecursor install-check` says what is missing"
+    )]
+    NotInstalled { what: String },
+    /// The object is not there.
+    #[error(
+        "cannot {what}: got no such object in namespace {namespace}, expected {expected}; -n names another namespace"
+    )]
+    NotFound { what: String, namespace: String, expected: String },
+    /// It is there and cannot be understood.
+    #[error("cannot {what}: got an object that this release does not understand ({reason}); use the cluster's release")]
+    Strange { what: String, reason: String },
+}
+
+/// What a question brought.
+#[derive(Debug, Clone)]
+pub(super) enum Answer<T> {
+    /// This.
+    Found(T),
+    /// There is none.
+    Absent,
+    /// Whoever asks may not know; the API server's words.
+    Forbidden(String),
+}
+
+/// Objects that were listed, and in words what could not be.
+#[derive(Debug)]
+pub(super) struct Listed<K> {
+    pub(super) items: Vec<K>,
+    pub(super) notes: Vec<String>,
+}
+
+/// A cluster as one user reaches it.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    url: String,
+    /// The namespace to look at; all when absent.
+    pub(super) scope: Option<String>,
+    /// The namespace where one is needed.
+    pub(super) namespace: String,
+    install_namespace: Option<String>,
+}
+
+/// Where netprecursor is, or would be.
+#[derive(Debug, Clone)]
+pub(super) struct Installation {
+    pub(super) namespace: String,
+    pub(super) operator: Answer<Deployment>,
+}
+
+impl<T> Answer<T> {
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::Found(value) => Answer::Found(change(value)),
+            Self::Absent => Answer::Absent,
+            Self::Forbidden(message) => Answer::Forbidden(message),
+        }
+    }
+
+    pub(super) fn found(self) -> Option<T> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Absent | Self::Forbidden(_) => None,
+        }
+    }
+}
+
+impl<K> Listed<K> {
+    /// The objects; what could not be listed goes to the notes.
+    pub(super) fn into_items(self, notes: &mut Vec<String>) -> Vec<K> {
+        notes.extend(self.notes);
+        self.items
+    }
+}
+
+impl Cluster {
+    /// The cluster that the flags name, without asking it anything.
+    pub(super) async fn connect(flags: &Flags) -> Result<Self, ClusterError> {
+        let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
+        let config = match (&flags.kubeconfig, &flags.context) {
+            (Some(path), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
+            (None, Some(_)) => Config::from_kubeconfig(&options).await?,
+            (None, None) => Config::infer().await?,
+        };
+        let (url, own) = (config.cluster_url.to_string(), config.default_namespace.clone());
+        let client = Client::try_from(bounded(config));
+        let namespace = flags.namespace.clone().unwrap_or(own);
+        Ok(Self {
+            client: client.map_err(|source| ClusterError::Client { url: url.clone(), source })?,
+            url,
+            scope: (!flags.all_namespaces).then(|| namespace.clone()),
+            namespace,
+            install_namespace: flags.install_namespace.clone(),
+        })
+    }
+
+    /// The objects of the namespace that is looked at, or of all.
+    pub(super) fn scoped<K>(&self) -> Api<DeserializeGuard<K>>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        match &self.scope {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// The objects of a kind that lives in no namespace.
+    pub(super) fn global<K>(&self) -> Api<DeserializeGuard<K>>
+    where
+        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// Every object of a kind, page by page. One that is not understood, or may not be seen, becomes a note.
+    pub(super) async fn list<K>(
+        &self,
+        api: &Api<DeserializeGuard<K>>,
+        params: &ListParams,
+    ) -> Result<Listed<K>, ClusterError>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let what = format!("list {}", K::plural(&()));
+        let mut listed = Listed { items: Vec::new(), notes: Vec::new() };
+        let mut params = params.clone().limit(PAGE);
+        loop {
+            let page = match self.judge(&what, api.list(&params).await)? {
+                Answer::Found(page) => page,
+                Answer::Absent => return Err(ClusterError::NotInstalled { what }),
+                Answer::Forbidden(message) => {
+                    listed.notes.push(format!("not permitted to {what}: {message}"));
+                    return Ok(listed);
+                }
+            };
+            for object in page.items {
+                match object.0 {
+                    Ok(object) => listed.items.push(object),
+                    Err(broken) => {
+                        let name = broken.metadata.name.unwrap_or_default();
+                        listed.notes.push(format!("{} {name} is not understood: {}", K::kind(&()), broken.error));
+                    }
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(listed),
+            }
+        }
+    }
+
+    /// An answer of the API server, where a refusal tells something too.
+    pub(super) fn judge<T>(&self, what: &str, answer: kube::Result<T>) -> Result<Answer<T>, ClusterError> {
+        match answer {
+            Ok(value) => Ok(Answer::Found(value)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Absent),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Answer::Forbidden(status.message)),
+            Err(kube::Error::Api(status)) => {
+                Err(ClusterError::Refused { what: what.to_owned(), message: status.message })
+            }
+            Err(kube::Error::SerdeError(error)) => {
+                Err(ClusterError::Strange { what: what.to_owned(), reason: error.to_string() })
+            }
+            Err(source) => Err(ClusterError::Unreachable { what: what.to_owned(), url: self.url.clone(), source }),
+        }
+    }
+
+    /// One object.
+    pub(super) async fn get<K>(&self, api: &Api<K>, name: &str) -> Result<Answer<K>, ClusterError>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        self.judge(&format!("get {} {name}", K::kind(&())), api.get(name).await)
+    }
+
+    /// Where netprecursor is: as told, else where it is by default, else where its operator is found.
+    pub(super) async fn installation(&self) -> Result<Installation, ClusterError> {
+        let namespace = self.install_namespace.clone().unwrap_or_else(|| INSTALL_NAMESPACE.to_owned());
+        let operator = self.operator(Api::namespaced(self.client.clone(), &namespace)).await?;
+        if self.install_namespace.is_none()
+            && !matches!(operator, Answer::Found(_))
+            && let Answer::Found(found) = self.operator(Api::all(self.client.clone())).await?
+        {
+            let namespace = found.metadata.namespace.clone().unwrap_or(namespace);
+            return Ok(Installation { namespace, operator: Answer::Found(found) });
+        }
+        Ok(Installation { namespace, operator })
+    }
+
+    async fn operator(&self, api: Api<Deployment>) -> Result<Answer<Deployment>, ClusterError> {
+        let listed = api.list(&ListParams::default().labels(PART_OF)).await;
+        Ok(match self.judge("list deployments", listed)? {
+            Answer::Found(list) => list.items.into_iter().find(is_operator).map_or(Answer::Absent, Answer::Found),
+            Answer::Absent => Answer::Absent,
+            Answer::Forbidden(message) => Answer::Forbidden(message),
+        })
+    }
+
+    /// The agents' DaemonSet.
+    pub(super) async fn daemon_set(&self, namespace: &str) -> Result<Answer<DaemonSet>, ClusterError> {
+        let api: Api<DaemonSet> = Api::namespaced(self.client.clone(), namespace);
+        Ok(match self.judge("list daemonsets", api.list(&ListParams::default().labels(AGENTS)).await)? {
+            Answer::Found(list) => list.items.into_iter().next().map_or(Answer::Absent, Answer::Found),
+            Answer::Absent => Answer::Absent,
+            Answer::Forbidden(message) => Answer::Forbidden(message),
+        })
+    }
+}
+
+fn is_operator(deployment: &Deployment) -> bool {
+    let labels = deployment.spec.as_ref().and_then(|spec| spec.selector.match_labels.as_ref());
+    labels.and_then(|labels| labels.get("app.kubernetes.io/name")).is_some_and(|name| name == OPERATOR)
+}
+
+/// Nothing waits without end, and nothing is tried again behind the user's back.
+fn bounded(mut config: Config) -> Config {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(ANSWER);
+    config.write_timeout = Some(ANSWER);
+    config.reset_reader_on_write = true;
+    config.default_retry = false;
+    config
+}

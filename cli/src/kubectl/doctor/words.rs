@@ -1,0 +1,88 @@
+//! How the agents are, as text.
+
+use std::fmt::Write as _;
+
+use super::{Doctor, NodeLine, Reported};
+use crate::kubectl::{
+    moment,
+    node::Standing,
+    style::{Mood, Style, clean, indented},
+    table::{NOTHING, maybe, percent, table},
+};
+
+pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
+    let header = [
+        "NODE",
+        "AGENT",
+        "VERSION",
+        "KERNEL",
+        "RTT",
+        "COVERAGE",
+        "TARGETS",
+        "PENDING",
+        "DROPPED",
+        "CPU",
+        "MEMORY",
+        "HEARTBEAT",
+    ];
+    let rows: Vec<_> = report.nodes.iter().map(row).collect();
+    let mut lines = table(header, &rows).into_iter();
+    let mut text = format!("{}\n", style.paint(Mood::Title, &lines.next().unwrap_or_default()));
+    // Writing to a String cannot fail.
+    for (line, node) in lines.zip(&report.nodes) {
+        let mood = match (node.problems.is_empty(), node.standing) {
+            (false, _) => Mood::Bad,
+            (true, Standing::Unwanted) => Mood::Quiet,
+            (true, _) if !node.remarks.is_empty() => Mood::Warning,
+            (true, _) => Mood::Good,
+        };
+        let _ = writeln!(text, "{}", style.paint(mood, &line));
+        for (sign, said) in [("✗", &node.problems), ("!", &node.remarks)] {
+            said.iter().for_each(|said| text += &indented(&format!("{sign} {said}"), 4));
+        }
+    }
+    if report.nodes.is_empty() {
+        text += "no node has reported: agents start with the first policy\n";
+    }
+    for problem in &report.problems {
+        let _ = writeln!(text, "{}", style.paint(Mood::Bad, &format!("✗ {}", clean(problem))));
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &format!("note: {}", clean(note))));
+    }
+    let count = report.problems.len() + report.nodes.iter().filter(|node| !node.problems.is_empty()).count();
+    text + &match (report.is_well, count) {
+        (true, _) => style.paint(Mood::Good, "Nothing is wrong.") + "\n",
+        (false, 1) => style.paint(Mood::Bad, "Something is wrong; docs/troubleshooting.md says what to do.") + "\n",
+        (false, count) => {
+            style.paint(Mood::Bad, &format!("{count} things are wrong; docs/troubleshooting.md says what to do."))
+                + "\n"
+        }
+    }
+}
+
+fn row(line: &NodeLine) -> [String; 12] {
+    let Reported { agent_version, kernel, rtt_source, socket_coverage_percent, targets, queue, overhead, .. } =
+        match &line.report {
+            Some(report) => report,
+            None => {
+                let mut row = [const { String::new() }; 12].map(|_| NOTHING.to_owned());
+                (row[0], row[1]) = (line.node.clone(), format!("{:?}", line.standing));
+                return row;
+            }
+        };
+    [
+        line.node.clone(),
+        format!("{:?}", line.standing),
+        agent_version.clone(),
+        kernel.clone(),
+        format!("{rtt_source:?}"),
+        percent(*socket_coverage_percent),
+        targets.to_string(),
+        queue.pending.to_string(),
+        queue.dropped.to_string(),
+        maybe(overhead.as_ref().map(|overhead| &overhead.cpu)),
+        maybe(overhead.as_ref().map(|overhead| &overhead.memory)),
+        line.heartbeat_age_seconds.map_or_else(|| NOTHING.to_owned(), moment::span),
+    ]
+}

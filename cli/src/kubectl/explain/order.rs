@@ -1,0 +1,164 @@
+//! What happened in which order: from the Events on the pod, which tell of earlier firings too, and from the alert itself,
+//! which tells of the last one after its Events are gone.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
+use netprecursor_crds::{
+    PrecursorAlert,
+    alert::{AlertState, PrecursorAlertStatus, Trigger},
+};
+use serde::Serialize;
+
+use crate::kubectl::node::condition;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Step {
+    pub(super) at: Time,
+    pub(super) what: What,
+    /// In words, where somebody said more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) says: Option<String>,
+}
+
+/// In the order in which things of the same second happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) enum What {
+    Fired,
+    Breach,
+    Confirmed,
+    Unconfirmed,
+    Resolved,
+}
+
+impl What {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Breach => "breach",
+            Self::Confirmed => "confirmed",
+            Self::Unconfirmed => "not confirmed",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// Every step that is known, oldest first.
+pub(super) fn steps(alert: &PrecursorAlert, events: &[Event]) -> Vec<Step> {
+    let name = alert.metadata.name.as_deref().unwrap_or_default();
+    let mut steps: Vec<Step> = events.iter().filter_map(|event| told(event, name)).collect();
+    for step in alert.status.as_ref().map(known).unwrap_or_default() {
+        // The Event of a transition has the same second, and more words.
+        if !steps.iter().any(|told| told.what == step.what && told.at.0.as_second() == step.at.0.as_second()) {
+            steps.push(step);
+        }
+    }
+    steps.sort_by_key(|step| (step.at.0, step.what));
+    steps
+}
+
+/// An Event about this alert.
+fn told(event: &Event, alert: &str) -> Option<Step> {
+    event.related.as_ref().filter(|related| related.name.as_deref() == Some(alert))?;
+    // Named by alert, count and state.
+    let what = match event.metadata.name.as_deref()?.rsplit('.').next()? {
+        "firing" => What::Fired,
+        "resolved" => What::Resolved,
+        _ => return None,
+    };
+    Some(Step { at: Time(event.event_time.as_ref()?.0), what, says: event.note.clone() })
+}
+
+/// What the alert itself knows of its last firing.
+fn known(status: &PrecursorAlertStatus) -> Vec<Step> {
+    let step = |at: Timestamp, what, says| Step { at: Time(at), what, says };
+    let fired = status.fired_at.0;
+    let firing = condition(&status.conditions, "Firing").map(|condition| condition.message.clone());
+    let is_firing = status.state == AlertState::Firing;
+    let mut steps = vec![step(fired, What::Fired, firing.clone().filter(|_| is_firing))];
+    let lead = status.lead.as_ref().and_then(|lead| lead.us().ok()).and_then(|us| i64::try_from(us).ok());
+    let breach = match (status.trigger, lead) {
+        (Trigger::Measured, _) => Some(fired),
+        (Trigger::Forecast, Some(us)) => fired.checked_add(SignedDuration::from_micros(us)).ok(),
+        (Trigger::Forecast, None) => None,
+    };
+    steps.extend(breach.map(|at| step(at, What::Breach, Some(format!("measured RTT is above {}", status.threshold)))));
+    let confirmed = condition(&status.conditions, "Confirmed").filter(|condition| condition.status != "Unknown");
+    steps.extend(confirmed.map(|condition| {
+        let what = if condition.status == "True" { What::Confirmed } else { What::Unconfirmed };
+        step(condition.last_transition_time.0, what, Some(condition.message.clone()))
+    }));
+    steps.extend(status.resolved_at.as_ref().map(|at| step(at.0, What::Resolved, firing.filter(|_| !is_firing))));
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kubectl::explain::tests::{FIRED, alert, time};
+
+    fn event(count: u32, state: &str, at: i64, related: &str) -> Event {
+        serde_json::from_value(json!({
+            "metadata": {"name": format!("checkout-3f9a1c20be.{count}.{state}"), "namespace": "shop"},
+            "eventTime": time(at).replace('Z', ".000000Z"),
+            "note": format!("{state} {count}"),
+            "related": {"kind": "PrecursorAlert", "name": related},
+        }))
+        .unwrap()
+    }
+
+    fn seconds(steps: &[Step]) -> Vec<(i64, What)> {
+        steps.iter().map(|step| (step.at.0.as_second() - FIRED, step.what)).collect()
+    }
+
+    #[test]
+    fn the_alert_alone_knows_its_last_firing() {
+        let steps = steps(&alert(|_| {}), &[]);
+        let expected = [(0, What::Fired), (6, What::Breach), (6, What::Confirmed), (30, What::Resolved)];
+        assert_eq!(seconds(&steps), expected);
+    }
+
+    #[test]
+    fn events_add_earlier_firings_and_are_not_told_twice() {
+        let ours = "checkout-3f9a1c20be";
+        let events = [
+            event(2, "firing", FIRED, ours),
+            event(1, "resolved", FIRED - 500, ours),
+            event(1, "firing", FIRED - 600, ours),
+            event(7, "firing", FIRED + 1, "another-alert"),
+        ];
+        let steps = steps(&alert(|_| {}), &events);
+        let expected = [
+            (-600, What::Fired),
+            (-500, What::Resolved),
+            (0, What::Fired),
+            (6, What::Breach),
+            (6, What::Confirmed),
+            (30, What::Resolved),
+        ];
+        assert_eq!(seconds(&steps), expected);
+        assert_eq!(steps[2].says.as_deref(), Some("firing 2"));
+    }
+
+    #[test]
+    fn what_fired_on_the_breach_itself_has_its_breach_in_the_same_second() {
+        let late = alert(|alert| {
+            let status = &mut alert["status"];
+            (status["trigger"], status["lead"]) = ("Measured".into(), serde_json::Value::Null);
+            status["conditions"][1]["status"] = "Unknown".into();
+        });
+        assert_eq!(seconds(&steps(&late, &[])), [(0, What::Fired), (0, What::Breach), (30, What::Resolved)]);
+    }
+
+    #[test]
+    fn a_false_alarm_is_called_one() {
+        let vain = alert(|alert| {
+            alert["status"]["lead"] = serde_json::Value::Null;
+            alert["status"]["conditions"][1]["status"] = "False".into();
+        });
+        assert_eq!(seconds(&steps(&vain, &[]))[1], (6, What::Unconfirmed));
+    }
+}

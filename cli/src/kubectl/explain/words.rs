@@ -1,0 +1,217 @@
+//! An explanation as text.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use netprecursor_crds::{
+    Duration,
+    alert::{AlertState, Trigger},
+};
+
+use super::{
+    Explanation, Told,
+    order::{Step, What},
+    window::Window,
+};
+use crate::{
+    kubectl::{
+        chart::{self, Plot, Point},
+        moment,
+        style::{Mood, Style, clean},
+    },
+    quantity::{spaced, time},
+};
+
+/// Letters of the longest bar, and of a cause's.
+const BAR: usize = 40;
+const SHARE: usize = 20;
+
+/// The plot without its labels: with them it fits eighty columns.
+const COLUMNS: usize = 66;
+const ROWS: usize = 12;
+
+/// Letters left of the plot.
+const MARGIN: usize = 10;
+
+pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Timestamp) -> String {
+    let Explanation { name, namespace, pod, node, policy, rule, order, window, notes, .. } = explanation;
+    let mut text = format!(
+        "{} in {namespace}\npod {pod} on node {node}; policy {policy}, rule {rule}\n",
+        style.paint(Mood::Title, &clean(name))
+    );
+    let Some(told) = &explanation.told else {
+        return text + "The agent has not told anything of it yet: ask again in some seconds.\n";
+    };
+    text += &state(told, style, now);
+    text += &figures(told, style);
+    text += &causes(told, style);
+    text += &steps(order, style);
+    text += &match window {
+        Window::Points { points, .. } => plot(points, told, order, style),
+        Window::Unavailable(why) => format!("\nThe last minutes cannot be drawn: {}.\n", clean(&why.to_string())),
+    };
+    // Writing to a String cannot fail.
+    for note in notes {
+        let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &format!("note: {}", clean(note))));
+    }
+    text
+}
+
+fn state(told: &Told, style: Style, now: Timestamp) -> String {
+    let mood = if told.state == AlertState::Firing { Mood::Bad } else { Mood::Good };
+    let times = if told.count == 1 { "once".to_owned() } else { format!("{} times", told.count) };
+    let trigger = match told.trigger {
+        Trigger::Forecast => "on the forecast",
+        Trigger::Measured => "on the breach itself, without a warning",
+    };
+    let state = style.paint(mood, &format!("{:?}", told.state));
+    let ago = moment::ago(now, told.fired_at.0);
+    let outcome = match told.confirmed.as_str() {
+        "True" => "came true",
+        "False" => "did not come true",
+        _ => "not judged",
+    };
+    let because = told
+        .confirmed_because
+        .as_deref()
+        .map(|because| format!(" ({})", because.trim_end_matches('.')))
+        .unwrap_or_default();
+    format!("{state} ({:?}): fired {times}, last {ago} ago, {trigger}; {outcome}{}\n", told.severity, clean(&because))
+}
+
+/// A duration of the API's in µs; what is none draws nothing.
+fn us(duration: &Duration) -> Option<f32> {
+    duration.us().ok().map(|us| us as f32)
+}
+
+fn figures(told: &Told, style: Style) -> String {
+    let rows = [
+        ("predicted", told.predicted.as_ref(), Mood::Warning),
+        ("measured", told.measured.as_ref(), Mood::Good),
+        ("threshold", Some(&told.threshold), Mood::Bad),
+    ];
+    let most = rows.iter().filter_map(|(_, duration, _)| us((*duration)?)).fold(0.0, f32::max);
+    let mut text = String::from("\n");
+    for (name, duration, mood) in rows {
+        let shown = duration
+            .map_or_else(|| "-".to_owned(), |duration| us(duration).map_or_else(|| clean(&duration.to_string()), time));
+        let bar = duration.and_then(us).map(|value| chart::bar(value, most, BAR)).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name:<10}{shown:>8}  {}", style.paint(mood, &bar));
+    }
+    if let Some(resolve) = &told.resolve_threshold {
+        let _ =
+            writeln!(text, "  {:<10}{:>8}", "resolves", us(resolve).map_or_else(|| clean(&resolve.to_string()), time));
+    }
+    match (&told.lead, told.trigger) {
+        (Some(lead), _) => {
+            let lead = us(lead)
+                .map_or_else(|| clean(&lead.to_string()), |us| moment::span((us / 1e6) as i64).replace('s', " s"));
+            let _ = writeln!(text, "  {:<10}{:>8}", "lead", format!("{lead} before"));
+        }
+        (None, Trigger::Forecast) => text += "  lead             -  no breach was measured after the warning\n",
+        (None, Trigger::Measured) => text += "  lead             -  the breach came first\n",
+    }
+    text
+}
+
+fn causes(told: &Told, style: Style) -> String {
+    let model = &told.model;
+    let mut text = format!("\n{} by {}", style.paint(Mood::Title, "WHY"), clean(&model.name));
+    if let Some(digest) = &model.sha256 {
+        text += &format!(" (sha256 {}…)", digest.chars().take(12).collect::<String>());
+    }
+    if let Some(fallback) = &model.fallback {
+        text += &format!(", which stands in: {}", clean(fallback));
+    }
+    text.push('\n');
+    if told.causes.is_empty() {
+        text += "  nothing was out of the pod's usual\n";
+    }
+    for cause in &told.causes {
+        let share = cause.cause.share_percent;
+        let bar = chart::bar(f32::from(share), 100.0, SHARE);
+        let padding = SHARE.saturating_sub(bar.chars().count());
+        let words = clean(&cause.words).replace('\n', " ");
+        let words = words.strip_prefix(&format!("{}: ", spaced(&cause.cause.group))).unwrap_or(&words);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "  {:<12} {share:>3} % {}{:padding$} {words}",
+            clean(&spaced(&cause.cause.group)),
+            style.paint(Mood::Warning, &bar),
+            ""
+        );
+    }
+    text
+}
+
+fn steps(order: &[Step], style: Style) -> String {
+    let mut text = format!("\n{} (UTC)\n", style.paint(Mood::Title, "WHAT HAPPENED"));
+    let mut day = None;
+    for Step { at, what, says } in order {
+        // The day is told where it changes.
+        let today = at.0.strftime("%Y-%m-%d").to_string();
+        if day.as_ref() != Some(&today) {
+            let _ = writeln!(text, "  {today}");
+            day = Some(today);
+        }
+        let says = says.as_deref().map(|says| clean(says).replace('\n', " ")).unwrap_or_default();
+        let line = format!("  {}  {:<13}  {says}", moment::clock(at.0), what.word());
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn plot(points: &[Point], told: &Told, order: &[Step], style: Style) -> String {
+    let (Some(first), Some(last), Some(threshold_us)) = (points.first(), points.last(), us(&told.threshold)) else {
+        return "\nThe last minutes cannot be drawn: the agent has measured nothing yet.\n".to_owned();
+    };
+    let plot = Plot { points, threshold_us, columns: COLUMNS, rows: ROWS };
+    let mut text = format!("\n{} of the pod, largest per column\n", style.paint(Mood::Title, "ROUND TRIPS"));
+    for (row, line) in plot.lines(style).iter().enumerate() {
+        let label = match row {
+            row if row == plot.threshold_row() => time(threshold_us),
+            0 => time(plot.top()),
+            row if row + 1 == ROWS => "0".to_owned(),
+            _ => String::new(),
+        };
+        let edge = if label.is_empty() { '│' } else { '┤' };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:>MARGIN$} {edge}{line}");
+    }
+    let _ = writeln!(text, "{:MARGIN$} └{}", "", "─".repeat(COLUMNS));
+    for (column, words) in marks(&plot, order) {
+        // On the left of the mark where there is no room on its right.
+        let line = if column + 2 + words.chars().count() <= COLUMNS {
+            format!("{:column$}▲ {words}", "")
+        } else {
+            let before = column.saturating_sub(words.chars().count() + 1);
+            format!("{:before$}{words} ▲", "")
+        };
+        let _ = writeln!(text, "{:MARGIN$}  {line}", "");
+    }
+    let clock = |point: &Point| {
+        i64::try_from(point.unix)
+            .ok()
+            .and_then(|unix| Timestamp::from_second(unix).ok())
+            .map(moment::clock)
+            .unwrap_or_default()
+    };
+    let _ =
+        writeln!(text, "{:MARGIN$}  {}{:>width$}", "", clock(first), clock(last), width = COLUMNS.saturating_sub(8));
+    let legend =
+        [("█ measured", Mood::Good), ("• forecast for the next 10 s", Mood::Warning), ("─ threshold", Mood::Bad)];
+    let legend: Vec<String> = legend.into_iter().map(|(words, mood)| style.paint(mood, words)).collect();
+    text + &format!("{:MARGIN$}  {}\n", "", legend.join("   "))
+}
+
+/// Where something happened, by column; what confirmed it needs no mark of its own.
+fn marks(plot: &Plot<'_>, order: &[Step]) -> Vec<(usize, String)> {
+    let told = order.iter().filter(|step| matches!(step.what, What::Fired | What::Breach | What::Resolved));
+    told.filter_map(|step| {
+        let column = plot.column(u64::try_from(step.at.0.as_second()).ok()?)?;
+        Some((column, format!("{} {}", step.what.word(), moment::clock(step.at.0))))
+    })
+    .collect()
+}

@@ -1,0 +1,30 @@
+//! The checks as text.
+
+use std::fmt::Write as _;
+
+use super::{InstallCheck, Verdict};
+use crate::kubectl::style::{Mood, Style, clean};
+
+pub(in crate::kubectl) fn text(report: &InstallCheck, style: Style) -> String {
+    let title = format!("netprecursor in namespace {}", clean(&report.install_namespace));
+    let mut text = format!("{}\n", style.paint(Mood::Title, &title));
+    let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    for check in &report.checks {
+        let (sign, mood) = match check.verdict {
+            Verdict::Good => ('✓', Mood::Good),
+            Verdict::Bad => ('✗', Mood::Bad),
+            Verdict::Open => ('–', Mood::Quiet),
+        };
+        let sign = style.paint(mood, &format!("{sign} {:<width$}", check.name));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{sign}   {}", clean(&check.says).replace('\n', " "));
+        if let Some(fix) = &check.fix {
+            let _ = writeln!(text, "  {:width$}   → {}", "", clean(fix).replace('\n', " "));
+        }
+    }
+    text + &match (report.is_well, report.is_installed) {
+        (true, true) => style.paint(Mood::Good, "All is well."),
+        (true, false) => style.paint(Mood::Good, "Nothing speaks against an installation."),
+        (false, _) => style.paint(Mood::Bad, "Something has to be done: see ✗."),
+    } + "\n"
+}
