@@ -51,15 +51,16 @@ impl Product {
         // A node of the test cluster is not another failure domain.
         set.iter().for_each(|value| words.extend(["--set", value]));
         self.helm(&words, INSTALL_LIMIT).await?;
-        self.kubectl(&[
-            "label",
-            "namespace",
-            SYSTEM_NAMESPACE,
-            "pod-security.kubernetes.io/enforce=privileged",
-            "--overwrite",
-        ])
-        .await?;
-        Ok(())
+        self.admit_agents().await
+    }
+
+    /// Labels the product's namespace so that Pod Security lets agents in, as the chart's notes say.
+    ///
+    /// # Errors
+    /// As [`Product::kubectl`].
+    pub async fn admit_agents(&self) -> Result<(), Error> {
+        let label = "pod-security.kubernetes.io/enforce=privileged";
+        self.kubectl(&["label", "namespace", SYSTEM_NAMESPACE, label, "--overwrite"]).await.map(|_| ())
     }
 
     /// `helm uninstall`, waiting until what the chart made is gone.

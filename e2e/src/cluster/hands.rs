@@ -87,6 +87,19 @@ impl Hands {
         Ok(self.run(&script).await?.stdout.lines().count())
     }
 
+    /// As [`Hands::signal`], to those alone whose variable `POD_NAME` is `pod`.
+    ///
+    /// # Errors
+    /// The pod does not answer.
+    pub async fn signal_pod(&self, program: &str, pod: &str, signal: &str) -> Result<usize, Error> {
+        let script = format!(
+            "for p in $({}); do tr '\\0' '\\n' </proc/$p/environ | grep -qx 'POD_NAME={pod}' && \
+             kill -{signal} $p && echo $p; done; true",
+            pids(program)
+        );
+        Ok(self.run(&script).await?.stdout.lines().count())
+    }
+
     /// What the oldest process started as `program` takes; `None` when there is none.
     ///
     /// # Errors

@@ -3,5 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 mod forecast;
+mod models;
+mod nightly;
 mod policies;
+mod rights;
 mod shared;

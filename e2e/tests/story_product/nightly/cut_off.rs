@@ -1,0 +1,83 @@
+//! A node that is cut off from all others while an alert fires on it, and comes back.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use netprecursor_crds::alert::AlertState;
+use netprecursor_e2e::{
+    Error,
+    agent::Agent,
+    cluster::{Hands, is_of_kind, story, wait_for},
+    congestion::Scene,
+    product::Product,
+};
+use serde_json::json;
+
+use super::{RAMP, WARM_UP, told};
+use crate::shared::{alert_in, policy, request};
+
+/// Longer than the control plane waits for a node, shorter than it leaves its pods alone.
+const CUT_OFF: u64 = 120;
+const LIMIT: Duration = Duration::from_secs(CUT_OFF + 60);
+
+/// The condition `Ready` of a node; `Unknown` when nothing was heard of it.
+fn ready(node: Option<&Node>) -> Option<&str> {
+    let conditions = node?.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
+}
+
+#[tokio::test]
+#[ignore = "nightly: cuts a node off; E2E_PRODUCT=nightly make e2e"]
+async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_back() {
+    story("cut-off", async |story| {
+        let nodes: Api<Node> = Api::all(story.client());
+        let workers = story.cluster().workers().await?;
+        let name = workers.last().unwrap().clone();
+        let node = nodes.get(&name).await.map_err(request(format!("getting node {name}")))?;
+        if !is_of_kind(&node) {
+            println!("skipped: node {name} is not one of kind, and is not cut off");
+            return Ok(());
+        }
+        let product = Product::new(story.cluster());
+        product.install(&[]).await?;
+        policy(story, "web", json!({})).await?;
+        // Both on this node: they go on when nobody else is reached.
+        let scene = Scene::start_on(story, Some(&name), Some(&name)).await?;
+        product.agents_ready().await?;
+        tokio::time::sleep(WARM_UP).await;
+        let hands = Hands::on(story, &name).await?;
+        // Of nftables what kube-proxy uses too; after the answer to the request for it; mended by itself.
+        let device = "dev=$(ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
+        let nft = "nsenter -t 1 -m nft";
+        let cut = format!(
+            "sleep 2; {device}; {nft} \"add table ip e2e; add chain ip e2e in {{ type filter hook prerouting priority -500; }}; \
+             add chain ip e2e out {{ type filter hook postrouting priority 500; }}; \
+             add rule ip e2e in iifname $dev drop; add rule ip e2e out oifname $dev drop\" && sleep {CUT_OFF}; \
+             {nft} delete table ip e2e"
+        );
+        scene.narrow_after(10).await?;
+        hands.start(&cut).await?;
+        let what = format!("node {name} to be missed");
+        wait_for(&nodes, &name, &what, LIMIT, |node| ready(node) == Some("Unknown")).await?;
+        let what = format!("node {name} to be back");
+        wait_for(&nodes, &name, &what, LIMIT, |node| ready(node) == Some("True")).await?;
+
+        let (alert, after) = alert_in(story, "web", AlertState::Firing, RAMP).await?;
+        println!("it was told {:.1} s after the node was back", after.as_secs_f64());
+        let (fired, told) = (alert.status.as_ref().unwrap().fired_at.0, alert.metadata.creation_timestamp.as_ref());
+        let waited = told.unwrap().0.as_second() - fired.as_second();
+        println!("and {waited} s after it had fired");
+        assert!(waited > 10, "it fired at {fired}, when the node could be reached");
+        let agent = Agent::ready_on(story.cluster(), &name, &[]).await?;
+        let (drained, dropped) = told::drained(&agent, Duration::from_secs(90)).await?;
+        println!("nothing was left to tell after {:.1} s", drained.as_secs_f64());
+        assert!(dropped.abs() < 0.5, "{dropped} messages were given up");
+        scene.widen().await?;
+        let (resolved, _) = alert_in(story, "web", AlertState::Resolved, RAMP).await?;
+        assert_eq!(resolved.metadata.uid, alert.metadata.uid);
+        assert_eq!(told::once(story).await?.len(), 1);
+        Ok::<_, Error>(())
+    })
+    .await;
+}
