@@ -3,21 +3,27 @@
 
 use std::{fmt::Debug, path::PathBuf, time::Duration};
 
+use hyper::Request;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::{
     Api, Client, Config, Resource,
     api::ListParams,
+    client::{Body, ClientBuilder, retry::RetryPolicy},
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::{ClusterResourceScope, DeserializeGuard, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tower::{ServiceBuilder, buffer::BufferLayer, retry::RetryLayer};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long the API server may be silent while it owes an answer.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Requests on their way at once: more than any command has.
+const REQUESTS: usize = 32;
 
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
@@ -156,7 +162,7 @@ impl Cluster {
             (None, None) => Config::infer().await?,
         };
         let (url, own) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        let client = Client::try_from(bounded(config));
+        let client = client(config);
         let namespace = flags.namespace.clone().unwrap_or(own);
         Ok(Self {
             client: client.map_err(|source| ClusterError::Client { url: url.clone(), source })?,
@@ -286,7 +292,17 @@ fn is_operator(deployment: &Deployment) -> bool {
     labels.and_then(|labels| labels.get("app.kubernetes.io/name")).is_some_and(|name| name == OPERATOR)
 }
 
-/// Nothing waits without end, and nothing is tried again behind the user's back.
+/// A client that tries three times more, within seconds, where the API server is too busy or not ready yet. kube's own
+/// retries go on for as long as the server asks for.
+fn client(config: Config) -> kube::Result<Client> {
+    let retry = RetryLayer::new(RetryPolicy::default());
+    // Retries need a service that can be cloned.
+    let shared = BufferLayer::<Request<Body>>::new(REQUESTS);
+    let patience = ServiceBuilder::new().layer(retry).layer(shared).into_inner();
+    Ok(ClientBuilder::try_from(bounded(config))?.with_layer(&patience).build())
+}
+
+/// Nothing waits without end.
 fn bounded(mut config: Config) -> Config {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(ANSWER);

@@ -254,7 +254,7 @@ mod tests {
             "231 ms",
             "244 ms",
             "200 ms",
-            "6 s before",
+            "6 s  from the warning",
             "came true",
             "damped-holt",
             "stands in: ConfigMap rtt-models is not there",

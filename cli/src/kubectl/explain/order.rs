@@ -47,27 +47,28 @@ impl What {
 /// Every step that is known, oldest first.
 pub(super) fn steps(alert: &PrecursorAlert, events: &[Event]) -> Vec<Step> {
     let name = alert.metadata.name.as_deref().unwrap_or_default();
-    let mut steps: Vec<Step> = events.iter().filter_map(|event| told(event, name)).collect();
-    for step in alert.status.as_ref().map(known).unwrap_or_default() {
-        // The Event of a transition has the same second, and more words.
-        if !steps.iter().any(|told| told.what == step.what && told.at.0.as_second() == step.at.0.as_second()) {
-            steps.push(step);
-        }
-    }
+    let told: Vec<(u64, Step)> = events.iter().filter_map(|event| told(event, name)).collect();
+    let known = alert.status.as_ref().map(known).unwrap_or_default();
+    let last = alert.status.as_ref().map_or(0, |status| status.count);
+    // The Event of a transition has more words.
+    let is_told = |what| told.iter().any(|(count, step)| *count == last && step.what == what);
+    let mut steps: Vec<Step> = known.into_iter().filter(|step| !is_told(step.what)).collect();
+    steps.extend(told.into_iter().map(|(_, step)| step));
     steps.sort_by_key(|step| (step.at.0, step.what));
     steps
 }
 
-/// An Event about this alert.
-fn told(event: &Event, alert: &str) -> Option<Step> {
+/// An Event about this alert, and about which of its firings. Its name is made of alert, count and state.
+fn told(event: &Event, alert: &str) -> Option<(u64, Step)> {
     event.related.as_ref().filter(|related| related.name.as_deref() == Some(alert))?;
-    // Named by alert, count and state.
-    let what = match event.metadata.name.as_deref()?.rsplit('.').next()? {
+    let (count, state) = event.metadata.name.as_deref()?.strip_prefix(alert)?.strip_prefix('.')?.split_once('.')?;
+    let what = match state {
         "firing" => What::Fired,
         "resolved" => What::Resolved,
         _ => return None,
     };
-    Some(Step { at: Time(event.event_time.as_ref()?.0), what, says: event.note.clone() })
+    let step = Step { at: Time(event.event_time.as_ref()?.0), what, says: event.note.clone() };
+    Some((count.parse().ok()?, step))
 }
 
 /// What the alert itself knows of its last firing.

@@ -18,6 +18,7 @@ use crate::{
         chart::{self, Plot, Point},
         moment,
         style::{Mood, Style, clean},
+        table::NOTHING,
     },
     quantity::{spaced, time},
 };
@@ -103,15 +104,17 @@ fn figures(told: &Told, style: Style) -> String {
         let _ =
             writeln!(text, "  {:<10}{:>8}", "resolves", us(resolve).map_or_else(|| clean(&resolve.to_string()), time));
     }
-    match (&told.lead, told.trigger) {
-        (Some(lead), _) => {
-            let lead = us(lead)
-                .map_or_else(|| clean(&lead.to_string()), |us| moment::span((us / 1e6) as i64).replace('s', " s"));
-            let _ = writeln!(text, "  {:<10}{:>8}", "lead", format!("{lead} before"));
-        }
-        (None, Trigger::Forecast) => text += "  lead             -  no breach was measured after the warning\n",
-        (None, Trigger::Measured) => text += "  lead             -  the breach came first\n",
-    }
+    let lead = |lead: &Duration| match lead.us() {
+        Ok(us @ 0..120_000_000) => format!("{} s", us / 1_000_000),
+        Ok(us) => moment::span(i64::try_from(us / 1_000_000).unwrap_or(i64::MAX)),
+        Err(_) => clean(&lead.to_string()),
+    };
+    let (lead, means) = match (&told.lead, told.trigger) {
+        (Some(told), _) => (lead(told), "from the warning to the measured breach"),
+        (None, Trigger::Forecast) => (NOTHING.to_owned(), "no breach was measured after the warning"),
+        (None, Trigger::Measured) => (NOTHING.to_owned(), "the breach came first"),
+    };
+    let _ = writeln!(text, "  {:<10}{lead:>8}  {means}", "lead");
     text
 }
 

@@ -1,0 +1,110 @@
+//! A kubelet that knows port-forwards only, and behind it an agent that knows two paths: what a chart needs of a node.
+
+use std::{convert::Infallible, net::Ipv4Addr, sync::Arc};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::{
+    accept_hdr_async,
+    tungstenite::{
+        Message,
+        handshake::server::{Request as Handshake, Response as Shaken},
+        http::HeaderValue,
+    },
+};
+
+/// The subprotocol in which a message's first byte is its channel: data, then errors.
+const PROTOCOL: &str = "v4.channel.k8s.io";
+
+/// What the agent knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Agent {
+    /// UID of the pod that it calls `shop/web`.
+    pub(crate) pod_uid: String,
+    /// What it remembers of that pod.
+    pub(crate) window: Value,
+}
+
+/// Listens from now on; its port. Each connection is one port-forward to the agent's `port`.
+pub(crate) async fn start(port: u16, agent: Agent) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let acceptor = acceptor();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(forward(acceptor.clone(), stream, port, agent.clone()));
+        }
+    });
+    own
+}
+
+fn acceptor() -> TlsAcceptor {
+    let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = CertificateDer::from(signed.cert.der().to_vec());
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()))
+}
+
+async fn forward(acceptor: TlsAcceptor, stream: TcpStream, port: u16, agent: Agent) {
+    let stream = acceptor.accept(stream).await.unwrap();
+    #[expect(clippy::result_large_err, reason = "the trait's signature")]
+    let shake = |request: &Handshake, mut response: Shaken| {
+        assert!(request.uri().path().starts_with("/portForward/"), "{}", request.uri());
+        response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(PROTOCOL));
+        Ok(response)
+    };
+    let (mut tell, mut hear) = accept_hdr_async(stream, shake).await.unwrap().split();
+    // Both channels begin by naming their port.
+    let [low, high] = port.to_le_bytes();
+    for channel in [0, 1] {
+        tell.send(Message::binary(vec![channel, low, high])).await.unwrap();
+    }
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let answers = service_fn(move |request| answer(request, agent.clone()));
+    tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(theirs), answers));
+    let (mut from_agent, mut to_agent) = tokio::io::split(ours);
+    tokio::spawn(async move {
+        let mut bytes = vec![0; 4096];
+        while let Ok(read @ 1..) = from_agent.read(&mut bytes).await {
+            let message = [&[0], &bytes[..read]].concat();
+            if tell.send(Message::binary(message)).await.is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(Ok(message)) = hear.next().await {
+        match message {
+            Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
+                to_agent.write_all(&bytes[1..]).await.unwrap()
+            }
+            Message::Close(_) => return,
+            _ => {}
+        }
+    }
+}
+
+async fn answer(request: Request<Incoming>, agent: Agent) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = match (request.uri().path(), request.uri().query()) {
+        ("/api/v1/targets", None) => {
+            json!([{"target": "shop/x", "uid": "u-x"}, {"target": "shop/web", "uid": agent.pod_uid}])
+        }
+        ("/api/v1/window", Some("target=shop/web")) => agent.window,
+        (path, _) => json!({"error": format!("no such path {path}")}),
+    };
+    Ok(Response::new(Full::new(Bytes::from(body.to_string()))))
+}

@@ -1,0 +1,245 @@
+//! The plugin before a real API server: a cluster without netprecursor, one where all is well, and one where it is not.
+
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+
+mod kubelet;
+mod scene;
+
+use netprecursor_e2e::{ApiServer, Version};
+use scene::{Plugin, alert, condition, create, event, install, node, policy, report, set_status};
+use serde_json::{Value, json};
+
+/// Where the agents of the tests listen; a fake kubelet does not care.
+const AGENT_PORT: u16 = 9555;
+
+fn ready(reason: &str) -> Value {
+    condition("Ready", "True", reason, "all is well", 600)
+}
+
+/// The verdict of a check.
+fn verdict(report: &Value, name: &str) -> String {
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
+    check["verdict"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn api_before_an_install_the_cluster_is_fit_and_there_is_nothing_to_show() {
+    for version in [Version::OLDEST, Version::DEFAULT] {
+        let server = ApiServer::start(version).await.unwrap();
+        let plugin = Plugin::new(&server);
+        let (report, code) = plugin.tells(&["install-check"]).await;
+        assert_eq!(
+            (code, &report["isWell"], &report["isInstalled"]),
+            (Some(0), &json!(true), &json!(false)),
+            "{report:#}"
+        );
+        for (name, expected) in [
+            ("API server", "Good"),
+            ("definitions", "Open"),
+            ("operator", "Open"),
+            ("admission policies", "Good"),
+            ("your rights", "Good"),
+        ] {
+            assert_eq!(verdict(&report, name), expected, "{report:#}");
+        }
+        for command in [["status"].as_slice(), &["doctor"], &["explain", "checkout-1"]] {
+            let said = plugin.says(command).await;
+            assert!(said.code == Some(1) && said.err.contains("install-check"), "{command:?}: {said:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn api_where_all_is_well_everything_says_so() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    for name in ["node1", "node2"] {
+        node(&client, name, 1, AGENT_PORT).await;
+        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
+    }
+    create(&client, &policy("checkout", &ready("Watching"))).await;
+    let plugin = Plugin::new(&server);
+
+    let said = plugin.says(&["install-check"]).await;
+    assert!(said.code == Some(0) && said.out.contains("All is well.") && !said.out.contains('✗'), "{said:#?}");
+    assert!(said.out.contains("operator-a leads"), "{said:#?}");
+
+    let said = plugin.says(&["doctor"]).await;
+    assert!(said.code == Some(0) && said.out.contains("Nothing is wrong."), "{said:#?}");
+    assert!(said.out.contains("sensor sched is unavailable: tracefs is not mounted"), "{said:#?}");
+    assert!(!said.out.contains('\x1b'), "colours in a pipe: {said:#?}");
+
+    let (status, _) = plugin.tells(&["status"]).await;
+    assert_eq!((&status["policies"][0]["ready"], &status["agents"]["ready"]), (&json!(true), &json!(2)), "{status:#}");
+    assert_eq!(status["agents"]["wanted"], 2);
+    // The context's namespace is what is looked at, unless another is named.
+    let (elsewhere, _) = plugin.tells(&["status", "-n", "default"]).await;
+    assert_eq!(elsewhere["policies"], json!([]));
+    let (everywhere, _) = plugin.tells(&["status", "-A"]).await;
+    assert_eq!(everywhere["policies"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn api_what_is_not_well_comes_first_and_is_an_exit_code() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 1).await;
+    let down = condition("Ready", "False", "SensorsMissing", "tcp: EPERM", 30);
+    for (name, heartbeat, condition) in
+        [("node1", 60, &ready("SensorsWork")), ("node2", 10_000, &ready("SensorsWork")), ("node3", 60, &down)]
+    {
+        node(&client, name, 1, AGENT_PORT).await;
+        create(&client, &report(name, heartbeat, condition)).await;
+    }
+    node(&client, "node4", 1, AGENT_PORT).await;
+    create(&client, &policy("cart", &ready("Watching"))).await;
+    let refused = condition("Ready", "False", "AgentsNotReady", "1 of 2 agents work; not those on node2", 30);
+    create(&client, &policy("checkout", &refused)).await;
+    create(&client, &alert("checkout-1", 40, "u-1")).await;
+    let mut over = alert("checkout-2", 400, "u-1");
+    over["status"]["state"] = "Resolved".into();
+    create(&client, &over).await;
+    let plugin = Plugin::new(&server);
+
+    let (doctor, code) = plugin.tells(&["doctor"]).await;
+    let standings: Vec<_> =
+        doctor["nodes"].as_array().unwrap().iter().map(|node| (&node["node"], &node["standing"])).collect();
+    let expected = [("node4", "Missing"), ("node2", "Stale"), ("node3", "NotReady"), ("node1", "Ready")]
+        .map(|(node, standing)| (json!(node), json!(standing)));
+    assert_eq!(
+        (code, standings),
+        (Some(1), expected.iter().map(|(node, standing)| (node, standing)).collect()),
+        "{doctor:#}"
+    );
+
+    let said = plugin.says(&["doctor"]).await;
+    println!("{}", said.out);
+    let said = plugin.says(&["status"]).await;
+    println!("{}", said.out);
+    let position = |part: &str| said.out.find(part).unwrap_or_else(|| panic!("{part} is not in\n{}", said.out));
+    assert!(position("checkout") < position("cart"), "{said:#?}");
+    for part in
+        ["1 of 2 agents work; not those on node2", "checkout-1", "231ms", "1 of 2 ready", "SensorsMissing: tcp: EPERM"]
+    {
+        position(part);
+    }
+    assert!(!said.out.contains("checkout-2"), "what is over is not out: {said:#?}");
+
+    let (check, code) = plugin.tells(&["install-check"]).await;
+    assert_eq!((code, verdict(&check, "agents").as_str()), (Some(1), "Bad"), "{check:#}");
+    // A label that refuses agents is told with the command that changes it.
+    let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
+    namespaces.patch(scene::INSTALL, &Default::default(), &kube::api::Patch::Merge(labels)).await.unwrap();
+    let said = plugin.says(&["install-check"]).await;
+    let command =
+        "kubectl label namespace netprecursor-system pod-security.kubernetes.io/enforce=privileged --overwrite";
+    println!("{}", said.out);
+    assert!(said.code == Some(1) && said.out.contains(command), "{said:#?}");
+    // Without a label the API server itself is asked, and nothing is made by that.
+    let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": null}}});
+    namespaces.patch(scene::INSTALL, &Default::default(), &kube::api::Patch::Merge(labels)).await.unwrap();
+    let (check, _) = plugin.tells(&["install-check"]).await;
+    assert_eq!(verdict(&check, "Pod Security"), "Good", "{check:#}");
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client, scene::INSTALL);
+    assert_eq!(pods.list(&Default::default()).await.unwrap().items.len(), 4);
+}
+
+/// What an agent remembers: a calm, the forecast over the threshold, the breach six seconds later.
+fn window(fired_ago: i64) -> Value {
+    let now = jiff::Timestamp::now().as_second();
+    let point = |second: i64| {
+        let (measured, predicted) = match second {
+            ..0 => (9_000.0, 20_000.0),
+            0..6 => (90_000.0, 231_000.0),
+            _ => (244_000.0, 240_000.0),
+        };
+        json!({"unix": now - fired_ago + second, "measuredUs": measured, "predictedUs": predicted, "firing": second >= 0})
+    };
+    json!({"target": "shop/web", "points": (fired_ago - 300..fired_ago).map(point).collect::<Vec<_>>(), "signals": {}})
+}
+
+#[tokio::test]
+async fn api_an_alert_is_explained_with_its_history_and_a_chart_from_the_agent() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    let agent = kubelet::Agent { pod_uid: "u-1".to_owned(), window: window(60) };
+    let port = kubelet::start(AGENT_PORT, agent).await;
+    node(&client, "node1", port, AGENT_PORT).await;
+    create(&client, &alert("checkout-1", 60, "u-1")).await;
+    for (count, state, seconds_ago) in [(1, "firing", 900), (1, "resolved", 800), (2, "firing", 60)] {
+        create(&client, &event("checkout-1", count, state, seconds_ago, "u-1")).await;
+    }
+    create(&client, &event("another", 1, "firing", 50, "u-1")).await;
+    let plugin = Plugin::new(&server);
+
+    let (told, code) = plugin.tells(&["explain", "checkout-1"]).await;
+    assert_eq!((code, &told["predicted"], &told["confirmed"]), (Some(0), &json!("231ms"), &json!("True")), "{told:#}");
+    let order: Vec<_> = told["order"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
+    assert_eq!(order, ["Fired", "Resolved", "Fired", "Breach", "Confirmed"], "{told:#}");
+    assert_eq!(told["order"][2]["says"], "note of firing 2");
+    assert_eq!(told["window"]["agent"], "netprecursor-agent-node1", "{told:#}");
+    assert_eq!(told["window"]["points"].as_array().unwrap().len(), 300);
+
+    let said = plugin.says(&["explain", "checkout-1"]).await;
+    println!("{}", said.out);
+    for part in ["ROUND TRIPS", "200 ms ┤", "•", "▲", "by damped-holt", "182 ms, usually 9.0 ms", "61 %"] {
+        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+    }
+
+    // A pod that the agent does not watch, an alert that is over, and one that is not there.
+    create(&client, &alert("checkout-2", 60, "u-2")).await;
+    let said = plugin.says(&["explain", "checkout-2"]).await;
+    assert!(said.out.contains("the agent no longer watches this pod"), "{said:#?}");
+    let mut over = alert("checkout-1", 4_000, "u-1");
+    (over["status"]["state"], over["status"]["resolvedAt"]) = ("Resolved".into(), scene::ago(3_900).into());
+    set_status(&client, &over).await;
+    let said = plugin.says(&["explain", "checkout-1"]).await;
+    assert!(said.code == Some(0) && said.out.contains("more than five minutes ago"), "{said:#?}");
+    let said = plugin.says(&["explain", "checkout-9"]).await;
+    assert!(said.code == Some(1) && said.err.contains("such as checkout-1, checkout-2"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn api_who_may_see_little_is_shown_that_and_told_what_is_missing() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    create(&client, &policy("checkout", &ready("Watching"))).await;
+    create(&client, &alert("checkout-1", 60, "u-1")).await;
+    // What the chart's role for viewers gives in one namespace.
+    let metadata = json!({"name": "viewer", "namespace": "shop"});
+    let rule = json!({"apiGroups": ["netprecursor.io"], "resources": ["precursorpolicies", "precursoralerts"], "verbs": ["get", "list"]});
+    create(
+        &client,
+        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": [rule]}),
+    )
+    .await;
+    create(
+        &client,
+        &json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "viewer"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}],
+        }),
+    )
+    .await;
+    let plugin = Plugin::acting_as(&server, "viewer");
+    let (status, code) = plugin.tells(&["status"]).await;
+    assert_eq!((code, &status["policies"][0]["name"]), (Some(0), &json!("checkout")), "{status:#}");
+    let notes = status["notes"].to_string();
+    assert!(notes.contains("clusterprecursorpolicies") && notes.contains("precursornodereports"), "{notes}");
+    let said = plugin.says(&["explain", "checkout-1"]).await;
+    assert!(said.code == Some(0) && said.out.contains("not permitted to ask the agent"), "{said:#?}");
+    assert!(said.out.contains("not permitted to list the pod's Events"), "{said:#?}");
+    let (check, code) = plugin.tells(&["install-check"]).await;
+    assert_eq!((code, verdict(&check, "definitions").as_str()), (Some(1), "Good"), "{check:#}");
+    assert_eq!(
+        (verdict(&check, "operator"), verdict(&check, "your rights")),
+        ("Open".into(), "Bad".into()),
+        "{check:#}"
+    );
+}

@@ -1,0 +1,245 @@
+//! A cluster with netprecursor on it, as its operator and its agents would have written it, and the plugin before it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    core::GroupVersionKind,
+};
+use netprecursor_e2e::ApiServer;
+use serde_json::{Value, json};
+
+pub(crate) const INSTALL: &str = "netprecursor-system";
+
+/// What the plugin printed.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The plugin as kubectl finds it: a link of the right name.
+pub(crate) struct Plugin {
+    directory: tempfile::TempDir,
+    kubeconfig: PathBuf,
+}
+
+impl Plugin {
+    /// Before a server, as its administrator in namespace `shop`.
+    pub(crate) fn new(server: &ApiServer) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("kubectl-netprecursor");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_netprecursor"), &link).unwrap();
+        let kubeconfig = directory.path().join("config");
+        write_kubeconfig(&server.kubeconfig(), &kubeconfig, None);
+        Self { directory, kubeconfig }
+    }
+
+    /// As another user, by impersonation.
+    pub(crate) fn acting_as(server: &ApiServer, user: &str) -> Self {
+        let plugin = Self::new(server);
+        write_kubeconfig(&server.kubeconfig(), &plugin.kubeconfig, Some(user));
+        plugin
+    }
+
+    /// What it says to a command line; the server answers meanwhile.
+    pub(crate) async fn says(&self, words: &[&str]) -> Said {
+        let mut command = Command::new(self.directory.path().join("kubectl-netprecursor"));
+        command.args(words).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
+        let output = tokio::process::Command::from(command).output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The JSON that it prints, and its exit code.
+    pub(crate) async fn tells(&self, words: &[&str]) -> (Value, Option<i32>) {
+        let said = self.says(&[words, &["-o", "json"]].concat()).await;
+        (serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:#?}")), said.code)
+    }
+}
+
+fn write_kubeconfig(from: &Path, to: &Path, user: Option<&str>) {
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(from).unwrap()).unwrap();
+    config["contexts"][0]["context"]["namespace"] = "shop".into();
+    if let Some(user) = user {
+        config["users"][0]["user"]["as"] = user.into();
+    }
+    fs::write(to, config.to_string()).unwrap();
+}
+
+/// So many seconds ago, as the API writes it.
+pub(crate) fn ago(seconds: i64) -> String {
+    let then = Timestamp::now() - SignedDuration::from_secs(seconds);
+    Timestamp::from_second(then.as_second()).unwrap().to_string()
+}
+
+pub(crate) fn condition(type_: &str, status: &str, reason: &str, message: &str, seconds_ago: i64) -> Value {
+    json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": ago(seconds_ago)})
+}
+
+/// Creates an object with its status; the object as it is then.
+pub(crate) async fn create(client: &Client, object: &Value) -> Value {
+    let api = api(client, object);
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let made = api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await;
+    let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
+    if object.get("status").is_some() {
+        set_status(client, object).await;
+    }
+    serde_json::to_value(made).unwrap()
+}
+
+/// Sets the status of an object to the one that is given.
+pub(crate) async fn set_status(client: &Client, object: &Value) {
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let patch = Patch::Merge(json!({"status": object["status"]}));
+    api(client, object)
+        .patch_status(name, &PatchParams::default(), &patch)
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
+fn api(client: &Client, object: &Value) -> Api<DynamicObject> {
+    let (group, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+    let (group, version) = group.split_once('/').unwrap_or(("", group));
+    let plural = format!("{}s", kind.to_lowercase()).replace("policys", "policies");
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+/// The namespaces, the operator that leads, agents of which `ready` of two are ready.
+pub(crate) async fn install(client: &Client, ready: i32) {
+    for name in [INSTALL, "shop"] {
+        let labels = json!({"pod-security.kubernetes.io/enforce": "privileged"});
+        create(client, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
+            .await;
+        let account = json!({"name": "default", "namespace": name});
+        create(client, &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})).await;
+    }
+    for definition in netprecursor_crds::schema::definitions().unwrap() {
+        let definitions: Api<
+            k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+        > = Api::all(client.clone());
+        let name = definitions.create(&PostParams::default(), &definition).await.unwrap().metadata.name.unwrap();
+        let established = kube::runtime::wait::conditions::is_crd_established();
+        kube::runtime::wait::await_condition(definitions, &name, established).await.unwrap();
+    }
+    let labels = json!({"app.kubernetes.io/part-of": "netprecursor", "app.kubernetes.io/name": "netprecursor"});
+    let pods = |name: &str| json!({"app.kubernetes.io/name": name});
+    let template = |name: &str| json!({"metadata": {"labels": pods(name)}, "spec": {"containers": [{"name": "main", "image": "netprecursor/main"}]}});
+    let operator = "netprecursor-operator";
+    create(client, &json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": operator, "namespace": INSTALL, "labels": labels},
+        "spec": {"replicas": 2, "selector": {"matchLabels": pods(operator)}, "template": template(operator)},
+        "status": {"replicas": 2, "readyReplicas": 2, "availableReplicas": 2,
+            "conditions": [{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": ""}]},
+    }))
+    .await;
+    let renewed = format!("{:.6}", Timestamp::now());
+    create(client, &json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": operator, "namespace": INSTALL},
+        // So long that the test is over before.
+        "spec": {"holderIdentity": "operator-a", "leaseDurationSeconds": 3600, "renewTime": renewed},
+    }))
+    .await;
+    let agent = "netprecursor-agent";
+    create(client, &json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": {"name": agent, "namespace": INSTALL, "labels": pods(agent)},
+        "spec": {"selector": {"matchLabels": pods(agent)}, "template": template(agent)},
+        "status": {"currentNumberScheduled": 2, "desiredNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": ready},
+    }))
+    .await;
+}
+
+/// A node whose kubelet listens on `kubelet`, with the pod of an agent whose own interface is on `port`.
+pub(crate) async fn node(client: &Client, name: &str, kubelet: u16, port: u16) {
+    create(
+        client,
+        &json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+            "status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet}}},
+        }),
+    )
+    .await;
+    create(client, &json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": format!("netprecursor-agent-{name}"), "namespace": INSTALL,
+            "labels": {"app.kubernetes.io/name": "netprecursor-agent"}},
+        "spec": {"nodeName": name, "automountServiceAccountToken": false, "containers": [{"name": "agent", "image": "netprecursor/agent",
+            "args": ["run", "--kubernetes", "--listen", format!("127.0.0.1:{port}")]}]},
+        "status": {"phase": "Running"},
+    }))
+    .await;
+}
+
+pub(crate) fn report(node: &str, heartbeat: i64, ready: &Value) -> Value {
+    json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorNodeReport", "metadata": {"name": node},
+        "status": {
+            "agentVersion": "0.1.0", "kernel": "6.18.4", "rttSource": "Measured", "socketCoveragePercent": 97,
+            "overhead": {"cpu": "4m", "memory": "31Mi"}, "targets": 12, "targetsOverCapacity": 0, "omitted": 0,
+            "queue": {"pending": 0, "dropped": 0}, "heartbeat": ago(heartbeat), "conditions": [ready],
+            "sensors": [{"name": "tcp", "need": "Required", "state": "Active"},
+                {"name": "sched", "need": "Optional", "state": "Unavailable", "reason": "tracefs is not mounted"}],
+        },
+    })
+}
+
+pub(crate) fn policy(name: &str, ready: &Value) -> Value {
+    let score = json!({"name": "rtt", "window": "24h", "alerts": 9, "confirmed": 7, "late": 0, "unconfirmed": 2, "unjudged": 0,
+        "incidents": 8, "warned": 7, "missed": 1, "precisionPercent": 78, "recallPercent": 87, "leadMedian": "6s"});
+    json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"target": {"podSelector": {"matchLabels": {"app": name}}},
+            "rules": [{"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}}]},
+        "status": {"observedGeneration": 1, "targets": 12, "firing": 1, "rules": [score], "conditions": [ready]},
+    })
+}
+
+/// An alert of `checkout` that fired `fired` seconds ago and came true six seconds later.
+pub(crate) fn alert(name: &str, fired: i64, pod_uid: &str) -> Value {
+    json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorAlert",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "p-1"}, "rule": "rtt",
+            "podRef": {"name": "checkout-x2", "uid": pod_uid}, "nodeName": "node1"},
+        "status": {
+            "state": "Firing", "severity": "Warning", "threshold": "200ms", "resolveThreshold": "160ms",
+            "predicted": "231ms", "measured": "244ms", "lead": "6s", "count": 2, "firedAt": ago(fired), "trigger": "Forecast",
+            "causes": [
+                {"group": "Queue", "feature": "rtt_p50_us", "unit": "µs", "value": "182000", "baseline": "9000", "sharePercent": 61},
+                {"group": "Rates", "feature": "tx_bytes", "unit": "bytes", "value": "2510000", "baseline": "412000", "sharePercent": 27}],
+            "model": {"name": "damped-holt"},
+            "conditions": [
+                condition("Firing", "True", "RttBreachForecast", "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt).", fired),
+                condition("Confirmed", "True", "BreachFollowed", "RTT was in breach 6s later.", fired - 6)],
+        },
+    })
+}
+
+/// An Event of the agent about a transition of an alert.
+pub(crate) fn event(alert: &str, count: u32, state: &str, seconds_ago: i64, pod_uid: &str) -> Value {
+    json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event",
+        "metadata": {"name": format!("{alert}.{count}.{state}"), "namespace": "shop"},
+        "eventTime": ago(seconds_ago).replace('Z', ".000000Z"), "reportingController": "netprecursor.io/agent",
+        "reportingInstance": "netprecursor-agent-node1", "action": "Warn", "reason": "RttBreachForecast", "type": "Warning",
+        "note": format!("note of {state} {count}"),
+        "regarding": {"apiVersion": "v1", "kind": "Pod", "name": "checkout-x2", "namespace": "shop", "uid": pod_uid},
+        "related": {"apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorAlert", "name": alert, "namespace": "shop"},
+    })
+}
