@@ -51,7 +51,11 @@ pub(crate) struct Plugin {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Policies, alerts that are out and agents on one screen; what is not well comes first
-    Status,
+    Status {
+        /// All namespaces
+        #[arg(short = 'A', long, conflicts_with = "namespace")]
+        all_namespaces: bool,
+    },
     /// Why an alert fired, what came of it, and how the round trips went
     Explain {
         /// The PrecursorAlert's name
@@ -83,8 +87,8 @@ async fn answer(args: &Args) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.flags).await?;
     let (now, style) = (Timestamp::now(), Style::of_stdout());
     let (output, is_well) = match &args.command {
-        Command::Status => {
-            let report = status::report(&status::ask(&cluster).await?, now);
+        Command::Status { all_namespaces } => {
+            let report = status::report(&status::ask(&cluster, *all_namespaces).await?, now);
             (told(args.output, &report, || status::text(&report, style, now))?, true)
         }
         Command::Explain { alert } => {

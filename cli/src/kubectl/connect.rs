@@ -42,11 +42,8 @@ pub(super) const AGENTS: &str = "app.kubernetes.io/name=netprecursor-agent";
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
     /// Namespace [default: that of the kubeconfig's context]
-    #[arg(short, long, global = true, conflicts_with = "all_namespaces")]
+    #[arg(short, long, global = true)]
     pub(super) namespace: Option<String>,
-    /// All namespaces
-    #[arg(short = 'A', long, global = true)]
-    all_namespaces: bool,
     /// The kubeconfig's context to use
     #[arg(long, global = true)]
     context: Option<String>,
@@ -113,9 +110,7 @@ pub(super) struct Listed<K> {
 pub(super) struct Cluster {
     pub(super) client: Client,
     url: String,
-    /// The namespace to look at; all when absent.
-    pub(super) scope: Option<String>,
-    /// The namespace where one is needed.
+    /// The namespace to look at.
     pub(super) namespace: String,
     install_namespace: Option<String>,
 }
@@ -167,20 +162,20 @@ impl Cluster {
         Ok(Self {
             client: client.map_err(|source| ClusterError::Client { url: url.clone(), source })?,
             url,
-            scope: (!flags.all_namespaces).then(|| namespace.clone()),
             namespace,
             install_namespace: flags.install_namespace.clone(),
         })
     }
 
     /// The objects of the namespace that is looked at, or of all.
-    pub(super) fn scoped<K>(&self) -> Api<DeserializeGuard<K>>
+    pub(super) fn scoped<K>(&self, all_namespaces: bool) -> Api<DeserializeGuard<K>>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
-        match &self.scope {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
+        if all_namespaces {
+            Api::all(self.client.clone())
+        } else {
+            Api::namespaced(self.client.clone(), &self.namespace)
         }
     }
 
@@ -310,4 +305,32 @@ fn bounded(mut config: Config) -> Config {
     config.reset_reader_on_write = true;
     config.default_retry = false;
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The chart as it renders by default.
+    const MANIFESTS: &str = include_str!("../../../deploy/kustomize/netprecursor.yaml");
+
+    #[test]
+    fn what_the_chart_installs_is_found() {
+        let objects = MANIFESTS.split("\n---").map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+        let of = |kind: &'static str| move |object: &Value| object["kind"] == kind;
+        let deployment = objects.clone().find(of("Deployment")).unwrap();
+        let (key, value) = PART_OF.split_once('=').unwrap();
+        assert_eq!(
+            (deployment["metadata"]["labels"][key].as_str(), &deployment["metadata"]["namespace"]),
+            (Some(value), &Value::from(INSTALL_NAMESPACE))
+        );
+        assert!(is_operator(&serde_json::from_value(deployment.clone()).unwrap()));
+        // The lease is looked for by the Deployment's name.
+        let config =
+            objects.filter(of("ConfigMap")).find_map(|map| Some(map["data"]["operator.yaml"].as_str()?.to_owned()));
+        let config: Value = serde_saphyr::from_str(&config.unwrap()).unwrap();
+        assert_eq!(config["leaseName"], deployment["metadata"]["name"]);
+    }
 }

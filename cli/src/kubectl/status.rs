@@ -118,11 +118,11 @@ struct AgentTrouble {
 }
 
 /// Asks for all of it at once.
-pub(super) async fn ask(cluster: &Cluster) -> Result<Objects, ClusterError> {
+pub(super) async fn ask(cluster: &Cluster, all_namespaces: bool) -> Result<Objects, ClusterError> {
     let all = ListParams::default();
     let firing = ListParams::default().fields("status.state=Firing");
     let (policies, cluster_policies, alerts, reports) =
-        (cluster.scoped(), cluster.global(), cluster.scoped(), cluster.global());
+        (cluster.scoped(all_namespaces), cluster.global(), cluster.scoped(all_namespaces), cluster.global());
     let (policies, cluster_policies, alerts, reports, agents) = tokio::try_join!(
         cluster.list(&policies, &all),
         cluster.list(&cluster_policies, &all),

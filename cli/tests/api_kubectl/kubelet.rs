@@ -90,7 +90,7 @@ async fn forward(acceptor: TlsAcceptor, stream: TcpStream, port: u16, agent: Age
     while let Some(Ok(message)) = hear.next().await {
         match message {
             Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
-                to_agent.write_all(&bytes[1..]).await.unwrap()
+                to_agent.write_all(&bytes[1..]).await.unwrap();
             }
             Message::Close(_) => return,
             _ => {}

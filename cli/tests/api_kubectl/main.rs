@@ -147,15 +147,13 @@ async fn api_what_is_not_well_comes_first_and_is_an_exit_code() {
     assert_eq!(pods.list(&Default::default()).await.unwrap().items.len(), 4);
 }
 
-/// What an agent remembers: a calm, the forecast over the threshold, the breach six seconds later.
+/// What an agent remembers: a calm, RTT that grows until it is over the threshold six seconds after the alert fired, and
+/// forecasts that are seven seconds ahead of it.
 fn window(fired_ago: i64) -> Value {
-    let now = jiff::Timestamp::now().as_second();
+    let now = scene::BEGAN.as_second();
+    let rtt = |second: i64, most: f64| (9_000.0 * (0.0861 * (second + 30).max(0) as f64).exp()).min(most);
     let point = |second: i64| {
-        let (measured, predicted) = match second {
-            ..0 => (9_000.0, 20_000.0),
-            0..6 => (90_000.0, 231_000.0),
-            _ => (244_000.0, 240_000.0),
-        };
+        let (measured, predicted) = (rtt(second, 244_000.0), rtt(second + 7, 231_000.0));
         json!({"unix": now - fired_ago + second, "measuredUs": measured, "predictedUs": predicted, "firing": second >= 0})
     };
     json!({"target": "shop/web", "points": (fired_ago - 300..fired_ago).map(point).collect::<Vec<_>>(), "signals": {}})
@@ -180,7 +178,10 @@ async fn api_an_alert_is_explained_with_its_history_and_a_chart_from_the_agent()
     assert_eq!((code, &told["predicted"], &told["confirmed"]), (Some(0), &json!("231ms"), &json!("True")), "{told:#}");
     let order: Vec<_> = told["order"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
     assert_eq!(order, ["Fired", "Resolved", "Fired", "Breach", "Confirmed"], "{told:#}");
-    assert_eq!(told["order"][2]["says"], "note of firing 2");
+    assert_eq!(
+        told["order"][2]["says"],
+        "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt)."
+    );
     assert_eq!(told["window"]["agent"], "netprecursor-agent-node1", "{told:#}");
     assert_eq!(told["window"]["points"].as_array().unwrap().len(), 300);
 

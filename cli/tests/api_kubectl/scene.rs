@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -74,10 +75,13 @@ fn write_kubeconfig(from: &Path, to: &Path, user: Option<&str>) {
     fs::write(to, config.to_string()).unwrap();
 }
 
-/// So many seconds ago, as the API writes it.
+/// When the test began: one moment, so that what is told of one thing at two places agrees.
+pub(crate) static BEGAN: LazyLock<Timestamp> =
+    LazyLock::new(|| Timestamp::from_second(Timestamp::now().as_second()).unwrap());
+
+/// So many seconds before that, as the API writes it.
 pub(crate) fn ago(seconds: i64) -> String {
-    let then = Timestamp::now() - SignedDuration::from_secs(seconds);
-    Timestamp::from_second(then.as_second()).unwrap().to_string()
+    (*BEGAN - SignedDuration::from_secs(seconds)).to_string()
 }
 
 pub(crate) fn condition(type_: &str, status: &str, reason: &str, message: &str, seconds_ago: i64) -> Value {
@@ -233,12 +237,18 @@ pub(crate) fn alert(name: &str, fired: i64, pod_uid: &str) -> Value {
 
 /// An Event of the agent about a transition of an alert.
 pub(crate) fn event(alert: &str, count: u32, state: &str, seconds_ago: i64, pod_uid: &str) -> Value {
+    let note = match state {
+        "firing" => {
+            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt)."
+        }
+        _ => "Over: RTT has stayed below the resolve threshold (policy checkout, rule rtt).",
+    };
     json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event",
         "metadata": {"name": format!("{alert}.{count}.{state}"), "namespace": "shop"},
         "eventTime": ago(seconds_ago).replace('Z', ".000000Z"), "reportingController": "netprecursor.io/agent",
         "reportingInstance": "netprecursor-agent-node1", "action": "Warn", "reason": "RttBreachForecast", "type": "Warning",
-        "note": format!("note of {state} {count}"),
+        "note": note,
         "regarding": {"apiVersion": "v1", "kind": "Pod", "name": "checkout-x2", "namespace": "shop", "uid": pod_uid},
         "related": {"apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorAlert", "name": alert, "namespace": "shop"},
     })
