@@ -47,8 +47,8 @@ async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_b
         product.agents_ready().await?;
         tokio::time::sleep(WARM_UP).await;
         let hands = Hands::on(story, &name).await?;
-        // Of nftables what kube-proxy uses too; after the answer to the request for it; mended by itself.
-        let device = "dev=$(ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
+        // By its path: busybox's shell would take its own ip. Of nftables what kube-proxy uses too; after the answer to the request for it; mended by itself.
+        let device = "dev=$($(which ip) -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
         let nft = "nsenter -t 1 -m nft";
         let cut = format!(
             "sleep 2; {device}; {nft} \"add table ip e2e; add chain ip e2e in {{ type filter hook prerouting priority -500; }}; \
