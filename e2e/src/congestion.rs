@@ -79,9 +79,10 @@ impl Scene {
 
 /// A script that makes the link narrower each second.
 fn narrowing() -> String {
+    // By its path: busybox's shell would take its own tc, which has no token bucket.
     format!(
-        "r={WIDE_KBIT}; while [ $r -gt {NARROW_KBIT} ]; do r=$((r * 92 / 100)); \
-         tc qdisc replace dev eth0 root handle 1: tbf rate ${{r}}kbit burst 64k limit {QUEUE_BYTES} || exit 1; \
+        "tc=$(which tc); r={WIDE_KBIT}; while [ $r -gt {NARROW_KBIT} ]; do r=$((r * 92 / 100)); \
+         $tc qdisc replace dev eth0 root handle 1: tbf rate ${{r}}kbit burst 64k limit {QUEUE_BYTES} || exit 1; \
          sleep 1; done"
     )
 }

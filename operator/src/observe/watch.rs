@@ -13,6 +13,10 @@ use crate::{config::Settings, metrics::Metrics};
 /// Seconds of one watch; the upper half of the time is drawn, so that watches of several clients do not end together.
 const WATCH_SECONDS: u32 = 300;
 
+/// Of Events the API server keeps no watch cache, and so sends no bookmarks: without one for long, a watch would count as
+/// broken (`client::WATCH_SILENCE`).
+const WATCH_SECONDS_OF_EVENTS: u32 = 80;
+
 /// Changes that wait to be taken in; a watch that is faster waits for it.
 const WAITING: usize = 512;
 
@@ -54,7 +58,8 @@ impl Visitor for Start {
 }
 
 async fn watch<W: Wire, T: Send + 'static>(source: Source<W, T>, sender: mpsc::Sender<Change>, metrics: Metrics) {
-    let seconds = WATCH_SECONDS / 2 + fastrand::u32(..WATCH_SECONDS / 2);
+    let longest = if W::kind(&()) == "Event" { WATCH_SECONDS_OF_EVENTS } else { WATCH_SECONDS };
+    let seconds = longest / 2 + fastrand::u32(..longest / 2);
     let events = watcher(source.api.clone(), source.watch_config(seconds));
     pin_mut!(events);
     let mut wait = FIRST_WAIT;
