@@ -287,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn what_just_fired_is_not_called_a_false_alarm() {
+        let young = alert(|alert| {
+            let status = &mut alert["status"];
+            (status["state"], status["lead"]) = ("Firing".into(), Value::Null);
+            status["conditions"][1]["status"] = "Unknown".into();
+        });
+        let shown = shown(&Objects { alert: young, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
+        assert!(shown.contains("not judged yet") && shown.contains("no breach was measured yet"), "{shown}");
+    }
+
+    #[test]
     fn an_alert_without_a_status_says_so() {
         let objects = Objects {
             alert: PrecursorAlert { status: None, ..alert(|_| {}) },

@@ -6,7 +6,7 @@ mod kubelet;
 mod scene;
 
 use netprecursor_e2e::{ApiServer, Version};
-use scene::{Plugin, alert, condition, create, event, install, node, policy, report, set_status};
+use scene::{Plugin, alert, condition, create, event, grant, install, node, policy, report, set_status};
 use serde_json::{Value, json};
 
 /// Where the agents of the tests listen; a fake kubelet does not care.
@@ -161,7 +161,13 @@ fn window(fired_ago: i64) -> Value {
 
 #[tokio::test]
 async fn api_an_alert_is_explained_with_its_history_and_a_chart_from_the_agent() {
-    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    // How a port-forward is authorised and made differs between versions.
+    for version in [Version::OLDEST, Version::DEFAULT, Version::NEWEST] {
+        explained(&ApiServer::start(version).await.unwrap()).await;
+    }
+}
+
+async fn explained(server: &ApiServer) {
     let client = server.client().await.unwrap();
     install(&client, 2).await;
     let agent = kubelet::Agent { pod_uid: "u-1".to_owned(), window: window(60) };
@@ -172,7 +178,7 @@ async fn api_an_alert_is_explained_with_its_history_and_a_chart_from_the_agent()
         create(&client, &event("checkout-1", count, state, seconds_ago, "u-1")).await;
     }
     create(&client, &event("another", 1, "firing", 50, "u-1")).await;
-    let plugin = Plugin::new(&server);
+    let plugin = Plugin::new(server);
 
     let (told, code) = plugin.tells(&["explain", "checkout-1"]).await;
     assert_eq!((code, &told["predicted"], &told["confirmed"]), (Some(0), &json!("231ms"), &json!("True")), "{told:#}");
@@ -190,6 +196,15 @@ async fn api_an_alert_is_explained_with_its_history_and_a_chart_from_the_agent()
     for part in ["ROUND TRIPS", "200 ms ┤", "•", "▲", "by damped-holt", "182 ms, usually 9.0 ms", "61 %"] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
+
+    // The rights of the documentation's role are enough.
+    let portforward = json!({"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]});
+    let pods = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]});
+    let alerts = json!({"apiGroups": ["netprecursor.io"], "resources": ["precursoralerts"], "verbs": ["get"]});
+    grant(&client, "drawer", scene::INSTALL, &json!([pods, portforward])).await;
+    grant(&client, "drawer", "shop", &json!([alerts])).await;
+    let (told, _) = Plugin::acting_as(server, "drawer").tells(&["explain", "checkout-1"]).await;
+    assert_eq!(told["window"]["points"].as_array().map(Vec::len), Some(300), "{told:#}");
 
     // A pod that the agent does not watch, an alert that is over, and one that is not there.
     create(&client, &alert("checkout-2", 60, "u-2")).await;
@@ -212,22 +227,9 @@ async fn api_who_may_see_little_is_shown_that_and_told_what_is_missing() {
     create(&client, &policy("checkout", &ready("Watching"))).await;
     create(&client, &alert("checkout-1", 60, "u-1")).await;
     // What the chart's role for viewers gives in one namespace.
-    let metadata = json!({"name": "viewer", "namespace": "shop"});
-    let rule = json!({"apiGroups": ["netprecursor.io"], "resources": ["precursorpolicies", "precursoralerts"], "verbs": ["get", "list"]});
-    create(
-        &client,
-        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": [rule]}),
-    )
-    .await;
-    create(
-        &client,
-        &json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "viewer"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}],
-        }),
-    )
-    .await;
+    let resources = ["precursorpolicies", "precursoralerts"];
+    let rules = json!([{"apiGroups": ["netprecursor.io"], "resources": resources, "verbs": ["get", "list"]}]);
+    grant(&client, "viewer", "shop", &rules).await;
     let plugin = Plugin::acting_as(&server, "viewer");
     let (status, code) = plugin.tells(&["status"]).await;
     assert_eq!((code, &status["policies"][0]["name"]), (Some(0), &json!("checkout")), "{status:#}");

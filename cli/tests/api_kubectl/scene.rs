@@ -121,6 +121,21 @@ fn api(client: &Client, object: &Value) -> Api<DynamicObject> {
     }
 }
 
+/// Lets a user do something in a namespace.
+pub(crate) async fn grant(client: &Client, user: &str, namespace: &str, rules: &Value) {
+    let (version, metadata) = ("rbac.authorization.k8s.io/v1", json!({"name": user, "namespace": namespace}));
+    create(client, &json!({"apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules})).await;
+    create(
+        client,
+        &json!({
+            "apiVersion": version, "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": user},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        }),
+    )
+    .await;
+}
+
 /// The namespaces, the operator that leads, agents of which `ready` of two are ready.
 pub(crate) async fn install(client: &Client, ready: i32) {
     for name in [INSTALL, "shop"] {

@@ -51,7 +51,7 @@ pub(super) enum Unavailable {
     Old,
     #[error("no agent runs on {node}")]
     NoAgent { node: String },
-    #[error("not permitted to ask the agent (that takes `create` of pods/portforward in {namespace}): {message}")]
+    #[error("not permitted to ask the agent (docs/kubectl-plugin.md has the role for {namespace}): {message}")]
     NotPermitted { namespace: String, message: String },
     #[error("the agent no longer watches this pod")]
     NotWatched,

@@ -70,6 +70,7 @@ fn state(told: &Told, style: Style, now: Timestamp) -> String {
     let outcome = match told.confirmed.as_str() {
         "True" => "came true",
         "False" => "did not come true",
+        _ if told.state == AlertState::Firing => "not judged yet",
         _ => "not judged",
     };
     let because = told
@@ -111,6 +112,9 @@ fn figures(told: &Told, style: Style) -> String {
     };
     let (lead, means) = match (&told.lead, told.trigger) {
         (Some(told), _) => (lead(told), "from the warning to the measured breach"),
+        (None, Trigger::Forecast) if told.state == AlertState::Firing && told.confirmed == "Unknown" => {
+            (NOTHING.to_owned(), "no breach was measured yet")
+        }
         (None, Trigger::Forecast) => (NOTHING.to_owned(), "no breach was measured after the warning"),
         (None, Trigger::Measured) => (NOTHING.to_owned(), "the breach came first"),
     };
@@ -181,7 +185,7 @@ fn plot(points: &[Point], told: &Told, order: &[Step], style: Style) -> String {
         };
         let edge = if label.is_empty() { '│' } else { '┤' };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{label:>MARGIN$} {edge}{line}");
+        let _ = writeln!(text, "{label:>MARGIN$} {edge}{}", line.trim_end());
     }
     let _ = writeln!(text, "{:MARGIN$} └{}", "", "─".repeat(COLUMNS));
     for (column, words) in marks(&plot, order) {
