@@ -6,8 +6,8 @@ use netprecursor_core::{
 };
 
 use super::api::{Alert, AlertState, Cause, Confirmed, Standing, Target};
-use crate::quantity::{quantity, spaced};
 pub(super) use crate::quantity::{maybe_time, time};
+use crate::quantity::{quantity, spaced};
 
 /// Minutes and seconds.
 pub(super) fn clock(seconds: f64) -> String {

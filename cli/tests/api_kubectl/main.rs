@@ -192,7 +192,6 @@ async fn explained(server: &ApiServer) {
     assert_eq!(told["window"]["points"].as_array().unwrap().len(), 300);
 
     let said = plugin.says(&["explain", "checkout-1"]).await;
-    println!("{}", said.out);
     for part in ["ROUND TRIPS", "200 ms ┤", "•", "▲", "by damped-holt", "182 ms, usually 9.0 ms", "61 %"] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
