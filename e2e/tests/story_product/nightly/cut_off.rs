@@ -27,6 +27,22 @@ fn ready(node: Option<&Node>) -> Option<&str> {
     conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
 }
 
+/// A script that cuts its node off and mends that by itself: after the answer to the request for it, and with nothing of
+/// nftables that kube-proxy does not use too.
+fn cutting() -> String {
+    // By its path: busybox's shell would take its own ip.
+    let device = "dev=$($(which ip) -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
+    let rules = [
+        "add table ip e2e",
+        "add chain ip e2e in { type filter hook prerouting priority -500; }",
+        "add chain ip e2e out { type filter hook postrouting priority 500; }",
+        "add rule ip e2e in iifname $dev drop",
+        "add rule ip e2e out oifname $dev drop",
+    ];
+    let (nft, rules) = ("nsenter -t 1 -m nft", rules.join("; "));
+    format!("sleep 2; {device}; {nft} \"{rules}\" && sleep {CUT_OFF}; {nft} delete table ip e2e")
+}
+
 #[tokio::test]
 #[ignore = "not run on a cluster yet; nightly: cuts a node off; E2E_PRODUCT=nightly make e2e"]
 async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_back() {
@@ -47,17 +63,8 @@ async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_b
         product.agents_ready().await?;
         tokio::time::sleep(WARM_UP).await;
         let hands = Hands::on(story, &name).await?;
-        // By its path: busybox's shell would take its own ip. Of nftables what kube-proxy uses too; after the answer to the request for it; mended by itself.
-        let device = "dev=$($(which ip) -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
-        let nft = "nsenter -t 1 -m nft";
-        let cut = format!(
-            "sleep 2; {device}; {nft} \"add table ip e2e; add chain ip e2e in {{ type filter hook prerouting priority -500; }}; \
-             add chain ip e2e out {{ type filter hook postrouting priority 500; }}; \
-             add rule ip e2e in iifname $dev drop; add rule ip e2e out oifname $dev drop\" && sleep {CUT_OFF}; \
-             {nft} delete table ip e2e"
-        );
         scene.narrow_after(10).await?;
-        hands.start(&cut).await?;
+        hands.start(&cutting()).await?;
         let what = format!("node {name} to be missed");
         wait_for(&nodes, &name, &what, LIMIT, |node| ready(node) == Some("Unknown")).await?;
         let what = format!("node {name} to be back");
