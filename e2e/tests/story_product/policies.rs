@@ -81,12 +81,13 @@ async fn a_threshold_raised_under_fire_resolves_and_a_deleted_policy_takes_its_a
         .await?;
         let events: Api<Event> = story.api();
         let events = events.list(&Default::default()).await.map_err(request("listing events"))?;
-        assert!(
-            events
-                .items
-                .iter()
-                .any(|event| event.reason.as_deref().is_some_and(|reason| reason.starts_with("Precursor")))
-        );
+        let left: Vec<&str> = events
+            .items
+            .iter()
+            .filter(|event| event.reporting_controller.as_deref() == Some("netprecursor.io/agent"))
+            .filter_map(|event| event.reason.as_deref())
+            .collect();
+        assert!(left.contains(&"RttBreachForecast"), "{left:?}");
         let sets: Api<DaemonSet> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
         wait_for(&sets, AGENTS, "the agents to be gone", limit, |set| set.is_none()).await?;
         Ok::<_, Error>(())

@@ -56,11 +56,31 @@ pub fn note(alert: &Record) -> String {
 pub fn causes(causes: &[Cause]) -> String {
     let each = |cause: &Cause| {
         let Cause { feature, unit, value, baseline, share_percent, .. } = cause;
-        format!("{} ({share_percent} %: {feature} is {value} {unit}, usually {baseline})", group(&cause.group))
+        let [value, baseline] = [value, baseline].map(|value| quantity(value, unit));
+        format!("{} ({share_percent} %: {feature} is {value}, usually {baseline})", group(&cause.group))
     };
     match causes.iter().map(each).reduce(|all, one| format!("{all}, {one}")) {
         Some(all) => format!(" Cause: {all}."),
         None => String::new(),
+    }
+}
+
+/// A value in a unit of the schema as people write it; a unit that this release does not know is spelt as it is.
+fn quantity(value: &str, unit: &str) -> String {
+    let Ok(number) = value.parse::<f64>() else { return format!("{value} {unit}") };
+    match unit {
+        "µs" => rounded(number as u64),
+        "ratio" => format!("{:.0} %", number * 100.0),
+        "1" => value.to_owned(),
+        "bytes" | "bytes/s" => {
+            let per = unit.trim_start_matches("bytes");
+            match number {
+                1e6.. => format!("{:.1} MB{per}", number / 1e6),
+                1e3.. => format!("{:.0} kB{per}", number / 1e3),
+                _ => format!("{number:.0} B{per}"),
+            }
+        }
+        _ => format!("{value} {unit}"),
     }
 }
 
@@ -153,9 +173,25 @@ pub(crate) mod tests {
         assert_eq!(
             note(&firing()),
             "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt). \
-             Cause: queue (61 %: standing_queue_max_10s is 182000 bytes, usually 9000)."
+             Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
         assert_eq!(reason(&firing()), "RttBreachForecast");
+    }
+
+    #[test]
+    fn values_are_told_in_units_that_suit_them() {
+        for (value, unit, told) in [
+            ("89925", "µs", "90ms"),
+            ("950", "µs", "950us"),
+            ("0.2", "ratio", "20 %"),
+            ("17", "1", "17"),
+            ("2500000", "bytes/s", "2.5 MB/s"),
+            ("950", "bytes", "950 B"),
+            ("1.5", "packets/s", "1.5 packets/s"),
+            ("n/a", "µs", "n/a µs"),
+        ] {
+            assert_eq!(quantity(value, unit), told);
+        }
     }
 
     #[test]

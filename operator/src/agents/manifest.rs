@@ -80,7 +80,8 @@ fn pod(settings: &Settings) -> Value {
             "resources": agent.resources,
             "ports": [{"name": "probe", "containerPort": PROBE_PORT, "protocol": "TCP"}],
             // The agent answers from memory, whether the API server does or not.
-            "startupProbe": {"httpGet": {"path": "/healthz", "port": "probe"}, "periodSeconds": 1, "failureThreshold": 60},
+            "startupProbe": {"httpGet": {"path": "/healthz", "port": "probe"}, "initialDelaySeconds": 2, "periodSeconds": 1,
+                "failureThreshold": 60},
             "livenessProbe": {"httpGet": {"path": "/healthz", "port": "probe"}, "periodSeconds": 10, "timeoutSeconds": 5},
             "readinessProbe": {"httpGet": {"path": "/readyz", "port": "probe"}, "periodSeconds": 5, "timeoutSeconds": 5},
             "securityContext": {

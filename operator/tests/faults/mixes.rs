@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Mixes that every test run plays: 8 ms each.
-const MIXES: u64 = 20_000;
+const MIXES: u64 = 100_000;
 
 /// Failures that are shown in full.
 const SHOWN: usize = 3;
