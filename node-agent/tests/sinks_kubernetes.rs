@@ -123,10 +123,12 @@ impl World {
             state,
             trigger: Trigger::Forecast,
             threshold_us: 200_000,
+            resolve_us: 160_000,
             predicted_us: Some(231_400.0),
             measured_us: is_over.then_some(244_000.0),
             lead_seconds: is_over.then_some(6),
             confirmed: if is_over { Confirmed::True } else { Confirmed::Unknown },
+            judged_unix: is_over.then_some(DAY + 100 * count + 6),
             count,
             fired_unix: DAY + 100 * count,
             resolved_unix: is_over.then_some(DAY + 100 * count + 50),
@@ -253,7 +255,10 @@ async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition()
     until(SECOND, "its event", || world.events().len() == 1).await;
     let alert = world.alert(1).unwrap();
     assert_eq!(alert["metadata"]["ownerReferences"][0]["uid"], world.policy.uid);
-    assert_eq!(alert["status"]["predicted"], "231ms");
+    assert_eq!(
+        (&alert["status"]["predicted"], &alert["status"]["resolveThreshold"]),
+        (&json!("231ms"), &json!("160ms"))
+    );
     let event = world.server.objects(EVENTS)[0].clone();
     assert_eq!(event["related"]["uid"], alert["metadata"]["uid"]);
     assert_eq!(event["regarding"]["uid"], "pod-1");
@@ -263,6 +268,8 @@ async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition()
     until(SECOND, "its event", || world.events().len() == 2).await;
     let conditions = world.alert(1).unwrap()["status"]["conditions"].clone();
     assert_eq!((&conditions[0]["status"], &conditions[1]["status"]), (&json!("False"), &json!("True")));
+    // Six seconds after it fired, when it was judged; not when it was told last.
+    assert_eq!(conditions[1]["lastTransitionTime"], json!("2025-06-15T15:08:26Z"), "{conditions}");
     let names = [format!("{}.1.firing", name(1)), format!("{}.1.resolved", name(1))];
     assert_eq!(world.events(), names);
     // Making it, two states, two Events.

@@ -90,6 +90,8 @@ pub struct Alert {
     pub trigger: Trigger,
     /// The rule's threshold, µs.
     pub threshold_us: u64,
+    /// Below what it resolves, µs.
+    pub resolve_us: u64,
     /// The worst forecast told, µs.
     pub predicted_us: Option<f32>,
     /// The worst measured value told, µs.
@@ -98,6 +100,8 @@ pub struct Alert {
     pub lead_seconds: Option<u64>,
     /// What became of the warning.
     pub confirmed: Confirmed,
+    /// When that was known, unix s.
+    pub judged_unix: Option<u64>,
     /// How often it fired.
     pub count: u64,
     /// When it fired last, unix s.
@@ -170,7 +174,8 @@ impl AlertBook {
 
 impl Alert {
     /// Takes in how the warning turned out.
-    pub fn judge(&mut self, verdict: Verdict) {
+    pub fn judge(&mut self, verdict: Verdict, unix: u64) {
+        self.judged_unix = Some(unix);
         match verdict {
             Verdict::Confirmed { lead } => {
                 self.confirmed = Confirmed::True;

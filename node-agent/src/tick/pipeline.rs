@@ -298,10 +298,12 @@ fn fire(
         state: AlertState::Firing,
         trigger,
         threshold_us: rule.thresholds.breach_us(),
+        resolve_us: rule.thresholds.resolve_us(),
         predicted_us,
         measured_us,
         lead_seconds: None,
         confirmed: Confirmed::Unknown,
+        judged_unix: None,
         count: 1,
         fired_unix: unix,
         resolved_unix: None,
@@ -315,7 +317,7 @@ fn fire(
 /// Takes a step into an alert that is known: verdict first, because an alert may be judged and resolve in one tick.
 fn follow(alert: &mut Alert, step: &Step, unix: u64, told: &mut Vec<Transition>) {
     if let Some(verdict) = step.verdict {
-        alert.judge(verdict);
+        alert.judge(verdict, unix);
         told.push(Transition::Judged(alert.clone()));
     }
     if let Some(action) = &step.action {

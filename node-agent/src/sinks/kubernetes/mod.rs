@@ -246,7 +246,7 @@ impl<D: Disk> Writer<D> {
     fn accept(&mut self, transition: &Transition) {
         let alert = transition.alert();
         match &alert.subject {
-            Some(subject) => self.turns.queue.accept(Record::new(alert, subject, unix())),
+            Some(subject) => self.turns.queue.accept(Record::new(alert, subject)),
             // Only an alert from outside a cluster has none; it has no place in the API.
             None => tracing::error!(alert = alert.name, "an alert without policy and pod is not told"),
         }

@@ -135,8 +135,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// The alert on `subject` as of `unix`.
-    pub fn new(alert: &Alert, subject: &Subject, unix: u64) -> Self {
+    /// The alert on `subject`.
+    pub fn new(alert: &Alert, subject: &Subject) -> Self {
         let us = |us: Option<f32>| us.filter(|us| us.is_finite() && *us >= 0.0).map(|us| us.round() as u64);
         Self {
             name: alert.name.clone(),
@@ -153,12 +153,12 @@ impl Record {
             severity: alert.severity,
             trigger: alert.trigger,
             threshold_us: alert.threshold_us,
-            resolve_us: None,
+            resolve_us: Some(alert.resolve_us),
             predicted_us: us(alert.predicted_us),
             measured_us: us(alert.measured_us),
             lead_seconds: alert.lead_seconds,
             confirmed: alert.confirmed,
-            judged: if alert.confirmed == Confirmed::Unknown { alert.fired_unix } else { unix },
+            judged: alert.judged_unix.unwrap_or(alert.fired_unix),
             count: alert.count,
             fired: alert.fired_unix,
             resolved: alert.resolved_unix,
