@@ -24,7 +24,6 @@ const WARM_UP: Duration = Duration::from_secs(70);
 const RAMP: Duration = Duration::from_secs(120);
 
 #[tokio::test]
-#[ignore = "takes a release build and minutes: E2E_PRODUCT=1 make e2e"]
 async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved() {
     story("forecast", async |story| {
         let product = Product::new(story.cluster());
@@ -89,7 +88,6 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
 }
 
 #[tokio::test]
-#[ignore = "takes a release build and minutes: E2E_PRODUCT=1 make e2e"]
 async fn a_policy_in_shadow_counts_but_tells_nobody() {
     story("shadow", async |story| {
         let product = Product::new(story.cluster());

@@ -22,7 +22,6 @@ use serde_json::json;
 use crate::shared::{alert_in, policy, request};
 
 #[tokio::test]
-#[ignore = "takes a release build and minutes: E2E_PRODUCT=1 make e2e"]
 async fn kubectl_wait_returns_when_a_policy_is_ready() {
     story("wait", async |story| {
         let product = Product::new(story.cluster());
@@ -49,7 +48,6 @@ async fn kubectl_wait_returns_when_a_policy_is_ready() {
 }
 
 #[tokio::test]
-#[ignore = "takes a release build and minutes: E2E_PRODUCT=1 make e2e"]
 async fn a_threshold_raised_under_fire_resolves_and_a_deleted_policy_takes_its_alerts_and_agents_along() {
     story("change", async |story| {
         let product = Product::new(story.cluster());

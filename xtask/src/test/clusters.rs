@@ -19,12 +19,9 @@ const KIND_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// The same with those that are kept for the night.
 const NIGHTLY_LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// Set to anything: also the stories of the whole product, with the images of this checkout. They take a release build and
-/// half an hour. Set to [`NIGHTLY`]: those too that take longer or disturb the whole cluster.
-const PRODUCT: &str = "E2E_PRODUCT";
+/// Set to [`NIGHTLY`]: those stories too that take longer or disturb the whole cluster, which are `#[ignore]`d.
+const STORIES: &str = "E2E_STORIES";
 const NIGHTLY: &str = "nightly";
-/// The module of such stories.
-const NIGHTLY_STORIES: &str = "nightly::";
 
 const NOTHING: &str = "the workspace has no such tests";
 
@@ -47,7 +44,8 @@ pub(super) fn api(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resul
     suites::run("api", suites::Suite::Api, tests, API_LIMIT, log, stop)
 }
 
-/// Stories on a cluster that is made for them, or on the one that `E2E_KUBECONFIG` names.
+/// Stories on a cluster that is made for them, with images of this checkout, or on the one that `E2E_KUBECONFIG` names, whose
+/// nodes have or can pull the images.
 ///
 /// # Errors
 /// The cluster does not come up.
@@ -56,17 +54,13 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
         return Ok(Finding::skipped(NOTHING, false));
     }
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let with_product = is_set(PRODUCT);
-    let is_night = env::var_os(PRODUCT).is_some_and(|value| value == NIGHTLY);
+    let is_night = env::var_os(STORIES).is_some_and(|value| value == NIGHTLY);
     let limit = if is_night { NIGHTLY_LIMIT } else { KIND_LIMIT };
     let run = |command: &dyn Fn(&Path) -> Command| {
         suites::run_with("kind", suites::Suite::Kind, tests, limit, log, stop, command)
     };
     let stories = |mut command: Command| {
-        command.args(with_product.then_some("--include-ignored"));
-        if !is_night {
-            command.args(["--skip", NIGHTLY_STORIES]);
-        }
+        command.args(is_night.then_some("--include-ignored"));
         command
     };
     if is_set("E2E_KUBECONFIG") {
@@ -77,7 +71,7 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
     }
     let work = Work { log: log.clone(), stop: stop.clone() };
     // Before the cluster, which would only wait.
-    let images = if with_product { image::archives(log, stop)? } else { Vec::new() };
+    let images = image::archives(log, stop)?;
     let cluster = Cluster::for_this_process(&work)?;
     images.iter().try_for_each(|archive| cluster.load(archive))?;
     let found = run(&|program| stories(cluster.command(program)));

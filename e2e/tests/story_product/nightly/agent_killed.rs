@@ -21,7 +21,7 @@ const KILLS: usize = 3;
 const AGAIN: Duration = Duration::from_secs(180);
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: six minutes; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: six minutes; E2E_STORIES=nightly make e2e"]
 async fn an_agent_that_is_killed_again_and_again_loses_no_alert_and_tells_none_twice() {
     story("agent-killed", async |story| {
         let product = Product::new(story.cluster());

@@ -32,7 +32,7 @@ const REPORT_LIMIT: Duration = Duration::from_secs(400);
 const LIMIT_KIB: u64 = 128 << 10;
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: fills a node with pods; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: fills a node with pods; E2E_STORIES=nightly make e2e"]
 async fn every_pod_of_a_full_node_is_watched() {
     story("density", async |story| {
         let product = Product::new(story.cluster());

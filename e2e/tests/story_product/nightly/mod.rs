@@ -1,4 +1,4 @@
-//! Stories that take long or disturb the whole cluster: `E2E_PRODUCT=nightly make e2e`, or one by its name.
+//! Stories that take long or disturb the whole cluster: `E2E_STORIES=nightly make e2e`, or one by its name.
 
 mod agent_killed;
 mod agent_lost;

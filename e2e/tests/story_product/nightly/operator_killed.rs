@@ -74,7 +74,7 @@ fn node(pod: &Pod) -> String {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: kills operators; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: kills operators; E2E_STORIES=nightly make e2e"]
 async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_lease() {
     story("leader-killed", async |story| {
         let product = Product::new(story.cluster());
@@ -139,7 +139,7 @@ async fn wait_for_operators(story: &Story, count: usize) -> Result<(), Error> {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: kills operators; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: kills operators; E2E_STORIES=nightly make e2e"]
 async fn an_operator_that_is_killed_in_the_middle_of_its_work_leaves_nothing_half_done() {
     story("operator-killed", async |story| {
         let product = Product::new(story.cluster());

@@ -61,7 +61,7 @@ fn unix() -> i64 {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: takes the API server away; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: takes the API server away; E2E_STORIES=nightly make e2e"]
 async fn an_alert_that_fires_while_the_api_server_is_away_is_told_once_when_it_is_back() {
     story("outage", async |story| {
         let Some(node) = control_plane(story).await? else {

@@ -104,7 +104,7 @@ async fn budget(story: &Story) -> Result<Option<u32>, Error> {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: installs and removes everything; E2E_PRODUCT=nightly make e2e"]
+#[ignore = "nightly: installs and removes everything; E2E_STORIES=nightly make e2e"]
 async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_alert_out() {
     story("release", async |story| {
         let product = Product::new(story.cluster());
