@@ -114,7 +114,6 @@ fn rules(model: &Value) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; takes a release build and minutes: make e2e"]
 async fn a_bad_model_is_told_of_with_its_reason_and_a_rule_of_thumb_speaks_instead() {
     story("models", async |story| {
         let product = Product::new(story.cluster());
@@ -202,7 +201,6 @@ async fn refusal(product: &Product, namespace: &str, pointer: &str, value: Value
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; takes a release build and minutes: make e2e"]
 async fn kubectl_apply_says_what_to_write_instead() {
     story("refused", async |story| {
         let product = Product::new(story.cluster());
