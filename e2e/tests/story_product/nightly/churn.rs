@@ -172,7 +172,7 @@ fn base(samples: &Samples) -> [(&'static str, f64); 3] {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: up to twenty minutes; E2E_STORIES=nightly make e2e"]
+#[ignore = "nightly: up to twenty minutes; E2E_STORIES=nightly make e2e"]
 async fn pods_that_come_and_go_are_not_taken_for_one_another_and_leave_nothing_behind() {
     story("churn", async |story| {
         let product = Product::new(story.cluster());

@@ -32,15 +32,19 @@ fn ready(node: Option<&Node>) -> Option<&str> {
 fn cutting() -> String {
     // By its path: busybox's shell would take its own ip.
     let device = "dev=$($(which ip) -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
-    let rules = [
-        "add table ip e2e",
-        "add chain ip e2e in { type filter hook prerouting priority -500; }",
-        "add chain ip e2e out { type filter hook postrouting priority 500; }",
-        "add rule ip e2e in iifname $dev drop",
-        "add rule ip e2e out oifname $dev drop",
-    ];
+    // Both families: kind's networks have both, and a kubelet takes whichever its name server tells first.
+    let rules = ["ip", "ip6"].map(|family| {
+        format!(
+            "add table {family} e2e; \
+             add chain {family} e2e in {{ type filter hook prerouting priority -500; }}; \
+             add chain {family} e2e out {{ type filter hook postrouting priority 500; }}; \
+             add rule {family} e2e in iifname $dev drop; \
+             add rule {family} e2e out oifname $dev drop"
+        )
+    });
     let (nft, rules) = ("nsenter -t 1 -m nft", rules.join("; "));
-    format!("sleep 2; {device}; {nft} \"{rules}\" && sleep {CUT_OFF}; {nft} delete table ip e2e")
+    let mended = format!("{nft} delete table ip e2e; {nft} delete table ip6 e2e");
+    format!("sleep 2; {device}; {nft} \"{rules}\" && sleep {CUT_OFF}; {mended}")
 }
 
 #[tokio::test]
