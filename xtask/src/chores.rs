@@ -33,7 +33,7 @@ const ARTIFACTS: &str = "models/artifacts";
 /// # Errors
 /// The programs do not build or start.
 pub(crate) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
-    let built = build()?;
+    let built = build(&["netprecursor", "netprecursor-agent"])?;
     become_program(Command::new(built.program("netprecursor")?).arg("demo").args(&args.rest))
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn kind_demo() -> anyhow::Result<ExitCode> {
     if let Some(missing) = cluster::missing() {
         bail!("{}", missing.reason);
     }
-    let built = build()?;
+    let built = build(&["kind-demo"])?;
     let work = Work { log: Log::create(PathBuf::from("out/kind-demo.log"))?, stop: Stop::on_signals()? };
     let images = image::archives(&work.log, &work.stop)?;
     println!("a cluster of three nodes (the first one on a machine takes minutes)");
@@ -61,7 +61,7 @@ pub(crate) fn kind_demo() -> anyhow::Result<ExitCode> {
 /// # Errors
 /// As [`demo`].
 pub(crate) fn dataset(args: &Args) -> anyhow::Result<ExitCode> {
-    let built = build()?;
+    let built = build(&["netprecursor", "netprecursor-agent"])?;
     let mut command = Command::new(built.program("netprecursor")?);
     command.arg("dataset");
     if !args.rest.iter().any(|word| word == "--out" || word.starts_with("--out=")) {
@@ -87,7 +87,7 @@ pub(crate) fn train(args: &Args) -> anyhow::Result<ExitCode> {
     if !has(&words, "--out") {
         words.extend(["--out".to_owned(), ARTIFACTS.to_owned()]);
     }
-    let built = build()?;
+    let built = build(&["netprecursor", "netprecursor-agent"])?;
     let python = python::provide("training", Path::new("models/training/requirements.txt"))?;
     let program = built.program("netprecursor")?;
     become_program(Command::new(python).arg("models/training/train.py").args(words).arg("--netprecursor").arg(program))
@@ -102,11 +102,14 @@ pub(crate) fn golden(args: &Args) -> anyhow::Result<ExitCode> {
     become_program(Command::new(python).arg("models/golden/make_golden.py").args(&args.rest))
 }
 
-/// Builds what `cargo xtask test` builds too, so that neither waits for the other's variant of a dependency.
-fn build() -> anyhow::Result<Built> {
+/// Builds these programs and nothing else, with the features that they have in the whole workspace: who tries the project
+/// out does not wait for its tests.
+fn build(programs: &[&str]) -> anyhow::Result<Built> {
     println!("building (a cold build takes minutes)");
     let log = Log::create(PathBuf::from("out/build.log"))?;
-    let built = cargo::build_all(&log, &Stop::on_signals()?);
+    let mut selection = vec!["--workspace"];
+    selection.extend(programs.iter().flat_map(|program| ["--bin", program]));
+    let built = cargo::build(&selection, &log, &Stop::on_signals()?);
     built.inspect_err(|_| println!("{}", log.tail(40)))
 }
 

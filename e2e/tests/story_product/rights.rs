@@ -143,7 +143,6 @@ async fn unused(story: &Story, requests: &[Request]) -> Result<(Vec<String>, Vec
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; takes a release build and minutes: make e2e"]
 async fn nothing_that_operator_or_agents_asked_for_was_refused() {
     story("refusals", async |story| {
         let Some(requests) = log(story).await? else {
@@ -168,7 +167,7 @@ mod nightly {
     use super::*;
 
     #[tokio::test]
-    #[ignore = "not run on a cluster yet; nightly: after all other stories; E2E_STORIES=nightly make e2e"]
+    #[ignore = "nightly: after all other stories; E2E_STORIES=nightly make e2e"]
     async fn every_rule_of_the_roles_was_used() {
         story("rights", async |story| {
             let Some(requests) = log(story).await? else {

@@ -16,7 +16,7 @@ use crate::shared::condition;
 const LIMIT: Duration = Duration::from_secs(240);
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: takes all agents away; E2E_STORIES=nightly make e2e"]
+#[ignore = "nightly: takes all agents away; E2E_STORIES=nightly make e2e"]
 async fn the_operator_resolves_the_alert_of_an_agent_that_is_gone_for_good_and_removes_it_in_time() {
     story("agent-lost", async |story| {
         let product = Product::new(story.cluster());

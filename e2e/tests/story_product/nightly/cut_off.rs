@@ -48,7 +48,7 @@ fn cutting() -> String {
 }
 
 #[tokio::test]
-#[ignore = "not run on a cluster yet; nightly: cuts a node off; E2E_STORIES=nightly make e2e"]
+#[ignore = "nightly: cuts a node off; E2E_STORIES=nightly make e2e"]
 async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_back() {
     story("cut-off", async |story| {
         let nodes: Api<Node> = Api::all(story.client());
