@@ -36,13 +36,18 @@ const DEFINITIONS: [&str; 4] = [
     "precursornodereports.netprecursor.io",
 ];
 
-/// Whether anybody but this story has policies: then the definitions are not for this story to delete.
+/// Whether anybody but this story has policies: then the definitions are not for this story to delete. Those of the story
+/// before are about to go.
 async fn is_in_use(story: &Story) -> Result<bool, Error> {
     let policies: Api<PrecursorPolicy> = Api::all(story.client());
     match policies.list(&ListParams::default()).await {
-        Ok(list) => Ok(!list.items.is_empty()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(request("listing policies")(error)),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+        listed => drop(listed.map_err(request("listing policies"))?),
+    }
+    let none = |policies: &[&PrecursorPolicy]| policies.is_empty().then_some(());
+    match wait_for_list(&policies, Config::default(), "no policy to be there", LIMIT, none).await {
+        Err(Error::Timeout { .. }) => Ok(true),
+        other => other.map(|()| false),
     }
 }
 
