@@ -70,8 +70,7 @@ pub async fn reconcile_once(context: &Context, observed: &mut Observed) -> Round
     }
     let mut round = Round { written: 0, failed: 0, again: plan.again };
     plan.writes.retain(|write| !observed.refused.contains_key(&write.id()));
-    if plan.writes.len() > WRITES {
-        plan.writes.truncate(WRITES);
+    if shorten(&mut plan.writes) {
         round.again = Duration::ZERO;
     }
     for write in plan.writes {
@@ -110,6 +109,27 @@ pub async fn reconcile_once(context: &Context, observed: &mut Observed) -> Round
         }
     }
     round
+}
+
+/// Leaves what one round does, and says whether that is less than all. Alerts that have to go are many after a storm and
+/// hurt nobody meanwhile: while anything else is to be done, they get half of the round.
+fn shorten(writes: &mut Vec<Write>) -> bool {
+    if writes.len() <= WRITES {
+        return false;
+    }
+    let goes = |write: &Write| matches!(write, Write::DeleteAlert { .. });
+    let others = writes.iter().filter(|write| !goes(write)).count();
+    let mut room = WRITES.saturating_sub(others).max(WRITES / 2);
+    writes.retain(|write| {
+        if !goes(write) {
+            return true;
+        }
+        let stays = room > 0;
+        room = room.saturating_sub(1);
+        stays
+    });
+    writes.truncate(WRITES);
+    true
 }
 
 /// Whether to try the other writes, and when to plan again.
@@ -166,5 +186,43 @@ const fn kind(write: &Write) -> Kind {
         Write::DeleteAlert { .. } => Kind::Deletion,
         Write::PolicyStatus { .. } => Kind::Status,
         Write::KeepScores { .. } => Kind::Scores,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{observe::Key, plan::Deletion};
+
+    fn writes(alerts: usize, others: usize) -> Vec<Write> {
+        let key = |name: String| Key::new("shop", &name);
+        let alert = |index| Write::DeleteAlert {
+            key: key(format!("alert-{index}")),
+            uid: String::new(),
+            version: 0,
+            reason: Deletion::Expired,
+        };
+        let other = |index| Write::DeleteModel { key: key(format!("model-{index}")), uid: String::new() };
+        (0..alerts).map(alert).chain((0..others).map(other)).collect()
+    }
+
+    fn left(alerts: usize, others: usize) -> (bool, usize, usize) {
+        let mut writes = writes(alerts, others);
+        let is_less = shorten(&mut writes);
+        let goes = writes.iter().filter(|write| matches!(write, Write::DeleteAlert { .. })).count();
+        (is_less, goes, writes.len() - goes)
+    }
+
+    #[test]
+    fn a_short_plan_is_done_whole() {
+        assert_eq!(left(150, 50), (false, 150, 50));
+    }
+
+    #[test]
+    fn alerts_that_have_to_go_leave_room_for_all_else() {
+        assert_eq!(left(9_000, 0), (true, WRITES, 0));
+        assert_eq!(left(9_000, 40), (true, WRITES - 40, 40));
+        assert_eq!(left(9_000, 1_000), (true, WRITES / 2, WRITES / 2));
+        assert_eq!(left(3, 1_000), (true, 3, WRITES - 3));
     }
 }

@@ -43,7 +43,8 @@ impl Operator {
         let file = directory.join(format!("{name}.yaml"));
         let settings = format!(
             "anchor: netprecursor-anchor\nleaseName: netprecursor-operator\nmetricsListen: 127.0.0.1:{port}\nagent:\n  \
-             name: netprecursor-agent\n  serviceAccountName: netprecursor-agent\n  image: netprecursor/agent:0.1.0\n"
+             name: netprecursor-agent\n  serviceAccountName: netprecursor-agent\n  image: netprecursor/agent:0.1.0\n\
+             caps: {{alertsPerNode: 10000, alertsPerNamespace: 10000, alertsPerCluster: 10000}}\n"
         );
         fs::write(&file, settings).unwrap();
         let log = fs::File::create(directory.join(format!("{name}.log"))).unwrap();
