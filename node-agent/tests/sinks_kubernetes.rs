@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 mod sinks;
+#[path = "sinks/told.rs"]
+mod told;
 
 use std::{
     path::Path,
@@ -14,22 +16,14 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::seam::{PodRef, PolicyKind, PolicyRef, ReportData, RttSource, Subject, Workload},
+    cluster::seam::{PolicyKind, PolicyRef, ReportData, RttSource},
     sensors::{Need, State as SensorState, Status},
     sinks::{
         kubernetes::{self, Settings},
         queue::Limits,
         sink::Board,
     },
-    tick::{
-        alerts::{Alert, AlertState, CauseView, Confirmed},
-        forecaster::Speaker,
-        outcome::Transition,
-    },
-};
-use netprecursor_core::{
-    decide::{Resolution, Trigger},
-    policy::Severity,
+    tick::{alerts::AlertState, outcome::Transition},
 };
 use netprecursor_fakeapi::{
     Call, Kind, Kinds, Refusal, Rule, Server,
@@ -41,12 +35,12 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
+use told::{DAY, name};
 
 const AGENT: &str = "agent";
 const ALERTS: &str = "precursoralerts.netprecursor.io";
 const REPORTS: &str = "precursornodereports.netprecursor.io";
 const EVENTS: &str = "events.events.k8s.io";
-const DAY: u64 = 1_750_000_000;
 
 /// A cluster with one node, one policy, and an agent that may do exactly what its role grants.
 struct World {
@@ -106,45 +100,7 @@ impl World {
     }
 
     fn transition(&self, alert: usize, count: u64, state: AlertState) -> Transition {
-        let is_over = state == AlertState::Resolved;
-        let pod = PodRef {
-            namespace: "shop".to_owned(),
-            name: format!("checkout-{alert}"),
-            uid: format!("pod-{alert}"),
-            workload: Some(Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() }),
-        };
-        let told = Alert {
-            name: name(alert),
-            policy: "checkout".to_owned(),
-            rule: "rtt".to_owned(),
-            target: format!("shop/{}", pod.name),
-            target_uid: pod.uid.clone(),
-            severity: Severity::Warning,
-            state,
-            trigger: Trigger::Forecast,
-            threshold_us: 200_000,
-            resolve_us: 160_000,
-            predicted_us: Some(231_400.0),
-            measured_us: is_over.then_some(244_000.0),
-            lead_seconds: is_over.then_some(6),
-            confirmed: if is_over { Confirmed::True } else { Confirmed::Unknown },
-            judged_unix: is_over.then_some(DAY + 100 * count + 6),
-            count,
-            fired_unix: DAY + 100 * count,
-            resolved_unix: is_over.then_some(DAY + 100 * count + 50),
-            resolution: is_over.then_some(Resolution::Recovered),
-            causes: vec![CauseView {
-                group: "Queue".to_owned(),
-                feature: "standing_queue_max_10s",
-                unit: "bytes",
-                value: 182_000.0,
-                baseline: 9_000.0,
-                share_percent: 61,
-            }],
-            model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
-            subject: Some(Arc::new(Subject { policy: (*self.policy).clone(), pod: Arc::new(pod) })),
-        };
-        if is_over { Transition::Resolved(told) } else { Transition::Fired(told) }
+        told::transition(&self.policy, alert, count, state)
     }
 
     fn alert(&self, alert: usize) -> Option<Arc<Value>> {
@@ -166,10 +122,6 @@ impl World {
         let writes = log.iter().filter(|entry| entry.user == AGENT && entry.verb.is_write());
         writes.map(|entry| (entry.at, format!("{} {}", entry.resource, entry.name))).collect()
     }
-}
-
-fn name(alert: usize) -> String {
-    format!("checkout-{alert:010x}")
 }
 
 /// An agent's cluster thread.

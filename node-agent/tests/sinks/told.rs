@@ -1,0 +1,67 @@
+//! What the tick tells of an alert, made up.
+
+use std::sync::Arc;
+
+use netprecursor_agent::{
+    cluster::seam::{PodRef, PolicyRef, Subject, Workload},
+    tick::{
+        alerts::{Alert, AlertState, CauseView, Confirmed},
+        forecaster::Speaker,
+        outcome::Transition,
+    },
+};
+use netprecursor_core::{
+    decide::{Resolution, Trigger},
+    policy::Severity,
+};
+
+/// About when everything happens, unix s.
+pub(crate) const DAY: u64 = 1_750_000_000;
+
+/// The name of an alert.
+pub(crate) fn name(alert: usize) -> String {
+    format!("checkout-{alert:010x}")
+}
+
+/// An alert of `policy` fires for the `count`th time, or is over.
+pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: AlertState) -> Transition {
+    let is_over = state == AlertState::Resolved;
+    let pod = PodRef {
+        namespace: "shop".to_owned(),
+        name: format!("checkout-{alert}"),
+        uid: format!("pod-{alert}"),
+        workload: Some(Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() }),
+    };
+    let told = Alert {
+        name: name(alert),
+        policy: "checkout".to_owned(),
+        rule: "rtt".to_owned(),
+        target: format!("shop/{}", pod.name),
+        target_uid: pod.uid.clone(),
+        severity: Severity::Warning,
+        state,
+        trigger: Trigger::Forecast,
+        threshold_us: 200_000,
+        resolve_us: 160_000,
+        predicted_us: Some(231_400.0),
+        measured_us: is_over.then_some(244_000.0),
+        lead_seconds: is_over.then_some(6),
+        confirmed: if is_over { Confirmed::True } else { Confirmed::Unknown },
+        judged_unix: is_over.then_some(DAY + 100 * count + 6),
+        count,
+        fired_unix: DAY + 100 * count,
+        resolved_unix: is_over.then_some(DAY + 100 * count + 50),
+        resolution: is_over.then_some(Resolution::Recovered),
+        causes: vec![CauseView {
+            group: "Queue".to_owned(),
+            feature: "standing_queue_max_10s",
+            unit: "bytes",
+            value: 182_000.0,
+            baseline: 9_000.0,
+            share_percent: 61,
+        }],
+        model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
+        subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
+    };
+    if is_over { Transition::Resolved(told) } else { Transition::Fired(told) }
+}
