@@ -8,7 +8,7 @@ use std::{
     env,
     error::Error,
     ffi::OsString,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -30,6 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-env-changed={variable}");
     }
 
+    let checkout = manifest_dir.join("..");
+    let is_reproducible = env::var_os(REPRODUCIBLE).is_some();
+    let checkout = if is_reproducible { beside(&out_dir, &checkout)? } else { checkout };
+    let source = checkout.join("node-agent-ebpf");
     let rustc = compiler_with_source()?;
     let cargo = rustc.with_file_name("cargo");
     let target_dir = out_dir.join("bpf");
@@ -49,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .env("RUSTC", &rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("PATH", path_with_linker()?)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&rustc, &manifest_dir.join(".."))?.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&rustc, &checkout)?.join("\u{1f}"))
         .args(["build", "--locked", "--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .status()?;
@@ -58,6 +62,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::copy(target_dir.join(TARGET).join("release").join(CRATE), out_dir.join("netprecursor.bpf.o"))?;
     Ok(())
+}
+
+/// A copy of what the object is made of, in the build directory, which checkouts share: cargo makes names of functions of the
+/// path where a crate lies, and of the flags, which name that path too.
+fn beside(out_dir: &Path, checkout: &Path) -> io::Result<PathBuf> {
+    let copy = out_dir.join("source");
+    if copy.exists() {
+        fs::remove_dir_all(&copy)?;
+    }
+    for part in ["node-agent-ebpf", "node-agent-common"] {
+        let (from, to) = (checkout.join(part), copy.join(part));
+        fs::create_dir_all(to.join("src"))?;
+        fs::copy(from.join("Cargo.toml"), to.join("Cargo.toml"))?;
+        for file in fs::read_dir(from.join("src"))? {
+            let file = file?;
+            fs::copy(file.path(), to.join("src").join(file.file_name()))?;
+        }
+    }
+    // The lock of the one, and what the other inherits.
+    fs::copy(checkout.join("node-agent-ebpf/Cargo.lock"), copy.join("node-agent-ebpf/Cargo.lock"))?;
+    fs::copy(checkout.join("Cargo.toml"), copy.join("Cargo.toml"))?;
+    Ok(copy)
 }
 
 /// aya wants the object's own BTF; the kernel's is not needed. It names source files: for a reproducible build by names that

@@ -45,8 +45,8 @@ pub(super) fn build(source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<(
         command.args(["--package", image.program(), "--bin", image.program()]);
     }
     command
-        // Names of functions stay for backtraces.
-        .args(["--config", "profile.release.strip=\"debuginfo\""])
+        // Names of local functions carry a hash of where they were compiled: only without names two builds are the same.
+        .args(["--config", "profile.release.strip=\"symbols\""])
         .arg("--target-dir")
         .arg(&directory)
         .env("CARGO_BUILD_BUILD_DIR", &directory)
@@ -83,7 +83,8 @@ fn flags(directory: &Path) -> anyhow::Result<Vec<String>> {
     let home =
         home.context("got neither CARGO_HOME nor HOME; expected to know where cargo keeps sources: set one of them")?;
     let sysroot = PathBuf::from(asked("rustc", &["--print", "sysroot"])?);
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    // The linker would make an ID of what is stripped afterwards, paths included.
+    let mut flags = ["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,--build-id=none"].map(str::to_owned).to_vec();
     // Not the checkout: cargo names our own files relative to it. As a flag it would have every clone build every
     // dependency again. The last that fits wins.
     for (path, name) in [(&*sysroot, "/rust"), (&*home, "/cargo"), (directory, "/build")] {
