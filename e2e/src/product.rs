@@ -94,6 +94,17 @@ impl Product {
         set.ok_or_else(|| Error::NoCluster(format!("DaemonSet {AGENTS} vanished")))
     }
 
+    /// Has all agents start anew, and waits until they are ready: with a full budget of writes, whatever stories before this
+    /// one have spent of it.
+    ///
+    /// # Errors
+    /// As [`Product::agents_ready`].
+    pub async fn fresh_agents(&self) -> Result<DaemonSet, Error> {
+        let label = format!("app.kubernetes.io/name={AGENTS}");
+        self.kubectl(&["delete", "pods", "--namespace", SYSTEM_NAMESPACE, "--selector", &label, "--wait=true"]).await?;
+        self.agents_ready().await
+    }
+
     /// Runs Helm in the product's namespace.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
         println!("install to agents ready: {:.1} s", begun.elapsed().as_secs_f64());
+        product.fresh_agents().await?;
         tokio::time::sleep(WARM_UP).await;
         let (narrowed, fired) = tokio::join!(scene.narrow(), alert_in(story, "web", AlertState::Firing, RAMP));
         narrowed?;

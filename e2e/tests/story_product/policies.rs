@@ -56,6 +56,7 @@ async fn a_threshold_raised_under_fire_resolves_and_a_deleted_policy_takes_its_a
         policy(story, "web", json!({})).await?;
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
+        product.fresh_agents().await?;
         tokio::time::sleep(Duration::from_secs(70)).await;
         scene.narrow().await?;
         alert_in(story, "web", AlertState::Firing, Duration::from_secs(60)).await?;
@@ -68,7 +69,7 @@ async fn a_threshold_raised_under_fire_resolves_and_a_deleted_policy_takes_its_a
             .patch("web", &PatchParams::default(), &Patch::Merge(&raised))
             .await
             .map_err(request("raising the threshold"))?;
-        alert_in(story, "web", AlertState::Resolved, Duration::from_secs(60)).await?;
+        alert_in(story, "web", AlertState::Resolved, Duration::from_secs(120)).await?;
 
         policies.delete("web", &DeleteParams::default()).await.map_err(request("deleting the policy"))?;
         let alerts: Api<PrecursorAlert> = story.api();
