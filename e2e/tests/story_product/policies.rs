@@ -19,7 +19,7 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use crate::shared::{alert_in, policy, request};
+use crate::shared::{alert_in, policy, request, wait_with_kubectl};
 
 #[tokio::test]
 async fn kubectl_wait_returns_when_a_policy_is_ready() {
@@ -29,18 +29,7 @@ async fn kubectl_wait_returns_when_a_policy_is_ready() {
         let _server = story.server("web", None).await?;
         policy(story, "web", json!({})).await?;
         for condition in ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"] {
-            let condition = format!("condition={condition}");
-            product
-                .kubectl(&[
-                    "wait",
-                    "precursorpolicy/web",
-                    "--for",
-                    &condition,
-                    "--timeout=55s",
-                    "-n",
-                    story.namespace(),
-                ])
-                .await?;
+            wait_with_kubectl(&product, story, "web", condition).await?;
         }
         Ok::<_, Error>(())
     })

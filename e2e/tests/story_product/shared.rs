@@ -12,6 +12,7 @@ use netprecursor_e2e::{
     Error,
     cluster::{Story, wait_for_list},
     congestion::SERVER,
+    product::Product,
 };
 use serde_json::{Value, json};
 
@@ -71,6 +72,18 @@ pub(crate) async fn alert_in(
     })
     .await?;
     Ok((alert, begun.elapsed()))
+}
+
+/// Has `kubectl wait` see a condition of a policy become true.
+pub(crate) async fn wait_with_kubectl(
+    product: &Product,
+    story: &Story,
+    policy: &str,
+    condition: &str,
+) -> Result<(), Error> {
+    let (policy, condition) = (format!("precursorpolicy/{policy}"), format!("condition={condition}"));
+    let words = ["wait", &policy, "--for", &condition, "--timeout=55s", "-n", story.namespace()];
+    product.kubectl(&words).await.map(|_| ())
 }
 
 /// The status of a condition; `absent` without one.

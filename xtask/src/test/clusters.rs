@@ -53,7 +53,6 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
     if !suites::has(suites::Suite::Kind, tests) {
         return Ok(Finding::skipped(NOTHING, false));
     }
-    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_night = env::var_os(STORIES).is_some_and(|value| value == NIGHTLY);
     let limit = if is_night { NIGHTLY_LIMIT } else { KIND_LIMIT };
     let run = |command: &dyn Fn(&Path) -> Command| {
@@ -63,7 +62,7 @@ pub(super) fn kind(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resu
         command.args(is_night.then_some("--include-ignored"));
         command
     };
-    if is_set("E2E_KUBECONFIG") {
+    if env::var_os("E2E_KUBECONFIG").is_some_and(|value| !value.is_empty()) {
         return run(&|program| stories(Command::new(program)));
     }
     if let Some(missing) = cluster::missing() {

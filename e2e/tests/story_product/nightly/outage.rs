@@ -16,7 +16,7 @@ use netprecursor_e2e::{
 use serde_json::json;
 
 use super::{RAMP, WARM_UP, told};
-use crate::shared::{alert_in, policy, request};
+use crate::shared::{alert_in, policy, request, wait_with_kubectl};
 
 /// How long the server's manifest is away.
 const AWAY: u64 = 120;
@@ -102,17 +102,7 @@ async fn an_alert_that_fires_while_the_api_server_is_away_is_told_once_when_it_i
         assert_eq!(resolved.metadata.uid, alert.metadata.uid);
         assert_eq!(told::once(story).await?.len(), 1);
         // Operators lost their lease meanwhile, and the policy is followed all the same.
-        product
-            .kubectl(&[
-                "wait",
-                "precursorpolicy/web",
-                "--for",
-                "condition=Ready",
-                "--timeout=55s",
-                "-n",
-                story.namespace(),
-            ])
-            .await?;
+        wait_with_kubectl(&product, story, "web", "Ready").await?;
         Ok::<_, Error>(())
     })
     .await;

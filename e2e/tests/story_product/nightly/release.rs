@@ -25,7 +25,7 @@ use netprecursor_e2e::{
 use serde_json::{Value, json};
 
 use super::{Trouble, told};
-use crate::shared::{policy, request};
+use crate::shared::{policy, request, wait_with_kubectl};
 
 const HELM: Duration = Duration::from_secs(180);
 const LIMIT: Duration = Duration::from_secs(120);
@@ -174,17 +174,7 @@ async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_a
         product.install(&[]).await?;
         product.agents_ready().await?;
         assert!(has_later_field(story).await?);
-        product
-            .kubectl(&[
-                "wait",
-                "precursorpolicy/second",
-                "--for",
-                "condition=Ready",
-                "--timeout=55s",
-                "-n",
-                story.namespace(),
-            ])
-            .await?;
+        wait_with_kubectl(&product, story, "second", "Ready").await?;
         Ok::<_, Error>(())
     })
     .await;
