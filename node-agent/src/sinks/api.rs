@@ -167,6 +167,9 @@ struct RuleView {
 #[serde(rename_all = "camelCase")]
 struct TargetView {
     target: String,
+    /// Other names of the same network namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
     uid: String,
     labels: std::collections::BTreeMap<String, String>,
     watched_seconds: u64,
@@ -203,6 +206,7 @@ fn targets(pipeline: &Pipeline) -> Vec<TargetView> {
         .iter()
         .map(|target| TargetView {
             target: target.name.clone(),
+            aliases: target.aliases.clone(),
             uid: target.uid.clone(),
             labels: target.labels.clone(),
             watched_seconds: pipeline.now.since(target.since),
@@ -234,7 +238,7 @@ struct WindowView {
 
 async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) -> Response {
     let pipeline = shared.read();
-    let Some(target) = pipeline.targets.iter().find(|target| target.name == query.target) else {
+    let Some(target) = pipeline.targets.iter().find(|target| target.is_named(&query.target)) else {
         let error =
             format!("got target {:?}, which is not watched; /api/v1/targets lists those that are", query.target);
         return (StatusCode::NOT_FOUND, Json(ApiError { error })).into_response();

@@ -4,6 +4,7 @@
 pub mod cgroups;
 pub mod identifier;
 pub mod identities;
+pub mod names;
 pub mod namespace;
 pub mod registry;
 pub mod selector;

@@ -5,6 +5,7 @@ mod namespaces;
 mod pods;
 mod report;
 mod revision;
+mod rewatch;
 
 use std::{
     sync::Arc,

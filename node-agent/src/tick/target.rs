@@ -30,7 +30,7 @@ pub struct RuleId {
 /// What a target is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A network namespace; its inode tells it from another one under the same name.
+    /// A network namespace; its inode tells it from all others that there are.
     Namespace {
         /// As `/run/netns` shows it.
         inode: u64,
@@ -44,6 +44,8 @@ pub enum Origin {
 pub struct Target {
     /// Its namespace's name, or the pod's with its namespace.
     pub name: String,
+    /// The namespace's other names.
+    pub aliases: Vec<String>,
     /// Never reused, unlike the name: the pod's, or one with the namespace's cookie in it.
     pub uid: String,
     /// What it is.
@@ -85,6 +87,7 @@ impl Target {
     ) -> Self {
         Self {
             name,
+            aliases: Vec::new(),
             uid,
             origin,
             labels,
@@ -106,6 +109,11 @@ impl Target {
             Origin::Pod(pod) => Some(pod),
             Origin::Namespace { .. } => None,
         }
+    }
+
+    /// Whether it is known by this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
     /// Whether an alert of any rule is out.

@@ -1,6 +1,6 @@
 //! Targets come and go, and nothing that belongs to one is ever told of another.
 
-use std::net::TcpStream;
+use std::{fs, net::TcpStream, path::PathBuf, process::Command};
 
 use netprecursor_agent::{
     sensors::suite::Suite,
@@ -65,6 +65,102 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     for signal in [Signal::Opens, Signal::RttAllCount, Signal::TxPackets, Signal::RxBytes, Signal::Retransmits] {
         assert_eq!(target.signals.get(signal), 0.0, "{}", signal.name());
     }
+}
+
+/// Another name of a host's namespace. Gone when dropped.
+struct Alias(PathBuf);
+
+impl Alias {
+    /// As a container engine links it.
+    fn link(host: &Host) -> Self {
+        let alias = Self::of(host, "link");
+        std::os::unix::fs::symlink(format!("/run/netns/{}", host.name), &alias.0).unwrap();
+        alias
+    }
+
+    /// As `ip netns attach` mounts it: it keeps the namespace when the first name goes.
+    fn mount(host: &Host) -> Self {
+        let alias = Self::of(host, "mount");
+        fs::write(&alias.0, "").unwrap();
+        let done = Command::new("mount").arg("--bind").arg(format!("/run/netns/{}", host.name)).arg(&alias.0).status();
+        assert!(done.unwrap().success());
+        alias
+    }
+
+    fn of(host: &Host, suffix: &str) -> Self {
+        Self(PathBuf::from(format!("/run/netns/{}-{suffix}", host.name)))
+    }
+
+    fn name(&self) -> String {
+        self.0.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Alias {
+    fn drop(&mut self) {
+        if !self.0.is_symlink() {
+            let _ = Command::new("umount").arg(&self.0).status();
+        }
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Connections of a host that are counted in one tick.
+fn opens(ticking: &mut Ticking, host: &Host, server: &Server) -> f32 {
+    for _ in 0..3 {
+        exchange(&mut ask(host, server.address), 64);
+    }
+    ticking.tick();
+    ticking.target().signals.get(Signal::Opens)
+}
+
+#[test]
+fn another_name_of_a_watched_namespace_is_the_same_target_and_leaves_it_when_it_goes() {
+    let Some(_alone) = alone() else { return };
+    for make in [Alias::link, Alias::mount] {
+        let path = Path::new();
+        let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+        let mut ticking = Ticking::start(&format!("{}*", path.near.name), None);
+        ticking.tick();
+        assert_eq!(opens(&mut ticking, &path.near, &server), 3.0);
+        let (uid, place) = (ticking.target().uid.clone(), ticking.target().place);
+
+        let alias = make(&path.near);
+        ticking.tick();
+        assert_eq!(ticking.target().aliases, [alias.name()]);
+        assert!(ticking.target().is_named(&alias.name()) && ticking.target().is_named(&path.near.name));
+        assert_eq!(opens(&mut ticking, &path.near, &server), 3.0, "beside {alias}", alias = alias.name());
+
+        let gone = alias.name();
+        drop(alias);
+        ticking.tick();
+        assert_eq!(opens(&mut ticking, &path.near, &server), 3.0, "after {gone}");
+        assert!(ticking.target().aliases.is_empty());
+        assert_eq!((&ticking.target().uid, ticking.target().place), (&uid, place));
+    }
+}
+
+#[test]
+fn a_namespace_that_loses_its_first_name_goes_on_under_the_other() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+    let alias = Alias::mount(&path.near);
+    let mut ticking = Ticking::start(&format!("{}*", path.near.name), None);
+    ticking.tick();
+    assert_eq!(ticking.target().name, path.near.name);
+    let (uid, place) = (ticking.target().uid.clone(), ticking.target().place);
+
+    let Path { near, far: _far } = path;
+    near.forget_name();
+    ticking.tick();
+    assert_eq!(ticking.target().name, alias.name());
+    assert_eq!(opens(&mut ticking, &near, &server), 3.0);
+    assert_eq!((&ticking.target().uid, ticking.target().place), (&uid, place));
+
+    drop(alias);
+    ticking.tick();
+    assert!(ticking.pipeline.targets.is_empty(), "no name is left");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Targets on one host: the network namespaces whose names match.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use netprecursor_core::{gate::Start, tick::Tick};
 
-use super::Pipeline;
+use super::{Pipeline, revision::Revision};
 use crate::{
     targets::{
+        names::{self, Named},
         namespace::{self, Namespace},
         selector::Selector,
     },
@@ -23,8 +24,8 @@ const RETRY_TICKS: u64 = 10;
 #[derive(Debug)]
 pub(super) struct Namespaces {
     selectors: Vec<Selector>,
-    /// Since when a namespace is not watched although it matches.
-    refused: BTreeMap<String, u64>,
+    /// Since when a namespace, by inode, is not watched although it matches.
+    refused: BTreeMap<u64, u64>,
 }
 
 impl Namespaces {
@@ -41,52 +42,76 @@ impl Namespaces {
                 return;
             }
         };
-        let present: BTreeSet<(&str, u64)> = named.iter().map(|(name, inode)| (name.as_str(), *inode)).collect();
+        let wanted = names::group(&named, &self.selectors);
+        // What is watched is kept open, so that no other namespace gets its inode.
         pipeline.let_go_unless(now, unix, told, |target| match target.origin {
-            Origin::Namespace { inode } => present.contains(&(target.name.as_str(), inode)),
+            Origin::Namespace { inode } => wanted.contains_key(&inode),
             Origin::Pod(_) => false,
         });
-        self.refused.retain(|name, _| present.iter().any(|(present, _)| present == name));
-        for (name, _) in &named {
-            let known = pipeline.targets.iter().any(|target| target.name == *name);
-            let waiting = self.refused.get(name).is_some_and(|since| now.0 < since + RETRY_TICKS);
-            if known || waiting {
-                continue;
-            }
-            if let Some(selector) = self.selectors.iter().find(|selector| selector.matches(name)) {
-                let labels = selector.labels.clone();
-                self.take_up(pipeline, name, labels, now);
+        self.refused.retain(|inode, _| wanted.contains_key(inode));
+        for (inode, named) in &wanted {
+            let origin = Origin::Namespace { inode: *inode };
+            match pipeline.targets.iter().position(|target| target.origin == origin) {
+                Some(position) => pipeline.rename(position, named, unix, told),
+                None if self.refused.get(inode).is_some_and(|since| now.0 < since + RETRY_TICKS) => {}
+                None => self.take_up(pipeline, *inode, named, now),
             }
         }
         // What appears after the first look came while the agent was running.
         pipeline.start = Start::Fresh;
     }
 
-    fn take_up(&mut self, pipeline: &mut Pipeline, name: &str, labels: BTreeMap<String, String>, now: Tick) {
-        let namespace = match Namespace::enter(name) {
+    fn take_up(&mut self, pipeline: &mut Pipeline, inode: u64, named: &Named, now: Tick) {
+        let (name, aliases) = named.called(None);
+        let namespace = match Namespace::enter(&name) {
             Ok(namespace) => namespace,
             Err(error) => {
-                if self.refused.insert(name.to_owned(), now.0).is_none() {
+                if self.refused.insert(inode, now.0).is_none() {
                     pipeline.counters.unwatchable += 1;
                     tracing::warn!(target = name, error = %crate::sensors::chain(&error), "a namespace is not watched");
                 }
                 return;
             }
         };
+        if namespace.inode != inode {
+            // The name was given to another namespace since it was listed: the next tick lists it as that one's.
+            return;
+        }
         let Some(slot) = pipeline.slots.take(now.0) else {
-            if self.refused.insert(name.to_owned(), now.0).is_none() {
+            if self.refused.insert(inode, now.0).is_none() {
                 pipeline.counters.over_capacity += 1;
                 tracing::warn!(target = name, max = netprecursor_agent_common::MAX_SLOTS, "no free slot: not watched");
             }
             return;
         };
-        self.refused.remove(name);
-        let (origin, cookie) = (Origin::Namespace { inode: namespace.inode }, namespace.cookie);
+        self.refused.remove(&inode);
+        let cookie = namespace.cookie;
         let place = pipeline.suite.watch(slot, namespace);
+        let labels = named.labels.clone();
         let rules = pipeline.rules_for(|active| active.policy.target.matches(&labels));
-        tracing::info!(target = name, slot, rules = rules.len(), "watching");
+        tracing::info!(target = name, ?aliases, slot, rules = rules.len(), "watching");
         let uid = format!("netns:{name}:{cookie}");
-        let target = Target::new(name.to_owned(), uid, origin, labels, place, &rules, pipeline.start, now);
+        let origin = Origin::Namespace { inode };
+        let mut target = Target::new(name, uid, origin, labels, place, &rules, pipeline.start, now);
+        target.aliases = aliases;
         pipeline.targets.push(target);
+    }
+}
+
+impl Pipeline {
+    /// Follows the names of a namespace that is watched, and the labels that come with them.
+    fn rename(&mut self, position: usize, named: &Named, unix: u64, told: &mut Vec<Transition>) {
+        let target = &mut self.targets[position];
+        let (name, aliases) = named.called(Some(&target.name));
+        if target.name != name || target.aliases != aliases {
+            tracing::info!(target = target.name, name, ?aliases, "the names of a namespace have changed");
+            (target.name, target.aliases) = (name, aliases);
+        }
+        if target.labels != named.labels {
+            target.labels.clone_from(&named.labels);
+            let rules = self.rules_for(|active| active.policy.target.matches(&named.labels));
+            let revision = Revision::unchanged(&self.policies);
+            self.rewatch(position, &revision, &rules, unix, told);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use netprecursor_core::{
     alert,
     gate::Start,
-    policy::{Mode, Name, Policy},
+    policy::{Mode, Name, Policy, Rule},
 };
 
 use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
@@ -38,6 +38,19 @@ pub(super) struct Now {
 }
 
 impl Revision {
+    /// Every rule of these policies is where it was.
+    pub(super) fn unchanged(policies: &[ActivePolicy]) -> Self {
+        let mut entries = BTreeMap::new();
+        for (policy, active) in policies.iter().enumerate() {
+            for (index, rule) in active.rules.iter().enumerate() {
+                let at = RuleId { policy, rule: index };
+                let now = Some(Now { rule: at, is_same: true, is_muted: false });
+                entries.insert(at, Entry::new(&active.policy, &rule.rule, now));
+            }
+        }
+        Self(entries)
+    }
+
     /// What became of the rule that was at `old`.
     pub(super) fn entry(&self, old: RuleId) -> Option<&Entry> {
         self.0.get(&old)
@@ -45,6 +58,10 @@ impl Revision {
 }
 
 impl Entry {
+    fn new(policy: &Policy, rule: &Rule, now: Option<Now>) -> Self {
+        Self { policy: policy.name.clone(), policy_uid: policy.uid.clone(), rule: rule.name.clone(), now }
+    }
+
     /// The name of its alert for a target.
     pub(super) fn alert_name(&self, target_uid: &str) -> String {
         alert::name(&self.policy, &self.policy_uid, target_uid, &self.rule)
@@ -59,12 +76,7 @@ impl Pipeline {
         let mut before: BTreeMap<String, (usize, Policy, Vec<Option<ActiveRule>>)> = BTreeMap::new();
         for (position, active) in std::mem::take(&mut self.policies).into_iter().enumerate() {
             for (index, rule) in active.rules.iter().enumerate() {
-                let entry = Entry {
-                    policy: active.policy.name.clone(),
-                    policy_uid: active.policy.uid.clone(),
-                    rule: rule.rule.name.clone(),
-                    now: None,
-                };
+                let entry = Entry::new(&active.policy, &rule.rule, None);
                 revision.insert(RuleId { policy: position, rule: index }, entry);
             }
             let rules = active.rules.into_iter().map(Some).collect();
@@ -123,7 +135,7 @@ impl Pipeline {
 }
 
 impl ActiveRule {
-    fn new(rule: netprecursor_core::policy::Rule, forecaster: super::Id, unix: u64) -> Self {
+    fn new(rule: Rule, forecaster: super::Id, unix: u64) -> Self {
         Self { rule, ledger: netprecursor_core::watch::Ledger::default(), forecaster, since: unix, kept: None }
     }
 }

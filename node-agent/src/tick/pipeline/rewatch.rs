@@ -1,0 +1,52 @@
+//! A target whose rules change: by other policies, or by other labels.
+
+use netprecursor_core::{decide::Action, gate::Start, watch::Watch};
+
+use super::{Pipeline, RuleId, revision::Revision};
+use crate::tick::{alerts::AlertBook, outcome::Transition};
+
+impl Pipeline {
+    /// Gives a target the rules that select it now: a rule that did before goes on, another begins with what is known of
+    /// the target, one that no longer does has its alert resolved.
+    pub(super) fn rewatch(
+        &mut self,
+        position: usize,
+        revision: &Revision,
+        rules: &[RuleId],
+        unix: u64,
+        told: &mut Vec<Transition>,
+    ) {
+        let target = &mut self.targets[position];
+        let mut watches = Vec::with_capacity(rules.len());
+        for (old, mut watch) in std::mem::take(&mut target.watches) {
+            let Some(entry) = revision.entry(old) else { continue };
+            let name = entry.alert_name(&target.uid);
+            match entry.now.filter(|now| rules.contains(&now.rule)) {
+                Some(now) => {
+                    if now.is_muted {
+                        resolve(watch.begin_anew(), &name, &mut self.alerts, unix, told);
+                    } else if !now.is_same {
+                        watch.forget_score();
+                    }
+                    watches.push((now.rule, watch));
+                }
+                None => resolve(watch.retire(), &name, &mut self.alerts, unix, told),
+            }
+        }
+        for rule in rules {
+            if !watches.iter().any(|(known, _)| known == rule) {
+                // The window that is known counts as warm-up.
+                watches.push((*rule, Watch::new(Start::Fresh, target.since)));
+            }
+        }
+        watches.sort_by_key(|(rule, _)| *rule);
+        target.watches = watches;
+    }
+}
+
+/// Tells what is left to tell of an alert.
+fn resolve(action: Option<Action>, name: &str, alerts: &mut AlertBook, unix: u64, told: &mut Vec<Transition>) {
+    if let (Some(action), Some(alert)) = (action, alerts.get_mut(name)) {
+        super::act(alert, &action, unix, told);
+    }
+}
