@@ -8,6 +8,10 @@ mod memory;
 mod sample;
 mod tick;
 
+#[path = "../../tests/kernel/fixture/addresses.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod addresses;
+
 #[path = "../../tests/kernel/fixture/hosts.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests use the rest; a failed set-up ends the measurement")]
 mod hosts;

@@ -48,7 +48,8 @@ pub enum Finding {
         /// Its cookie.
         namespace: u64,
     },
-    /// Two namespaces claim the address that this one was bound by: it is nobody's until one of them falls silent.
+    /// Another namespace claims the address that this one was bound by: it is nobody's until that one falls silent, or
+    /// until its cgroup tells.
     Doubted {
         /// The namespace's cookie.
         namespace: u64,
@@ -223,18 +224,17 @@ impl Identities {
             let owner = if cgroups_tell {
                 self.by_cgroup(open).map(|uid| (uid, None))
             } else {
-                match self.by_address(namespace, open) {
-                    Some((uid, address)) => match self.rival(&uid, address) {
-                        None => Some((uid, Some(address))),
-                        Some(rival) => {
-                            self.doubt(namespace, rival, &uid, now_ns, &mut findings);
-                            None
-                        }
-                    },
-                    None => None,
-                }
+                self.by_address(namespace, open).map(|(uid, address)| (uid, Some(address)))
             };
-            if let Some((uid, by_address)) = owner {
+            let Some((uid, by_address)) = owner else { continue };
+            // Of what an address alone has bound to the pod, a cgroup takes everything back, and the same address leaves
+            // nothing that could be believed.
+            let rivals = self.rivals(&uid, by_address);
+            let is_contested = by_address.is_some() && !rivals.is_empty();
+            for rival in rivals {
+                self.doubt(namespace, rival, now_ns, &mut findings);
+            }
+            if !is_contested {
                 self.open.remove(&namespace);
                 self.bonds.insert(namespace, Bond { uid: uid.clone(), by_address });
                 findings.push(Finding::Bound { namespace, uid });
@@ -270,7 +270,7 @@ impl Identities {
     }
 
     /// The only pod that has an address since before the namespace's sockets were last seen with it, and that address.
-    /// No other namespace of unknown owner may claim it.
+    /// No other namespace of unknown owner may claim it, and no cgroup may have told that another namespace is the pod's.
     fn by_address(&self, namespace: u64, open: &Open) -> Option<(String, Ipv6Addr)> {
         let mut found = None;
         for (address, at_ns) in &open.claims {
@@ -283,6 +283,9 @@ impl Identities {
             }
         }
         let (uid, address) = found?;
+        if self.bonds.values().any(|bond| bond.uid == uid && bond.by_address.is_none()) {
+            return None;
+        }
         let since = self.pods.get(&uid)?.addresses.get(&address)?;
         let is_claimed_twice = self
             .open
@@ -291,26 +294,28 @@ impl Identities {
         (!is_claimed_twice).then_some((uid, address))
     }
 
-    /// Another namespace that was bound to the pod by the same address.
-    fn rival(&self, uid: &str, address: Ipv6Addr) -> Option<u64> {
-        let is_rival = |bond: &Bond| bond.uid == uid && bond.by_address == Some(address);
-        self.bonds.iter().find(|(_, bond)| is_rival(bond)).map(|(cookie, _)| *cookie)
+    /// The namespaces that were bound to the pod by nothing but an address: by this one, or by any.
+    fn rivals(&self, uid: &str, address: Option<Ipv6Addr>) -> Vec<u64> {
+        let is_rival = |bond: &Bond| {
+            bond.uid == uid && bond.by_address.is_some_and(|by| address.is_none_or(|address| address == by))
+        };
+        self.bonds.iter().filter(|(_, bond)| is_rival(bond)).map(|(cookie, _)| *cookie).collect()
     }
 
-    /// Takes the rival's bond back: one of the two is not the pod's, and nothing says which.
-    fn doubt(&mut self, namespace: u64, rival: u64, uid: &str, now_ns: u64, findings: &mut Vec<Finding>) {
+    /// Takes the rival's bond back: of two namespaces with one address at most one is the pod's.
+    fn doubt(&mut self, namespace: u64, rival: u64, now_ns: u64, findings: &mut Vec<Finding>) {
         let Some(bond) = self.bonds.remove(&rival) else { return };
         self.doubts += 1;
         let mut open = Open { last_ns: now_ns, ..Open::default() };
         open.claims.extend(bond.by_address.map(|address| (address, now_ns)));
         self.open.insert(rival, open);
         tracing::warn!(
-            pod = uid,
+            pod = bond.uid,
             namespace,
             rival,
-            "two network namespaces use the address of one pod: neither is counted"
+            "two network namespaces use the address of one pod: what only the address speaks for is not counted"
         );
-        findings.push(Finding::Doubted { namespace: rival, uid: uid.to_owned() });
+        findings.push(Finding::Doubted { namespace: rival, uid: bond.uid });
     }
 
     /// Numbers.
@@ -398,6 +403,37 @@ mod tests {
         let later = 2 * SECOND + FORGET.as_nanos() as u64;
         identities.claim(101, address("10.0.0.7"), later);
         assert_eq!(identities.decide(false, later), bound(101, "new"));
+    }
+
+    #[test]
+    fn a_cgroup_settles_what_two_namespaces_with_one_address_left_open() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        // Before any pod's cgroup was found, a stranger with the pod's address was taken for the pod.
+        identities.claim(666, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(false, SECOND), bound(666, "new"));
+        identities.member(100, "new", 2 * SECOND);
+        identities.claim(100, address("10.0.0.7"), 2 * SECOND);
+        let settled = [
+            Finding::Doubted { namespace: 666, uid: "new".into() },
+            Finding::Bound { namespace: 100, uid: "new".into() },
+        ];
+        assert_eq!(identities.decide(true, 2 * SECOND), settled);
+        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(100, "new")]);
+    }
+
+    #[test]
+    fn a_namespace_that_its_cgroup_told_stays_the_pods_whoever_claims_its_address() {
+        let mut identities = Identities::default();
+        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        identities.member(100, "new", SECOND);
+        identities.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(identities.decide(true, SECOND), bound(100, "new"));
+        identities.claim(666, address("10.0.0.7"), 2 * SECOND);
+        for cgroups_tell in [true, false] {
+            assert_eq!(identities.decide(cgroups_tell, 2 * SECOND), [], "{cgroups_tell}");
+        }
+        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(100, "new")]);
     }
 
     #[test]

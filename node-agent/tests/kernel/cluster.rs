@@ -77,11 +77,12 @@ fn namespace() -> Value {
 
 /// The far end of a [`Path`] as a pod.
 fn pod(uid: &str, app: &str) -> Value {
+    let [v4, v6] = Path::far_addresses();
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"namespace": "shop", "name": "web-1", "uid": uid, "labels": {"app": app}},
         "spec": {"nodeName": "node1", "containers": []},
-        "status": {"phase": "Running", "podIPs": [{"ip": "10.77.0.2"}, {"ip": "fd77::2"}], "podIP": "10.77.0.2",
+        "status": {"phase": "Running", "podIPs": [{"ip": v4}, {"ip": v6}], "podIP": v4,
                    "hostIP": "192.0.2.1"},
     })
 }
@@ -245,7 +246,7 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
             ready: 503,
             sensors: &[
                 ("tcp", "Unavailable", "CAP_PERFMON"),
-                ("traffic", "Active", ""),
+                ("traffic", "Unavailable", "CAP_PERFMON"),
                 ("sched", "Unavailable", "CAP_PERFMON"),
             ],
         },

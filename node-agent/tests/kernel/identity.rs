@@ -1,7 +1,11 @@
 //! Whose a connection is, without entering any namespace: the kernel notes addresses and cgroups, and an address that comes
 //! back under another pod is never taken for the old one's.
 
-use std::{io::Write, net::SocketAddr, time::Instant};
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use netprecursor_agent::{
@@ -12,15 +16,17 @@ use netprecursor_agent_common::{Counter, identity::MAX_CLAIMS};
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{
-    Behaviour, Driver, Family, Group, Host, Observation, Path, Server, alone, ask, exchange, wait_for,
+    Behaviour, Driver, Family, Group, Host, Observation, Path, Server, addresses, alone, ask, ask_from, exchange,
+    wait_for,
 };
 
-/// The far end of every [`Path`], as the API would show it.
-const FAR: [&str; 2] = ["10.77.0.2", "fd77::2"];
+fn pod(uid: &str, addresses: &[IpAddr]) -> Resident {
+    Resident { uid: uid.to_owned(), static_uid: None, addresses: addresses.to_vec(), host_network: false }
+}
 
-fn pod(uid: &str, addresses: &[&str]) -> Resident {
-    let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    Resident { uid: uid.to_owned(), static_uid: None, addresses, host_network: false }
+/// The far end of a [`Path`], as the API would show it.
+fn far_pod(uid: &str) -> Resident {
+    pod(uid, &Path::far_addresses())
 }
 
 /// One short connection.
@@ -54,7 +60,7 @@ fn a_pod_is_known_by_its_address_in_either_family_within_two_seconds_of_its_firs
         let path = Path::new();
         let server = Server::start(&path.far, Path::far_address(family, 0), Behaviour::PROMPT);
         let mut seen = Observation::in_cluster();
-        let far = pod("far", &FAR);
+        let far = far_pod("far");
         seen.suite.know(vec![far.clone()], Vec::new());
         let number = seen.watch_pod(0, &far);
         let took = call_until_seen(&mut seen, number, &path.near, server.address);
@@ -70,7 +76,7 @@ fn a_server_that_takes_ipv4_over_an_ipv6_socket_is_known_by_its_ipv4_address() {
     let any: SocketAddr = "[::]:0".parse().unwrap();
     let server = Server::start(&path.far, any, Behaviour::PROMPT);
     let mut seen = Observation::in_cluster();
-    let far = pod("far", &["10.77.0.2"]);
+    let far = pod("far", &[Path::far_address(Family::V4, 0).ip()]);
     seen.suite.know(vec![far.clone()], Vec::new());
     let number = seen.watch_pod(0, &far);
     let address = Path::far_address(Family::V4, server.address.port());
@@ -85,7 +91,7 @@ fn addresses_that_every_namespace_has_tell_nothing() {
     let servers = ["127.0.0.1:0", "[::1]:0", "169.254.7.7:0"]
         .map(|address| Server::start(&host, address.parse().unwrap(), Behaviour::PROMPT));
     let mut seen = Observation::in_cluster();
-    let anybody = pod("anybody", &["127.0.0.1", "::1", "169.254.7.7"]);
+    let anybody = pod("anybody", &["127.0.0.1", "::1", "169.254.7.7"].map(|address| address.parse().unwrap()));
     seen.suite.know(vec![anybody.clone()], Vec::new());
     let number = seen.watch_pod(0, &anybody);
     for _ in 0..3 {
@@ -103,7 +109,7 @@ fn an_address_that_comes_back_is_the_new_pods_while_the_old_namespace_lingers_an
     let old_server = Server::start(&old_path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
     let new_server = Server::start(&new_path.far, Path::far_address(Family::V4, 0), Behaviour::Swallow);
     let mut seen = Observation::in_cluster();
-    let old = pod("old", &FAR);
+    let old = far_pod("old");
     seen.suite.know(vec![old.clone()], Vec::new());
     let number = seen.watch_pod(0, &old);
     call_until_seen(&mut seen, number, &old_path.near, old_server.address);
@@ -111,7 +117,7 @@ fn an_address_that_comes_back_is_the_new_pods_while_the_old_namespace_lingers_an
 
     // The pod is gone; another one gets its address. Its namespace has not said anything yet.
     seen.unwatch_pod(number, &old);
-    let new = pod("new", &FAR);
+    let new = far_pod("new");
     seen.suite.know(vec![new.clone()], Vec::new());
     let number = seen.watch_pod(1, &new);
     seen.forget(number);
@@ -145,7 +151,7 @@ fn an_address_that_comes_back_is_the_new_pods_after_the_old_namespace_is_gone() 
     for (slot, uid) in ["first", "second", "third"].into_iter().enumerate() {
         let path = Path::new();
         let server = Server::start(&path.far, Path::far_address(Family::V6, 0), Behaviour::PROMPT);
-        let resident = pod(uid, &FAR);
+        let resident = far_pod(uid);
         seen.suite.know(vec![resident.clone()], Vec::new());
         let number = seen.watch_pod(slot as u32, &resident);
         call_until_seen(&mut seen, number, &path.near, server.address);
@@ -169,7 +175,7 @@ fn where_cgroups_tell_what_is_left_of_an_older_pod_is_not_taken_for_the_new_one_
         // The old pod ended while no agent ran: only its cgroup could tell, and that is gone.
         drop(old_group);
         let mut seen = Observation::below(new_group.root());
-        let new = pod(&new_group.uid, &FAR);
+        let new = far_pod(&new_group.uid);
         seen.suite.know(vec![new.clone()], Vec::new());
         let number = seen.watch_pod(0, &new);
         for _ in 0..5 {
@@ -199,8 +205,9 @@ fn more_new_namespaces_than_there_is_room_for_are_counted_and_disturb_nobody() {
     let Some(_alone) = alone() else { return };
     let path = Path::new();
     // One namespace with more addresses than the kernel notes at once stands in for as many namespaces.
-    path.near.ip("route add local 10.78.0.0/16 dev lo");
-    path.far.ip("route add 10.78.0.0/16 via 10.77.0.1");
+    // Of the range for such tests (RFC 2544).
+    path.near.ip("route add local 198.18.0.0/16 dev lo");
+    path.far.ip(&format!("route add 198.18.0.0/16 via {}", addresses::v4(1)));
     let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
     // Nobody takes the notes out.
     let mut object = Object::load().unwrap();
@@ -212,35 +219,12 @@ fn more_new_namespaces_than_there_is_room_for_are_counted_and_disturb_nobody() {
     let lost = || counters.get(&(Counter::ClaimLost as u32), 0).unwrap().iter().sum::<u64>();
 
     let addresses = MAX_CLAIMS + 40;
-    path.near.within(|| {
-        for number in 0..addresses {
-            let local = [10, 78, (number / 250) as u8, (number % 250 + 1) as u8];
-            call_from(local, server.address);
-        }
-    });
+    for number in 0..addresses {
+        let local = [198, 18, (number / 250) as u8, (number % 250 + 1) as u8];
+        drop(ask_from(&path.near, local.into(), server.address));
+    }
     assert!(lost() >= 40, "{} lost", lost());
     assert_eq!(claims.keys().filter_map(Result::ok).count(), MAX_CLAIMS as usize);
-}
-
-/// A short connection from an address of one's own choice.
-fn call_from(local: [u8; 4], server: SocketAddr) {
-    let SocketAddr::V4(server) = server else { panic!("IPv4 only") };
-    let sockaddr = |address: std::net::Ipv4Addr, port: u16| libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: port.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
-        sin_zero: [0; 8],
-    };
-    let (local, remote) = (sockaddr(local.into(), 0), sockaddr(*server.ip(), server.port()));
-    let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-    // SAFETY: plain system calls with addresses that live through them.
-    unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
-        assert!(socket >= 0);
-        assert_eq!(libc::bind(socket, (&raw const local).cast(), length), 0, "{}", std::io::Error::last_os_error());
-        assert_eq!(libc::connect(socket, (&raw const remote).cast(), length), 0, "{}", std::io::Error::last_os_error());
-        libc::close(socket);
-    }
 }
 
 #[test]
@@ -248,9 +232,9 @@ fn a_pod_on_the_hosts_network_is_known_by_its_cgroup() {
     let Some(_alone) = alone() else { return };
     let (far, group) = (Host::new(), Group::new(Driver::Cgroupfs));
     let link = Link::to(&far);
-    let server = Server::start(&far, "10.79.0.2:0".parse().unwrap(), Behaviour::PROMPT);
+    let server = Server::start(&far, (addresses::other_v4(2), 0).into(), Behaviour::PROMPT);
     let mut seen = Observation::below(group.root());
-    let resident = Resident { host_network: true, ..pod(&group.uid, &["10.79.0.1"]) };
+    let resident = Resident { host_network: true, ..pod(&group.uid, &[addresses::other_v4(1).into()]) };
     seen.suite.know(vec![resident.clone()], resident.addresses.clone());
     let number = seen.watch_pod(0, &resident);
     let mut own = group.within(|| std::net::TcpStream::connect(server.address).unwrap());
@@ -275,7 +259,7 @@ fn a_pod_on_the_hosts_network_is_known_by_its_cgroup() {
 
     // Whoever gets the slot next gets nothing of its sockets.
     seen.unwatch_pod(number, &resident);
-    let next = pod("next", &["10.99.0.1"]);
+    let next = pod("next", &[addresses::other_v4(99).into()]);
     let number = seen.watch_pod(0, &next);
     seen.forget(number);
     for _ in 0..20 {
@@ -297,12 +281,12 @@ impl Link {
             assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
         };
         ip(&format!("link add {name} type veth peer name e0 netns {}", far.name));
-        ip(&format!("addr add 10.79.0.1/24 dev {name}"));
+        ip(&format!("addr add {}/24 dev {name}", addresses::other_v4(1)));
         ip(&format!("link set {name} up"));
-        far.ip("addr add 10.79.0.2/24 dev e0");
+        far.ip(&format!("addr add {}/24 dev e0", addresses::other_v4(2)));
         far.ip("link set e0 up");
         wait_for("the link answers", || {
-            let nobody = "10.79.0.2:9".parse().unwrap();
+            let nobody = (addresses::other_v4(2), 9).into();
             let refused = std::net::TcpStream::connect_timeout(&nobody, std::time::Duration::from_millis(200));
             (refused.unwrap_err().kind() == std::io::ErrorKind::ConnectionRefused).then_some(())
         });

@@ -99,8 +99,9 @@ fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mista
     let mut talking = ask(&path.near, server.address);
     let mut cluster = Cluster::start();
     let policy = policy("200ms");
+    let far = Path::far_address(Family::V4, 0).ip().to_string();
     // The first one is who talks.
-    cluster.desire(std::slice::from_ref(&policy), vec![pod("u0", "10.77.0.2", &["u-web"])]);
+    cluster.desire(std::slice::from_ref(&policy), vec![pod("u0", &far, &["u-web"])]);
     for _ in 0..100 {
         exchange(&mut talking, 64);
         drop(ask(&path.near, server.address));
@@ -118,8 +119,7 @@ fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mista
         let pods = (first..first + batch)
             .map(|number| {
                 // Every tenth gets the address that is talked from, one at a time.
-                let address =
-                    if number % batch == 1 { "10.77.0.2".to_owned() } else { format!("10.88.0.{}", number % batch) };
+                let address = if number % batch == 1 { far.clone() } else { format!("10.88.0.{}", number % batch) };
                 pod(&format!("u{number}"), &address, &["u-web"])
             })
             .collect();
@@ -225,7 +225,7 @@ fn sockets_and_tasks_of_a_pod_are_seen_from_outside_its_namespace() {
     let _process = Process(command.spawn().unwrap());
 
     let mut seen = Observation::below(group.root());
-    let addresses = vec!["10.77.0.2".parse().unwrap()];
+    let addresses = vec![Path::far_address(Family::V4, 0).ip()];
     let resident = Resident { uid: group.uid.clone(), static_uid: None, addresses, host_network: false };
     seen.suite.know(vec![resident.clone()], Vec::new());
     let number = seen.watch_pod(0, &resident);
