@@ -23,6 +23,19 @@ pub struct Member {
     pub cgroup: u64,
 }
 
+/// One end of a TCP connection. The key of the map `LOCAL_CONNECTS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Endpoint {
+    /// The address in network byte order; IPv4 as v4-mapped IPv6.
+    pub address: [u32; 4],
+    /// The port in host byte order.
+    pub port: u32,
+}
+
+/// Connections being opened inside a namespace that are remembered at once, the latest ones.
+pub const MAX_LOCAL_CONNECTS: u32 = 1024;
+
 /// Claims (and members) that wait for user space, which takes them out several times a second.
 pub const MAX_CLAIMS: u32 = 1024;
 
@@ -44,6 +57,9 @@ impl Stamp {
     /// Stands for a namespace whose owner is known and not watched: nothing of it is counted or noted.
     pub const UNWATCHED: Self = Self(u32::MAX - 1);
 
+    /// Stands for a socket whose other end is in the same namespace: no network to measure.
+    pub const LOCAL: Self = Self(u32::MAX - 2);
+
     /// The slot in its `generation`, of which 16 bits count.
     #[inline(always)]
     pub const fn new(slot: u32, generation: u32) -> Self {
@@ -64,8 +80,9 @@ impl Stamp {
 }
 
 const _: () = assert!(size_of::<Claim>() == 24 && size_of::<Member>() == 16);
+const _: () = assert!(size_of::<Endpoint>() == 20 && align_of::<Endpoint>() == 4);
 const _: () = assert!(align_of::<Claim>() == 8 && align_of::<Member>() == 8);
-const _: () = assert!(crate::MAX_SLOTS < 0xffff);
+const _: () = assert!(crate::MAX_SLOTS < Stamp::LOCAL.slot());
 
 #[cfg(test)]
 mod tests {

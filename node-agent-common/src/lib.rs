@@ -20,7 +20,7 @@ pub const MAX_SLOTS: u32 = 256;
 pub enum Counter {
     /// RTT samples for which the kernel gave no measured value (before 6.10): the smoothed one stands in.
     SmoothedSample = 0,
-    /// A socket's line was taken over by another socket: one sample each could not be told clean.
+    /// A socket's line was taken over by another socket: one sample each is not counted.
     LineTaken = 1,
     /// A task could not be remembered because the map was full.
     TaskLost = 2,

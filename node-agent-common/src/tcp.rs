@@ -85,8 +85,9 @@ pub struct TcpSlot {
     pub unclean: [u32; BUCKETS],
 }
 
-/// What is remembered of a socket between two callbacks, in a direct-mapped table indexed by its cookie. Cookies are
-/// handed out in sequence, so live sockets rarely meet; where they do, the later one takes the line over.
+/// What is remembered of a socket between two events, in a direct-mapped table indexed by its cookie. Cookies are handed
+/// out in sequence, so live sockets rarely meet; where they do, the later one takes the line over. A line fills one cache
+/// line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Line {
@@ -94,24 +95,51 @@ pub struct Line {
     pub cookie: u64,
     /// Bytes acknowledged at the last callback.
     pub acked: u64,
+    /// What `acked` is once all that was sent by the last RTT callback is acknowledged, a FIN included.
+    pub sent: u64,
     /// When the unacknowledged segment was sent whose timer fired, ns on the monotonic clock; zero: not stalled.
     pub stalled_since_ns: u64,
     /// Where the target is counted: an [`identity::Stamp`](crate::identity::Stamp), because a line outlives its target.
     pub stamp: u32,
     /// How long after `stalled_since_ns` the wait is believed, µs: until the next timer would have fired. What is
-    /// retransmitted yields no RTT sample (Karn & Partridge 1987), so that a timer that stays silent is all that tells
-    /// of the ACK.
+    /// retransmitted yields no RTT sample (Karn & Partridge 1987), so that only a timer that stays silent shows the ACK.
     pub believed_us: u32,
+    /// Segments with data sent so far, as of the last packet that had any.
+    pub data_segments: u32,
+    /// When data was last sent into a flight that was empty or longer than a segment, in units of 2^[`FLIGHT_UNIT_NS_LOG2`] ns; zero: no
+    /// packet with data has been seen.
+    pub flight_since: u32,
+    /// Not zero: the sender paused while no more than a segment was waiting for its ACK.
+    pub paused: u32,
+    _pad: [u32; 3],
 }
 
+/// Unit of [`Line::flight_since`], as a power of two of ns: about a microsecond, so that 32 bits last for 73 minutes.
+pub const FLIGHT_UNIT_NS_LOG2: u32 = 10;
+
+/// The longest gap between the packets of one flight, in units of [`Line::flight_since`]: 1 ms. It bounds what a delayed
+/// ACK can add to a clean sample.
+pub const LONGEST_GAP: u32 = 1_000_000 >> FLIGHT_UNIT_NS_LOG2;
+
 impl Line {
-    /// Instead of `acked` where no callback has told yet.
+    /// Instead of `acked` or `sent` where it is not known.
     pub const UNKNOWN: u64 = u64::MAX;
 
     /// A line just taken by the socket `cookie`.
     #[inline(always)]
-    pub const fn new(cookie: u64, acked: u64, stamp: u32) -> Self {
-        Self { cookie, acked, stalled_since_ns: 0, stamp, believed_us: 0 }
+    pub const fn new(cookie: u64, acked: u64, sent: u64, stamp: u32) -> Self {
+        Self {
+            cookie,
+            acked,
+            sent,
+            stalled_since_ns: 0,
+            stamp,
+            believed_us: 0,
+            data_segments: 0,
+            flight_since: 0,
+            paused: 0,
+            _pad: [0; 3],
+        }
     }
 }
 
@@ -120,6 +148,6 @@ pub const LINES: u32 = 32_768;
 
 const _: () = assert!(size_of::<Extremes>() == 32);
 const _: () = assert!(size_of::<TcpSlot>() == 64 + 16 * 8 + 2 * 4 * BUCKETS);
-const _: () = assert!(size_of::<Line>() == 32);
+const _: () = assert!(size_of::<Line>() == 64);
 const _: () = assert!(align_of::<TcpSlot>() == 8 && align_of::<Line>() == 8);
 const _: () = assert!(LINES.is_power_of_two());

@@ -9,7 +9,10 @@ use netprecursor_agent_common::{
     identity::{Claim, MAX_CLAIMS, Member},
 };
 
-use crate::slots;
+use crate::{
+    address::{self, Address},
+    slots,
+};
 
 /// Addresses by namespace.
 #[map]
@@ -19,38 +22,21 @@ static CLAIMS: HashMap<Claim, u64> = HashMap::with_max_entries(MAX_CLAIMS, 0);
 #[map]
 static MEMBERS: HashMap<Member, u64> = HashMap::with_max_entries(MAX_CLAIMS, 0);
 
-const AF_INET: u32 = 2;
-/// `::ffff:0:0/96`, the third word in network byte order.
-const V4_MAPPED: u32 = 0xffff_u32.to_be();
-
 /// The socket's address, if it can tell one namespace from another: neither unspecified nor loopback nor link-local,
 /// which every namespace may have.
 #[inline(always)]
-fn telling_address(ops: *mut bpf_sock_ops) -> Option<[u32; 4]> {
-    // SAFETY: reads context fields, each at a constant offset as the verifier wants it.
-    let address = unsafe {
-        if (*ops).family == AF_INET {
-            // Kernels without IPv6 know no other field.
-            [0, 0, V4_MAPPED, (*ops).local_ip4]
-        } else {
-            [
-                slots::word(&raw const (*ops).local_ip6[0]),
-                slots::word(&raw const (*ops).local_ip6[1]),
-                slots::word(&raw const (*ops).local_ip6[2]),
-                slots::word(&raw const (*ops).local_ip6[3]),
-            ]
-        }
-    };
-    let [first, second, third, fourth] = address;
-    let (high, low) = (u32::from_be(first), u32::from_be(fourth));
-    if first == 0 && second == 0 {
-        let is_v4 = third == V4_MAPPED;
-        // 127.0.0.0/8, 169.254.0.0/16 (RFC 3927); without the prefix `::` and `::1`.
-        let is_local = low >> 24 == 127 || low >> 16 == 0xa9fe || low == 0;
-        return (is_v4 && !is_local).then_some(address);
+fn telling_address(ops: *mut bpf_sock_ops) -> Option<Address> {
+    let address = address::local(ops);
+    if address::is_loopback(address) {
+        return None;
     }
-    // fe80::/10 (RFC 4291).
-    (high >> 22 != 0xfe80_u32 >> 6).then_some(address)
+    let tells = match address::v4(address) {
+        // 169.254.0.0/16 (RFC 3927).
+        Some(v4) => v4 != 0 && u32::from_be(v4) >> 16 != 0xa9fe,
+        // fe80::/10 (RFC 4291).
+        None => address != [0; 4] && u32::from_be(address[0]) >> 22 != 0xfe80_u32 >> 6,
+    };
+    tells.then_some(address)
 }
 
 /// Notes that a socket of `namespace` has its address.

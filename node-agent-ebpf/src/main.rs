@@ -6,8 +6,11 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
+mod flight;
 mod histogram;
 mod identity;
+mod local;
 mod sched;
 mod slots;
 mod tcp;
@@ -49,6 +52,13 @@ pub fn traffic_ingress(ctx: SkBuffContext) -> i32 {
 
 #[cgroup_skb]
 pub fn traffic_egress(ctx: SkBuffContext) -> i32 {
+    leaves(&ctx, slots::of_skb_by_namespace(&ctx));
+    PASS
+}
+
+/// Counts and notes nothing for the clean filter, so that benchmarks can say what that costs.
+#[cgroup_skb]
+pub fn traffic_egress_counting(ctx: SkBuffContext) -> i32 {
     traffic::count(&ctx, traffic::Direction::Sent, slots::of_skb_by_namespace(&ctx));
     PASS
 }
@@ -63,8 +73,17 @@ pub fn traffic_ingress_by_socket(ctx: SkBuffContext) -> i32 {
 /// For kernels whose cgroup_skb programs cannot ask for the namespace (before 6.3).
 #[cgroup_skb]
 pub fn traffic_egress_by_socket(ctx: SkBuffContext) -> i32 {
-    traffic::count(&ctx, traffic::Direction::Sent, slots::of_skb_by_socket(&ctx));
+    leaves(&ctx, slots::of_skb_by_socket(&ctx));
     PASS
+}
+
+/// A packet leaves its socket: counts it for its target, and notes what an RTT sample of the socket will need.
+#[inline(always)]
+fn leaves(ctx: &SkBuffContext, slot: Option<u32>) {
+    traffic::count(ctx, traffic::Direction::Sent, slot);
+    if !local::stays(ctx) && slot.is_some() {
+        flight::sent(ctx);
+    }
 }
 
 #[tracepoint]

@@ -145,14 +145,16 @@ fn of_skb_by_cgroup(ctx: &SkBuffContext) -> Option<u32> {
     let stamp = Stamp(*unsafe { CGROUP_SLOTS.get(&cgroup) }?);
     // SAFETY: as above.
     let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
-    if let Some(line) = line(cookie) {
-        // SAFETY: `line` points into the map.
-        let line = unsafe { &mut *line };
-        if line.cookie == cookie {
+    if let Some(line) = line_of(cookie) {
+        if line.stamp != Stamp::LOCAL.0 {
             line.stamp = stamp.0;
-        } else if cookie != 0 && is_tcp(ctx) {
-            *line = Line::new(cookie, Line::UNKNOWN, stamp.0);
         }
+    } else if let Some(line) = line(cookie)
+        && cookie != 0
+        && is_tcp(ctx)
+    {
+        // SAFETY: points into the map.
+        unsafe { *line = Line::new(cookie, Line::UNKNOWN, Line::UNKNOWN, stamp.0) };
     }
     Some(stamp.slot())
 }
@@ -174,23 +176,21 @@ fn is_tcp(ctx: &SkBuffContext) -> bool {
 /// What the line of the socket `cookie` says, if it is still that socket's.
 #[inline(always)]
 fn by_line(cookie: u64) -> Option<Stamp> {
-    let line = line(cookie)?;
-    // SAFETY: `line` points into the map.
-    let (owner, stamp) = unsafe { ((*line).cookie, (*line).stamp) };
-    (owner == cookie && cookie != 0).then_some(Stamp(stamp))
-}
-
-/// A word of the context, read where it is: a copy of the whole array would be at no constant offset.
-#[inline(always)]
-pub(crate) fn word(at: *const u32) -> u32 {
-    // SAFETY: `at` is a field of the running program's context.
-    unsafe { core::ptr::read_volatile(at) }
+    line_of(cookie).map(|line| Stamp(line.stamp))
 }
 
 /// The line that sockets of this cookie share.
 #[inline(always)]
 pub(crate) fn line(cookie: u64) -> Option<*mut Line> {
     SOCKET_LINES.get_ptr_mut(cookie as u32 & (LINES - 1))
+}
+
+/// The line of the socket `cookie`, if it is that socket's.
+#[inline(always)]
+pub(crate) fn line_of<'a>(cookie: u64) -> Option<&'a mut Line> {
+    // SAFETY: points into the map; of two sockets that share a line one at a time has it.
+    let line = unsafe { &mut *line(cookie)? };
+    (line.cookie == cookie && cookie != 0).then_some(line)
 }
 
 /// The epoch of this event.

@@ -1,11 +1,14 @@
 //! Round trips, retransmits and connections of TCP, by sock_ops callbacks.
 //!
-//! A sample is *clean* when its ACK acknowledges at least one full segment: a receiver may hold back the ACK of less
-//! for up to 40 ms, and what looks like a slow network is then a slow answer. That needs the bytes acknowledged at the
-//! socket's previous callback, which a direct-mapped table keeps ([`Line`]) for a fraction of what socket storage costs.
+//! A sample is *clean* when no receiver had a reason to hold its ACK back. Receivers may delay the ACK of up to one full
+//! segment (Linux for up to 40 ms, others for up to 500 ms, RFC 1122 §4.2.3.2), and what looks like a slow network is then
+//! a slow answer; once more than a segment waits they acknowledge at once. So more than a segment must have been under way
+//! from the oldest byte that this ACK acknowledges, and sent without a pause ([`flight`](crate::flight)). The kernel calls
+//! back once a round trip, not once an ACK, so the bytes between two callbacks span several ACKs and prove nothing: the
+//! bound is what had been sent by the previous callback. A direct-mapped table keeps that ([`Line`]) for a fraction of
+//! what socket storage costs.
 
 use aya_ebpf::{
-    bindings::bpf_sock_ops,
     helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns},
     macros::map,
     maps::Array,
@@ -17,7 +20,7 @@ use netprecursor_agent_common::{
     tcp::{Extremes, Line, TcpSlot},
 };
 
-use crate::{histogram, slots};
+use crate::{histogram, local, slots};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -40,11 +43,9 @@ const CALLBACK_FLAGS: u32 = 1 | 2 | 4 | 8; // RTO, RETRANS, STATE, RTT
 
 // include/net/tcp_states.h
 const TCP_ESTABLISHED: u32 = 1;
-const TCP_SYN_SENT: u32 = 2;
+pub(crate) const TCP_SYN_SENT: u32 = 2;
 const TCP_SYN_RECV: u32 = 3;
 const TCP_CLOSE: u32 = 7;
-
-const AF_INET: u32 = 2;
 
 /// Asks for the callbacks of this socket. Other programs' flags stay: setting flags overwrites, so it is a union.
 #[inline(always)]
@@ -66,70 +67,95 @@ pub(crate) fn subscribe_established(ctx: &SockOpsContext) {
     }
 }
 
-/// Both ends on this host's loopback, or a namespace that talks to itself: no network to warn of.
-#[inline(always)]
-fn is_loopback(ops: *mut bpf_sock_ops) -> bool {
-    // SAFETY: reads context fields.
-    unsafe {
-        if (*ops).family == AF_INET {
-            return (*ops).remote_ip4 & 0xff == 127 || (*ops).remote_ip4 == (*ops).local_ip4;
-        }
-        // Word by word: the verifier wants each context load at a constant offset.
-        slots::word(&raw const (*ops).remote_ip6[3]) == slots::word(&raw const (*ops).local_ip6[3])
-            && slots::word(&raw const (*ops).remote_ip6[2]) == slots::word(&raw const (*ops).local_ip6[2])
-            && slots::word(&raw const (*ops).remote_ip6[1]) == slots::word(&raw const (*ops).local_ip6[1])
-            && slots::word(&raw const (*ops).remote_ip6[0]) == slots::word(&raw const (*ops).local_ip6[0])
-    }
-}
-
 pub(crate) fn callback(ctx: &SockOpsContext) {
     let Some(op) = asked(ctx) else { return };
     // SAFETY: the context is a socket's.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.ops.cast()) };
     let Some(line) = slots::line(cookie) else { return };
-    // SAFETY: points into the map; a race with another socket of this line costs one sample its cleanness.
+    // SAFETY: points into the map; a race with another socket of this line costs one sample.
     let line = unsafe { &mut *line };
     let is_ours = line.cookie == cookie;
+    let is_over = op == STATE_CB && ctx.arg(1) == TCP_CLOSE;
     // The line of a socket that was located once spares asking again for its namespace and that for its target.
-    let remembered = if is_ours { slots::current(Stamp(line.stamp)) } else { None };
-    let Some(stamp) = (match remembered {
-        Some(_) => Some(Stamp(line.stamp)),
-        None => located(ctx, op),
-    }) else {
-        return;
+    let stamp = match is_ours.then_some(Stamp(line.stamp)) {
+        Some(Stamp::LOCAL) => Some(Stamp::LOCAL),
+        Some(stamp) if slots::current(stamp).is_some() => Some(stamp),
+        _ => located(ctx, op),
     };
-    let Some(counts) = counts(stamp) else { return };
-    // SAFETY: reads a context field.
-    let acked = unsafe { (*ctx.ops).bytes_acked };
+    let Some(stamp) = stamp else { return };
+    let Flight { acked, ahead } = Flight::of(ctx);
     let known = is_ours && line.acked != Line::UNKNOWN;
     if !known {
         if !is_ours && line.cookie != 0 && op == RTT_CB {
             slots::count(Counter::LineTaken);
         }
-        *line = Line::new(cookie, acked, stamp.0);
+        *line = Line::new(cookie, acked, acked + u64::from(ahead), stamp.0);
     }
     line.stamp = stamp.0;
-    match op {
-        RTT_CB => {
-            // SAFETY: reads a context field.
-            let segment = u64::from(unsafe { (*ctx.ops).mss_cache });
-            let newly = acked.wrapping_sub(line.acked);
-            line.acked = acked;
-            line.stalled_since_ns = 0;
-            sample(ctx, counts, newly, known && newly >= segment);
-        }
-        RTO_CB => {
-            if acked != line.acked {
-                // Something was acknowledged without a sample: what waits now was sent later.
-                line.acked = acked;
-                line.stalled_since_ns = 0;
+    if let Some(counts) = counts(stamp) {
+        match op {
+            RTT_CB => round_trip(ctx, line, counts, known, &Flight { acked, ahead }),
+            RTO_CB => {
+                if acked != line.acked {
+                    // Something was acknowledged without a sample: what waits now was sent later.
+                    line.acked = acked;
+                    line.stalled_since_ns = 0;
+                }
+                stalled(ctx, line, counts);
             }
-            stalled(ctx, line, counts);
+            RETRANS_CB => {
+                // An ACK of what was sent twice may yield no sample (Karn & Partridge 1987): from which byte on the next
+                // ACK with a sample acknowledges is not known.
+                line.sent = Line::UNKNOWN;
+                event(ctx, op, counts);
+            }
+            _ => event(ctx, op, counts),
         }
-        _ => event(ctx, op, counts),
     }
-    if op == STATE_CB && ctx.arg(1) == TCP_CLOSE {
+    if is_over {
         line.cookie = 0;
+    }
+}
+
+/// What a socket has on the way.
+struct Flight {
+    /// Bytes acknowledged so far.
+    acked: u64,
+    /// Bytes sent and not acknowledged; a FIN counts as one.
+    ahead: u32,
+}
+
+impl Flight {
+    #[inline(always)]
+    fn of(ctx: &SockOpsContext) -> Self {
+        // SAFETY: reads context fields.
+        unsafe {
+            let ahead = (*ctx.ops).snd_nxt.wrapping_sub((*ctx.ops).snd_una);
+            Self { acked: (*ctx.ops).bytes_acked, ahead }
+        }
+    }
+}
+
+/// Counts an RTT sample, and remembers what the next one will be judged by.
+#[inline(always)]
+fn round_trip(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot, known: bool, flight: &Flight) {
+    // SAFETY: reads a context field.
+    let segment = u64::from(unsafe { (*ctx.ops).mss_cache });
+    // At least so much did this very ACK acknowledge: the one before it yielded no callback, so it reached no further
+    // than what had been sent by the last callback.
+    let newly = flight.acked.saturating_sub(line.sent);
+    // What was sent behind it without a pause reached the receiver before any timer. Where packets are not seen, pauses
+    // are not, and only what was acknowledged counts.
+    let behind = if line.flight_since == 0 { 0 } else { u64::from(flight.ahead) };
+    let clean = line.paused == 0 && newly + behind > segment;
+    let since_callback = flight.acked.wrapping_sub(line.acked);
+    line.acked = flight.acked;
+    line.sent = flight.acked + u64::from(flight.ahead);
+    line.paused = 0;
+    line.stalled_since_ns = 0;
+    // A socket that has just taken its line may be a local one: its next packet says so.
+    if known {
+        sample(ctx, counts, since_callback, clean);
     }
 }
 
@@ -154,22 +180,26 @@ fn asked(ctx: &SockOpsContext) -> Option<u32> {
     Some(op)
 }
 
-/// The socket's target; `None`: it has none.
+/// The socket's target, or that it is local; `None`: it has no target.
 #[inline(always)]
 fn located(ctx: &SockOpsContext, op: u32) -> Option<Stamp> {
-    if is_loopback(ctx.ops) {
+    if local::by_address(ctx.ops) {
         return None;
     }
     // The other end has answered: the address is this namespace's, whatever a socket may be bound to.
     // SAFETY: reads a context field.
     let is_proven =
         matches!(op, ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB) || unsafe { (*ctx.ops).state } == TCP_ESTABLISHED;
-    slots::of_socket(ctx.ops, is_proven)
+    let stamp = slots::of_socket(ctx.ops, is_proven)?;
+    if op == PASSIVE_ESTABLISHED_CB && local::was_connecting(ctx.ops) { Some(Stamp::LOCAL) } else { Some(stamp) }
 }
 
-/// Where this CPU counts for a target.
+/// Where this CPU counts for a target; nowhere for a local socket.
 #[inline(always)]
 fn counts<'a>(stamp: Stamp) -> Option<&'a mut TcpSlot> {
+    if stamp == Stamp::LOCAL {
+        return None;
+    }
     let counts = TCP_SLOTS.get_ptr_mut(slots::index(stamp.slot()))?;
     // SAFETY: points to this CPU's part of the map.
     Some(unsafe { &mut *counts })

@@ -1,8 +1,8 @@
-//! Time per callback of each sock_ops program, as the kernel accounts it (kernel.bpf_stats_enabled), over sockets that
+//! Time per run of each program that sees a connection's packets, as the kernel accounts it (kernel.bpf_stats_enabled), over sockets that
 //! are in a cgroup of their own, so that the traffic of the rest of the machine is not in it.
 //!
-//! The connections stand before the measurement: callbacks are RTT samples. The empty program's time holds the call and
-//! the accounting itself; what a program costs is the difference.
+//! The connections stand before the measurement: callbacks are RTT samples. The baseline's time holds the call and the
+//! accounting itself; what a program costs is the difference.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, bail};
 use aya::{
     maps::HashMap,
-    programs::{CgroupAttachMode, SockOps},
+    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, SockOps},
     sys::{Stats, enable_stats},
 };
 use netprecursor_agent::{
@@ -33,24 +33,61 @@ use super::{
 
 /// Connections that carry requests at once.
 const CONNECTIONS: [usize; 2] = [32, 3_000];
-/// The baseline first.
-const PROGRAMS: [&str; 3] = ["tcp_empty", "tcp", "tcp_unfiltered"];
+/// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
+const GROUPS: [&[Program]; 2] = [
+    &[Program::SockOps("tcp_empty"), Program::SockOps("tcp"), Program::SockOps("tcp_unfiltered")],
+    &[Program::Egress("traffic_egress_counting"), Program::Egress("traffic_egress")],
+];
 /// Each is measured so often, in turns; the median counts.
 const ROUNDS: usize = 3;
 const MESSAGE: usize = 64;
 /// Fewer runs than this are no measurement.
 const ENOUGH: u64 = 1_000;
 
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+enum Program {
+    /// At each callback of a socket.
+    SockOps(&'static str),
+    /// At each packet that leaves, beside the sensor's own sock_ops program.
+    Egress(&'static str),
+}
+
+impl Program {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SockOps(name) | Self::Egress(name) => name,
+        }
+    }
+
+    /// Attaches it, with what it needs, to the cgroup.
+    fn attach(self, object: &mut Object, cgroup: &fs::File) -> anyhow::Result<()> {
+        let callbacks = match self {
+            Self::SockOps(name) => name,
+            Self::Egress(_) => "tcp",
+        };
+        let sock_ops: &mut SockOps = object.bpf.program_mut(callbacks).context("no such program")?.try_into()?;
+        sock_ops.load()?;
+        sock_ops.attach(cgroup, CgroupAttachMode::Single)?;
+        if let Self::Egress(name) = self {
+            let egress: &mut CgroupSkb = object.bpf.program_mut(name).context("no such program")?.try_into()?;
+            egress.load()?;
+            egress.attach(cgroup, CgroupSkbAttachType::Egress, CgroupAttachMode::Single)?;
+        }
+        Ok(())
+    }
+}
+
 /// What a program costs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cost {
     program: &'static str,
     connections: usize,
-    /// Callbacks in all rounds.
+    /// Runs in all rounds.
     runs: u64,
-    /// Per callback, with the call and the accounting.
+    /// Per run, with the call and the accounting.
     ns: f64,
-    /// Beyond the empty program.
+    /// Beyond the baseline.
     net_ns: f64,
 }
 
@@ -88,25 +125,35 @@ pub(crate) fn measure(time: Duration) -> anyhow::Result<Vec<Cost>> {
     let cage = Cage::enter()?;
     let mut costs = Vec::new();
     for connections in CONNECTIONS {
-        let mut runs = [0; PROGRAMS.len()];
-        let mut ns = [const { Vec::new() }; PROGRAMS.len()];
-        for _ in 0..ROUNDS {
-            for (index, program) in PROGRAMS.into_iter().enumerate() {
-                let (count, per_run) = one(program, &cage, &path, connections, time)?;
-                runs[index] += count;
-                ns[index].push(per_run);
-            }
+        for group in GROUPS {
+            costs.extend(together(group, &cage, &path, connections, time)?);
         }
-        let ns = ns.map(median);
-        costs.extend(PROGRAMS.into_iter().enumerate().map(|(index, program)| Cost {
-            program,
-            connections,
-            runs: runs[index],
-            ns: ns[index],
-            net_ns: ns[index] - ns[0],
-        }));
     }
     Ok(costs)
+}
+
+/// The programs of a group in turns.
+fn together(
+    group: &[Program],
+    cage: &Cage,
+    path: &Path,
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Vec<Cost>> {
+    let mut measured = vec![(0, Vec::new()); group.len()];
+    for _ in 0..ROUNDS {
+        for (program, (runs, ns)) in group.iter().zip(&mut measured) {
+            let (count, per_run) = one(*program, cage, path, connections, time)?;
+            *runs += count;
+            ns.push(per_run);
+        }
+    }
+    let mut baseline = None;
+    let cost = |(program, (runs, ns)): (&Program, (u64, Vec<f64>))| {
+        let ns = median(ns);
+        Cost { program: program.name(), connections, runs, ns, net_ns: ns - *baseline.get_or_insert(ns) }
+    };
+    Ok(group.iter().zip(measured).map(cost).collect())
 }
 
 /// Both ends of every connection are open here: as many files as the process may ever have.
@@ -122,18 +169,10 @@ fn allow_descriptors() -> std::io::Result<()> {
     if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// Callbacks and ns per callback of one program under traffic.
-fn one(
-    program: &'static str,
-    cage: &Cage,
-    path: &Path,
-    connections: usize,
-    time: Duration,
-) -> anyhow::Result<(u64, f64)> {
+/// Runs and ns per run of one program under traffic.
+fn one(program: Program, cage: &Cage, path: &Path, connections: usize, time: Duration) -> anyhow::Result<(u64, f64)> {
     let mut object = Object::load()?;
-    let sock_ops: &mut SockOps = object.bpf.program_mut(program).context("no such program")?.try_into()?;
-    sock_ops.load()?;
-    sock_ops.attach(fs::File::open(&cage.path)?, CgroupAttachMode::Single)?;
+    program.attach(&mut object, &fs::File::open(&cage.path)?)?;
     let mut slots: HashMap<_, u64, u32> =
         HashMap::try_from(object.bpf.take_map("NETNS_SLOTS").context("no NETNS_SLOTS")?)?;
     for (slot, host) in [&path.near, &path.far].into_iter().enumerate() {
@@ -142,7 +181,7 @@ fn one(
     let mut crowd = Crowd::connect(path, connections)?;
     crowd.round()?;
     let accounted = |object: &mut Object| -> anyhow::Result<(u64, Duration)> {
-        let info = object.bpf.program(program).context("no such program")?.info()?;
+        let info = object.bpf.program(program.name()).context("no such program")?.info()?;
         Ok((info.run_count(), info.run_time()))
     };
     let before = accounted(&mut object)?;
@@ -153,7 +192,10 @@ fn one(
     let after = accounted(&mut object)?;
     let runs = after.0 - before.0;
     if runs < ENOUGH {
-        bail!("{program} ran {runs} times in {time:?}, expected at least {ENOUGH}; is the machine overloaded?");
+        bail!(
+            "{} ran {runs} times in {time:?}, expected at least {ENOUGH}; is the machine overloaded?",
+            program.name()
+        );
     }
     Ok((runs, (after.1 - before.1).as_nanos() as f64 / runs as f64))
 }

@@ -2,6 +2,7 @@
 //! with one status. Nothing here ends the process: what cannot attach says why, and its signals stay absent.
 
 pub mod cgroup;
+pub mod ends;
 pub mod histogram;
 pub mod identity;
 pub mod mapped;

@@ -17,6 +17,7 @@ use netprecursor_agent_common::tcp::{LINES, Line};
 use serde::Serialize;
 
 use super::{
+    ends::{Ends, Remotes},
     mapped::Mapped,
     netlink::{self, DumpError},
 };
@@ -24,7 +25,7 @@ use super::{
 /// Established sockets of a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
-    /// As the kernel lists them, without those that talk to their own address.
+    /// As the kernel lists them, without those whose other end is in the same namespace.
     pub established: u32,
     /// Of these, the ones that the `tcp` sensor sees.
     pub seen: u32,
@@ -53,8 +54,7 @@ impl Sockets {
 
     /// Counts now.
     pub fn survey(&mut self, lines: &Mapped<Line>) -> Result<Coverage, DumpError> {
-        let mut coverage = Coverage::default();
-        let mut acked = HashMap::with_capacity(self.acked.len());
+        let mut all = Vec::with_capacity(self.acked.len());
         for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
             let request = InetRequest {
                 family,
@@ -64,28 +64,43 @@ impl Sockets {
                 socket_id: id,
             };
             netlink::dump(&self.diag, SockDiagMessage::InetRequest(request), |message| {
-                let SockDiagMessage::InetResponse(socket) = message else { return };
-                if is_loopback(&socket) {
-                    return;
-                }
-                let cookie = u64::from_ne_bytes(socket.header.socket_id.cookie);
-                coverage.established += 1;
-                if is_seen(lines, cookie, self.acked.get(&cookie).copied()) {
-                    coverage.seen += 1;
-                }
-                if let Some(bytes) = bytes_acked(&socket) {
-                    acked.insert(cookie, bytes);
+                if let SockDiagMessage::InetResponse(socket) = message {
+                    all.push(Established::from(&*socket));
                 }
             })?;
+        }
+        let remotes = Remotes::of(all.iter().map(|socket| socket.ends));
+        let mut coverage = Coverage::default();
+        let mut acked = HashMap::with_capacity(all.len());
+        for socket in all.iter().filter(|socket| remotes.is_elsewhere(&socket.ends)) {
+            coverage.established += 1;
+            if is_seen(lines, socket.cookie, self.acked.get(&socket.cookie).copied()) {
+                coverage.seen += 1;
+            }
+            acked.extend(socket.acked.map(|bytes| (socket.cookie, bytes)));
         }
         self.acked = acked;
         Ok(coverage)
     }
 }
 
-fn is_loopback(socket: &InetResponse) -> bool {
-    let id = &socket.header.socket_id;
-    id.source_address == id.destination_address || id.destination_address.is_loopback()
+/// An established socket as the kernel lists it.
+struct Established {
+    ends: Ends,
+    cookie: u64,
+    /// Bytes acknowledged so far.
+    acked: Option<u64>,
+}
+
+impl From<&InetResponse> for Established {
+    fn from(socket: &InetResponse) -> Self {
+        let id = &socket.header.socket_id;
+        Self {
+            ends: Ends::new((id.source_address, id.source_port), (id.destination_address, id.destination_port)),
+            cookie: u64::from_ne_bytes(id.cookie),
+            acked: bytes_acked(socket),
+        }
+    }
 }
 
 fn is_seen(lines: &Mapped<Line>, cookie: u64, acked_before: Option<u64>) -> bool {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn line(cookie: u64, since: Duration) -> Line {
-        let mut line = Line::new(cookie, 0, 7);
+        let mut line = Line::new(cookie, 0, 0, 7);
         line.stalled_since_ns = since.as_nanos() as u64;
         line.believed_us = u32::MAX;
         line

@@ -197,9 +197,15 @@ impl Suite {
 
     /// The sensors' states as they are now.
     pub fn statuses(&self) -> Vec<Status> {
-        let now = |status: &Status| match (status.name, &status.state) {
+        let now = |status: &Status| {
+            match (status.name, &status.state) {
             ("tcp", State::Active) if self.counter(Counter::SmoothedSample) > 0 => Some(State::Degraded(
                 "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
+            )),
+            ("tcp", State::Active) if self.traffic.is_none() => Some(State::Degraded(
+                "the traffic sensor does not work: pauses within a flight are not seen, so that a delayed ACK may pass for a \
+                 round trip, and connections inside a namespace are known by their addresses alone"
+                    .to_owned(),
             )),
             ("sched" | "sockets", State::Active | State::Degraded(_)) => {
                 let hidden = self.surveyor.as_ref().map_or(0, Surveyor::hidden);
@@ -214,6 +220,7 @@ impl Suite {
                 self.identity.as_ref().map(|identity| identity.state(lost))
             }
             _ => None,
+        }
         };
         self.states
             .iter()

@@ -26,7 +26,7 @@ pub enum TrafficError {
     #[error("the BPF object has no program {0}; the agent and its object do not belong together")]
     Missing(&'static str),
     /// The kernel refused the program.
-    #[error("the kernel refused the cgroup_skb program {program}")]
+    #[error("the kernel refused the cgroup_skb program {program} (needs CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")]
     Load {
         /// The program.
         program: &'static str,

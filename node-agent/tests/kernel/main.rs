@@ -2,10 +2,12 @@
 //! root every test says in one line that it was skipped.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod clean;
 mod cluster;
 mod coverage;
 mod fixture;
 mod identity;
+mod local;
 mod pods;
 mod privileges;
 mod process;

@@ -8,7 +8,7 @@ use std::{
 
 use netprecursor_core::signal::Signal;
 
-use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
+use crate::fixture::{Behaviour, Family, Observation, Path, Server, alone, ask, exchange};
 
 const MEGABYTE: usize = 1_000_000;
 const RATE_MBIT: u32 = 20;
@@ -123,24 +123,4 @@ fn connects_that_fail_are_counted_whether_refused_or_unanswered() {
     seen.settle();
     assert_eq!(seen.sum(0, Signal::FailedConnects), 2.0);
     assert_eq!((seen.sum(0, Signal::Opens), seen.sum(0, Signal::Closes)), (0.0, 0.0));
-}
-
-#[test]
-fn what_a_host_says_to_itself_is_no_network() {
-    let Some(_alone) = alone() else { return };
-    let host = Host::new();
-    host.ip("addr add 10.77.0.9/32 dev lo");
-    let mut seen = Observation::of(&[&host]);
-    for address in ["127.0.0.1:0", "[::1]:0", "10.77.0.9:0"] {
-        let server = Server::start(&host, address.parse().unwrap(), Behaviour::PROMPT);
-        let mut stream = ask(&host, server.address);
-        for _ in 0..20 {
-            exchange(&mut stream, 64);
-        }
-    }
-    seen.until("its packets", |seen| seen.sum(0, Signal::TxPackets) >= 120.0);
-    let told = seen.describe(0);
-    for signal in [Signal::RttAllCount, Signal::RttCount, Signal::HandshakeCount, Signal::Opens, Signal::Closes] {
-        assert_eq!(seen.sum(0, signal), 0.0, "{}; {told}", signal.name());
-    }
 }

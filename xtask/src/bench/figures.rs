@@ -68,7 +68,9 @@ fn samples(node: &Value) -> impl Iterator<Item = Figure> {
         let (name, key, aim) = match program {
             "tcp_empty" => ("empty program, accounting included", "ns", None),
             "tcp" => ("RTT sample, clean filter, net", "net_ns", SAMPLE_AIM_NS.iter().find(|(n, _)| *n == connections)),
-            _ => ("RTT sample, without the filter, net", "net_ns", None),
+            "tcp_unfiltered" => ("RTT sample, without the filter, net", "net_ns", None),
+            "traffic_egress" => ("packet sent, what the clean filter adds", "net_ns", None),
+            _ => ("packet sent, counting alone, accounting included", "ns", None),
         };
         let figure = Figure::new(format!("{name}, {connections} connections"), number(cost, key)?, "ns");
         Some(match aim {
@@ -132,12 +134,16 @@ mod tests {
                 {"program": "tcp", "connections": 32, "ns": 64.0, "net_ns": 34.0},
                 {"program": "tcp", "connections": 3000, "ns": 150.0, "net_ns": 120.0},
                 {"program": "tcp_unfiltered", "connections": 3000, "ns": 70.0, "net_ns": 40.0},
+                {"program": "traffic_egress", "connections": 3000, "ns": 150.0, "net_ns": 50.0},
             ],
             "memory": {"targets": 110, "rss_mib": 31.0},
         });
         let figures = of(Some(&node), None, None);
         let met: Vec<_> = figures.iter().map(|figure| (figure.value, figure.met)).collect();
-        assert_eq!(met, [(30.0, None), (34.0, Some(true)), (120.0, Some(false)), (40.0, None), (31.0, Some(true))]);
+        assert_eq!(
+            met,
+            [(30.0, None), (34.0, Some(true)), (120.0, Some(false)), (40.0, None), (50.0, None), (31.0, Some(true))]
+        );
     }
 
     #[test]
