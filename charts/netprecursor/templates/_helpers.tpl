@@ -1,46 +1,70 @@
 {{/* Names, labels, images: what several templates have in common. */}}
 
-{{- define "netprecursor.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{/* A text as the first part of every object's name, a Service's included: at most 44 lower-case letters, digits and
+hyphens, a letter first, so that the longest suffix still leaves a valid label value. A text that had to be changed ends with
+a digest of itself: two that differ never share a name. */}}
+{{- define "netprecursor.objectName" -}}
+{{- if regexMatch "^[a-z]([a-z0-9-]{0,42}[a-z0-9])?$" . -}}
+{{- . -}}
+{{- else -}}
+{{- $plain := lower . | replace "." "-" | replace "_" "-" -}}
+{{- if not (regexMatch "^[a-z]" $plain) }}{{ $plain = printf "np-%s" $plain }}{{ end -}}
+{{- printf "%s-%s" ($plain | trunc 35 | trimSuffix "-") (sha256sum . | trunc 8) -}}
+{{- end -}}
 {{- end -}}
 
-{{/* 44 characters at most: the longest suffix still leaves a valid label value. */}}
+{{/* A text as a label's value: at most 63 characters, a letter or digit last. */}}
+{{- define "netprecursor.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9]+$" (. | replace "+" "_" | trunc 63) "" -}}
+{{- end -}}
+
+{{- define "netprecursor.name" -}}
+{{- default .Chart.Name .Values.nameOverride -}}
+{{- end -}}
+
 {{- define "netprecursor.fullname" -}}
 {{- $name := include "netprecursor.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 44 | trimSuffix "-" -}}
+{{- include "netprecursor.objectName" .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 44 | trimSuffix "-" -}}
+{{- include "netprecursor.objectName" .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 44 | trimSuffix "-" -}}
+{{- include "netprecursor.objectName" (printf "%s-%s" .Release.Name $name) -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "netprecursor.operator" -}}{{ include "netprecursor.fullname" . }}-operator{{- end -}}
+{{- define "netprecursor.anchor" -}}{{ include "netprecursor.fullname" . }}-anchor{{- end -}}
 {{- define "netprecursor.agent" -}}{{ include "netprecursor.fullname" . }}-agent{{- end -}}
 
 {{- define "netprecursor.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/name: {{ include "netprecursor.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: netprecursor
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "netprecursor.labelsWith" (dict "root" .) -}}
+{{- end -}}
+
+{{/* The same and more; takes (dict "root" $ "given" USER'S "own" CHART'S). What the chart says of its objects stays as it is:
+selectors, Helm and the kubectl plugin go by it. */}}
+{{- define "netprecursor.labelsWith" -}}
+{{- $root := .root -}}
+{{- $identity := dict
+  "helm.sh/chart" (include "netprecursor.labelValue" (printf "%s-%s" $root.Chart.Name $root.Chart.Version))
+  "app.kubernetes.io/name" (include "netprecursor.labelValue" (include "netprecursor.name" $root))
+  "app.kubernetes.io/instance" $root.Release.Name
+  "app.kubernetes.io/version" (include "netprecursor.labelValue" $root.Chart.AppVersion)
+  "app.kubernetes.io/part-of" "netprecursor"
+  "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- include "netprecursor.merged" (list $root.Values.commonLabels .given .own $identity) -}}
 {{- end -}}
 
 {{/* What never changes in the life of a release: a Deployment's selector cannot. */}}
 {{- define "netprecursor.operatorSelector" -}}
 app.kubernetes.io/name: netprecursor-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Agents as the operator labels them. */}}
 {{- define "netprecursor.agentSelector" -}}
 app.kubernetes.io/name: netprecursor-agent
-app.kubernetes.io/instance: {{ include "netprecursor.agent" . }}
+app.kubernetes.io/instance: {{ include "netprecursor.agent" . | quote }}
 {{- end -}}
 
 {{/* [REGISTRY/]REPOSITORY:TAG[@DIGEST]; takes (dict "root" $ "image" .Values.….image). */}}
@@ -50,17 +74,20 @@ app.kubernetes.io/instance: {{ include "netprecursor.agent" . }}
 {{- with .image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* The port of the OTLP endpoint: what it says, else what its scheme or protocol has by custom. */}}
-{{- define "netprecursor.otlpPort" -}}
-{{- $url := urlParse .Values.agent.otlp.endpoint -}}
-{{- if regexMatch ":[0-9]+$" $url.host -}}
-{{- regexFind "[0-9]+$" $url.host -}}
-{{- else if eq .Values.agent.otlp.protocol "grpc" -}}4317
-{{- else -}}4318
-{{- end -}}
-{{- end -}}
-
 {{/* An update strategy: what goes with RollingUpdate is left out with any other, so that naming the type is enough. */}}
 {{- define "netprecursor.strategy" -}}
-{{- if eq (default "RollingUpdate" .type) "RollingUpdate" }}{{ toYaml . }}{{ else }}{{ toYaml (pick . "type") }}{{ end -}}
+{{- if eq (default "RollingUpdate" .type) "RollingUpdate" }}{{ include "netprecursor.yaml" . }}{{ else }}{{ include "netprecursor.yaml" (pick . "type") }}{{ end -}}
+{{- end -}}
+
+{{/* Environment variables of the user, the last of each name: the API server refuses a list that has one twice. Takes (dict
+"given" LIST "own" NAMES); those that the chart sets itself are left out. */}}
+{{- define "netprecursor.environment" -}}
+{{- $last := dict -}}
+{{- range $index, $variable := .given }}{{ $_ := set $last $variable.name $index }}{{ end -}}
+{{- range .own }}{{ $_ := set $last . -1 }}{{ end -}}
+{{- $kept := list -}}
+{{- range $index, $variable := .given -}}
+{{- if eq $index (get $last $variable.name) }}{{ $kept = append $kept $variable }}{{ end -}}
+{{- end -}}
+{{- if $kept }}{{ include "netprecursor.yaml" $kept }}{{ end -}}
 {{- end -}}

@@ -89,11 +89,14 @@ impl Helm {
 
     /// The objects of the chart with `arguments`.
     pub(crate) fn template(&self, arguments: &[&str]) -> Vec<Value> {
-        let chart = chart();
-        let mut all =
-            vec!["template", RELEASE, chart.to_str().unwrap(), "--namespace", NAMESPACE, "--kube-version", "1.32.0"];
-        all.extend(arguments);
-        objects::read(&self.expect(&all))
+        self.release(RELEASE, NAMESPACE, &chart(), arguments)
+    }
+
+    /// The objects of a release, as every reader of YAML sees them.
+    pub(crate) fn release(&self, name: &str, namespace: &str, chart: &Path, arguments: &[&str]) -> Vec<Value> {
+        let oldest = ["--kube-version", "1.32.0"];
+        let release = ["template", name, chart.to_str().unwrap(), "--namespace", namespace];
+        objects::read(&self.expect(&[&release[..], &oldest, arguments].concat()))
     }
 
     /// The objects with everything on.

@@ -4,10 +4,14 @@
 
 mod access;
 mod admission;
+mod dialects;
 mod documentation;
 mod helm;
 mod lifecycle;
 mod monitors;
+mod names;
+mod network;
 mod objects;
 mod rendering;
 mod server;
+mod values;

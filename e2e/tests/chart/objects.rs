@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The objects of a text of several documents.
+/// The objects of a text of several documents. A key that comes twice in one is an error.
 pub(crate) fn read(text: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     let documents: Vec<Value> = documents.into_iter().filter(|document| !document.is_null()).collect();

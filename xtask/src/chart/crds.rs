@@ -12,12 +12,8 @@ const METADATA: &str = r#"  labels:
     {{- include "netprecursor.labels" . | nindent 4 }}
   {{- if or .Values.crds.keep .Values.crds.annotations }}
   annotations:
-    {{- if .Values.crds.keep }}
-    helm.sh/resource-policy: keep
-    {{- end }}
-    {{- with .Values.crds.annotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $own := ternary (dict "helm.sh/resource-policy" "keep") dict .Values.crds.keep }}
+    {{- include "netprecursor.merged" (list .Values.crds.annotations $own) | nindent 4 }}
   {{- end }}
 "#;
 
@@ -74,7 +70,7 @@ mod tests {
         let template = template("# generated\nkind: X\nmetadata:\n  name: a.b\nspec: {d: '{{x'}\n").unwrap();
         assert!(template.contains("if .Values.crds.enabled"), "{template}");
         assert!(template.contains("metadata:\n  labels:\n"), "{template}");
-        assert!(template.contains("helm.sh/resource-policy: keep"), "{template}");
+        assert!(template.contains("\"helm.sh/resource-policy\" \"keep\""), "{template}");
         assert!(template.contains("\n  name: a.b\nspec: {d: '{{ \"{{\" }}x'}\n{{- end }}\n"), "{template}");
         assert!(!template.contains("# generated"), "{template}");
     }

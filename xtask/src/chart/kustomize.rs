@@ -30,7 +30,8 @@ resources:
 ";
 
 /// What only Helm looks at.
-const OF_HELM: &[&str] = &["helm.sh/chart:", "helm.sh/resource-policy:", "app.kubernetes.io/managed-by: Helm"];
+const OF_HELM: &[&str] =
+    &["\"helm.sh/chart\":", "\"helm.sh/resource-policy\":", "\"app.kubernetes.io/managed-by\": \"Helm\""];
 
 /// The base's files.
 ///
@@ -107,8 +108,9 @@ mod tests {
 
     #[test]
     fn what_only_helm_looks_at_is_left_out() {
-        let rendered = "---\n# Source: a\nkind: A\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  \
-                        labels:\n    helm.sh/chart: x\n    app.kubernetes.io/managed-by: Helm\n    a: b\n\n---\n# Source: b\n";
+        let rendered = "---\n# Source: a\nkind: A\nmetadata:\n  annotations:\n    \"helm.sh/resource-policy\": \"keep\"\n  \
+                        labels:\n    \"helm.sh/chart\": \"x\"\n    \"app.kubernetes.io/managed-by\": \"Helm\"\n    a: b\n\n---\n# \
+                        Source: b\n";
         assert_eq!(documents(rendered), ["\nkind: A\nmetadata:\n  labels:\n    a: b\n"]);
     }
 }

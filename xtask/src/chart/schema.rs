@@ -1,14 +1,17 @@
-//! The schema of values: types are written by hand, descriptions come from `values.yaml`, and both know the same values.
+//! The schema of values: types are written by hand; descriptions, and which values have to be there, come from `values.yaml`.
+//! Both know the same values.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
 use super::values::Entry;
 
-/// Helm hands it to every chart that is part of another.
-const OF_HELM: &str = "global";
+/// What Helm hands to a chart that is part of another: the parent's values for all, and the usual `condition`.
+const OF_HELM: [&str; 2] = ["enabled", "global"];
 
-/// The schema with the description of every value.
+/// The schema with the description of every value, and with those required that may not be missing.
 ///
 /// # Errors
 /// It is not JSON, or schema and values know different values.
@@ -26,12 +29,51 @@ pub(super) fn describe(schema: &str, entries: &[Entry]) -> anyhow::Result<String
         place.insert("description".to_owned(), entry.description.clone().into());
         refuse_default(place, entry)?;
     }
+    require(&mut schema, entries)?;
     let mut surplus = Vec::new();
     compare(&schema, &mut Vec::new(), entries, &mut surplus);
     if !surplus.is_empty() {
         bail!("values.schema.json: got {}, expected only what values.yaml has", surplus.join(", "));
     }
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
+}
+
+/// Helm takes a `null` as the wish to have no such value, not even the default. Where the default is empty, that is the same;
+/// any other value, and every section, has to be there, so that its `null` is refused by name.
+fn require(schema: &mut Value, entries: &[Entry]) -> anyhow::Result<()> {
+    let mut required: BTreeMap<&[String], BTreeSet<&str>> = BTreeMap::new();
+    for entry in entries {
+        for (depth, key) in entry.path.iter().enumerate() {
+            let keys = required.entry(&entry.path[..depth]).or_default();
+            if depth + 1 < entry.path.len() || !is_empty(&entry.default) {
+                keys.insert(key);
+            }
+        }
+    }
+    for (path, keys) in required {
+        let section = path.iter().try_fold(&mut *schema, |place, key| place.get_mut("properties")?.get_mut(key));
+        let section = section.and_then(Value::as_object_mut).with_context(|| {
+            format!("values.schema.json: got no section {}, expected one: values.yaml has it", path.join("."))
+        })?;
+        if keys.is_empty() {
+            section.remove("required");
+        } else {
+            section.insert("required".to_owned(), keys.into_iter().collect());
+        }
+    }
+    Ok(())
+}
+
+/// As a condition of a template sees it.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(entries) => entries.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
 }
 
 /// Defaults stand in `values.yaml` alone.
@@ -49,7 +91,7 @@ fn compare(schema: &Value, path: &mut Vec<String>, entries: &[Entry], surplus: &
     }
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (key, property) in properties {
-        if path.is_empty() && key == OF_HELM {
+        if path.is_empty() && OF_HELM.contains(&key.as_str()) {
             continue;
         }
         path.push(key.clone());
@@ -77,9 +119,22 @@ mod tests {
     #[test]
     fn descriptions_come_from_the_values() {
         let schema = r#"{"additionalProperties": false, "properties": {"a": {"additionalProperties": false,
-            "properties": {"b": {"type": "integer"}}}, "global": {}}}"#;
+            "properties": {"b": {"type": "integer"}}}, "global": {}, "enabled": {}}}"#;
         let schema: Value = serde_json::from_str(&described(schema).unwrap()).unwrap();
         assert_eq!(schema["properties"]["a"]["properties"]["b"]["description"], "What b does");
+    }
+
+    #[test]
+    fn what_would_be_missed_is_required_and_what_is_empty_anyway_is_not() {
+        let entries = values::read("a:\n  # -- B\n  b: 1\n  # -- C\n  c: []\n  d:\n    # -- E\n    e: \"\"\n").unwrap();
+        let schema = r#"{"additionalProperties": false, "properties": {"a": {"additionalProperties": false,
+            "required": ["c"], "properties": {"b": {}, "c": {}, "d": {"additionalProperties": false,
+            "required": ["e"], "properties": {"e": {}}}}}}}"#;
+        let schema: Value = serde_json::from_str(&describe(schema, &entries).unwrap()).unwrap();
+        let required = |pointer: &str| schema.pointer(pointer).cloned();
+        assert_eq!(required("/required"), Some(serde_json::json!(["a"])));
+        assert_eq!(required("/properties/a/required"), Some(serde_json::json!(["b", "d"])));
+        assert_eq!(required("/properties/a/properties/d/required"), None);
     }
 
     #[test]

@@ -4,20 +4,20 @@
 clusterName: {{ . | quote }}
 {{- end }}
 logLevel: {{ default .Values.logLevel .Values.operator.logLevel | quote }}
-anchor: {{ include "netprecursor.fullname" . }}-anchor
-leaseName: {{ include "netprecursor.operator" . }}
-metricsListen: 0.0.0.0:8080
-alertTtl: {{ .Values.alerts.ttl }}
+anchor: {{ include "netprecursor.anchor" . | quote }}
+leaseName: {{ include "netprecursor.operator" . | quote }}
+metricsListen: "0.0.0.0:8080"
+alertTtl: {{ .Values.alerts.ttl | quote }}
 caps:
   alertsPerNode: {{ int64 .Values.alerts.caps.perNode }}
   alertsPerNamespace: {{ int64 .Values.alerts.caps.perNamespace }}
   alertsPerCluster: {{ int64 .Values.alerts.caps.perCluster }}
 agent:
-  name: {{ include "netprecursor.agent" . }}
-  serviceAccountName: {{ include "netprecursor.agent" . }}
+  name: {{ include "netprecursor.agent" . | quote }}
+  serviceAccountName: {{ include "netprecursor.agent" . | quote }}
   {{- with .Values.agent }}
   image: {{ include "netprecursor.image" (dict "root" $ "image" .image) | quote }}
-  imagePullPolicy: {{ .image.pullPolicy }}
+  imagePullPolicy: {{ .image.pullPolicy | quote }}
   logLevel: {{ default $.Values.logLevel .logLevel | quote }}
   stateDir: {{ .stateDir | quote }}
   terminationGracePeriodSeconds: {{ int64 .terminationGracePeriodSeconds }}
@@ -27,14 +27,18 @@ agent:
   {{- end }}
   {{- with $.Values.imagePullSecrets }}
   imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
+    {{- include "netprecursor.yaml" . | nindent 4 }}
   {{- end }}
   {{- $agent := . }}
-  {{- range $field := list "resources" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "env" "annotations" "labels" "podAnnotations" "podLabels" }}
+  {{- range $field := list "resources" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "annotations" "labels" "podAnnotations" "podLabels" }}
   {{- with get $agent $field }}
   {{ $field }}:
-    {{- toYaml . | nindent 4 }}
+    {{- include "netprecursor.yaml" . | nindent 4 }}
   {{- end }}
+  {{- end }}
+  {{- with include "netprecursor.environment" (dict "given" .env) }}
+  env:
+    {{- . | nindent 4 }}
   {{- end }}
   {{- with .updateStrategy }}
   updateStrategy:
@@ -47,7 +51,7 @@ agent:
   {{- if .otlp.endpoint }}
   otlp:
     endpoint: {{ .otlp.endpoint | quote }}
-    protocol: {{ .otlp.protocol }}
+    protocol: {{ .otlp.protocol | quote }}
     {{- with .otlp.headersSecret }}
     headersSecret: {{ . | quote }}
     {{- end }}
@@ -61,5 +65,5 @@ agent:
 {{- range $field, $profile := . -}}
 {{- if $profile }}{{ $_ := set $given $field $profile }}{{ end -}}
 {{- end -}}
-{{- if $given }}{{ toYaml $given }}{{ end -}}
+{{- if $given }}{{ include "netprecursor.yaml" $given }}{{ end -}}
 {{- end -}}
