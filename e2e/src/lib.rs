@@ -1,5 +1,5 @@
 //! What tests need of a real Kubernetes: an API server alone ([`apiserver`]), or a cluster for stories ([`cluster`]) with
-//! the product on it ([`product`]).
+//! the product on it ([`product`]), installed by the commands of the documents ([`road`]).
 //! `e2e/README.md` says which to choose.
 
 pub mod agent;
@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod congestion;
 mod error;
 pub mod product;
+pub mod road;
 
 pub use apiserver::ApiServer;
 pub use error::Error;

@@ -50,6 +50,12 @@ pub(super) struct Flags {
     /// Path of the kubeconfig [default: KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE", global = true)]
     kubeconfig: Option<PathBuf>,
+    /// User to act as, where the kubeconfig's may impersonate
+    #[arg(long = "as", value_name = "USER", global = true)]
+    acting_as: Option<String>,
+    /// Group to act as a member of; may be given several times
+    #[arg(long, value_name = "GROUP", requires = "acting_as", global = true)]
+    as_group: Vec<String>,
     /// Namespace in which netprecursor is installed [default: netprecursor-system, else where its operator is found]
     #[arg(long, value_name = "NAMESPACE", global = true)]
     install_namespace: Option<String>,
@@ -147,15 +153,30 @@ impl<K> Listed<K> {
     }
 }
 
+impl Flags {
+    /// Has every request made as somebody else, when that is asked for: what the kubeconfig says about it is void then, as
+    /// with kubectl.
+    fn impersonate(&self, config: &mut Config) {
+        if let Some(user) = &self.acting_as {
+            let groups = Some(self.as_group.clone()).filter(|groups| !groups.is_empty());
+            config.auth_info.impersonate = Some(user.clone());
+            config.auth_info.impersonate_groups = groups;
+            config.auth_info.impersonate_uid = None;
+            config.auth_info.impersonate_user_extra = None;
+        }
+    }
+}
+
 impl Cluster {
     /// The cluster that the flags name, without asking it anything.
     pub(super) async fn connect(flags: &Flags) -> Result<Self, ClusterError> {
         let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
-        let config = match (&flags.kubeconfig, &flags.context) {
+        let mut config = match (&flags.kubeconfig, &flags.context) {
             (Some(path), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
             (None, Some(_)) => Config::from_kubeconfig(&options).await?,
             (None, None) => Config::infer().await?,
         };
+        flags.impersonate(&mut config);
         let (url, own) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = client(config);
         let namespace = flags.namespace.clone().unwrap_or(own);
@@ -315,6 +336,28 @@ mod tests {
 
     /// The chart as it renders by default.
     const MANIFESTS: &str = include_str!("../../../deploy/kustomize/netprecursor.yaml");
+
+    #[derive(clap::Parser)]
+    struct Plugin {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn who_is_asked_to_act_as_somebody_else_does() {
+        let parse = |words: &[&str]| <Plugin as clap::Parser>::try_parse_from([&["plugin"], words].concat());
+        let acting = |words: &[&str]| {
+            let mut config = Config::new("https://localhost".parse().unwrap());
+            config.auth_info.impersonate_groups = Some(vec!["of-the-kubeconfig".to_owned()]);
+            parse(words).unwrap_or_else(|error| panic!("{error}")).flags.impersonate(&mut config);
+            (config.auth_info.impersonate, config.auth_info.impersonate_groups.unwrap_or_default())
+        };
+        let words = ["--as", "jane", "--as-group=dev", "--as-group", "ops"];
+        assert_eq!(acting(&words), (Some("jane".to_owned()), vec!["dev".to_owned(), "ops".to_owned()]));
+        assert_eq!(acting(&["--as=jane"]), (Some("jane".to_owned()), vec![]));
+        assert_eq!(acting(&[]), (None, vec!["of-the-kubeconfig".to_owned()]));
+        assert!(parse(&["--as-group", "dev"]).is_err());
+    }
 
     #[test]
     fn what_the_chart_installs_is_found() {

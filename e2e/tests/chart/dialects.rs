@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    helm::{Helm, chart, everything},
+    helm::{Helm, NAMESPACE, RELEASE, chart, everything},
     objects::{self, find, identity},
 };
 
@@ -65,23 +65,32 @@ fn with(value: &Value, replacements: &[(&str, &str)]) -> Value {
     }
 }
 
-/// The objects with these values, the operator's configuration as a value, in an order of their own.
+/// The documents of a text, which have to be the same in both dialects, in an order of their own.
+fn read(helm: &Helm, text: &str) -> Vec<Value> {
+    let [mut old, mut new] = [helm.read(text), objects::read(text)];
+    for documents in [&mut old, &mut new] {
+        documents.sort_by_key(identity);
+    }
+    assert_eq!(old, new, "YAML 1.1 and 1.2 differ in {text}");
+    new
+}
+
+/// The objects with these values, the operator's configuration as a value.
 fn render(helm: &Helm, values: &Value) -> Vec<Value> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();
     let (everything, values) = (everything(), file.path());
     let files = ["--values", everything.to_str().unwrap(), "--values", values.to_str().unwrap()];
-    let mut objects = helm.template(&files);
+    let mut objects = read(helm, &helm.manifest(RELEASE, NAMESPACE, &chart(), &files));
     for object in &mut objects {
         if let Some(text) = object.pointer("/data/operator.yaml").and_then(Value::as_str) {
-            object["data"]["operator.yaml"] = objects::read(text).remove(0);
+            object["data"]["operator.yaml"] = read(helm, text).remove(0);
         }
         // A digest of the configuration, which differs.
         if let Some(annotations) = object.pointer_mut("/spec/template/metadata/annotations") {
             annotations["netprecursor.io/configuration"] = Value::Null;
         }
     }
-    objects.sort_by_key(identity);
     objects
 }
 
@@ -106,7 +115,7 @@ fn a_release_and_a_namespace_may_have_any_name_that_kubernetes_takes() {
     let everything = everything();
     let arguments = ["--values", everything.to_str().unwrap(), "--set", "fullnameOverride="];
     for name in NAMES {
-        for object in helm.release(name, name, &chart(), &arguments) {
+        for object in read(&helm, &helm.manifest(name, name, &chart(), &arguments)) {
             assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/instance"], name, "{}", identity(&object));
             let namespace = &object["metadata"]["namespace"];
             assert!(namespace.is_null() || [name, "shop", "lab"].iter().any(|one| namespace == one), "{object}");

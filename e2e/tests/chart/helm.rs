@@ -1,6 +1,7 @@
 //! Helm, in the versions that the chart supports.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -92,11 +93,31 @@ impl Helm {
         self.release(RELEASE, NAMESPACE, &chart(), arguments)
     }
 
-    /// The objects of a release, as every reader of YAML sees them.
+    /// The objects of a release.
     pub(crate) fn release(&self, name: &str, namespace: &str, chart: &Path, arguments: &[&str]) -> Vec<Value> {
+        objects::read(&self.manifest(name, namespace, chart, arguments))
+    }
+
+    /// A release as text.
+    pub(crate) fn manifest(&self, name: &str, namespace: &str, chart: &Path, arguments: &[&str]) -> String {
         let oldest = ["--kube-version", "1.32.0"];
         let release = ["template", name, chart.to_str().unwrap(), "--namespace", namespace];
-        objects::read(&self.expect(&[&release[..], &oldest, arguments].concat()))
+        self.expect(&[&release[..], &oldest, arguments].concat())
+    }
+
+    /// The documents of a text as Helm and kubectl read them: by one library, which knows YAML 1.1.
+    pub(crate) fn read(&self, text: &str) -> Vec<Value> {
+        let template = "{{ range splitList \"\\n---\\n\" (.Files.Get \"text\") }}\n---\n{{ fromYaml . | toJson }}\n{{ end }}";
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("templates")).unwrap();
+        for (file, content) in [
+            ("Chart.yaml", "{apiVersion: v2, name: reader, version: 1.0.0}"),
+            ("templates/read.yaml", template),
+            ("text", text),
+        ] {
+            fs::write(directory.path().join(file), content).unwrap();
+        }
+        objects::read(&self.expect(&["template", "x", directory.path().to_str().unwrap()]))
     }
 
     /// The objects with everything on.

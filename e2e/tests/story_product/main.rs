@@ -5,6 +5,7 @@
 mod cluster_policy;
 mod forecast;
 mod models;
+mod newcomer;
 mod nightly;
 mod policies;
 mod rights;

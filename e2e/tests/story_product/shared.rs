@@ -18,6 +18,15 @@ use serde_json::{Value, json};
 
 /// What the policies of these stories call a breach.
 const THRESHOLD: &str = "200ms";
+/// From one state of objects to the next.
+const LIMIT: Duration = Duration::from_secs(120);
+/// The kinds of the product.
+pub(crate) const DEFINITIONS: [&str; 4] = [
+    "precursorpolicies.netprecursor.io",
+    "clusterprecursorpolicies.netprecursor.io",
+    "precursoralerts.netprecursor.io",
+    "precursornodereports.netprecursor.io",
+];
 
 /// Applies a policy over the pods with label `app` of the scene's server and gives it back as the server has it.
 pub(crate) async fn policy(story: &Story, name: &str, more: Value) -> Result<PrecursorPolicy, Error> {
@@ -94,4 +103,34 @@ pub(crate) fn condition<'a>(conditions: &'a [Condition], name: &str) -> &'a str 
 /// UID of a pod.
 pub(crate) fn uid(pod: &Pod) -> String {
     pod.uid().unwrap()
+}
+
+/// Whether anybody but this story has policies: then the definitions are not for this story to delete. Those of the story
+/// before are about to go.
+pub(crate) async fn is_in_use(story: &Story) -> Result<bool, Error> {
+    let policies: Api<PrecursorPolicy> = Api::all(story.client());
+    match policies.list(&ListParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+        listed => drop(listed.map_err(request("listing policies"))?),
+    }
+    let none = |policies: &[&PrecursorPolicy]| policies.is_empty().then_some(());
+    match wait_for_list(&policies, Config::default(), "no policy to be there", LIMIT, none).await {
+        Err(Error::Timeout { .. }) => Ok(true),
+        other => other.map(|()| false),
+    }
+}
+
+/// Takes everything away, as a cluster is that never had it.
+pub(crate) async fn clean(story: &Story, product: &Product) -> Result<(), Error> {
+    product.uninstall().await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
+    for name in DEFINITIONS {
+        match definitions.delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => drop(other.map_err(request(format!("deleting {name}")))?),
+        }
+        let gone = |found: Option<&CustomResourceDefinition>| found.is_none();
+        wait_for(&definitions, name, &format!("{name} to be gone"), LIMIT, gone).await?;
+    }
+    Ok(())
 }

@@ -25,6 +25,9 @@ use super::{
 pub(super) const NODE_IMAGE: &str =
     "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5";
 
+/// The variable by which a command, and all that it starts, knows the name of its cluster.
+pub(super) const CLUSTER: &str = "NETPRECURSOR_CLUSTER";
+
 /// Where the API server finds what it shall log, in its node.
 const AUDIT_POLICY: &str = "/kind/audit-policy.json";
 /// The kubelet serves what is below `/var/log`: stories read the log through the API, on every machine alike.
@@ -60,7 +63,8 @@ impl Surroundings {
         let mut path = OsString::from(&self.tools);
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
-        command.env("PATH", path).env("KUBECONFIG", &kubeconfig).env("E2E_KUBECONFIG", &kubeconfig);
+        command.env("PATH", path).env(CLUSTER, &self.instance.name);
+        command.env("KUBECONFIG", &kubeconfig).env("E2E_KUBECONFIG", &kubeconfig);
         if let Some(host) = &self.docker_host {
             command.env("DOCKER_HOST", host).env("DOCKER_BUILDKIT", "0");
         }

@@ -9,7 +9,7 @@ mod sandbox;
 mod tools_image;
 
 use std::{
-    fs,
+    env, fs,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -30,9 +30,9 @@ use crate::{
 /// Clusters for the stories: three nodes on this machine
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which one: several can be up side by side
-    #[arg(long, default_value = "default", global = true)]
-    name: String,
+    /// Which one: several can be up side by side [default: the one that `run` was called for, else `default`]
+    #[arg(long, global = true)]
+    name: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -83,9 +83,9 @@ pub(crate) struct Cluster {
 /// # Errors
 /// The cluster does not come up or go down; the error says what to do.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let instance = Instance::named(&args.name)?;
+    let instance = Instance::named(&name(args.name.as_deref(), env::var(kind::CLUSTER).ok().as_deref()))?;
     let work = || -> anyhow::Result<Work> {
-        let log = Log::create(PathBuf::from("out/cluster").join(format!("{}.log", args.name)))?;
+        let log = Log::create(PathBuf::from("out/cluster").join(format!("{}.log", instance.name)))?;
         Ok(Work { log, stop: Stop::on_signals()? })
     };
     match &args.verb {
@@ -120,6 +120,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The cluster that is meant: as given, else the one around this process.
+fn name(given: Option<&str>, around: Option<&str>) -> String {
+    given.or(around.filter(|name| !name.is_empty())).unwrap_or("default").to_owned()
 }
 
 /// What is missing for a cluster on this machine; `None` when nothing is.
@@ -346,5 +351,18 @@ impl Drop for Cluster {
         if let Err(error) = self.clear() {
             println!("cluster {}: {error:#}; the next start tries again", self.instance.name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_the_one_that_is_named_else_the_one_around_this_process() {
+        assert_eq!(name(Some("a"), Some("b")), "a");
+        assert_eq!(name(None, Some("b")), "b");
+        assert_eq!(name(None, Some("")), "default");
+        assert_eq!(name(None, None), "default");
     }
 }

@@ -25,47 +25,10 @@ use netprecursor_e2e::{
 use serde_json::{Value, json};
 
 use super::{Trouble, told};
-use crate::shared::{policy, request, wait_with_kubectl};
+use crate::shared::{DEFINITIONS, clean, is_in_use, policy, request, wait_with_kubectl};
 
 const HELM: Duration = Duration::from_secs(180);
 const LIMIT: Duration = Duration::from_secs(120);
-const DEFINITIONS: [&str; 4] = [
-    "precursorpolicies.netprecursor.io",
-    "clusterprecursorpolicies.netprecursor.io",
-    "precursoralerts.netprecursor.io",
-    "precursornodereports.netprecursor.io",
-];
-
-/// Whether anybody but this story has policies: then the definitions are not for this story to delete. Those of the story
-/// before are about to go.
-async fn is_in_use(story: &Story) -> Result<bool, Error> {
-    let policies: Api<PrecursorPolicy> = Api::all(story.client());
-    match policies.list(&ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
-        listed => drop(listed.map_err(request("listing policies"))?),
-    }
-    let none = |policies: &[&PrecursorPolicy]| policies.is_empty().then_some(());
-    match wait_for_list(&policies, Config::default(), "no policy to be there", LIMIT, none).await {
-        Err(Error::Timeout { .. }) => Ok(true),
-        other => other.map(|()| false),
-    }
-}
-
-/// Takes everything away, as a cluster is that never had it.
-async fn clean(story: &Story, product: &Product) -> Result<(), Error> {
-    product.uninstall().await?;
-    let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
-    for name in DEFINITIONS {
-        match definitions.delete(name, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            other => drop(other.map_err(request(format!("deleting {name}")))?),
-        }
-        let gone = |found: Option<&CustomResourceDefinition>| found.is_none();
-        wait_for(&definitions, name, &format!("{name} to be gone"), LIMIT, gone).await?;
-    }
-    Ok(())
-}
-
 /// Whether the definition of policies has the field that came later.
 async fn has_later_field(story: &Story) -> Result<bool, Error> {
     let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
