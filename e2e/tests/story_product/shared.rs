@@ -2,15 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::{Api, ResourceExt as _, api::PostParams, runtime::watcher::Config};
+use k8s_openapi::{
+    api::core::v1::Pod, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams, PostParams},
+    runtime::watcher::Config,
+};
 use netprecursor_crds::{
     alert::{AlertState, PrecursorAlert},
     policy::PrecursorPolicy,
 };
 use netprecursor_e2e::{
     Error,
-    cluster::{Story, wait_for_list},
+    cluster::{Story, wait_for, wait_for_list},
     congestion::SERVER,
     product::Product,
 };

@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
     runtime::watcher::Config,
 };
 use netprecursor_crds::{alert::PrecursorAlert, policy::PrecursorPolicy};
