@@ -44,23 +44,22 @@ impl Product {
     /// Helm fails; the error has its last words.
     pub async fn install(&self, set: &[&str]) -> Result<(), Error> {
         let chart = self.chart.display().to_string();
-        let mut words =
-            vec!["upgrade", "--install", RELEASE, &chart, "--create-namespace", "--wait", "--timeout", "170s"];
+        let mut words = vec!["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", "170s"];
         // Without values of its own Helm would take over those of the story before.
         words.push("--reset-values");
         // A node of the test cluster is not another failure domain.
         set.iter().for_each(|value| words.extend(["--set", value]));
-        self.helm(&words, INSTALL_LIMIT).await?;
-        self.admit_agents().await
+        self.make_namespace().await?;
+        self.helm(&words, INSTALL_LIMIT).await.map(|_| ())
     }
 
-    /// Labels the product's namespace so that Pod Security lets agents in, as the chart's notes say.
+    /// The product's namespace, where Pod Security lets agents in, as the documents say.
     ///
     /// # Errors
     /// As [`Product::kubectl`].
-    pub async fn admit_agents(&self) -> Result<(), Error> {
-        let label = "pod-security.kubernetes.io/enforce=privileged";
-        self.kubectl(&["label", "namespace", SYSTEM_NAMESPACE, label, "--overwrite"]).await.map(|_| ())
+    pub async fn make_namespace(&self) -> Result<(), Error> {
+        let file = self.chart.join("../../deploy/kustomize/namespace.yaml").display().to_string();
+        self.kubectl(&["apply", "-f", &file]).await.map(|_| ())
     }
 
     /// `helm uninstall`, waiting until what the chart made is gone.

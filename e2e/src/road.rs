@@ -191,7 +191,8 @@ $ i
     fn every_file_that_a_document_names_is_there() {
         for (name, document) in walked() {
             let steps = steps(&document);
-            let named: Vec<_> = steps.iter().flat_map(|step| files(&step.command).into_iter().map(|file| (step, file))).collect();
+            let named: Vec<_> =
+                steps.iter().flat_map(|step| files(&step.command).into_iter().map(|file| (step, file))).collect();
             assert!(named.len() >= 4, "{name}: only {named:?}");
             for (step, file) in named {
                 assert!(checkout().join(file).exists(), "{name}: {step:?}: there is no {file}");
@@ -208,8 +209,13 @@ $ i
                 found.unwrap_or_else(|| panic!("{name}: no command with {part} in {commands:#?}"))
             };
             let order = [
-                "cargo xtask images", "cluster load", "deploy/kustomize/namespace.yaml", "helm install", "examples/shop.yaml",
-                "examples/policies/checkout.yaml", "kubectl wait",
+                "cargo xtask images",
+                "cluster load",
+                "deploy/kustomize/namespace.yaml",
+                "helm install",
+                "examples/shop.yaml",
+                "examples/policies/checkout.yaml",
+                "kubectl wait",
             ];
             let places: Vec<usize> = order.iter().map(|part| at(part)).collect();
             assert!(places.is_sorted(), "{name}: {order:?} at {places:?}");

@@ -37,7 +37,7 @@ pub(crate) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     become_program(Command::new(built.program("netprecursor")?).arg("demo").args(&args.rest))
 }
 
-/// `cargo xtask kind-demo`: the three commands of the README on a cluster of three nodes, which goes afterwards.
+/// `cargo xtask kind-demo`: what the README does on a cluster of three nodes, which goes afterwards.
 ///
 /// # Errors
 /// Something is missing for a cluster, or it does not come up.

@@ -33,7 +33,7 @@ enum Chore {
     Vm(vm::Args),
     /// Shows the main job on this machine (`netprecursor demo`)
     Demo(chores::Args),
-    /// Shows the three commands of the README on a cluster of three nodes
+    /// Shows what the README does on a cluster of three nodes
     KindDemo,
     /// Makes training data (`netprecursor dataset`)
     Dataset(chores::Args),

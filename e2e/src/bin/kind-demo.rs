@@ -1,6 +1,5 @@
-//! The three commands of the README on a fresh cluster, in front of the user: `helm install`, `kubectl apply`,
-//! `kubectl get precursoralerts`, while the link of a real nginx gets slowly narrower. `cargo xtask kind-demo` makes the
-//! cluster and runs this.
+//! What the README does on a cluster, in front of the user: `helm install`, `kubectl apply`, `kubectl get precursoralerts`,
+//! while the link of a real nginx gets slowly narrower. `cargo xtask kind-demo` makes the cluster and runs this.
 
 #![expect(clippy::print_stdout, reason = "it shows what it does")]
 
@@ -38,7 +37,8 @@ async fn show(story: &Story) -> Result<(), Error> {
     let product = Product::new(story.cluster());
     let namespace = story.namespace();
     let begun = Instant::now();
-    println!("\n$ helm install netprecursor charts/netprecursor --namespace {SYSTEM_NAMESPACE} --create-namespace");
+    println!("\n$ kubectl apply -f deploy/kustomize/namespace.yaml");
+    println!("$ helm install netprecursor charts/netprecursor --namespace {SYSTEM_NAMESPACE}");
     product.install(&[]).await?;
     println!("{}", product.kubectl(&["get", "pods", "--namespace", SYSTEM_NAMESPACE]).await?);
 

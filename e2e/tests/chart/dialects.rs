@@ -11,9 +11,8 @@ use crate::{
 };
 
 /// Words that some version of YAML takes for something else than a text, and that may name a release or a namespace.
-const NAMES: [&str; 15] = [
-    "123", "1e5", "true", "false", "null", "yes", "no", "on", "off", "y", "n", "0x1f", "0o17", "0b11", "2001-01-01",
-];
+const NAMES: [&str; 15] =
+    ["123", "1e5", "true", "false", "null", "yes", "no", "on", "off", "y", "n", "0x1f", "0o17", "0b11", "2001-01-01"];
 /// Likewise, where any text may stand.
 const TEXTS: [&str; 10] = ["~", "=", "<<", "1_000", "12:30:45", "010", ".5", ".inf", "a: b # c", "- \"x\"\\n"];
 
@@ -126,12 +125,20 @@ fn a_release_and_a_namespace_may_have_any_name_that_kubernetes_takes() {
 #[test]
 fn what_the_chart_sets_itself_comes_once_and_stays() {
     let keys = [
-        "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/version",
-        "app.kubernetes.io/managed-by", "app.kubernetes.io/component", "helm.sh/chart",
-        "rbac.authorization.k8s.io/aggregate-to-view", "netprecursor.io/configuration", "helm.sh/resource-policy",
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/part-of",
+        "app.kubernetes.io/version",
+        "app.kubernetes.io/managed-by",
+        "app.kubernetes.io/component",
+        "helm.sh/chart",
+        "rbac.authorization.k8s.io/aggregate-to-view",
+        "netprecursor.io/configuration",
+        "helm.sh/resource-policy",
     ];
     let theirs: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), "theirs".into())).collect();
-    let env = json!([{"name": "POD_NAME", "value": "theirs"}, {"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
+    let env =
+        json!([{"name": "POD_NAME", "value": "theirs"}, {"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
     let workload = json!({
         "labels": theirs, "podLabels": theirs, "podAnnotations": theirs, "annotations": {"a": "b"}, "env": env,
     });

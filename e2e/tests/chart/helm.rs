@@ -107,7 +107,8 @@ impl Helm {
 
     /// The documents of a text as Helm and kubectl read them: by one library, which knows YAML 1.1.
     pub(crate) fn read(&self, text: &str) -> Vec<Value> {
-        let template = "{{ range splitList \"\\n---\\n\" (.Files.Get \"text\") }}\n---\n{{ fromYaml . | toJson }}\n{{ end }}";
+        let template =
+            "{{ range splitList \"\\n---\\n\" (.Files.Get \"text\") }}\n---\n{{ fromYaml . | toJson }}\n{{ end }}";
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("templates")).unwrap();
         for (file, content) in [

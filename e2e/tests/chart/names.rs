@@ -48,8 +48,19 @@ fn every_release_that_helm_takes_gets_valid_names_of_its_own() {
     let long = |start: &str| start.to_owned() + &"x".repeat(LONGEST - start.len());
     let (dotted, hyphens) = ("a.".repeat(26) + "b", "b-".repeat(26) + "c");
     let releases = [
-        "a.b", "a-b", "1", "123", "0.1", "v1.2.3", "netprecursor.prod", "prod.netprecursor", &dotted, &hyphens,
-        &long("a"), &format!("{}y", &long("a")[..LONGEST - 1]), &long("1"),
+        "a.b",
+        "a-b",
+        "1",
+        "123",
+        "0.1",
+        "v1.2.3",
+        "netprecursor.prod",
+        "prod.netprecursor",
+        &dotted,
+        &hyphens,
+        &long("a"),
+        &format!("{}y", &long("a")[..LONGEST - 1]),
+        &long("1"),
     ];
     let mut names = BTreeSet::new();
     for release in releases {
@@ -63,7 +74,9 @@ fn every_release_that_helm_takes_gets_valid_names_of_its_own() {
 #[test]
 fn a_name_that_was_valid_all_along_is_not_touched() {
     let helm = Helm::current();
-    for (release, expected) in [("netprecursor", "netprecursor"), ("my-netprecursor", "my-netprecursor"), ("x", "x-netprecursor")] {
+    for (release, expected) in
+        [("netprecursor", "netprecursor"), ("my-netprecursor", "my-netprecursor"), ("x", "x-netprecursor")]
+    {
         let objects = objects_of(&helm, release, &[]);
         let name = format!("Deployment {NAMESPACE}/{expected}-operator");
         assert!(identities(&objects).contains(&name), "{release}: {:?}", identities(&objects));

@@ -64,7 +64,8 @@ fn variables_go_before_values_and_each_signal_has_its_own() {
     let helm = Helm::current();
     let variable = |name: &str, value: &str| json!({"name": name, "value": value});
     let (common, metrics, logs) =
-        ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"].into();
+        ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]
+            .into();
     let secret = json!({"name": common, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}});
     let table = [
         (json!([variable(common, "http://a:1")]), vec![1]),
@@ -78,7 +79,12 @@ fn variables_go_before_values_and_each_signal_has_its_own() {
         (json!([variable(common, "http://$(COLLECTOR)")]), vec![]),
         (json!([secret]), vec![]),
         (json!([variable("OTEL_METRICS_EXPORTER", "none"), variable(metrics, "http://a:1")]), vec![9]),
-        (json!([variable("OTEL_SDK_DISABLED", "true")]), vec![]),
+        (json!([variable("OTEL_METRICS_EXPORTER", "none, otlp")]), vec![9]),
+        (json!([variable("OTEL_METRICS_EXPORTER", "prometheus"), variable("OTEL_LOGS_EXPORTER", "None")]), vec![]),
+        (json!([variable("OTEL_SDK_DISABLED", "True")]), vec![]),
+        (json!([variable(common, "a"), variable("OTEL_EXPORTER_OTLP_INSECURE", "true")]), vec![80]),
+        (json!([variable(common, "a"), variable("OTEL_EXPORTER_OTLP_LOGS_INSECURE", "true")]), vec![443, 80]),
+        (json!([variable(common, "https://a"), variable("OTEL_EXPORTER_OTLP_INSECURE", "true")]), vec![443]),
     ];
     for (env, expected) in table {
         assert_eq!(otlp(&helm, "http://chart:9", &env), expected, "{env}");

@@ -114,7 +114,12 @@ fn an_alias_makes_valid_names_too() {
     let helm = Helm::current();
     let directory = tempfile::tempdir().unwrap();
     umbrella(directory.path(), Some("Net_Warnings"), &json!({}));
-    let deployments = helm.release("shop", NAMESPACE, directory.path(), &["--set", "Net_Warnings.monitoring.serviceMonitor.enabled=true"]);
+    let deployments = helm.release(
+        "shop",
+        NAMESPACE,
+        directory.path(),
+        &["--set", "Net_Warnings.monitoring.serviceMonitor.enabled=true"],
+    );
     let service = deployments.iter().find(|object| object["kind"] == "Service").unwrap();
     let name = service["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("shop-net-warnings-") && name.ends_with("-operator"), "{name}");

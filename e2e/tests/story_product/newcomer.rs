@@ -31,7 +31,9 @@ async fn remove(story: &Story, name: &str) -> Result<(), Error> {
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         other => drop(other.map_err(request(format!("deleting namespace {name}")))?),
     }
-    wait_for(&namespaces, name, &format!("namespace {name} to be gone"), GONE, |found| found.is_none()).await.map(|_| ())
+    wait_for(&namespaces, name, &format!("namespace {name} to be gone"), GONE, |found| found.is_none())
+        .await
+        .map(|_| ())
 }
 
 /// The cluster as it is before anybody has heard of the project; false where that is not for this story to bring about.

@@ -88,8 +88,8 @@ async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_a
 
         // The older one.
         let wait = ["--wait", "--timeout", "170s"];
-        product.helm(&[&["install", RELEASE, &older, "--create-namespace"], &wait[..]].concat(), HELM).await?;
-        product.admit_agents().await?;
+        product.make_namespace().await?;
+        product.helm(&[&["install", RELEASE, &older], &wait[..]].concat(), HELM).await?;
         assert!(!has_later_field(story).await?);
         let trouble = Trouble::make(story, &product).await?;
         assert_eq!(budget(story).await?, None, "the older definition does not know the field");
