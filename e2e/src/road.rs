@@ -1,6 +1,7 @@
 //! The commands in the project's documents, as a reader would type them: taken out word by word, and run in one shell.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -8,7 +9,7 @@ use std::{
 
 use tokio::{process::Command, time::timeout};
 
-use crate::{Error, cluster::Cluster};
+use crate::Error;
 
 /// How a block begins whose commands are to be typed.
 const CONSOLE: &str = "```console";
@@ -58,15 +59,15 @@ pub fn section<'a>(document: &'a str, heading: &str) -> Option<&'a str> {
 }
 
 /// Types the commands into one shell in the checkout, each when the one before has succeeded, and gives back what the last
-/// one printed.
+/// one printed. `environment` says which cluster is meant.
 ///
 /// # Errors
 /// One fails, or all together take longer than `limit`.
-pub async fn walk(cluster: &Cluster, steps: &[Step], limit: Duration) -> Result<String, Error> {
+pub async fn walk(environment: &[(&str, OsString)], steps: &[Step], limit: Duration) -> Result<String, Error> {
     let directory = tempfile::tempdir().map_err(|error| failed("making a directory", &error))?;
     let output = directory.path().join("output");
     let mut shell = Command::new("bash");
-    shell.args(["-c", &script(steps, &output)]).current_dir(checkout()).env("KUBECONFIG", cluster.kubeconfig());
+    shell.args(["-c", &script(steps, &output)]).current_dir(checkout()).envs(environment.iter().cloned());
     // The documents name the place where programs are built when nobody says otherwise.
     shell.env_remove("CARGO_TARGET_DIR").kill_on_drop(true).stdin(Stdio::null());
     let ended = timeout(limit, shell.status()).await;
@@ -192,7 +193,7 @@ $ i
         for (name, document) in walked() {
             let steps = steps(&document);
             let named: Vec<_> =
-                steps.iter().flat_map(|step| files(&step.command).into_iter().map(|file| (step, file))).collect();
+                steps.iter().flat_map(|step| files(&step.command).into_iter().map(move |file| (step, file))).collect();
             assert!(named.len() >= 4, "{name}: only {named:?}");
             for (step, file) in named {
                 assert!(checkout().join(file).exists(), "{name}: {step:?}: there is no {file}");

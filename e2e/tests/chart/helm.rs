@@ -54,6 +54,11 @@ impl Helm {
         Self { program, home: tempfile::tempdir().unwrap(), kubeconfig: None }
     }
 
+    /// The directory of the program.
+    pub(crate) fn directory(&self) -> &Path {
+        self.program.parent().unwrap()
+    }
+
     /// On the cluster of `kubeconfig`.
     pub(crate) fn with(mut self, kubeconfig: PathBuf) -> Self {
         self.kubeconfig = Some(kubeconfig);

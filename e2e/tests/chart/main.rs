@@ -13,5 +13,6 @@ mod names;
 mod network;
 mod objects;
 mod rendering;
+mod road;
 mod server;
 mod values;

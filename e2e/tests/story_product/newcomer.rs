@@ -53,6 +53,11 @@ async fn is_fresh(story: &Story) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Types the commands for the story's cluster.
+async fn walk(story: &Story, steps: &[road::Step]) -> Result<String, Error> {
+    road::walk(&[("KUBECONFIG", story.cluster().kubeconfig().into())], steps, LIMIT).await
+}
+
 fn read(document: &str) -> String {
     fs::read_to_string(road::checkout().join(document)).unwrap()
 }
@@ -65,7 +70,7 @@ async fn the_readme_leads_from_a_checkout_to_an_alert() {
         }
         let readme = read("README.md");
         let steps = road::steps(road::section(&readme, "## On Kubernetes").unwrap());
-        let alerts = road::walk(story.cluster(), &steps, LIMIT).await?;
+        let alerts = walk(story, &steps).await?;
         assert!(alerts.contains("checkout-") && alerts.contains("rtt"), "expected an alert, got: {alerts}");
         remove(story, SHOP).await?;
         Ok::<_, Error>(())
@@ -79,7 +84,7 @@ async fn every_command_about_installing_works_after_those_before_it() {
         if !is_fresh(story).await? {
             return Ok(());
         }
-        road::walk(story.cluster(), &road::steps(&read("docs/install.md")), LIMIT).await?;
+        walk(story, &road::steps(&read("docs/install.md"))).await?;
         // Its last words are about removing everything.
         let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
         for name in DEFINITIONS {
