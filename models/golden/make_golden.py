@@ -4,21 +4,25 @@ aggregate and post-transform, and ONNX's backend test cases of tree ensembles; o
     python make_golden.py        # rewrites *.onnx and *.json beside this file; requirements.txt pins the versions
 
 Each NAME.json is {"rows": [[x, null for missing, …]…], "outputs": {OUTPUT: [[y…]…]}}; infinities are written as strings,
-and so are the names of classes.
+and so are the names of classes. refused/NAME.json says by which refusal, and with which words, a model of an exporter
+is refused.
 """
 
 import json
 import math
 import pathlib
+import tempfile
 import warnings
 
 import numpy as np
 import onnx
 import onnxruntime
+import pandas
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
+from skl2onnx.common import _container as container
 
 warnings.filterwarnings("ignore")
 HERE = pathlib.Path(__file__).parent
@@ -68,6 +72,35 @@ def write(name, model, rows):
     print(f"{name}: {len(payload)} bytes, {len(rows)} rows")
 
 
+def refuse(name, model, code, words):
+    """Writes a model as an exporter makes it, which must be refused."""
+    model.doc_string = ""
+    model.graph.name = "golden"
+    (HERE / "refused").mkdir(exist_ok=True)
+    (HERE / "refused" / f"{name}.onnx").write_bytes(model.SerializeToString())
+    (HERE / "refused" / f"{name}.json").write_text(json.dumps({"code": code, "words": words}) + "\n")
+
+
+def attributes(model):
+    """The node of the tree ensemble and its attributes by name."""
+    [node] = [node for node in model.graph.node if node.op_type.startswith("TreeEnsemble")]
+    return node, {attribute.name: attribute for attribute in node.attribute}
+
+
+def on_thresholds(model, rows):
+    """The rows, and some with values on and right beside thresholds of the model: in single precision, as they are compared."""
+    _, found = attributes(model)
+    splits = list(zip(found["nodes_modes"].strings, found["nodes_featureids"].ints, found["nodes_values"].floats))
+    more = []
+    for _, feature, value in [split for split in splits if split[0] != b"LEAF"][::3][:20]:
+        value = np.float32(value)
+        for beside in (value, np.nextafter(value, np.float32(-np.inf)), np.nextafter(value, np.float32(np.inf))):
+            row = rows[len(more) % len(rows)].copy()
+            row[feature] = beside
+            more.append(row)
+    return np.concatenate([rows, np.array(more, dtype=np.float32)])
+
+
 def input_type():
     return [("x", FloatTensorType([None, FEATURES]))]
 
@@ -88,9 +121,46 @@ def xgboost_models():
     }
     for name, parameters in cases.items():
         fitted = xgboost.XGBRegressor(**{**common, **parameters}).fit(x, y)
-        write(name, convert_xgboost(fitted, initial_types=input_type()), rows)
+        xgboost_model(name, fitted, rows)
     fitted = xgboost.XGBRegressor(**common).fit(x, np.column_stack([y, -y, np.abs(y)]).astype(np.float32))
-    write("xgboost-targets", convert_xgboost(fitted, initial_types=input_type()), rows)
+    xgboost_model("xgboost-targets", fitted, rows)
+
+
+def xgboost_model(name, fitted, rows):
+    """onnxmltools writes every tree of a regressor with several targets to target 0. As exported it is to be refused; with
+    each tree's target as XGBoost says, it scores as XGBoost does."""
+    model = convert_xgboost(fitted, initial_types=input_type())
+    _, found = attributes(model)
+    if found["n_targets"].i > 1:
+        refuse(name, model, "NoLeaf", "target 1 of node")
+        groups = json.loads(bytes(fitted.get_booster().save_raw("json")))["learner"]["gradient_booster"]["model"]["tree_info"]
+        found["target_ids"].ints[:] = [groups[tree] for tree in found["target_treeids"].ints]
+        del model.graph.output[0].type.tensor_type.shape.dim[:]
+        for value in ("N", found["n_targets"].i):
+            model.graph.output[0].type.tensor_type.shape.dim.add(**{"dim_param" if value == "N" else "dim_value": value})
+    rows = on_thresholds(model, rows)
+    write(name, model, rows)
+    [written] = json.loads((HERE / f"{name}.json").read_text())["outputs"].values()
+    expected = fitted.predict(rows).reshape(len(rows), -1)
+    assert np.allclose(np.array(written, dtype=float), expected, atol=1e-4), f"{name}: the export is not the model"
+
+
+def documented_model():
+    """The example of docs/models.md as it stands there: a policy of this release takes what it makes."""
+    text = (HERE / "../../docs/models.md").read_text()
+    [example] = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    schema = json.loads((HERE / "../../core/schema.json").read_text())
+    names = [feature["name"] for feature in schema["features"]]
+    random = np.random.default_rng(31)
+    rows = pandas.DataFrame(random.normal(size=(400, len(names))).astype(np.float32), columns=names)
+    rows["label_max10_us"] = np.exp(9 + rows[names[0]] + random.normal(size=400))
+    with tempfile.TemporaryDirectory() as folder:
+        told = {"schema": schema, "rows": rows, "path": f"{folder}/model.onnx"}
+        exec(example, told)
+        model = onnx.load(told["path"])
+        write("documented", model, told["x"][:8])
+        [written] = json.loads((HERE / "documented.json").read_text())["outputs"].values()
+        assert np.allclose(np.array(written), told["fitted"].predict(told["x"][:8]), atol=1e-4), "the example is not the model"
 
 
 def lightgbm_models():
@@ -110,11 +180,35 @@ def lightgbm_models():
         train[:, CATEGORY] = clean
         dataset = lightgbm.Dataset(train, y, categorical_feature=categories)
         fitted = lightgbm.train({**common, **parameters}, dataset, 20)
-        write(name, convert_lightgbm(fitted, initial_types=input_type(), zipmap=False), rows)
+        model = convert_lightgbm(fitted, initial_types=input_type(), zipmap=False)
+        write(name, model, on_thresholds(model, rows))
+    # Where that a value is missing says something, it is split off at infinity.
+    x, y, rows = telling_gaps()
+    fitted = lightgbm.train({**common, "objective": "regression"}, lightgbm.Dataset(x, y), 10)
+    model = convert_lightgbm(fitted, initial_types=input_type(), zipmap=False)
+    write("lightgbm-missing", with_infinities(model), on_thresholds(model, rows))
+
+
+def telling_gaps():
+    """Rows whose target depends on which values are missing, and rows to score, with infinities among them."""
+    x, y = data(21, 800, missing=0.25)
+    y = y + np.where(np.isnan(x[:, 1]), 4.0, 0.0) - np.where(np.isnan(x[:, 4]), 2.0, 0.0)
+    y = np.where(np.isnan(y), np.where(np.isnan(x[:, 0]), -3.0, 1.0), y)
+    rows, _ = data(22, 40, missing=0.25)
+    rows[::7, 1] = np.inf
+    rows[::9, 4] = -np.inf
+    return x, y, rows
+
+
+def with_infinities(model):
+    _, found = attributes(model)
+    assert np.isinf(found["nodes_values"].floats).any(), "no threshold is infinite"
+    return model
 
 
 def sklearn_models():
     from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.tree import DecisionTreeRegressor
@@ -135,7 +229,33 @@ def sklearn_models():
     for name, (model, target) in cases.items():
         fitted = model.fit(x, target)
         exported = to_onnx(fitted, x[:1], target_opset={"": 17, "ai.onnx.ml": 3})
-        write(name, exported, rows)
+        write(name, exported, on_thresholds(exported, rows))
+    x, y, rows = telling_gaps()
+    for name, model, target in [
+        ("sklearn-hist-boosting", HistGradientBoostingRegressor(max_iter=10, max_leaf_nodes=8, random_state=7), y),
+        ("sklearn-hist-classifier", HistGradientBoostingClassifier(max_iter=6, max_leaf_nodes=8, random_state=7), classes(y, 3)),
+    ]:
+        fitted = model.fit(x, target)
+        options = {id(fitted): {"zipmap": False}} if hasattr(fitted, "classes_") else None
+        exported = histogram_to_onnx(fitted, x, options)
+        write(name, with_infinities(exported), on_thresholds(exported, rows))
+
+
+def whole_numbers(value):
+    """skl2onnx writes flags of histogram boosting as numpy's booleans, which protobuf no longer takes for integers."""
+    has_flags = isinstance(value, (list, np.ndarray)) and any(isinstance(each, (bool, np.bool_)) for each in value)
+    return [int(each) for each in value] if has_flags else value
+
+
+def histogram_to_onnx(fitted, x, options):
+    make_node = container.make_node
+    container.make_node = lambda *places, **attributes: make_node(
+        *places, **{name: whole_numbers(value) for name, value in attributes.items()}
+    )
+    try:
+        return to_onnx(fitted, x[:1], target_opset={"": 17, "ai.onnx.ml": 3}, options=options)
+    finally:
+        container.make_node = make_node
 
 
 def classes(y, count, names=None):
@@ -211,7 +331,7 @@ def handmade_classifiers():
         ("LEQ", 0, 1.5, 0, {0: 0.25, 1: -0.5, 2: 0.125}, {0: 0.75, 2: 0.0}),
         ("GT", 1, 0.0, 1, {1: 0.5, 2: -0.125}, {0: -0.25, 1: 1.5}),
     ]
-    sparse = [("LEQ", 0, 1.5, 0, {0: -1.0}, {1: -2.0}), ("LEQ", 0, 0.0, 0, {0: 0.5}, {1: -2.5})]
+    sparse = [("LEQ", 0, 1.5, 0, {0: -1.0}, {1: -2.0}), ("LEQ", 0, 0.0, 0, {0: 0.5}, {1: -2.5, 2: -0.25})]
     for transform in ["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"]:
         name = transform.lower().replace("_", "-")
         for case, trees, labels, more in [
@@ -286,6 +406,38 @@ def ensemble(trees, targets=1, inputs=("x",), outputs=("y",), **attributes):
     )
 
 
+def tensors(trees):
+    """A TreeEnsemble of opset 5 from the same tuples as `ensemble`; leaves have one weight, of target 0."""
+    names = ["LEQ", "LT", "GTE", "GT", "EQ", "NEQ"]
+    lists = {key: [] for key in ("nodes_featureids nodes_modes nodes_splits nodes_missing_value_tracks_true "
+                                 "nodes_truenodeids nodes_trueleafs nodes_falsenodeids nodes_falseleafs").split()}
+    weights, roots = [], []
+
+    def add(node):
+        """Its place, and whether it is a leaf."""
+        if isinstance(node, dict):
+            weights.append(node[0])
+            return len(weights) - 1, 1
+        mode, feature, value, missing, yes, no = node
+        place = len(lists["nodes_modes"])
+        row = (feature, names.index(mode), value, missing, 0, 0, 0, 0)
+        for values, entry in zip(lists.values(), row):
+            values.append(entry)
+        for side, child in (("true", yes), ("false", no)):
+            lists[f"nodes_{side}nodeids"][place], lists[f"nodes_{side}leafs"][place] = add(child)
+        return place, 0
+
+    for tree in trees:
+        roots.append(add(tree)[0])
+    as_tensor = lambda name, kind: numpy_helper.from_array(np.array(lists.pop(name), dtype=kind))
+    return helper.make_node(
+        "TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1, aggregate_function=1, post_transform=0,
+        tree_roots=roots, leaf_targetids=[0] * len(weights),
+        leaf_weights=numpy_helper.from_array(np.array(weights, dtype=np.float32)),
+        nodes_modes=as_tensor("nodes_modes", np.uint8), nodes_splits=as_tensor("nodes_splits", np.float32), **lists,
+    )
+
+
 def edge_rows():
     """Values on, beside and far from the thresholds 0 and 1.5, missing and infinite ones."""
     below, above = np.nextafter(np.float32(1.5), np.float32(0)), np.nextafter(np.float32(1.5), np.float32(2))
@@ -303,6 +455,27 @@ def handmade_models():
     mixed = [(mode, i % 2, 1.5, i % 2, {0: 2.0 ** i}, ("LEQ", 1, 0.0, 0, {0: -1.0}, {0: 0.5})) for i, mode in enumerate(modes)]
     write("mode-mixed", model_of([ensemble(mixed)], [("y", 1)]), edge_rows())
 
+    # Every mode at the ends of the numbers; each tree has a bit of the sum to itself.
+    largest = float(np.finfo(np.float32).max)
+    ends = [(value, missing) for value in (math.inf, -math.inf, largest, -largest) for missing in (0, 1)]
+    for mode in modes:
+        trees = [(mode, 0, value, missing, {0: 2.0 ** i}, {0: 0.0}) for i, (value, missing) in enumerate(ends)]
+        write(f"infinite-{mode.lower()}", model_of([ensemble(trees)], [("y", 1)]), edge_rows()[::14])
+    # Modes that differ within a tree are another path through onnxruntime, and equality one through ours.
+    trees = [
+        (mode, 0, value, missing, ("EQ", 0, -value, 1, {0: 2.0 ** i}, {0: 3.0 ** i}), {0: 0.0})
+        for i, (mode, (value, missing)) in enumerate(zip(modes, ends))
+    ]
+    write("infinite-mixed", model_of([ensemble(trees)], [("y", 1)]), edge_rows()[::14])
+    trees = [(mode, 0, value, missing, {0: 2.0 ** i}, {0: 0.0}) for i, (mode, (value, missing)) in enumerate(
+        (mode, end) for end in ends[:4] for mode in modes)]
+    write("infinite-tensors", model_of([tensors(trees)], [("y", 1)], ml=5), edge_rows()[::14])
+    # What is never read may be anything: the value of a leaf's row, hit rates. A flag that is neither 0 nor 1 is no 1.
+    node = ensemble([("LEQ", 0, 1.5, 2, {0: 1.0}, {0: 2.0})], nodes_hitrates=[math.nan, math.inf, 1.0])
+    [values] = [attribute for attribute in node.attribute if attribute.name == "nodes_values"]
+    values.floats[1:] = [math.nan, math.inf]
+    write("unread-numbers", model_of([node], [("y", 1)]), edge_rows()[::14])
+
     single = [("LEQ", 0, 1.5, 0, {0: 0.25}, {0: 0.4}), ("LT", 1, 0.0, 1, {0: 0.1}, {0: 0.3})]
     several = [
         ("LEQ", 0, 1.5, 0, {0: 0.25, 1: -0.5, 2: 0.125}, {0: 0.75, 2: 0.0}),
@@ -317,7 +490,7 @@ def handmade_models():
         write(f"aggregate-{name}-targets", model_of([wide], [("y", 3)]), edge_rows())
         bare = ensemble(several, targets=3, aggregate_function=aggregate)
         write(f"aggregate-{name}-no-base", model_of([bare], [("y", 3)]), edge_rows())
-        sparse = [("LEQ", 0, 1.5, 0, {0: 1.0}, {1: 2.0}), ("LEQ", 0, 0.0, 0, {0: 1.5}, {1: 2.5})]
+        sparse = [("LEQ", 0, 1.5, 0, {0: 1.0}, {1: 2.0}), ("LEQ", 0, 0.0, 0, {0: 1.5}, {1: 2.5, 2: 0.75})]
         sparse = ensemble(sparse, targets=3, aggregate_function=aggregate, base_values=[10.0, 20.0, 30.0])
         write(f"aggregate-{name}-sparse", model_of([sparse], [("y", 3)]), edge_rows())
     for transform in ["SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"]:
@@ -391,6 +564,17 @@ def graph_models():
     write("graph-arithmetic", model_of(nodes, [("y", 6), ("z", 3)], initializers, features=6), rows)
 
 
+    bound = lambda name, value: constant(name, np.float32(value))
+    nodes = [
+        helper.make_node("Clip", ["x", "none_below", "one"], ["a"]),
+        helper.make_node("Max", ["a", "none_below"], ["b"]),
+        helper.make_node("Constant", [], ["none_above"], value_float=math.inf),
+        helper.make_node("Min", ["b", "none_above"], ["y"]),
+    ]
+    initializers = [bound("none_below", -math.inf), bound("one", 1.0)]
+    write("graph-unbounded", model_of(nodes, [("y", 2)], initializers), edge_rows()[::5])
+
+
 def backend_models():
     """ONNX's own cases. The one in double precision is rewritten in single: its numbers are exact in both."""
     from onnx.backend.test.case.node import collect_testcases
@@ -414,10 +598,11 @@ def backend_models():
 
 
 if __name__ == "__main__":
-    for old in HERE.glob("*.onnx"):
+    for old in [*HERE.glob("*.onnx"), *HERE.glob("refused/*.onnx")]:
         old.with_suffix(".json").unlink(missing_ok=True)
         old.unlink()
     xgboost_models()
+    documented_model()
     lightgbm_models()
     sklearn_models()
     classifier_models()

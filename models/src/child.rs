@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::limits::FILE_BYTES;
+use crate::contract::{self, limits::FILE_BYTES};
 use crate::{ModelInfo, Refusal, Scorer, Use};
 
 /// The hidden first argument that makes a binary a checker; the limits follow it.
@@ -96,10 +96,8 @@ pub fn check(model: &[u8], limits: Limits) -> Result<ModelInfo, CheckError> {
 /// # Errors
 /// As [`check`].
 pub fn check_with(mut command: Command, model: &[u8], limits: Limits) -> Result<ModelInfo, CheckError> {
-    if model.len() > FILE_BYTES {
-        let refusal = Refusal::FileTooLarge { bytes: model.len() };
-        return Err(CheckError::Refused { code: refusal.code(), message: refusal.to_string() });
-    }
+    contract::admit(model)
+        .map_err(|refusal| CheckError::Refused { code: refusal.code(), message: refusal.to_string() })?;
     command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(CheckError::Start)?;
     let answer = converse(&mut child, model, limits.wall);

@@ -1,17 +1,21 @@
 //! The loading contract: what a file must be before anything evaluates it.
 //!
-//! [`wire`] reads protobuf, [`proto`] turns it into a typed [`Graph`], [`safety`] refuses what could hurt the host, and
-//! [`metadata`] says whether a policy may use the model. Field numbers and meanings are those of `onnx.proto`, IR
+//! [`foreign`] recognises what is no ONNX file, [`wire`] reads protobuf, [`proto`] turns it into a typed [`Graph`],
+//! [`safety`] refuses what could hurt the host, [`metadata`] reads what the model says of itself, and [`policy`] says
+//! whether a policy may use it. Field numbers and meanings are those of `onnx.proto`, IR
 //! version 13 (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>).
 
+pub mod foreign;
 mod metadata;
 pub(crate) mod ops;
+mod policy;
 mod proto;
 mod safety;
 mod tensor;
 mod wire;
 
-pub use metadata::{KIND_RTT, Metadata, PolicyContract};
+pub use metadata::{KIND_RTT, Metadata};
+pub use policy::PolicyContract;
 pub use proto::{Attribute, AttributeValue, Dim, Graph, Model, Node, Opset, ValueInfo};
 pub use tensor::{ElementType, Tensor};
 
@@ -44,10 +48,21 @@ pub mod limits {
 /// # Errors
 /// Any safety refusal.
 pub fn read(bytes: &[u8]) -> Result<Model<'_>, Refusal> {
-    if bytes.len() > limits::FILE_BYTES {
-        return Err(Refusal::FileTooLarge { bytes: bytes.len() });
-    }
+    admit(bytes)?;
     let mut model = proto::model(bytes)?;
     safety::check(&mut model)?;
     Ok(model)
+}
+
+/// Refuses what need not be walked: another kind of file, and one that is too large. Of a file that is too large a little
+/// more than [`limits::FILE_BYTES`] is enough.
+///
+/// # Errors
+/// [`Refusal::NotAModel`] or [`Refusal::FileTooLarge`].
+pub fn admit(bytes: &[u8]) -> Result<(), Refusal> {
+    match foreign::recognise(bytes) {
+        Some(foreign) => Err(foreign.into()),
+        None if bytes.len() > limits::FILE_BYTES => Err(Refusal::FileTooLarge { bytes: bytes.len() }),
+        None => Ok(()),
+    }
 }

@@ -13,6 +13,14 @@ pub enum Refusal {
         /// Bytes in the file.
         bytes: usize,
     },
+    /// Another kind of file, which is known.
+    #[error("not an ONNX file: got {got}, expected an ONNX model; fix: {fix}")]
+    NotAModel {
+        /// What it is.
+        got: String,
+        /// What makes a model of it.
+        fix: &'static str,
+    },
     /// A length in the file points past the end of what holds it.
     #[error("truncated at byte {offset}: got {have} bytes, expected {need}; fix: copy the file again, whole")]
     Truncated {
@@ -25,7 +33,7 @@ pub enum Refusal {
     },
     /// The bytes are not the protobuf encoding of an ONNX model.
     #[error(
-        "not an ONNX model at byte {offset}: got {got}, expected {expected}; fix: export the model again with onnx"
+        "not an ONNX model at byte {offset}: got {got}, expected {expected}; fix: copy the file again as binary, or export the model again"
     )]
     Malformed {
         /// Position in the file.
@@ -91,7 +99,35 @@ pub enum Refusal {
         /// Which tensor.
         place: String,
     },
-    /// NaN or infinity among weights, thresholds or parameters.
+    /// NaN as the threshold of a branch. Infinity is lawful.
+    #[error(
+        "threshold in attribute {attribute} of node {node}: got NaN at element {index}, expected a number or an infinity; fix: take infinite values out of the training data (halfway between two of them is NaN) and train again"
+    )]
+    NanThreshold {
+        /// The node.
+        node: String,
+        /// The list.
+        attribute: &'static str,
+        /// Position in it.
+        index: usize,
+    },
+    /// A target or class that no tree can predict.
+    #[error(
+        "{what} of node {node} has no leaf: got trees for {got} of {expected}, expected trees for all; fix: export again one model for each target (onnxmltools writes every tree of an XGBoost regressor with several targets or quantiles to target 0), or correct {attribute}"
+    )]
+    NoLeaf {
+        /// The node.
+        node: String,
+        /// The target, or the class by its label.
+        what: String,
+        /// How many have a leaf.
+        got: usize,
+        /// How many there are.
+        expected: usize,
+        /// The list that says whose a leaf is.
+        attribute: &'static str,
+    },
+    /// NaN or infinity among weights or parameters.
     #[error(
         "non-finite number in {place}: got {got} at element {index}, expected finite numbers; fix: train again and check the data for NaN and infinity"
     )]
@@ -141,7 +177,7 @@ pub enum Refusal {
     },
     /// An operator outside the allow-list.
     #[error(
-        "operator not allowed at node {node}: got {op} of domain {domain:?}, expected one of the allow-list (ARCHITECTURE.md, Models); fix: export without it"
+        "operator not allowed at node {node}: got {op} of domain {domain:?}, expected trees and arithmetic on columns; fix: export without it, or use a tree model"
     )]
     Operator {
         /// The node.
@@ -271,7 +307,7 @@ pub enum Refusal {
     },
     /// Allowed by the contract, but not evaluated by this build.
     #[error(
-        "op {op} at node {node} is not evaluated by this build (nets come later): got {got}, expected {expected}; fix: use a tree model"
+        "op {op} at node {node} is not evaluated by this build (nets come later): got {got}, expected {expected}; fix: export it so, or use a tree model"
     )]
     NotEvaluated {
         /// The node.
@@ -293,6 +329,18 @@ pub enum Refusal {
         /// The shape wanted.
         expected: String,
     },
+    /// A metadata entry that cannot be read, or contradicts the model that it describes.
+    #[error(
+        "metadata {key}: got {got}, expected {expected}; fix: correct the entry in metadata_props and save the model again"
+    )]
+    MetadataWrong {
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        got: String,
+        /// What it should say.
+        expected: String,
+    },
     /// A metadata entry that a policy needs is absent.
     #[error("metadata {key}: got none, expected {expected}; fix: set it with metadata_props when exporting")]
     MetadataMissing {
@@ -301,7 +349,7 @@ pub enum Refusal {
         /// What it holds.
         expected: String,
     },
-    /// A metadata entry that cannot be read, or says otherwise than the policy wants.
+    /// A metadata entry that says otherwise than the policy wants.
     #[error("metadata {key}: got {got}, expected {expected}; fix: train for this policy, or give it a model that was")]
     Metadata {
         /// The key.
@@ -310,6 +358,22 @@ pub enum Refusal {
         got: String,
         /// What the policy wants.
         expected: String,
+    },
+    /// The names of the input columns are not the features of the schema, in their order.
+    #[error(
+        "metadata feature_names: got {got} at position {position} of {names}, expected {expected} (the schema has {features} features); fix: train on the columns that `netprecursor extract` writes, in their order, and export their names"
+    )]
+    FeatureName {
+        /// Where they first differ, from 1.
+        position: usize,
+        /// The name there, or that there is none.
+        got: String,
+        /// The feature of the schema there, or that there is none.
+        expected: String,
+        /// How many names there are.
+        names: usize,
+        /// How many features the schema has.
+        features: usize,
     },
     /// The model was trained on another feature schema.
     #[error(
@@ -331,7 +395,10 @@ impl Refusal {
 
     /// Whether only use by a policy is refused; `inspect` and `run` still work.
     pub fn is_contract(&self) -> bool {
-        matches!(self, Self::MetadataMissing { .. } | Self::Metadata { .. } | Self::SchemaHash { .. })
+        matches!(
+            self,
+            Self::MetadataMissing { .. } | Self::Metadata { .. } | Self::FeatureName { .. } | Self::SchemaHash { .. }
+        )
     }
 }
 

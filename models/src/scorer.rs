@@ -74,6 +74,24 @@ pub struct ScoreError {
     pub width: usize,
 }
 
+impl ModelInfo {
+    /// Whether a policy may use the model, as [`Scorer::load`] with [`Use::Policy`] says.
+    ///
+    /// # Errors
+    /// The contract refusal.
+    pub fn check(&self, wanted: &PolicyContract) -> Result<(), Refusal> {
+        wanted.check(&self.metadata, &self.inputs, &self.outputs)
+    }
+
+    /// The names of the columns of a row, in order; see [`PolicyContract::columns`].
+    ///
+    /// # Errors
+    /// [`Refusal::FeatureName`] when the model contradicts itself about them.
+    pub fn columns(&self, contract: &PolicyContract) -> Result<Option<Vec<String>>, Refusal> {
+        contract.columns(&self.metadata, &self.inputs)
+    }
+}
+
 impl Scorer {
     /// Checks and compiles a model. A file from somebody else goes through [`crate::child::check`] first.
     ///
@@ -84,8 +102,7 @@ impl Scorer {
         let metadata = Metadata::read(&model)?;
         let plan = Plan::compile(&model, &metadata)?;
         if let Use::Policy(wanted) = purpose {
-            let outputs: Vec<usize> = plan.outputs.iter().map(|port| port.width).collect();
-            metadata.check(wanted, plan.width, &outputs)?;
+            wanted.check(&metadata, &plan.inputs, &plan.outputs)?;
         }
         let digest = Sha256::digest(bytes);
         let info = ModelInfo {
@@ -120,15 +137,6 @@ impl Scorer {
     /// Features per row, F.
     pub const fn width(&self) -> usize {
         self.plan.width
-    }
-
-    /// Whether a policy may use the model, as [`Scorer::load`] with [`Use::Policy`] would have said.
-    ///
-    /// # Errors
-    /// The contract refusal.
-    pub fn check(&self, wanted: &PolicyContract) -> Result<(), Refusal> {
-        let outputs: Vec<usize> = self.info.outputs.iter().map(|port| port.width).collect();
-        self.info.metadata.check(wanted, self.plan.width, &outputs)
     }
 
     /// Scores N rows of F features, missing ones NaN, into `out`: N rows of the first output's columns (for a policy, Q

@@ -9,7 +9,7 @@ use netprecursor_models::contract::{KIND_RTT, PolicyContract, limits};
 use netprecursor_models::{Refusal, Scorer, Use};
 use onnx::{
     Message, Trees, float_attribute, floats_attribute, floats_tensor, int_attribute, ints_attribute, ints_tensor,
-    model, node, strings_attribute, tensor, value, wrap,
+    model, node, strings_attribute, tensor, tensor_attribute, value, wrap,
 };
 use proptest::prelude::*;
 
@@ -65,13 +65,11 @@ fn the_model_that_the_hostile_ones_are_bent_from_is_accepted() {
 
 #[test]
 fn sizes_beyond_the_bounds_are_refused() {
-    let mut large = with_trees(|_| {}).bytes(99, vec![0; limits::FILE_BYTES]);
+    let large = with_trees(|_| {}).bytes(99, vec![0; limits::FILE_BYTES]);
     refused!(large, Refusal::FileTooLarge { .. });
     let identities = (0..=limits::NODES).map(|i| node("Identity", "", &["x"], &[&format!("v{i}")], vec![])).collect();
     refused!(model(1, identities, vec![]), Refusal::TooMany { what: "nodes", .. });
     refused!(with_constant(tensor("c", &[1_001, 1_000], 2, &vec![0; 1_001_000])), Refusal::TensorTooLarge { .. });
-    large = Message::new();
-    refused!(large, Refusal::Malformed { .. });
 }
 
 #[test]
@@ -213,10 +211,114 @@ fn numbers_that_are_not_finite_are_refused() {
     refused!(with_constant(tensor("c", &[1], 11, &f64::INFINITY.to_le_bytes())), Refusal::NotFinite { .. });
     refused!(with_constant(tensor("c", &[1], 10, &0x7e00u16.to_le_bytes())), Refusal::NotFinite { .. });
     refused!(with_constant(tensor("c", &[1], 16, &0xff80u16.to_le_bytes())), Refusal::NotFinite { .. });
-    refused!(with_trees(|trees| trees.weights[3] = f32::NAN), Refusal::NotFinite { index: 3, .. });
-    refused!(with_trees(|trees| trees.values[0] = f32::NEG_INFINITY), Refusal::NotFinite { index: 0, .. });
+    for weight in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        refused!(with_trees(|trees| trees.weights[3] = weight), Refusal::NotFinite { index: 3, .. });
+    }
+    let base = node("Scaler", "ai.onnx.ml", &["x"], &["y"], vec![floats_attribute("scale", &[f32::INFINITY])]);
+    refused!(model(1, vec![base], vec![]), Refusal::NotFinite { .. });
     let alpha = node("LeakyRelu", "", &["x"], &["y"], vec![float_attribute("alpha", f32::NAN)]);
     refused!(model(1, vec![alpha], vec![]), Refusal::NotFinite { .. });
+}
+
+#[test]
+fn a_threshold_may_be_infinite_and_not_nan() {
+    for value in [f32::INFINITY, f32::NEG_INFINITY] {
+        let file = with_trees(|trees| trees.values[0] = value);
+        Scorer::load(&file.0, Use::Inspect).expect("an infinite threshold is lawful");
+    }
+    let file = with_trees(|trees| trees.values[1] = f32::NAN);
+    refused!(file, Refusal::NanThreshold { attribute: "nodes_values", index: 1, .. });
+    assert!(refusal(&file.0).to_string().contains("take infinite values out of the training data"));
+    // The row of a leaf has no threshold.
+    let leaf = Trees::perfect(2, 2, 4).modes.iter().position(|mode| *mode == "LEAF").expect("a leaf");
+    let file = with_trees(|trees| trees.values[leaf] = f32::NAN);
+    Scorer::load(&file.0, Use::Inspect).expect("what is never read may be anything");
+}
+
+#[test]
+fn a_bound_may_be_infinite_and_not_nan() {
+    let clip = |low: f32| {
+        let clip = node("Clip", "", &["x", "low"], &["y"], vec![]);
+        model(1, vec![clip], vec![floats_tensor("low", &[], &[low])])
+    };
+    Scorer::load(&clip(f32::NEG_INFINITY).0, Use::Inspect).expect("no bound below");
+    refused!(clip(f32::NAN), Refusal::NotFinite { .. });
+    let as_attribute =
+        |max| model(1, vec![node("Clip", "", &["x"], &["y"], vec![float_attribute("max", max)])], vec![]);
+    Scorer::load(&as_attribute(f32::INFINITY).0, Use::Inspect).expect("no bound above");
+    refused!(as_attribute(f32::NAN), Refusal::NotFinite { .. });
+    // The weight of a leaf is no bound, though only a bound is taken of what the tree gives.
+    let mut trees = Trees::perfect(1, 1, 4);
+    trees.weights[0] = f32::INFINITY;
+    let capped = node("Max", "", &["t", "t"], &["y"], vec![]);
+    let tree = trees.regressor(1, "t");
+    refused!(model(4, vec![tree, capped], vec![]), Refusal::NotFinite { .. });
+    // Read by an addition as well, it is no bound only.
+    let both = vec![node("Max", "", &["x", "c"], &["a"], vec![]), node("Add", "", &["a", "c"], &["y"], vec![])];
+    refused!(model(1, both, vec![floats_tensor("c", &[], &[f32::INFINITY])]), Refusal::NotFinite { .. });
+}
+
+#[test]
+fn a_target_or_class_without_a_leaf_is_refused_by_name() {
+    let named = |file: &Message, what: &str, counts: (usize, usize)| {
+        let refusal = refusal(&file.0);
+        assert!(
+            matches!(&refusal, Refusal::NoLeaf { what: named, got, expected, .. } if named == what && (*got, *expected) == counts),
+            "{what}: {refusal:?}"
+        );
+        speaks_plainly(&refusal);
+    };
+    let targets = |count: i64, bend: fn(&mut Trees)| {
+        let mut trees = Trees::perfect(2, 1, 4);
+        bend(&mut trees);
+        model(4, vec![trees.regressor(count, "y")], vec![])
+    };
+    named(&targets(3, |_| ()), "target 1", (1, 3));
+    named(&targets(3, |trees| trees.targets[0] = 2), "target 1", (2, 3));
+    named(&targets(2, |trees| trees.targets.fill(1)), "target 0", (1, 2));
+    let none = |trees: &mut Trees| {
+        trees.target_trees.clear();
+        trees.target_nodes.clear();
+        trees.targets.clear();
+        trees.weights.clear();
+    };
+    named(&targets(1, none), "target 0", (0, 1));
+    Scorer::load(&targets(2, |trees| trees.targets[0] = 1).0, Use::Inspect).expect("both have leaves");
+
+    let classes = |labels: Message, bend: fn(&mut Trees)| {
+        let mut trees = Trees::perfect(2, 1, 4);
+        bend(&mut trees);
+        model(4, vec![trees.classifier(vec![labels])], vec![])
+    };
+    let words = || strings_attribute("classlabels_strings", &["low", "middle", "high"]);
+    named(&classes(words(), |trees| trees.targets[0] = 2), "class \"middle\"", (2, 3));
+    named(&classes(ints_attribute("classlabels_int64s", &[7, 8, 9]), |_| ()), "class 8", (1, 3));
+    named(&classes(ints_attribute("classlabels_int64s", &[7, 8]), none), "class 7", (0, 2));
+    Scorer::load(&classes(ints_attribute("classlabels_int64s", &[7, 8]), |_| ()).0, Use::Inspect)
+        .expect("of two classes one is the opposite of the other");
+}
+
+#[test]
+fn a_leaf_that_no_tree_leads_to_does_not_count() {
+    // One tree, both sides of whose root are leaf 0; leaf 1, of target 1, hangs nowhere.
+    let forest = |right: i64| {
+        let attributes = vec![
+            int_attribute("n_targets", 2),
+            ints_attribute("tree_roots", &[0]),
+            ints_attribute("nodes_featureids", &[0]),
+            tensor_attribute("nodes_modes", tensor("", &[1], 2, &[0])),
+            tensor_attribute("nodes_splits", floats_tensor("", &[1], &[f32::INFINITY])),
+            ints_attribute("nodes_truenodeids", &[0]),
+            ints_attribute("nodes_trueleafs", &[1]),
+            ints_attribute("nodes_falsenodeids", &[right]),
+            ints_attribute("nodes_falseleafs", &[1]),
+            ints_attribute("leaf_targetids", &[0, 1]),
+            tensor_attribute("leaf_weights", floats_tensor("", &[2], &[1.0, 2.0])),
+        ];
+        model(4, vec![node("TreeEnsemble", "ai.onnx.ml", &["x"], &["y"], attributes)], vec![])
+    };
+    refused!(forest(0), Refusal::NoLeaf { what, attribute: "leaf_targetids", .. } if what == "target 1");
+    Scorer::load(&forest(1).0, Use::Inspect).expect("both leaves hang on the tree");
 }
 
 #[test]
@@ -319,6 +421,7 @@ fn trees_too_deep_to_be_fast_are_refused() {
     chain.yes.push(0);
     chain.no.push(0);
     chain.missing.push(0);
+    chain.weigh(0, 2 * (limits::TREE_DEPTH as i64 + 1), 1.0);
     refused!(model(4, vec![chain.node()], vec![]), Refusal::TreeDepth { .. });
 }
 
@@ -336,6 +439,7 @@ fn subtrees_shared_into_an_exponential_number_are_refused() {
         trees.no.push(if leaf { 0 } else { id + 1 });
         trees.missing.push(0);
     }
+    trees.weigh(0, 40, 1.0);
     refused!(model(4, vec![trees.node()], vec![]), Refusal::TooMany { what: "tree nodes", .. });
 }
 
@@ -356,18 +460,26 @@ fn what_is_allowed_but_not_evaluated_says_so() {
     refused!(model(1, vec![axes], vec![]), Refusal::NotEvaluated { .. });
 }
 
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 fn contract() -> PolicyContract {
     PolicyContract {
         kind: KIND_RTT.into(),
         schema_hash: "abc".into(),
         horizon_s: 10,
-        features: 4,
+        feature_names: names(&["a", "b", "c", "d"]),
         quantiles: vec![0.5],
     }
 }
 
 /// A model with metadata that fits, but for one entry: another value, or none.
 fn with_metadata(changed: &str, to: Option<&str>) -> Message {
+    metadata_entries(changed, to).fold(with_trees(|_| {}), |file, entry| file.message(14, entry))
+}
+
+fn metadata_entries(changed: &str, to: Option<&str>) -> impl Iterator<Item = Message> {
     let entries = [
         ("netprecursor.schema_hash", "abc"),
         ("netprecursor.kind", KIND_RTT),
@@ -375,9 +487,9 @@ fn with_metadata(changed: &str, to: Option<&str>) -> Message {
         ("netprecursor.quantiles", "[0.5]"),
         ("netprecursor.feature_names", r#"["a","b","c","d"]"#),
     ];
-    entries.iter().fold(with_trees(|_| {}), |file, (key, fits)| {
-        let value = if key.ends_with(changed) { to } else { Some(*fits) };
-        value.map_or(file.clone(), |value| file.message(14, Message::new().bytes(1, key).bytes(2, value)))
+    entries.into_iter().filter_map(move |(key, fits)| {
+        let value = if key.ends_with(changed) { to } else { Some(fits) };
+        value.map(|value| Message::new().bytes(1, key).bytes(2, value))
     })
 }
 
@@ -406,22 +518,110 @@ fn a_contract_refusal_refuses_only_the_policy() {
         assert!(matches!(missing, Refusal::MetadataMissing { key: got, .. } if got == key), "{missing:?}");
     }
     assert!(matches!(policy_refusal(&with_metadata("schema_hash", Some("def"))), Refusal::SchemaHash { .. }));
-    assert!(matches!(
-        policy_refusal(&with_metadata("quantiles", Some("[0.9, 0.5]"))),
-        Refusal::Metadata { key: "quantiles", .. }
-    ));
-    assert!(matches!(
-        policy_refusal(&with_metadata("feature_names", Some(r#"["a"]"#))),
-        Refusal::Metadata { key: "feature_names", .. }
-    ));
+}
+
+#[test]
+fn names_are_compared_one_by_one_and_the_first_difference_is_named() {
+    let table = [
+        (r#"["b","a","c","d"]"#, 1, "\"b\"", "\"a\", which it has at position 2"),
+        (r#"["a","b","c","e"]"#, 4, "\"e\"", "\"d\""),
+        ("a, b, d, c", 3, "\"d\"", "\"c\", which it has at position 4"),
+        (r#"["a","B","c","d"]"#, 2, "\"B\"", "\"b\""),
+    ];
+    for (value, at, got, wanted) in table {
+        let file = with_metadata("feature_names", Some(value));
+        let refusal = policy_refusal(&file);
+        assert!(refusal.is_contract(), "{value}: {refusal:?}");
+        assert!(
+            matches!(&refusal, Refusal::FeatureName { position, got: name, expected, names: 4, features: 4 }
+                if *position == at && name == got && expected == wanted),
+            "{value}: {refusal:?}"
+        );
+        let scorer = Scorer::load(&file.0, Use::Inspect).expect("safe all the same");
+        assert_eq!(scorer.info().check(&contract()), Err(refusal.clone()), "an inspected model is judged alike");
+        assert_eq!(scorer.info().columns(&contract()), Err(refusal), "and not run with columns by other names");
+    }
+    let missing = policy_refusal(&with_metadata("feature_names", None));
+    assert!(matches!(missing, Refusal::MetadataMissing { key: "feature_names", .. }), "{missing:?}");
+    let fewer = PolicyContract { feature_names: names(&["a", "b", "c"]), ..contract() };
+    let refusal = fewer.check_names(&contract().feature_names).expect_err("four names are not three");
+    assert!(refusal.to_string().contains("got \"d\" at position 4 of 4, expected no more names"), "{refusal}");
+    let refusal = contract().check_names(&fewer.feature_names).expect_err("three names are not four");
+    assert!(refusal.to_string().contains("got no name at position 4 of 3, expected \"d\""), "{refusal}");
+}
+
+#[test]
+fn metadata_that_cannot_be_meant_is_refused_for_every_use() {
+    let table = [
+        ("feature_names", r#"["a","b","a","d"]"#, "\"a\" at positions 1 and 3"),
+        ("feature_names", r#"["a","b","","d"]"#, "not empty"),
+        ("feature_names", r#"["a"]"#, "4 names, as the input has columns"),
+        ("feature_names", r#"["a",["b"],"c","d"]"#, "a JSON list of names"),
+        ("quantiles", "[0.9, 0.5]", "ascending"),
+        ("quantiles", "50, 90", "between 0 and 1"),
+        ("horizon_s", "10s", "whole seconds"),
+    ];
+    for (key, value, words) in table {
+        let file = with_metadata(key, Some(value));
+        let refusal = refusal(&file.0);
+        assert!(matches!(&refusal, Refusal::MetadataWrong { key: got, .. } if *got == key), "{value}: {refusal:?}");
+        assert!(refusal.to_string().contains(words) && !refusal.is_contract(), "{refusal}");
+        speaks_plainly(&refusal);
+    }
+}
+
+#[test]
+fn names_that_contradict_those_of_the_inputs_are_refused() {
+    let of_inputs = |inputs: [&str; 2], names: Option<&str>| {
+        let graph = Message::new().message(1, node("Max", "", &inputs, &["y"], vec![]));
+        let graph = inputs.iter().fold(graph, |graph, name| graph.message(11, value(name, 1)));
+        let file = wrap(graph.message(12, value("y", 1)));
+        names.map_or(file.clone(), |names| file.message(14, Message::new().bytes(1, "feature_names").bytes(2, names)))
+    };
+    let file = of_inputs(["a", "b"], Some(r#"["b","a"]"#));
+    refused!(file, Refusal::MetadataWrong { key: "feature_names", got, .. } if got == "\"b\" at position 1");
+    for (inputs, said, columns) in [
+        (["a", "b"], Some(r#"["a","b"]"#), ["a", "b"]),
+        (["input_0", "input_1"], Some(r#"["b","a"]"#), ["b", "a"]),
+        (["a", "b"], None, ["a", "b"]),
+    ] {
+        let scorer = Scorer::load(&of_inputs(inputs, said).0, Use::Inspect).expect("no contradiction");
+        assert_eq!(scorer.info().columns(&contract()), Ok(Some(names(&columns))));
+    }
+}
+
+#[test]
+fn a_model_of_this_schema_without_names_has_those_of_the_schema() {
+    let scorer = Scorer::load(&with_metadata("feature_names", None).0, Use::Inspect).expect("a safe model");
+    assert_eq!(scorer.info().columns(&contract()), Ok(Some(contract().feature_names)));
+    let scorer = Scorer::load(&with_trees(|_| {}).0, Use::Inspect).expect("a safe model");
+    assert_eq!(scorer.info().columns(&contract()), Ok(None), "only the order is known");
+}
+
+#[test]
+fn the_features_of_a_model_that_ships_swapped_are_refused_by_the_release() {
+    let shipped = netprecursor_models::builtin::model("rtt-xgboost").expect("it ships");
+    let [one, other] = ["\"rtt_p90_us_mean4\"", "\"rtt_p99_us_mean4\""];
+    let at = |name: &str| shipped.windows(name.len()).position(|window| window == name.as_bytes()).expect("a feature");
+    let mut swapped = shipped.to_vec();
+    swapped[at(one)..][..one.len()].copy_from_slice(other.as_bytes());
+    swapped[at(other)..][..other.len()].copy_from_slice(one.as_bytes());
+    let refusal = Scorer::load(&swapped, Use::Policy(&PolicyContract::rtt())).map(drop).expect_err("other columns");
+    assert!(matches!(&refusal, Refusal::FeatureName { got, .. } if got == other), "{refusal:?}");
+    speaks_plainly(&refusal);
 }
 
 #[test]
 fn a_policy_refuses_another_shape() {
-    let wide = PolicyContract { features: 5, ..contract() };
-    let file = with_metadata("none", None);
-    let refusal = Scorer::load(&file.0, Use::Policy(&wide)).map(drop).expect_err("four features are not five");
-    assert!(matches!(refusal, Refusal::Metadata { key: "feature_names", .. }), "{refusal:?}");
+    let classes = {
+        let mut trees = Trees::perfect(2, 1, 4);
+        trees.targets[0] = 1;
+        let node = trees.classifier(vec![ints_attribute("classlabels_int64s", &[3, 7])]);
+        let graph = Message::new().message(1, node).message(11, value("x", 4)).message(12, value("label", 1));
+        metadata_entries("none", None).fold(wrap(graph), |file, entry| file.message(14, entry))
+    };
+    let refusal = policy_refusal(&classes);
+    assert!(refusal.to_string().contains("classes among them"), "a class is no quantile: {refusal}");
     let several = PolicyContract { quantiles: vec![0.5, 0.9], ..contract() };
     let file = with_metadata("quantiles", Some("[0.5, 0.9]"));
     let refusal = Scorer::load(&file.0, Use::Policy(&several)).map(drop).expect_err("one column is not two");

@@ -1,12 +1,11 @@
-//! What a model says of itself in `metadata_props`, and whether that is what a policy needs.
+//! What a model says of itself in `metadata_props`.
 //!
 //! Keys, each with or without the prefix `netprecursor.`: `schema_hash` (hex, of the feature schema), `kind`
 //! ([`KIND_RTT`]), `horizon_s` (whole seconds), `quantiles` and `feature_names` (JSON lists; comma-separated also read).
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
-use netprecursor_core::tick::HORIZON;
-use netprecursor_core::{features, schema};
+use serde::{Deserialize, Serialize};
 
 use super::Model;
 use crate::Refusal;
@@ -32,39 +31,11 @@ pub struct Metadata {
     pub feature_names: Option<Vec<String>>,
 }
 
-/// What a policy needs of a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PolicyContract {
-    /// The kind, [`KIND_RTT`].
-    pub kind: String,
-    /// Hash of this build's feature schema.
-    pub schema_hash: String,
-    /// Seconds ahead.
-    pub horizon_s: u64,
-    /// Features per row, F.
-    pub features: usize,
-    /// Output columns, Q of them, ascending.
-    pub quantiles: Vec<f32>,
-}
-
-impl PolicyContract {
-    /// What this build's policies need of a model for the RTT forecast.
-    pub fn rtt() -> Self {
-        Self {
-            kind: KIND_RTT.into(),
-            schema_hash: schema::hash().into(),
-            horizon_s: HORIZON,
-            features: features::all().len(),
-            quantiles: schema::QUANTILES.to_vec(),
-        }
-    }
-}
-
 impl Metadata {
     /// Reads the known keys; an entry that cannot be read is refused, one that is absent is not.
     ///
     /// # Errors
-    /// [`Refusal::Metadata`], or [`Refusal::Duplicate`] for a key given twice with different values.
+    /// [`Refusal::MetadataWrong`], or [`Refusal::Duplicate`] for a key given twice with different values.
     pub fn read(model: &Model<'_>) -> Result<Self, Refusal> {
         let find = |key: &'static str| -> Result<Option<&str>, Refusal> {
             let mut found = model.metadata.iter().filter(|(k, _)| k.strip_prefix(PREFIX).unwrap_or(k) == key);
@@ -75,7 +46,7 @@ impl Metadata {
             }
         };
         let unreadable =
-            |key, got: &str, expected: &str| Refusal::Metadata { key, got: shown(got), expected: expected.into() };
+            |key, got: &str, expected: &str| Refusal::MetadataWrong { key, got: shown(got), expected: expected.into() };
         let horizon_s = match find("horizon_s")? {
             Some(text) => Some(text.trim().parse().map_err(|_| unreadable("horizon_s", text, "whole seconds"))?),
             None => None,
@@ -91,7 +62,17 @@ impl Metadata {
             None => None,
         };
         let feature_names = match find("feature_names")? {
-            Some(text) => Some(list(text).ok_or_else(|| unreadable("feature_names", text, "a JSON list of names"))?),
+            Some(text) => {
+                let names = list(text).ok_or_else(|| unreadable("feature_names", text, "a JSON list of names"))?;
+                if let Some((name, places)) = twice(&names) {
+                    let got = format!("\"{}\" at {places}", shown(name));
+                    return Err(Refusal::MetadataWrong { key: "feature_names", got, expected: "a name once".into() });
+                }
+                if names.iter().any(String::is_empty) {
+                    return Err(unreadable("feature_names", text, "names that are not empty"));
+                }
+                Some(names)
+            }
             None => None,
         };
         Ok(Self {
@@ -102,54 +83,14 @@ impl Metadata {
             feature_names,
         })
     }
-
-    /// Whether a policy may use a model with `inputs` input columns and `outputs` columns in each output.
-    ///
-    /// # Errors
-    /// The first contract refusal, most telling first.
-    pub fn check(&self, wanted: &PolicyContract, inputs: usize, outputs: &[usize]) -> Result<(), Refusal> {
-        match &self.kind {
-            None => return Err(Refusal::MetadataMissing { key: "kind", expected: wanted.kind.clone() }),
-            Some(kind) => equal("kind", kind, &wanted.kind)?,
-        }
-        match &self.schema_hash {
-            None => return Err(Refusal::MetadataMissing { key: "schema_hash", expected: wanted.schema_hash.clone() }),
-            Some(got) if *got != wanted.schema_hash => {
-                return Err(Refusal::SchemaHash { got: shown(got), expected: wanted.schema_hash.clone() });
-            }
-            Some(_) => {}
-        }
-        match self.horizon_s {
-            None => return Err(Refusal::MetadataMissing { key: "horizon_s", expected: wanted.horizon_s.to_string() }),
-            Some(horizon) => equal("horizon_s", &horizon, &wanted.horizon_s)?,
-        }
-        let quantiles = format!("{:?}", wanted.quantiles);
-        match &self.quantiles {
-            None => return Err(Refusal::MetadataMissing { key: "quantiles", expected: quantiles }),
-            Some(got) => equal("quantiles", &format!("{got:?}"), &quantiles)?,
-        }
-        let count = format!("{} names", wanted.features);
-        match &self.feature_names {
-            None => return Err(Refusal::MetadataMissing { key: "feature_names", expected: count }),
-            Some(names) => equal("feature_names", &format!("{} names", names.len()), &count)?,
-        }
-        let shape = |place: &str, got, expected| Refusal::Shape { place: place.into(), got, expected };
-        if inputs != wanted.features {
-            return Err(shape("the input", format!("[N, {inputs}]"), format!("[N, {}]", wanted.features)));
-        }
-        if outputs != [wanted.quantiles.len()] {
-            let expected = format!("one output [N, {}]", wanted.quantiles.len());
-            return Err(shape("the outputs", format!("{} outputs of width {outputs:?}", outputs.len()), expected));
-        }
-        Ok(())
-    }
 }
 
-fn equal<T: PartialEq + ToString>(key: &'static str, got: &T, expected: &T) -> Result<(), Refusal> {
-    if got == expected {
-        return Ok(());
-    }
-    Err(Refusal::Metadata { key, got: shown(&got.to_string()), expected: expected.to_string() })
+/// The first name that comes again, and where: two columns of one name are one column too few.
+fn twice(names: &[String]) -> Option<(&str, String)> {
+    let mut seen = HashMap::new();
+    let again = |(at, name)| Some((name, seen.insert(name, at)?, at));
+    let (name, first, second) = names.iter().map(String::as_str).enumerate().find_map(again)?;
+    Some((name, format!("positions {} and {}", first + 1, second + 1)))
 }
 
 /// Items of a JSON list, or between commas.

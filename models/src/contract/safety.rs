@@ -12,12 +12,13 @@ use crate::refusal::shown;
 /// Checks the model and puts its nodes into an order in which they can be evaluated.
 pub(super) fn check(model: &mut Model<'_>) -> Result<(), Refusal> {
     let versions = opsets(model)?;
+    let bounds = bounds(&model.graph);
     for node in &model.graph.nodes {
         operator(node, &versions)?;
-        attributes_are_finite(node)?;
+        attributes_are_finite(node, &bounds)?;
     }
     for tensor in &model.graph.initializers {
-        is_finite(tensor, || format!("initializer {}", shown(tensor.name)))?;
+        is_finite(tensor, bounds.contains(tensor.name), || format!("initializer {}", shown(tensor.name)))?;
     }
     order(&mut model.graph)?;
     expansion(&model.graph)
@@ -59,43 +60,59 @@ fn operator(node: &Node<'_>, versions: &HashMap<&str, i64>) -> Result<(), Refusa
     Ok(())
 }
 
-fn attributes_are_finite(node: &Node<'_>) -> Result<(), Refusal> {
+fn attributes_are_finite(node: &Node<'_>, bounds: &HashSet<&str>) -> Result<(), Refusal> {
+    let is_bound = match node.op {
+        "Constant" => node.outputs.first().is_some_and(|name| bounds.contains(name)),
+        "Clip" => true,
+        _ => false,
+    };
+    let is_wrong = |value: f32| value.is_nan() || (value.is_infinite() && !is_bound);
     for attribute in &node.attributes {
         let place = || format!("attribute {} of node {}", shown(attribute.name), node.label());
+        let not_finite = |index, got: f32| Err(Refusal::NotFinite { place: place(), index, got: got.into() });
         match &attribute.value {
-            AttributeValue::Tensor(tensor) => finite_or_membership(node, attribute.name, tensor, place)?,
+            _ if is_judged_by_the_forest(node.op, attribute.name) => {}
             // The value to be replaced: NaN is what an imputer is for.
             AttributeValue::Float(_) if (node.op, attribute.name) == ("Imputer", "replaced_value_float") => {}
-            AttributeValue::Float(value) if !value.is_finite() => {
-                return Err(Refusal::NotFinite { place: place(), index: 0, got: (*value).into() });
-            }
+            AttributeValue::Float(value) if is_wrong(*value) => return not_finite(0, *value),
             AttributeValue::Floats(values) => {
-                if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                    return Err(Refusal::NotFinite { place: place(), index, got: values[index].into() });
+                if let Some(index) = values.iter().position(|value| is_wrong(*value)) {
+                    return not_finite(index, values[index]);
                 }
             }
+            AttributeValue::Tensor(tensor) => is_finite(tensor, is_bound, place)?,
             _ => {}
         }
     }
     Ok(())
 }
 
-/// `membership_values` separates its sets by NaN, and a branch that tests membership may have NaN for its split (whether
-/// the others are finite, the forest checks); all other tensors are finite.
-fn finite_or_membership(
-    node: &Node<'_>,
-    name: &str,
-    tensor: &Tensor<'_>,
-    place: impl Fn() -> String,
-) -> Result<(), Refusal> {
-    match (node.op, name) {
-        ("TreeEnsemble", "membership_values" | "nodes_splits") => Ok(()),
-        _ => is_finite(tensor, place),
-    }
+/// Thresholds may be infinite: exporters write a split between missing and present so. The forest, which knows what is a
+/// threshold and what is never read, refuses NaN among them. `membership_values` separates its sets by NaN.
+fn is_judged_by_the_forest(op: &str, attribute: &str) -> bool {
+    let is_forest = matches!(op, "TreeEnsemble" | "TreeEnsembleClassifier" | "TreeEnsembleRegressor");
+    is_forest && (attribute.starts_with("nodes_") || attribute == "membership_values")
 }
 
-fn is_finite(tensor: &Tensor<'_>, place: impl Fn() -> String) -> Result<(), Refusal> {
-    match tensor.first_not_finite() {
+/// Names that are read only as bounds, by `Clip`, `Max` and `Min`: an infinite one says that there is none.
+fn bounds<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
+    let (mut bounds, mut others) = (HashSet::new(), HashSet::new());
+    for node in &graph.nodes {
+        for (position, name) in node.inputs.iter().enumerate() {
+            match node.op {
+                "Clip" if position > 0 => bounds.insert(*name),
+                "Max" | "Min" => bounds.insert(*name),
+                _ => others.insert(*name),
+            };
+        }
+    }
+    others.extend(graph.outputs.iter().map(|output| output.name));
+    bounds.retain(|name| !others.contains(name));
+    bounds
+}
+
+fn is_finite(tensor: &Tensor<'_>, is_bound: bool, place: impl Fn() -> String) -> Result<(), Refusal> {
+    match tensor.first_not_finite(is_bound) {
         Some((index, got)) => Err(Refusal::NotFinite { place: place(), index, got }),
         None => Ok(()),
     }

@@ -199,22 +199,22 @@ impl<'a> Tensor<'a> {
         }
     }
 
-    /// Position and value of the first element that is NaN or infinite.
-    pub(super) fn first_not_finite(&self) -> Option<(usize, f64)> {
+    /// Position and value of the first element that is NaN, or infinite where that is not allowed. Of halves, which are
+    /// not evaluated, an infinity counts as NaN.
+    pub(super) fn first_not_finite(&self, infinity_is_allowed: bool) -> Option<(usize, f64)> {
         let half = |bits: u16, exponent: u16| bits & exponent == exponent;
         let exponent = if self.element == ElementType::Float16 { 0x7c00 } else { 0x7f80 };
+        let first = |values: &mut dyn Iterator<Item = f64>| {
+            values.enumerate().find(|(_, value)| value.is_nan() || (value.is_infinite() && !infinity_is_allowed))
+        };
         match (&self.data, self.element) {
-            (Data::Floats(values), _) => {
-                values.iter().position(|v| !v.is_finite()).map(|at| (at, f64::from(values[at])))
-            }
-            (Data::Doubles(values), _) => values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at])),
+            (Data::Floats(values), _) => first(&mut values.iter().map(|value| f64::from(*value))),
+            (Data::Doubles(values), _) => first(&mut values.iter().copied()),
             (Data::Raw(raw), ElementType::Float) => {
-                let mut values = raw.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
-                values.by_ref().enumerate().find(|(_, value)| !value.is_finite())
+                first(&mut raw.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))))
             }
             (Data::Raw(raw), ElementType::Double) => {
-                let mut values = raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
-                values.by_ref().enumerate().find(|(_, value)| !value.is_finite())
+                first(&mut raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)))
             }
             (Data::Raw(raw), ElementType::Float16 | ElementType::Bfloat16) => {
                 let found = raw.as_chunks::<2>().0.iter().position(|b| half(u16::from_le_bytes(*b), exponent));

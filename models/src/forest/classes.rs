@@ -9,6 +9,7 @@ use super::tables::Tables;
 use super::transform::{PostTransform, logistic};
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node, limits};
+use crate::refusal::shown;
 
 /// The names of classes, by position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,24 @@ impl Labels {
             got: "none, one, too many, both kinds, or no UTF-8".into(),
             expected,
         })
+    }
+
+    /// Refuses classes that no leaf votes for. Of two classes, one is enough: the other is its opposite.
+    pub(super) fn have_leaves(
+        &self,
+        tables: &Tables<'_, '_>,
+        voted: &[bool],
+        attribute: &'static str,
+    ) -> Result<(), Refusal> {
+        let Some(class) = voted.iter().position(|has_leaf| !has_leaf) else { return Ok(()) };
+        if voted.len() == 2 && voted.contains(&true) {
+            return Ok(());
+        }
+        let name = match self {
+            Self::Ints(names) => names[class].to_string(),
+            Self::Strings(names) => format!("\"{}\"", shown(&names[class])),
+        };
+        Err(tables.no_leaf(format!("class {name}"), voted, attribute))
     }
 
     /// How many.

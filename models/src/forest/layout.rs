@@ -189,12 +189,12 @@ impl Forest {
 }
 
 /// A branch as a comparison "at most" (or equality) with its children in the order left, right. What is greater goes
-/// the other way round; "below x" is "at most the float before x".
+/// the other way round; "below x" is "at most the float before x". No value is below minus infinity, nor at most NaN.
 fn split(branch: &Branch, left: u32) -> (Slot, [Child; 2]) {
     let (threshold, flags, swapped) = match branch.test {
         Test::AtMost(value) => (value, 0, false),
-        Test::Below(value) => (value.next_down(), 0, false),
-        Test::AtLeast(value) => (value.next_down(), 0, true),
+        Test::Below(value) => (before(value), 0, false),
+        Test::AtLeast(value) => (before(value), 0, true),
         Test::Above(value) => (value, 0, true),
         Test::Equal(value) => (value, Slot::EQUAL, false),
         Test::NotEqual(value) => (value, Slot::EQUAL, true),
@@ -206,6 +206,11 @@ fn split(branch: &Branch, left: u32) -> (Slot, [Child; 2]) {
     // Features were checked against the bound on columns, 2^16.
     let feature = u16::try_from(branch.feature).unwrap_or(u16::MAX);
     (Slot { threshold, left, feature, flags }, children)
+}
+
+/// The greatest value below this one; NaN when there is none.
+fn before(value: f32) -> f32 {
+    if value == f32::NEG_INFINITY { f32::NAN } else { value.next_down() }
 }
 
 /// Indices are bounded by the number of elements in a list, far below 2^32.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::classes::Classes;
+use super::classes::{Classes, Labels};
+use super::descent::{self, Colours};
 use super::tables::Tables;
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
@@ -20,6 +21,8 @@ pub(crate) struct Ensemble {
     pub(super) roots: Vec<Child>,
     pub(super) sets: Vec<Vec<f32>>,
     pub(super) targets: usize,
+    /// By target, whether some leaf that can be reached has a weight for it.
+    pub(super) voted: Vec<bool>,
     /// Empty, or one per target.
     pub(super) base: Vec<f32>,
     pub(super) aggregate: Aggregate,
@@ -83,15 +86,18 @@ impl Ensemble {
             tables.same_length("n_targets", targets, &[("base_values", base.len())])?;
         }
         let aggregate = Aggregate::read(&tables)?;
-        Ok(Self { base, aggregate, ..Self::trees(&tables, &REGRESSOR, targets)? })
+        let ensemble = Self::trees(&tables, &REGRESSOR, targets)?;
+        every_target(&tables, &ensemble.voted, REGRESSOR.ids)?;
+        Ok(Self { base, aggregate, ..ensemble })
     }
 
     /// `TreeEnsembleClassifier` of `ai.onnx.ml` 1 to 3: the targets are its classes.
-    pub(crate) fn classifier(node: &Node<'_>, classes: usize) -> Result<Self, Refusal> {
+    pub(crate) fn classifier(node: &Node<'_>, labels: &Labels) -> Result<Self, Refusal> {
         let tables = Tables(node);
-        let ensemble = Self::trees(&tables, &CLASSIFIER, classes)?;
+        let ensemble = Self::trees(&tables, &CLASSIFIER, labels.len())?;
+        labels.have_leaves(&tables, &ensemble.voted, CLASSIFIER.ids)?;
         let votes = ensemble.leaves.iter().flatten();
-        let classes = Classes::read(&tables, classes, votes, ensemble.transform)?;
+        let classes = Classes::read(&tables, labels.len(), votes, ensemble.transform)?;
         Ok(Self { classes: Some(classes), ..ensemble })
     }
 
@@ -149,9 +155,9 @@ impl Ensemble {
         };
         for row in branch_rows.iter().copied() {
             let branch = Branch {
-                test: test(tables, modes[row], values[row])?,
+                test: test(tables, modes[row], threshold(tables, "nodes_values", values, row)?)?,
                 feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
-                missing_is_true: missing.get(row).is_some_and(|flag| *flag != 0),
+                missing_is_true: tracks_true(missing, row),
                 yes: child("nodes_truenodeids", trees[row], yes[row])?,
                 no: child("nodes_falsenodeids", trees[row], no[row])?,
             };
@@ -201,11 +207,13 @@ impl Ensemble {
             }
             leaves[leaf].push((target, *weight));
         }
+        let roots: Vec<Child> = roots.into_iter().map(|(_, root)| root).collect();
         Ok(Self {
             node: node.label(),
+            voted: voted(&leaves, descent::leaves(&branches, &roots, &colours), targets),
             branches,
             leaves,
-            roots: roots.into_iter().map(|(_, root)| root).collect(),
+            roots,
             sets: Vec::new(),
             targets,
             base: Vec::new(),
@@ -214,162 +222,52 @@ impl Ensemble {
             classes: None,
         })
     }
+}
 
-    /// `TreeEnsemble` of `ai.onnx.ml` 5.
-    pub(crate) fn tensors(node: &Node<'_>) -> Result<Self, Refusal> {
-        let tables = Tables(node);
-        let targets = targets(&tables)?;
-        let features = tables.ints("nodes_featureids")?;
-        let modes = tables.int_tensor("nodes_modes")?;
-        let splits = tables.float_tensor("nodes_splits")?;
-        let (yes, yes_is_leaf) = (tables.ints("nodes_truenodeids")?, tables.ints("nodes_trueleafs")?);
-        let (no, no_is_leaf) = (tables.ints("nodes_falsenodeids")?, tables.ints("nodes_falseleafs")?);
-        let missing = tables.ints_or_empty("nodes_missing_value_tracks_true")?;
-        let lists = [
-            ("nodes_modes", modes.len()),
-            ("nodes_splits", splits.len()),
-            ("nodes_truenodeids", yes.len()),
-            ("nodes_trueleafs", yes_is_leaf.len()),
-            ("nodes_falsenodeids", no.len()),
-            ("nodes_falseleafs", no_is_leaf.len()),
-            ("nodes_missing_value_tracks_true", if missing.is_empty() { features.len() } else { missing.len() }),
-        ];
-        tables.same_length("nodes_featureids", features.len(), &lists)?;
-        let leaf_targets = tables.ints("leaf_targetids")?;
-        let weights = tables.float_tensor("leaf_weights")?;
-        tables.same_length("leaf_targetids", leaf_targets.len(), &[("leaf_weights", weights.len())])?;
-        let mut leaves = Vec::with_capacity(weights.len());
-        for (target, weight) in leaf_targets.iter().zip(&weights) {
-            leaves.push(vec![(tables.index("leaf_targetids", *target, targets)?, *weight)]);
-        }
-        let mut sets = Vec::new();
-        if node.attribute("membership_values").is_some() {
-            let values = tables.float_tensor("membership_values")?;
-            sets = values.split(|value| value.is_nan()).map(<[f32]>::to_vec).collect();
-        }
-        let mut used_sets = 0;
-        let mut branches = Vec::with_capacity(features.len());
-        for row in 0..features.len() {
-            let child = |names: (&'static str, &'static str), id: i64, is_leaf: i64| {
-                if is_leaf == 0 {
-                    tables.index(names.0, id, features.len()).map(Child::Branch)
-                } else {
-                    tables.index(names.1, id, leaves.len()).map(Child::Leaf)
-                }
-            };
-            let test = if modes[row] == 6 {
-                used_sets += 1;
-                Test::Member(used_sets - 1)
-            } else {
-                let name = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"];
-                let mode = tables.index("nodes_modes", modes[row], name.len())?;
-                if !splits[row].is_finite() {
-                    let (place, got) = (format!("attribute nodes_splits of node {}", node.label()), splits[row].into());
-                    return Err(Refusal::NotFinite { place, index: row, got });
-                }
-                test(&tables, name[mode].as_bytes(), splits[row])?
-            };
-            branches.push(Branch {
-                test,
-                feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
-                missing_is_true: missing.get(row).is_some_and(|flag| *flag != 0),
-                yes: child(("nodes_truenodeids", "nodes_trueleafs"), yes[row], yes_is_leaf[row])?,
-                no: child(("nodes_falsenodeids", "nodes_falseleafs"), no[row], no_is_leaf[row])?,
-            });
-        }
-        // A single set may be closed by a NaN as well, which leaves an empty one behind.
-        if sets.last().is_some_and(Vec::is_empty) && sets.len() > used_sets {
-            sets.pop();
-        }
-        tables.same_length("nodes_modes (BRANCH_MEMBER)", used_sets, &[("membership_values", sets.len())])?;
-        let mut roots = Vec::new();
-        let mut colours = Colours::new(branches.len());
-        for (tree, root) in (0i64..).zip(tables.ints("tree_roots")?) {
-            let root = Child::Branch(tables.index("tree_roots", *root, branches.len())?);
-            colours.descend(&branches, root).map_err(|at| Refusal::TreeCycle {
-                node: node.label(),
-                tree,
-                at: i64::try_from(at).unwrap_or(i64::MAX),
-            })?;
-            roots.push(root);
-        }
-        Ok(Self {
-            node: node.label(),
-            branches,
-            leaves,
-            roots,
-            sets,
-            targets,
-            base: Vec::new(),
-            aggregate: Aggregate::from_onnx(tables.int("aggregate_function", 1)?, &tables)?,
-            transform: PostTransform::from_onnx(tables.int("post_transform", 0)?, &tables)?,
-            classes: None,
-        })
+/// Which targets the leaves at these positions have weights for.
+pub(super) fn voted(leaves: &[Leaf], reached: impl Iterator<Item = usize>, targets: usize) -> Vec<bool> {
+    let mut voted = vec![false; targets];
+    for (target, _) in reached.flat_map(|leaf| &leaves[leaf]) {
+        voted[*target] = true;
+    }
+    voted
+}
+
+/// Refuses targets without a leaf. Exporters that lose the trees of a target leave a constant in its place, and nothing
+/// else shows it.
+pub(super) fn every_target(tables: &Tables<'_, '_>, voted: &[bool], attribute: &'static str) -> Result<(), Refusal> {
+    match voted.iter().position(|has_leaf| !has_leaf) {
+        Some(target) => Err(tables.no_leaf(format!("target {target}"), voted, attribute)),
+        None => Ok(()),
     }
 }
 
-/// Which branches a descent has seen. Exporters share subtrees (LightGBM's categories), so a second visit alone is no
-/// cycle; one to a branch that is still open is.
-struct Colours(Vec<Colour>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    Unseen,
-    Open,
-    Closed,
-}
-
-impl Colours {
-    fn new(branches: usize) -> Self {
-        Self(vec![Colour::Unseen; branches])
-    }
-
-    fn first_unseen(&self) -> Option<usize> {
-        self.0.iter().position(|colour| *colour == Colour::Unseen)
-    }
-
-    /// Descends from a root without recursion; the error is a branch on a cycle.
-    fn descend(&mut self, branches: &[Branch], root: Child) -> Result<(), usize> {
-        let mut stack = Vec::from_iter(branch_of(root));
-        while let Some(at) = stack.last().copied() {
-            match self.0[at] {
-                Colour::Unseen => {
-                    self.0[at] = Colour::Open;
-                    for next in [branches[at].yes, branches[at].no].into_iter().filter_map(branch_of) {
-                        match self.0[next] {
-                            Colour::Unseen => stack.push(next),
-                            Colour::Open => return Err(next),
-                            Colour::Closed => {}
-                        }
-                    }
-                }
-                Colour::Open => {
-                    self.0[at] = Colour::Closed;
-                    stack.pop();
-                }
-                Colour::Closed => {
-                    stack.pop();
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-const fn branch_of(child: Child) -> Option<usize> {
-    match child {
-        Child::Branch(index) => Some(index),
-        Child::Leaf(_) => None,
-    }
-}
-
-fn targets(tables: &Tables<'_, '_>) -> Result<usize, Refusal> {
+pub(super) fn targets(tables: &Tables<'_, '_>) -> Result<usize, Refusal> {
     let got = tables.int("n_targets", 1)?;
     let bounded = usize::try_from(got).ok().filter(|targets| (1..=limits::ENTRIES).contains(targets));
     bounded.ok_or_else(|| tables.unknown("n_targets", &got.to_string(), "1 to 4096"))
 }
 
-fn test(tables: &Tables<'_, '_>, mode: &[u8], value: f32) -> Result<Test, Refusal> {
+/// Whether a missing value takes the true branch. Only 1 says so, as in onnxruntime.
+pub(super) fn tracks_true(missing: &[i64], row: usize) -> bool {
+    missing.get(row) == Some(&1)
+}
+
+/// The threshold of a branch, which may be infinite. What stands in the row of a leaf is never read.
+pub(super) fn threshold(
+    tables: &Tables<'_, '_>,
+    attribute: &'static str,
+    values: &[f32],
+    row: usize,
+) -> Result<f32, Refusal> {
+    let value = values[row];
+    if value.is_nan() {
+        return Err(Refusal::NanThreshold { node: tables.0.label(), attribute, index: row });
+    }
+    Ok(value)
+}
+
+pub(super) fn test(tables: &Tables<'_, '_>, mode: &[u8], value: f32) -> Result<Test, Refusal> {
     Ok(match mode {
         b"BRANCH_LEQ" => Test::AtMost(value),
         b"BRANCH_LT" => Test::Below(value),

@@ -109,6 +109,11 @@ impl<'n, 'a> Tables<'n, 'a> {
         })
     }
 
+    pub(super) fn no_leaf(&self, what: String, voted: &[bool], attribute: &'static str) -> Refusal {
+        let got = voted.iter().filter(|has_leaf| **has_leaf).count();
+        Refusal::NoLeaf { node: self.0.label(), what, got, expected: voted.len(), attribute }
+    }
+
     pub(super) fn unknown(&self, name: &str, got: &str, expected: &str) -> Refusal {
         let what = format!("attribute {name}");
         Refusal::Argument { node: self.0.label(), what, got: shown(got), expected: expected.into() }

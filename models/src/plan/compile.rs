@@ -88,7 +88,6 @@ fn is_initializer(model: &Model<'_>, name: &str) -> bool {
 /// Inputs are float matrices whose columns stand side by side in a row of features, in the order of the model.
 fn inputs(model: &Model<'_>, metadata: &Metadata) -> Result<Vec<Port>, Refusal> {
     let infos: Vec<_> = model.graph.inputs.iter().filter(|info| !is_initializer(model, info.name)).collect();
-    let names = metadata.feature_names.as_ref().map(Vec::len);
     let mut ports = Vec::new();
     for info in &infos {
         let wrong = |got: String| Refusal::Shape {
@@ -102,6 +101,7 @@ fn inputs(model: &Model<'_>, metadata: &Metadata) -> Result<Vec<Port>, Refusal> 
         let width = match info.shape.as_deref() {
             Some([_, Dim::Size(width)]) => *width,
             Some([_, _]) | None if infos.len() == 1 => {
+                let names = metadata.feature_names.as_ref().map(Vec::len);
                 names.ok_or_else(|| wrong(format!("{:?} and no feature_names in the metadata", info.shape)))?
             }
             other => return Err(wrong(format!("{other:?}"))),
@@ -116,11 +116,29 @@ fn inputs(model: &Model<'_>, metadata: &Metadata) -> Result<Vec<Port>, Refusal> 
         let expected = format!("1 to {}", limits::COLUMNS);
         return Err(Refusal::Shape { place: "the inputs".into(), got: format!("{width} columns"), expected });
     }
-    if let Some(names) = names.filter(|names| *names != width) {
-        let expected = format!("{width} names, as the input has columns");
-        return Err(Refusal::Metadata { key: "feature_names", got: format!("{names} names"), expected });
+    if let Some(names) = &metadata.feature_names {
+        named_alike(&ports, width, names)?;
     }
     Ok(ports)
+}
+
+/// Whether the metadata can be meant for these inputs: a name for each column, and where an input of one column is called
+/// like one of the names, that column's.
+fn named_alike(ports: &[Port], width: usize, names: &[String]) -> Result<(), Refusal> {
+    let wrong = |got, expected| Err(Refusal::MetadataWrong { key: "feature_names", got, expected });
+    if names.len() != width {
+        return wrong(format!("{} names", names.len()), format!("{width} names, as the input has columns"));
+    }
+    let mut column = 0;
+    for port in ports {
+        let name = &names[column];
+        if ports.len() > 1 && port.width == 1 && *name != port.name && names.contains(&port.name) {
+            let place = format!("\"{}\" at position {}", shown(name), column + 1);
+            return wrong(place, format!("\"{}\", as the input of that column is called", shown(&port.name)));
+        }
+        column += port.width;
+    }
+    Ok(())
 }
 
 impl<'a> Compiler<'a> {

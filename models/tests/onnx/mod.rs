@@ -61,6 +61,10 @@ pub(crate) fn strings_attribute(name: &str, values: &[&str]) -> Message {
     values.iter().fold(Message::new().bytes(1, name).int(20, 8), |message, value| message.bytes(9, value))
 }
 
+pub(crate) fn tensor_attribute(name: &str, value: Message) -> Message {
+    Message::new().bytes(1, name).message(5, value).int(20, 4)
+}
+
 pub(crate) fn node(op: &str, domain: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<Message>) -> Message {
     let message = inputs.iter().fold(Message::new().bytes(3, format!("the {op}")), |node, name| node.bytes(1, name));
     let message = outputs.iter().fold(message, |node, name| node.bytes(2, name)).bytes(4, op).bytes(7, domain);
@@ -142,26 +146,36 @@ impl Trees {
                 trees.no.push(if leaf { 0 } else { 2 * id + 2 });
                 trees.missing.push(if leaf { 0 } else { (next() * 2.0) as i64 });
                 if leaf {
-                    trees.target_trees.push(tree);
-                    trees.target_nodes.push(id);
-                    trees.targets.push(0);
-                    trees.weights.push(next() - 0.5);
+                    trees.weigh(tree, id, next() - 0.5);
                 }
             }
         }
         trees
     }
 
+    /// Gives a leaf a weight for target 0.
+    pub(crate) fn weigh(&mut self, tree: i64, id: i64, weight: f32) {
+        self.target_trees.push(tree);
+        self.target_nodes.push(id);
+        self.targets.push(0);
+        self.weights.push(weight);
+    }
+
     pub(crate) fn node(&self) -> Message {
+        self.regressor(1, "y")
+    }
+
+    /// The regressor with a number of targets, as a named value.
+    pub(crate) fn regressor(&self, targets: i64, output: &str) -> Message {
         let mut attributes = self.nodes();
         attributes.extend([
-            int_attribute("n_targets", 1),
+            int_attribute("n_targets", targets),
             ints_attribute("target_treeids", &self.target_trees),
             ints_attribute("target_nodeids", &self.target_nodes),
             ints_attribute("target_ids", &self.targets),
             floats_attribute("target_weights", &self.weights),
         ]);
-        node("TreeEnsembleRegressor", "ai.onnx.ml", &["x"], &["y"], attributes)
+        node("TreeEnsembleRegressor", "ai.onnx.ml", &["x"], &[output], attributes)
     }
 
     /// The same trees voting for classes, with what else a classifier has.

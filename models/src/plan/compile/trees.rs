@@ -19,7 +19,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn classifier(&mut self, node: &Node<'a>) -> Result<(), Refusal> {
         let labels = Labels::read(node)?;
         let count = labels.len();
-        let forest = self.plant(node, &Ensemble::classifier(node, count)?)?;
+        let forest = self.plant(node, &Ensemble::classifier(node, &labels)?)?;
         let (from, ..) = self.rows(node, 0)?;
         let predicted = self.step(Step::Forest { forest, from }, count + 1, false)?;
         let Value::Rows { from, .. } = predicted else {
