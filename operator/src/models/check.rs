@@ -7,8 +7,9 @@ use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use netprecursor_models::{
+    Refusal,
     child::{self, CheckError},
-    contract::{PolicyContract, limits::FILE_BYTES},
+    contract::{PolicyContract, foreign, limits::FILE_BYTES},
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -47,6 +48,15 @@ pub enum Trouble {
         source_: Source,
         /// The keys that are there.
         got: String,
+    },
+    /// Text where a model should be, in `data`, that is nothing known.
+    #[error(
+        "{source_}: got text in `data`, expected the model's bytes in `binaryData`; make the ConfigMap with kubectl create configmap {name} --from-file={key}=FILE, which puts them there",
+        name = source_.name, key = source_.key
+    )]
+    Text {
+        /// The model.
+        source_: Source,
     },
     /// More than a ConfigMap holds.
     #[error(
@@ -97,7 +107,7 @@ impl Trouble {
         match self {
             Self::NotFound(_) => "NotFound",
             Self::Forbidden { .. } => "Forbidden",
-            Self::KeyMissing { .. } => "KeyMissing",
+            Self::KeyMissing { .. } | Self::Text { .. } => "KeyMissing",
             Self::TooLarge { .. } | Self::InflatesTooLarge => "TooLarge",
             Self::NotGzip(_) => "NotGzip",
             Self::DigestMismatch { .. } => "DigestMismatch",
@@ -121,6 +131,10 @@ pub async fn check(client: &Client, checker: &Checker, source: &Source) -> Resul
     let stored = read(client, source).await?;
     let payload = Payload { is_gzip: stored.starts_with(&GZIP), stored };
     let model = inflate(&payload)?;
+    // Before the digest: whose file is a pointer or a page compares it with that of the file that was meant.
+    if let Some(foreign) = foreign::known(&model) {
+        return Err(refused(&foreign.into()));
+    }
     let got = owned::hex(&Sha256::digest(&model));
     if got != source.sha256 {
         return Err(Trouble::DigestMismatch { got, expected: source.sha256.clone() });
@@ -142,14 +156,26 @@ async fn read(client: &Client, source: &Source) -> Result<Vec<u8>, Trouble> {
         Err(error) => return Err(unreachable(error.to_string())),
     };
     let mut entries = map.binary_data.unwrap_or_default();
-    match entries.remove(&source.key) {
-        None => {
+    let text = map.data.unwrap_or_default().remove(&source.key);
+    match (entries.remove(&source.key), text) {
+        (None, Some(text)) => Err(text_trouble(source, text.as_bytes())),
+        (None, None) => {
             let keys: Vec<_> = entries.into_keys().take(8).collect();
             Err(Trouble::KeyMissing { source_: source.clone(), got: format!("[{}]", keys.join(", ")) })
         }
-        Some(stored) if stored.0.len() > STORED_BYTES => Err(Trouble::TooLarge { got: stored.0.len() }),
-        Some(stored) => Ok(stored.0),
+        (Some(stored), _) if stored.0.len() > STORED_BYTES => Err(Trouble::TooLarge { got: stored.0.len() }),
+        (Some(stored), _) => Ok(stored.0),
     }
+}
+
+/// kubectl puts a file that is text into `data`: no model is, but what is taken for one often.
+fn text_trouble(source: &Source, text: &[u8]) -> Trouble {
+    let text_ = || Trouble::Text { source_: source.clone() };
+    foreign::known(text).map_or_else(text_, |foreign| refused(&foreign.into()))
+}
+
+fn refused(refusal: &Refusal) -> Trouble {
+    Trouble::Refused { code: refusal.code(), message: refusal.to_string() }
 }
 
 fn inflate(payload: &Payload) -> Result<Vec<u8>, Trouble> {
@@ -185,10 +211,7 @@ fn fits(program: PathBuf, model: &[u8]) -> Result<(), Trouble> {
         CheckError::Refused { code, message } => Trouble::Refused { code, message },
         other => Trouble::CheckFailed(other.to_string()),
     })?;
-    let width = |ports: &[netprecursor_models::plan::Port]| ports.iter().map(|port| port.width).collect::<Vec<_>>();
-    let inputs = width(&info.inputs).iter().sum();
-    let fits = info.metadata.check(&PolicyContract::rtt(), inputs, &width(&info.outputs));
-    fits.map_err(|refusal| Trouble::Refused { code: refusal.code(), message: refusal.to_string() })
+    info.check(&PolicyContract::rtt()).map_err(|refusal| refused(&refusal))
 }
 
 #[cfg(test)]
@@ -220,14 +243,27 @@ mod tests {
         assert_eq!(inflate(&payload).unwrap_err().reason(), "NotGzip");
     }
 
-    #[test]
-    fn every_trouble_says_what_to_do() {
-        let source = || Source {
+    fn source() -> Source {
+        Source {
             namespace: "shop".to_owned(),
             name: "models".to_owned(),
             key: "m.onnx".to_owned(),
             sha256: "0".repeat(64),
-        };
+        }
+    }
+
+    #[test]
+    fn text_in_the_place_of_a_model_is_called_what_it_is() {
+        let pointer = text_trouble(&source(), b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+        assert_eq!(pointer.reason(), "Refused");
+        assert!(pointer.to_string().contains("git lfs pull"), "{pointer}");
+        let unknown = text_trouble(&source(), b"hello");
+        assert_eq!(unknown.reason(), "KeyMissing");
+        assert!(unknown.to_string().contains("kubectl create configmap models --from-file=m.onnx=FILE"), "{unknown}");
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
         let table = [
             (Trouble::NotFound(source()), "make it"),
             (Trouble::Forbidden { source_: source() }, "add shop to `models.namespaces`"),
