@@ -9,6 +9,7 @@ mod extract;
 mod kubectl;
 mod lab;
 mod model;
+mod path;
 mod quantity;
 mod record;
 mod recording;

@@ -15,6 +15,8 @@ use netprecursor_models::forest::Labels;
 use netprecursor_models::{ModelInfo, Refusal, Scorer, Use};
 use serde_json::{Map, Value, json};
 
+use crate::path;
+
 /// Arguments of `netprecursor model`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -27,6 +29,7 @@ enum Command {
     /// Say what a model is, and whether a policy may use it; exit with 1 when it is refused altogether
     Inspect {
         /// ONNX file
+        #[arg(value_parser = path::parser())]
         file: PathBuf,
         /// Print JSON
         #[arg(long)]
@@ -35,10 +38,11 @@ enum Command {
     /// Score rows with the agent's scorer and print {"outputs": {NAME: [[…]…]}}
     Run {
         /// ONNX file
+        #[arg(value_parser = path::parser())]
         file: PathBuf,
-        /// Rows: CSV with a header (empty or nan is missing), or Parquet; columns go by the model's feature names, or by
-        /// their order when it has none
-        #[arg(long, value_name = "ROWS.csv|ROWS.parquet")]
+        /// Rows: CSV with a header (empty or nan is missing), or Parquet; columns go by the model's feature names, else by
+        /// those of the schema that it was trained on, else by its inputs' names, or by their order when it has none
+        #[arg(long, value_name = "ROWS.csv|ROWS.parquet", value_parser = path::parser())]
         input: PathBuf,
         /// Format of the outputs
         #[arg(long, value_enum, default_value_t = Output::Json)]
@@ -57,7 +61,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Inspect { file, json } => inspect(file, *json),
         Command::Run { file, input, output: Output::Json } => {
             let (mut scorer, _) = load(file)?;
-            let names = scorer.info().metadata.feature_names.clone();
+            // By the names that the agent feeds: a model that has others for the same schema is refused here as well.
+            let names = scorer.info().columns(&PolicyContract::rtt());
+            let names = names.with_context(|| format!("{} contradicts itself", file.display()))?;
             let rows = rows::read(input, names.as_deref(), scorer.width())?;
             print(&outputs(&mut scorer, &rows)?)?;
             Ok(ExitCode::SUCCESS)
@@ -85,7 +91,7 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let bytes = bytes(file)?;
     let verdict = child::check(&bytes, Limits::default());
     let contract = match &verdict {
-        Ok(_) => Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt())).map(drop),
+        Ok(info) => info.check(&PolicyContract::rtt()),
         Err(_) => Ok(()),
     };
     if json {

@@ -100,7 +100,7 @@ pub(crate) enum StreamError {
     )]
     NotAnAgent { url: String, got: String },
     #[error(
-        "got an agent with feature schema {got} at {url}, expected {expected}; use agent and netprecursor of one release"
+        "got an agent of feature schema {got} at {url}, expected {expected}; use agent and netprecursor of one release"
     )]
     Schema { url: String, got: String, expected: String },
     #[error("the agent at {url} is gone: got {reason}, expected a tick each second; what came before is kept")]
@@ -200,13 +200,21 @@ impl TargetLine {
 }
 
 fn check(header: &Header, with_features: bool, url: &str) -> Result<(), StreamError> {
-    let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
-    let same_features = !with_features || header.features.len() == features::COUNT;
-    if header.schema_hash != schema::hash() || header.signals != names || !same_features {
+    let refuse = |got, expected| Err(StreamError::Schema { url: url.to_owned(), got, expected });
+    if header.schema_hash != schema::hash() {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
-        let got = format!("{} ({} signals)", short(&header.schema_hash), header.signals.len());
-        let expected = format!("{} ({} signals)", short(schema::hash()), names.len());
-        return Err(StreamError::Schema { url: url.to_owned(), got, expected });
+        return refuse(short(&header.schema_hash), short(schema::hash()));
+    }
+    let signals: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+    let features: Vec<&str> = features::all().iter().map(|feature| feature.name.as_str()).collect();
+    let lists = [("signal", &header.signals, signals), ("feature", &header.features, features)];
+    for (what, got, expected) in lists.into_iter().take(if with_features { 2 } else { 1 }) {
+        let named = |name: Option<&str>| name.map_or_else(|| "nothing".into(), |name| format!("'{name}'"));
+        let differs = |at: &usize| got.get(*at).map(String::as_str) != expected.get(*at).copied();
+        if let Some(at) = (0..got.len().max(expected.len())).find(differs) {
+            let got = format!("with {} as {what} {}", named(got.get(at).map(String::as_str)), at + 1);
+            return refuse(got, named(expected.get(at).copied()));
+        }
     }
     Ok(())
 }

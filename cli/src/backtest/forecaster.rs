@@ -6,11 +6,15 @@ use anyhow::Context as _;
 use netprecursor_core::forecast::Naive;
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
 
+use crate::path;
+
 /// `naive:NAME`, with these offsets or those of the release, or the path of a model.
 pub(crate) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Forecaster> {
     let Some(rule) = name.strip_prefix("naive:") else {
+        path::check(Path::new(name))?;
         let bytes = fs::read(name).with_context(|| format!("{name}: expected an ONNX file, or naive:NAME"))?;
-        return Ok(Forecaster::model(Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?));
+        let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()));
+        return Ok(Forecaster::model(scorer.with_context(|| format!("{name} is refused"))?));
     };
     let naive = Naive::from_name(rule).with_context(|| {
         let known = Naive::ALL.map(Naive::name).join(", ");
