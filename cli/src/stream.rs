@@ -319,6 +319,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn names_in_another_order_are_refused_with_the_first_that_differs() {
+        let [one, other] = [Signal::ALL[0].name(), Signal::ALL[1].name()].map(|name| format!("\"{name}\""));
+        let swapped =
+            header().replacen(&one, "\"first\"", 1).replacen(&other, &one, 1).replacen("\"first\"", &other, 1);
+        let error = AgentStream::open(&server(chunked(&[swapped])), false).map(drop).unwrap_err().to_string();
+        assert!(error.contains(&format!("'{}' as signal 1", Signal::ALL[1].name())), "{error}");
+        let mut features: Vec<&str> = features::all().iter().map(|feature| feature.name.as_str()).collect();
+        features.swap(3, 4);
+        let swapped = header().replace("[]", &serde_json::json!(features).to_string());
+        let error = AgentStream::open(&server(chunked(&[swapped])), true).map(drop).unwrap_err().to_string();
+        let expected = format!("'{}' as feature 4 at ", features[3]);
+        assert!(error.contains(&expected) && error.contains(&format!("expected '{}'", features[4])), "{error}");
+    }
+
+    #[test]
     fn a_target_with_too_few_values_is_refused_by_name() {
         let url = server(chunked(&[
             header(),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use netprecursor_models::{
@@ -207,7 +207,7 @@ fn unpack(copy: &str, object: ConfigMap) -> Result<Vec<u8>, ModelError> {
     }
     let compressed = data.remove(COMPRESSED).ok_or_else(|| ModelError::NoKey { copy: copy.to_owned() })?;
     let mut bytes = Vec::new();
-    GzDecoder::new(&compressed.0[..])
+    MultiGzDecoder::new(&compressed.0[..])
         .take(FILE_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| ModelError::Inflate { copy: copy.to_owned(), source })?;
@@ -245,6 +245,12 @@ mod tests {
         assert_eq!(unpack("c", object(COMPRESSED, gzip(b"model"))).unwrap(), b"model");
         assert!(matches!(unpack("c", object("other", Vec::new())), Err(ModelError::NoKey { .. })));
         assert!(matches!(unpack("c", object(COMPRESSED, b"no gzip".to_vec())), Err(ModelError::Inflate { .. })));
+    }
+
+    #[test]
+    fn gzip_of_several_members_is_read_whole_as_the_operator_reads_it() {
+        let members = [gzip(b"mo"), gzip(b"del")].concat();
+        assert_eq!(unpack("c", object(COMPRESSED, members)).unwrap(), b"model");
     }
 
     #[test]

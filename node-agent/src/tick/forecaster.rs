@@ -39,6 +39,14 @@ pub enum ModelError {
         #[source]
         source: io::Error,
     },
+    /// The path begins with `~`, which only a shell expands.
+    #[error(
+        "model file {path}: got a path that begins with ~, expected one from the root; write the home directory in full, for no shell reads a policy"
+    )]
+    Home {
+        /// The file.
+        path: String,
+    },
     /// The file is not the one that the policy means.
     #[error(
         "model file {path}: got sha256 {got}, expected {expected}; give the policy the digest of the file it means"
@@ -239,6 +247,9 @@ fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
 }
 
 fn open_file(path: &str, expected: Option<[u8; 32]>) -> Result<(Speaker, Engine), ModelError> {
+    if path == "~" || path.starts_with("~/") {
+        return Err(ModelError::Home { path: path.to_owned() });
+    }
     let bytes = read_bounded(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
     child::check(&bytes, Limits::default())?;
     let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?;
@@ -263,4 +274,19 @@ fn read_bounded(path: &str) -> io::Result<Vec<u8>> {
 fn model(name: String, scorer: Scorer) -> (Speaker, Engine) {
     let sha256 = Some(scorer.info().sha256.clone());
     (Speaker { name, sha256, stands_in: None }, Engine::model(scorer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_file_below_an_unexpanded_home_directory_says_what_to_write() {
+        let mut forecasters = Forecasters::default();
+        for path in ["~", "~/m.onnx"] {
+            let id = forecasters.load(&ModelRef::File { path: path.to_owned(), sha256: None });
+            let reason = forecasters.speaker(id).stands_in.as_deref().unwrap();
+            assert!(reason.contains(path) && reason.contains("write the home directory in full"), "{reason}");
+        }
+    }
 }
