@@ -82,15 +82,15 @@ const FORMATS: &[Format] = &[
             && bytes[..bytes.len().min(64)].contains(&0)
             && has(&bytes[..bytes.len().min(64)], "learner")
     }),
-    other("an XGBoost model in its old binary format", XGBOOST, |bytes, _| bytes.starts_with(b"binf")),
+    other("an XGBoost model in its old binary format", XGBOOST, |b, _| b.starts_with(b"binf") && is_binary(b)),
     other(
         "a CatBoost model",
         "load it with CatBoost().load_model(FILE) and save it with save_model(NEW, format=\"onnx\")",
-        |b, _| b.starts_with(b"CBM1"),
+        |b, _| b.starts_with(b"CBM1") && is_binary(b),
     ),
     other("a Python pickle (pickle, joblib)", PYTHON, |bytes, _| is_pickle(bytes)),
     other("a compressed joblib file", PYTHON, |bytes, _| {
-        matches!(bytes, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..])
+        (matches!(bytes, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]) && is_binary(bytes))
             || bytes.starts_with(b"ZF0x")
             || bytes.starts_with(b"\x5d\0\0")
     }),
@@ -100,7 +100,7 @@ const FORMATS: &[Format] = &[
     other("a model in onnxruntime's own format (.ort)", "give the .onnx file that it was made from", |bytes, _| {
         bytes.get(4..8) == Some(b"ORTM") && bytes[0] != ONNX_START
     }),
-    other("a GGUF language model", NET, |bytes, _| bytes.starts_with(b"GGUF")),
+    other("a GGUF language model", NET, |bytes, _| bytes.starts_with(b"GGUF") && is_binary(bytes)),
     other("a Parquet file", "give the model here, and rows as --input", |bytes, _| bytes.starts_with(b"PAR1")),
     other("a NumPy array (.npy)", PYTHON, |bytes, _| bytes.starts_with(b"\x93NUMPY")),
     detour(
@@ -192,6 +192,11 @@ fn plain_text(text: &[u8]) -> Option<Foreign> {
     let first = head.lines().next().unwrap_or_default();
     let what = format!("text that begins with \"{}\"", shown(&first.chars().take(40).collect::<String>()));
     Some(Foreign { what, fix: "give the path of the ONNX file", is_detour: false })
+}
+
+/// Whether it begins with more than letters: names of columns may begin as some formats do.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().take(64).any(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace())
 }
 
 fn is_json(text: &[u8]) -> bool {
@@ -309,6 +314,13 @@ mod tests {
             assert_eq!(refusal.code(), "NotAModel", "{what}: {said}");
             assert!(said.contains(what) && said.contains(fix), "{what}, {fix}: {said}");
             assert!(!refusal.is_contract() && said.contains("expected an ONNX model"), "{said}");
+        }
+    }
+
+    #[test]
+    fn names_of_columns_that_begin_as_a_format_does_are_text() {
+        for header in ["x^2,y\n1,2\n", "CBM1,GGUF\n", "GGUF,b\n", "binf,b\n", "tree,b\n", "versions,b\n", "CA,b\n"] {
+            assert_eq!(known(header.as_bytes()), None, "{header:?}");
         }
     }
 

@@ -55,6 +55,18 @@ fn metadata(key: &str, value: &str) -> Vec<u8> {
     [&[14 << 3 | 2, u8::try_from(entry.len()).unwrap()], entry.as_slice()].concat()
 }
 
+/// The model that ships with two names of its features, of equal length, changing places.
+fn permuted() -> Vec<u8> {
+    let mut model = netprecursor_models::builtin::model("rtt-xgboost").unwrap().to_vec();
+    let names = ["\"rtt_p90_us_mean4\"", "\"rtt_p99_us_mean4\""];
+    let place = |name: &str| model.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+    let places = names.map(place);
+    for (place, name) in places.into_iter().zip(names.iter().rev()) {
+        model[place..place + name.len()].copy_from_slice(name.as_bytes());
+    }
+    model
+}
+
 #[test]
 fn a_model_that_cannot_be_used_is_stood_in_for_and_the_reason_is_told() {
     let Some(_alone) = alone() else { return };
@@ -68,6 +80,8 @@ fn a_model_that_cannot_be_used_is_stood_in_for_and_the_reason_is_told() {
         ("truncated", Some(good[..good.len() / 2].to_vec()), "truncated"),
         ("unlabelled", Some(good.clone()), "kind"),
         ("older", Some(labelled.concat()), "schema hash: got 00ff"),
+        ("compressed", Some(b"\x1f\x8b\x08\0".to_vec()), "got a gzip file"),
+        ("permuted", Some(permuted()), "feature_names: got \"rtt_p99_us_mean4\" at position"),
     ];
     let mut rules = Vec::new();
     for (name, bytes, _) in &table {
