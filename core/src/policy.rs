@@ -1,6 +1,7 @@
 //! What a user wants to be warned of. A value of these types is valid by construction: reading a policy means
 //! building one of them or learning why it cannot be built.
 
+mod identity;
 mod meaning;
 mod name;
 mod selector;
@@ -10,6 +11,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use identity::{Identity, Kind};
 pub use name::{Name, NameError};
 pub use selector::{Labels, Operator, Requirement, Selector};
 

@@ -23,5 +23,5 @@ pub use alert::PrecursorAlert;
 pub use duration::Duration;
 pub use policy::{ClusterPrecursorPolicy, PrecursorPolicy};
 pub use problem::{Fault, Problem, Refusal};
-pub use read::policies_from_yaml;
+pub use read::{duplicate, policies_from_yaml};
 pub use report::PrecursorNodeReport;

@@ -164,10 +164,20 @@ pub enum Fault {
         hint: &'static str,
     },
     /// Two policies of one kind, namespace and name.
-    #[error("got `{name}` a second time, expected each policy to have its own name: rename one of them")]
+    #[error(
+        "got {identity} a second time, expected each policy of a kind and namespace to have its own name: rename one of them"
+    )]
     DuplicatePolicy {
-        /// The name that both have.
-        name: String,
+        /// What both are called.
+        identity: String,
+    },
+    /// Two policies of one UID.
+    #[error("got the UID {uid} of {other} a second time, expected each policy to have its own: remove `metadata.uid`")]
+    DuplicateUid {
+        /// The UID that both have.
+        uid: String,
+        /// The first that has it.
+        other: String,
     },
 }
 

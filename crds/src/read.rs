@@ -47,8 +47,8 @@ pub fn policies_from_yaml(origin: &str, yaml: &str) -> Result<Vec<core::Policy>,
     for (index, document) in documents.into_iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let mut problems = Problems::of_document(index + 1);
         if let Some(policy) = policy(document, &mut problems) {
-            if policies.iter().any(|other| other.uid == policy.uid) {
-                problems.add("metadata.name", Fault::DuplicatePolicy { name: policy.name.to_string() });
+            if let Some((field, fault)) = duplicate(&policies, &policy) {
+                problems.add(field, fault);
             }
             policies.push(policy);
         }
@@ -59,6 +59,17 @@ pub fn policies_from_yaml(origin: &str, yaml: &str) -> Result<Vec<core::Policy>,
         (true, true) => Err(whole(Fault::Empty)),
         (false, true) => Ok(policies),
     }
+}
+
+/// The field by which a policy cannot be told from one of `others`, and why that is a fault: counters are kept by kind,
+/// namespace and name, alerts by UID.
+pub fn duplicate(others: &[core::Policy], policy: &core::Policy) -> Option<(&'static str, Fault)> {
+    let identity = policy.identity();
+    if others.iter().any(|other| other.identity() == identity) {
+        return Some(("metadata.name", Fault::DuplicatePolicy { identity: identity.to_string() }));
+    }
+    let other = others.iter().find(|other| other.uid == policy.uid)?;
+    Some(("metadata.uid", Fault::DuplicateUid { uid: policy.uid.clone(), other: other.identity().to_string() }))
 }
 
 /// One document's policy; `None` when a problem was added.

@@ -206,6 +206,13 @@ fn a_file_without_a_policy_is_refused() {
 fn two_policies_of_one_name_are_refused() {
     let refusal = policies_from_yaml("test", &format!("{CHECKOUT}---\n{CHECKOUT}")).expect_err("it was accepted");
     assert!(matches!(refusal.problems[0].fault, Fault::DuplicatePolicy { .. }));
+    assert!(refusal.to_string().contains("PrecursorPolicy shop/checkout a second time"), "{refusal}");
+    // Also when both have a UID, as objects of two clusters have.
+    let of = |uid: &str, name: &str| CHECKOUT.replace("name: checkout", &format!("name: {name}\n  uid: {uid}"));
+    let refusal = policies_from_yaml("test", &format!("{}---\n{}", of("a", "checkout"), of("b", "checkout")));
+    assert!(matches!(refusal.expect_err("accepted").problems[0].fault, Fault::DuplicatePolicy { .. }));
+    let refusal = policies_from_yaml("test", &format!("{}---\n{}", of("a", "checkout"), of("a", "other")));
+    assert!(matches!(refusal.expect_err("accepted").problems[0].fault, Fault::DuplicateUid { .. }));
     assert_eq!(read(&format!("{CHECKOUT}---\n{}", CHECKOUT.replace("shop", "store"))).len(), 2);
 }
 
