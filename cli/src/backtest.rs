@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use netprecursor_core::{
     features::{self, COUNT},
     gate::Start,
-    policy::{Rule, Thresholds},
+    policy::{Identity, Rule, Thresholds},
     score::Scorecard,
     tick::Tick,
     watch::{Ledger, Watch},
@@ -58,6 +58,8 @@ pub(crate) struct Args {
 struct Line<'a> {
     model: &'a str,
     recording: &'a Path,
+    #[serde(flatten)]
+    policy: &'a Identity,
     rule: &'a str,
     /// None for the agent's fold.
     shift: Option<f32>,
@@ -66,6 +68,7 @@ struct Line<'a> {
 
 /// A rule with all that it learned.
 struct Watched {
+    policy: Identity,
     rule: Rule,
     ledger: Ledger,
     total: Scorecard,
@@ -88,8 +91,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let thresholds = args.thresholds.as_deref().map(thresholds).transpose()?;
     let mut watched: Vec<Watched> = policies
         .iter()
-        .flat_map(|policy| policy.rules.iter())
-        .map(|rule| Watched {
+        .flat_map(|policy| policy.rules.iter().map(|rule| (policy.identity(), rule)))
+        .map(|(policy, rule)| Watched {
+            policy,
             rule: rule.clone(),
             ledger: Ledger::default(),
             total: Scorecard::default(),
@@ -170,7 +174,8 @@ impl Watched {
         }
         let mut text = String::new();
         let mut line = |shift, scorecard: &Scorecard| {
-            let line = Line { model: &args.model, recording, rule: self.rule.name.as_str(), shift, scorecard };
+            let (model, policy, rule) = (&args.model, &self.policy, self.rule.name.as_str());
+            let line = Line { model, recording, policy, rule, shift, scorecard };
             serde_json::to_string(&line).map(|line| text += &(line + "\n"))
         };
         line(None, &card)?;
@@ -191,14 +196,20 @@ fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
 fn table(model: &str, watched: &[Watched]) -> String {
     let percent = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
     let seconds = |lead: Option<u64>| lead.map_or("-".into(), |lead| format!("{lead} s"));
+    // The rule's name is enough where there is one policy.
+    let is_one = watched.windows(2).all(|pair| pair[0].policy == pair[1].policy);
+    let name = |Watched { policy, rule, .. }: &Watched| {
+        if is_one { rule.name.to_string() } else { format!("{policy}/{}", rule.name) }
+    };
+    let width = watched.iter().map(|watched| name(watched).len() + 5).fold(20, usize::max);
     let mut text = format!(
-        "{model}\n{:<20} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>12}\n",
+        "{model}\n{:<width$} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>12}\n",
         "RULE", "INCIDENTS", "WARNED", "RECALL", "ALERTS", "PRECISION", "LEAD", "LEAD P10", "FALSE/DAY"
     );
     let mut row = |name: String, card: &Scorecard| {
         let daily = card.false_alerts_per_day().map_or("-".into(), |daily| format!("{daily:.1}"));
         text += &format!(
-            "{name:<20} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {daily:>12}\n",
+            "{name:<width$} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {daily:>12}\n",
             card.incidents,
             card.warned,
             percent(card.recall()),
@@ -208,9 +219,10 @@ fn table(model: &str, watched: &[Watched]) -> String {
             seconds(card.lead_quantile(0.1)),
         );
     };
-    for Watched { rule, total, shifts, .. } in watched {
-        row(rule.name.to_string(), total);
-        shifts.iter().for_each(|(shift, card)| row(format!("{} {shift:+}", rule.name), card));
+    for watched in watched {
+        let name = name(watched);
+        row(name.clone(), &watched.total);
+        watched.shifts.iter().for_each(|(shift, card)| row(format!("{name} {shift:+}"), card));
     }
     text
 }
@@ -260,10 +272,11 @@ spec:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("r.parquet");
         recorded(&path);
-        let rule = policies_from_yaml("test", POLICY).unwrap()[0].rules.iter().next().unwrap().clone();
+        let policies = policies_from_yaml("test", POLICY).unwrap();
+        let (policy, rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
         let (ledger, total) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
-        let mut watched = [Watched { rule, ledger, total, shifts }];
+        let mut watched = [Watched { policy, rule, ledger, total, shifts }];
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
@@ -278,6 +291,28 @@ spec:
         let (card, _) = cards("naive:damped-holt", None, &[]);
         assert_eq!((card.incidents, card.warned, card.target_seconds), (1, 1, 400));
         assert!(card.median_lead() >= Some(3), "{card:?}");
+    }
+
+    #[test]
+    fn rules_of_policies_of_one_name_are_told_apart() {
+        let yaml = format!("{POLICY}---{}", POLICY.replace("PrecursorPolicy", "ClusterPrecursorPolicy"));
+        let policies = policies_from_yaml("test", &yaml).unwrap();
+        let watched: Vec<Watched> = policies
+            .iter()
+            .map(|policy| Watched {
+                policy: policy.identity(),
+                rule: policy.rules.iter().next().unwrap().clone(),
+                ledger: Ledger::default(),
+                total: Scorecard::default(),
+                shifts: Vec::new(),
+            })
+            .collect();
+        let text = table("m", &watched);
+        assert!(
+            text.contains("\nPrecursorPolicy test/rtt ") && text.contains("\nClusterPrecursorPolicy test/rtt "),
+            "{text}"
+        );
+        assert!(table("m", &watched[..1]).contains("\nrtt "));
     }
 
     #[test]

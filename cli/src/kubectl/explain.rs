@@ -248,7 +248,7 @@ mod tests {
             "shop",
             "checkout-x2",
             "node1",
-            "policy checkout, rule rtt",
+            "PrecursorPolicy checkout, rule rtt",
             "Resolved",
             "fired 2 times",
             "231 ms",

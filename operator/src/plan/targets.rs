@@ -82,7 +82,12 @@ impl<'a> Targets<'a> {
         }
         let count = self.count(policy);
         (pods > 0).then(|| {
-            let names = some_of(others.into_iter().map(ToString::to_string), 5);
+            // The same name may be a namespace's and the cluster's.
+            let named = |key: &Key| match key.namespace.as_str() {
+                "" => format!("ClusterPrecursorPolicy {}", key.name),
+                _ => key.to_string(),
+            };
+            let names = some_of(others.into_iter().map(named), 5);
             let each = "each policy alerts by itself";
             Verdict::yes("SamePods", format!("{pods} of {count} pods are also selected by {names}; {each}"))
         })

@@ -35,9 +35,9 @@ const ROWS: usize = 12;
 const MARGIN: usize = 10;
 
 pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Timestamp) -> String {
-    let Explanation { name, namespace, pod, node, policy, rule, order, window, notes, .. } = explanation;
+    let Explanation { name, namespace, pod, node, policy_kind, policy, rule, order, window, notes, .. } = explanation;
     let mut text = format!(
-        "{} in {namespace}\npod {pod} on node {node}; policy {policy}, rule {rule}\n",
+        "{} in {namespace}\npod {pod} on node {node}; {policy_kind:?} {policy}, rule {rule}\n",
         style.paint(Mood::Title, &clean(name))
     );
     let Some(told) = &explanation.told else {
