@@ -3,7 +3,7 @@
 use std::{fs, io, net::SocketAddr, path::PathBuf};
 
 use netprecursor_core::policy::Policy;
-use netprecursor_crds::{Refusal, policies_from_yaml};
+use netprecursor_crds::{Fault, Refusal, duplicate, policies_from_yaml};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -34,12 +34,14 @@ pub enum ConfigError {
     #[error(transparent)]
     Policy(#[from] Refusal),
     /// Two files hold the same policy.
-    #[error("policy {name} is given twice (second time in {path}); give each policy a name of its own")]
+    #[error("{path}: {field}: {fault}")]
     Twice {
-        /// The policy.
-        name: String,
         /// The second file.
         path: PathBuf,
+        /// The field that both have in common.
+        field: &'static str,
+        /// What is wrong.
+        fault: Fault,
     },
     /// Nothing to watch.
     #[error(
@@ -219,8 +221,8 @@ fn read_policies(paths: Vec<PathBuf>) -> Result<Vec<Policy>, ConfigError> {
     let mut policies: Vec<Policy> = Vec::new();
     for path in paths {
         for policy in policies_from_yaml(&path.display().to_string(), &read(&path, "policy file")?)? {
-            if policies.iter().any(|known| known.uid == policy.uid) {
-                return Err(ConfigError::Twice { name: policy.name.to_string(), path });
+            if let Some((field, fault)) = duplicate(&policies, &policy) {
+                return Err(ConfigError::Twice { path, field, fault });
             }
             policies.push(policy);
         }

@@ -54,8 +54,7 @@ struct Tellers {
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The port is taken, a thread cannot be started, or telemetry is configured wrongly. What sensors cannot do is in their
-/// status.
+/// The port is taken, or a thread cannot be started. What sensors and sinks cannot do is in their status.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the sensors: a port in use is found out at once, and nothing was attached.
     let listener = bind(settings.listen)?;
@@ -64,12 +63,13 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let node = settings.cluster.as_ref().map_or_else(host_name, |cluster| cluster.location.node.clone());
     let (telemetry, otlp) = {
         let _inside = runtime.enter();
-        otlp::from_environment(&node, settings.cluster_name.as_deref()).context("telemetry")?.unzip()
+        otlp::from_environment(&node, settings.cluster_name.as_deref()).unzip()
     };
     let ledgers = match settings.cluster {
         Some(_) => Ledgers::in_cluster(&settings.state_dir),
         None => Ledgers::new(&settings.state_dir),
     };
+    ledgers.take_over(&settings.policies);
     let suite = Suite::start_in(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
@@ -281,6 +281,7 @@ fn log(transition: &Transition) {
     tracing::info!(
         alert = alert.name,
         target = alert.target,
+        policy = %alert.policy,
         rule = alert.rule,
         predicted_ms = milliseconds(alert.predicted_us),
         measured_ms = milliseconds(alert.measured_us),

@@ -28,7 +28,7 @@ use netprecursor_agent::{
 use netprecursor_core::{
     alert,
     decide::Trigger,
-    policy::{Name, Severity},
+    policy::{Identity, Name, Severity},
 };
 use netprecursor_fakeapi::{
     Call, Entry, Kind, Kinds, Server,
@@ -148,7 +148,7 @@ fn alert(server: &Server, agent: usize, number: usize) -> Alert {
     };
     Alert {
         name: alert::name(&policy, &policy_uid, &pod_uid, &rule),
-        policy: "checkout".to_owned(),
+        policy: Identity { kind: PolicyKind::Namespaced, namespace: Some(Name::label("shop").unwrap()), name: policy },
         rule: "rtt".to_owned(),
         target: pod_uid.clone(),
         target_uid: pod_uid,

@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{sensors::Status, tick::outcome::Transition};
 
+pub use netprecursor_core::policy::Kind as PolicyKind;
+
 /// Transitions that wait between the two threads.
 const CHANNEL: usize = 256;
 /// Transitions that wait on the tick thread's side when the channel is full.
@@ -23,25 +25,6 @@ const WAITING: usize = 1024;
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
-
-/// Which of the two kinds of policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PolicyKind {
-    /// `PrecursorPolicy`.
-    Namespaced,
-    /// `ClusterPrecursorPolicy`.
-    Cluster,
-}
-
-impl PolicyKind {
-    /// The kind's name in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Namespaced => "PrecursorPolicy",
-            Self::Cluster => "ClusterPrecursorPolicy",
-        }
-    }
-}
 
 /// A policy object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

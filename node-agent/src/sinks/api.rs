@@ -16,6 +16,7 @@ use axum::{
 };
 use netprecursor_core::{
     gate::Gate,
+    policy::Identity,
     score::Scorecard,
     signal::Signal,
     tick::{HORIZON, Tick},
@@ -154,7 +155,8 @@ async fn metrics_text(State(shared): State<Shared>) -> Response {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RuleView {
-    policy: String,
+    #[serde(flatten)]
+    policy: Identity,
     rule: String,
     threshold_us: u64,
     state: &'static str,
@@ -186,7 +188,7 @@ fn rule_view(pipeline: &Pipeline, target: &Target, id: RuleId) -> Option<RuleVie
     let rule = active.rules.get(id.rule)?;
     let (_, watch) = target.watches.iter().find(|(known, _)| *known == id)?;
     Some(RuleView {
-        policy: active.policy.name.to_string(),
+        policy: active.policy.identity(),
         rule: rule.rule.name.to_string(),
         threshold_us: rule.rule.thresholds.breach_us(),
         state: match watch.state() {
@@ -323,7 +325,8 @@ fn alerts(pipeline: &Pipeline) -> Vec<Alert> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ScoreView<'a> {
-    policy: String,
+    #[serde(flatten)]
+    policy: Identity,
     rule: String,
     model: Speaker,
     decision_quantile: f32,
@@ -342,7 +345,7 @@ fn scores(pipeline: &Pipeline) -> serde_json::Value {
         .iter()
         .flat_map(|active| active.rules.iter().map(move |rule| (active, rule)))
         .map(|(active, rule)| ScoreView {
-            policy: active.policy.name.to_string(),
+            policy: active.policy.identity(),
             rule: rule.rule.name.to_string(),
             model: pipeline.forecasters.speaker(rule.forecaster).clone(),
             decision_quantile: rule.ledger.budget.level().quantile(),

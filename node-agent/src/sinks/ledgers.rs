@@ -1,7 +1,8 @@
 //! What the rules learned and counted, on disk: one small file per rule, replaced whole.
 
 use std::{
-    collections::HashSet,
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -9,9 +10,10 @@ use std::{
 };
 
 use netprecursor_core::{
-    policy::{Policy, Rule},
+    policy::{Identity, Name, Policy, Rule},
     watch::{Ledger, LedgerError},
 };
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// Why a ledger was not kept.
@@ -19,7 +21,8 @@ use thiserror::Error;
 pub enum KeepError {
     /// The disk refused.
     #[error(
-        "cannot write {path}; scores stay in memory, and are lost if the agent stops; free space, or name another --state-dir"
+        "cannot write {path}: {source}; scores stay in memory, and are lost if the agent stops; {}",
+        advice(source)
     )]
     Write {
         /// The file.
@@ -33,10 +36,21 @@ pub enum KeepError {
     Encode(#[from] LedgerError),
 }
 
+/// What helps against a disk's refusal.
+fn advice(refusal: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+
+    match refusal.kind() {
+        StorageFull | QuotaExceeded => "free space, or name another --state-dir",
+        PermissionDenied | ReadOnlyFilesystem => "make it writable for the agent, or name another --state-dir",
+        _ => "name another --state-dir",
+    }
+}
+
 /// How ledgers are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Naming {
-    /// After policy and rule: files of a user who knows both.
+    /// After the policy's kind, namespace and name, and the rule: files of a user who knows them.
     Names,
     /// After the policy's UID, the rule and its meaning: a policy that was made anew, or a rule that means something
     /// else, counts anew.
@@ -45,6 +59,22 @@ enum Naming {
 
 /// A ledger that no rule has claimed for this long is removed.
 const UNCLAIMED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Letters of a file's name before its ending. File systems take 255, some of those that encrypt 143.
+const MAX_NAME: usize = 128;
+
+/// Bytes of the digest that takes the place of what a name has too much.
+const DIGEST_BYTES: usize = 16;
+
+/// A name that every file system takes. `~` is in no name of the API, so that a name that was cut is no other one's.
+fn bounded(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME {
+        return name.into();
+    }
+    let digest = Sha256::digest(name);
+    let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}~{digits}", &name[..name.floor_char_boundary(MAX_NAME - digits.len() - 1)]).into()
+}
 
 /// The directory.
 #[derive(Debug, Clone)]
@@ -87,11 +117,47 @@ impl Ledgers {
             let name = format!("ledger.{}.{}.{}.json", policy.uid, rule.name.as_str(), rule.meaning());
             return self.directory.join(name);
         }
-        let namespace = match &policy.scope {
-            netprecursor_core::policy::Scope::Namespace(Some(namespace)) => namespace.as_str(),
-            _ => "_",
-        };
-        self.directory.join(format!("ledger.{namespace}.{}.{}.json", policy.name.as_str(), rule.name.as_str()))
+        let Identity { kind, namespace, name } = policy.identity();
+        let namespace = namespace.as_ref().map_or("_", Name::as_str);
+        let whole = format!("ledger.{}.{namespace}.{name}.{}", kind.name(), rule.name);
+        self.directory.join(format!("{}.json", bounded(&whole)))
+    }
+
+    /// Where earlier releases kept it: without the kind, so that a rule of a cluster's policy and one of a policy without
+    /// a namespace had the same file.
+    fn path_without_kind(&self, policy: &Policy, rule: &Rule) -> PathBuf {
+        let Identity { namespace, name, .. } = policy.identity();
+        let namespace = namespace.as_ref().map_or("_", Name::as_str);
+        self.directory.join(format!("ledger.{namespace}.{name}.{}.json", rule.name))
+    }
+
+    /// Gives what earlier releases kept for the rules of `policies` its present name. What two rules had in common is of
+    /// use to neither: it is set aside, and both begin anew.
+    pub fn take_over(&self, policies: &[Policy]) {
+        if self.naming == Naming::Identities {
+            return;
+        }
+        let mut claims: BTreeMap<PathBuf, Vec<(String, PathBuf)>> = BTreeMap::new();
+        for (policy, rule) in policies.iter().flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule))) {
+            let whose = format!("rule {} of {}", rule.name, policy.identity());
+            claims.entry(self.path_without_kind(policy, rule)).or_default().push((whose, self.path(policy, rule)));
+        }
+        for (old, mut claims) in claims.into_iter().filter(|(old, _)| old.exists()) {
+            claims.retain(|(_, new)| !new.exists());
+            let whose = claims.iter().map(|(whose, _)| whose.as_str()).collect::<Vec<_>>().join(" and ");
+            let moved = match claims.as_slice() {
+                [] => continue,
+                [(_, new)] => fs::rename(&old, new)
+                    .map(|()| tracing::info!(path = %new.display(), whose, "a ledger has a new name")),
+                _ => {
+                    tracing::warn!(path = %old.display(), whose, "a ledger was shared: it is set aside, counting begins anew");
+                    fs::rename(&old, old.with_extension("json.shared"))
+                }
+            };
+            if let Err(error) = moved {
+                tracing::warn!(path = %old.display(), whose, %error, "a ledger cannot be taken over: counting begins anew");
+            }
+        }
     }
 
     /// What is remembered of a rule. What cannot be read is left where it is, said, and counting begins anew.
@@ -150,6 +216,85 @@ mod tests {
         ledger.scorecard.alerts = 3;
         ledgers.write(&policy, rule, &ledger).unwrap();
         assert_eq!(ledgers.read(&policy, rule), Some(ledger));
+    }
+
+    /// Without a namespace, in two, and the cluster's.
+    fn namesakes() -> Vec<Policy> {
+        netprecursor_crds::policies_from_yaml("namesakes", include_str!("../../tests/namesakes.yaml")).unwrap()
+    }
+
+    fn counted(alerts: u64) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.scorecard.alerts = alerts;
+        ledger
+    }
+
+    fn rule(policy: &Policy) -> &Rule {
+        policy.rules.iter().next().unwrap()
+    }
+
+    #[test]
+    fn policies_of_one_name_in_two_namespaces_and_of_both_kinds_have_a_ledger_each() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledgers = Ledgers::new(directory.path());
+        let policies = namesakes();
+        for (alerts, policy) in (1..).zip(&policies) {
+            ledgers.write(policy, rule(policy), &counted(alerts)).unwrap();
+        }
+        for (alerts, policy) in (1..).zip(&policies) {
+            assert_eq!(ledgers.read(policy, rule(policy)), Some(counted(alerts)), "{}", policy.identity());
+        }
+    }
+
+    #[test]
+    fn a_name_as_long_as_the_api_allows_has_a_ledger_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledgers = Ledgers::new(directory.path());
+        let named = |last: char| {
+            let name = format!("{}.{}.{}.{}{last}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(60));
+            Policy { name: Name::subdomain(&name).unwrap(), ..policy() }
+        };
+        let policies = [named('x'), named('y')];
+        for (alerts, policy) in (1..).zip(&policies) {
+            assert_eq!(policy.name.as_str().len(), 253);
+            ledgers.write(policy, rule(policy), &counted(alerts)).unwrap();
+        }
+        for (alerts, policy) in (1..).zip(&policies) {
+            assert_eq!(ledgers.read(policy, rule(policy)), Some(counted(alerts)));
+        }
+    }
+
+    #[test]
+    fn ledgers_of_earlier_releases_are_taken_over_unless_two_rules_shared_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledgers = Ledgers::new(directory.path());
+        let policies = namesakes();
+        for (alerts, policy) in (1..).zip(&policies) {
+            fs::write(ledgers.path_without_kind(policy, rule(policy)), counted(alerts).to_json().unwrap()).unwrap();
+        }
+        ledgers.take_over(&policies);
+        let read = |policy: &Policy| ledgers.read(policy, rule(policy)).map(|ledger| ledger.scorecard.alerts);
+        assert_eq!(policies.iter().map(read).collect::<Vec<_>>(), [None, Some(2), Some(3), None]);
+        assert!(directory.path().join("ledger._.checkout.rtt.json.shared").exists());
+        // Alone, a policy without a namespace takes over what it had.
+        fs::write(ledgers.path_without_kind(&policies[3], rule(&policies[3])), counted(9).to_json().unwrap()).unwrap();
+        ledgers.take_over(&policies[3..]);
+        assert_eq!(read(&policies[3]), Some(9));
+        // What was counted since is not written over.
+        fs::write(ledgers.path_without_kind(&policies[3], rule(&policies[3])), counted(1).to_json().unwrap()).unwrap();
+        ledgers.take_over(&policies[3..]);
+        assert_eq!(read(&policies[3]), Some(9));
+    }
+
+    #[test]
+    fn advice_fits_the_refusal_of_the_disk() {
+        let advised = |kind: io::ErrorKind| {
+            KeepError::Write { path: PathBuf::from("/x"), source: io::Error::from(kind) }.to_string()
+        };
+        assert!(advised(io::ErrorKind::StorageFull).contains("free space"));
+        for kind in [io::ErrorKind::InvalidFilename, io::ErrorKind::PermissionDenied, io::ErrorKind::NotADirectory] {
+            assert!(!advised(kind).contains("free space"), "{kind}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/metrics` in the OpenMetrics text format; base units are seconds and bytes.
 
 use netprecursor_agent_common::{Counter, MAX_SLOTS};
-use netprecursor_core::score::Scorecard;
+use netprecursor_core::{policy::Identity, score::Scorecard};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -10,7 +10,10 @@ use prometheus_client::{
 };
 
 use super::sink::Health;
-use crate::tick::pipeline::Pipeline;
+use crate::tick::{
+    forecaster::Forecasters,
+    pipeline::{ActivePolicy, ActiveRule, Pipeline},
+};
 
 /// Of the exposition.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,6 +43,19 @@ impl Scrape {
         self.families.push(Family { name, help, kind, series: Vec::new() });
         let last = self.families.len() - 1;
         &mut self.families[last]
+    }
+
+    fn text(self) -> String {
+        let mut registry = Registry::with_prefix("netprecursor");
+        registry.register_collector(Box::new(self));
+        let mut out = String::new();
+        match text::encode(&mut out, &registry) {
+            Ok(()) => out,
+            Err(error) => {
+                tracing::error!(%error, "metrics cannot be encoded");
+                String::new()
+            }
+        }
     }
 }
 
@@ -75,18 +91,9 @@ pub fn encode(pipeline: &Pipeline, stream_lost: u64, health: &[Health]) -> Strin
     agent(&mut scrape, pipeline, stream_lost);
     identities(&mut scrape, pipeline);
     targets(&mut scrape, pipeline);
-    rules(&mut scrape, pipeline);
+    rules(&mut scrape, &pipeline.policies, &pipeline.forecasters);
     sinks(&mut scrape, health);
-    let mut registry = Registry::with_prefix("netprecursor");
-    registry.register_collector(Box::new(scrape));
-    let mut out = String::new();
-    match text::encode(&mut out, &registry) {
-        Ok(()) => out,
-        Err(error) => {
-            tracing::error!(%error, "metrics cannot be encoded");
-            String::new()
-        }
-    }
+    scrape.text()
 }
 
 fn agent(scrape: &mut Scrape, pipeline: &Pipeline, stream_lost: u64) {
@@ -161,7 +168,7 @@ fn targets(scrape: &mut Scrape, pipeline: &Pipeline) {
     });
 }
 
-fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
+fn rules(scrape: &mut Scrape, policies: &[ActivePolicy], forecasters: &Forecasters) {
     type Column = (&'static str, &'static str, fn(&Scorecard) -> u64);
     let columns: [Column; 6] = [
         ("rule_alerts", "Alerts fired", |card| card.alerts),
@@ -173,10 +180,9 @@ fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
     ];
     for (name, help, value) in columns {
         let family = scrape.family(name, help, Kind::Counter);
-        for active in &pipeline.policies {
+        for active in policies {
             for rule in &active.rules {
-                let labels = [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str())];
-                family.add(&labels, value(&rule.ledger.scorecard) as f64);
+                family.add(&rule_labels(&active.policy.identity(), rule), value(&rule.ledger.scorecard) as f64);
             }
         }
     }
@@ -185,14 +191,25 @@ fn rules(scrape: &mut Scrape, pipeline: &Pipeline) {
         "1 when the rule's own model speaks, 0 when a rule of thumb stands in",
         Kind::Gauge,
     );
-    for active in &pipeline.policies {
+    for active in policies {
         for rule in &active.rules {
-            let speaker = pipeline.forecasters.speaker(rule.forecaster);
-            let labels =
-                [("policy", active.policy.name.as_str()), ("rule", rule.rule.name.as_str()), ("model", &speaker.name)];
+            let speaker = forecasters.speaker(rule.forecaster);
+            let identity = active.policy.identity();
+            let [kind, namespace, policy, name] = rule_labels(&identity, rule);
+            let labels = [kind, namespace, policy, name, ("model", &speaker.name)];
             ready.add(&labels, f64::from(u8::from(speaker.stands_in.is_none())));
         }
     }
+}
+
+/// A rule with all that tells it from others of its name.
+fn rule_labels<'a>(policy: &'a Identity, rule: &'a ActiveRule) -> [(&'static str, &'a str); 4] {
+    [
+        ("policy_kind", policy.kind.name()),
+        ("policy_namespace", policy.namespace_or_empty()),
+        ("policy", policy.name.as_str()),
+        ("rule", rule.rule.name.as_str()),
+    ]
 }
 
 fn sinks(scrape: &mut Scrape, health: &[Health]) {
@@ -201,12 +218,62 @@ fn sinks(scrape: &mut Scrape, health: &[Health]) {
         ("sink_pending", "What waits to be told", Kind::Gauge, |health| health.pending),
         ("sink_sent", "What was told", Kind::Counter, |health| health.sent),
         ("sink_dropped", "What was given up untold", Kind::Counter, |health| health.dropped),
-        ("sink_failures", "Attempts that failed since one worked", Kind::Gauge, |health| health.failures.into()),
+        (
+            "sink_failures",
+            "Attempts that failed since one worked; /api/v1/sinks and the log say why",
+            Kind::Gauge,
+            |health| health.failures.into(),
+        ),
     ];
     for (name, help, kind, value) in columns {
         let family = scrape.family(name, help, kind);
         for sink in health {
             family.add(&[("sink", sink.name)], value(sink) as f64);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use netprecursor_core::watch::Ledger;
+
+    use super::*;
+
+    const NAMESAKES: &str = include_str!("../../tests/namesakes.yaml");
+
+    #[test]
+    fn rules_of_policies_of_one_name_have_series_of_their_own() {
+        let policies = netprecursor_crds::policies_from_yaml("namesakes", NAMESAKES).unwrap();
+        let mut forecasters = Forecasters::default();
+        let mut active = |rule: &netprecursor_core::policy::Rule| ActiveRule {
+            rule: rule.clone(),
+            ledger: Ledger::default(),
+            forecaster: forecasters.load(&rule.model),
+            since: 0,
+            kept: None,
+        };
+        let policies: Vec<ActivePolicy> = policies
+            .into_iter()
+            .map(|policy| ActivePolicy {
+                rules: policy.rules.iter().map(&mut active).collect(),
+                policy,
+                reference: None,
+            })
+            .collect();
+        let mut scrape = Scrape::default();
+        rules(&mut scrape, &policies, &forecasters);
+        let text = scrape.text();
+        let series: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|s| s.0)
+            .collect();
+        // Seven families, four policies.
+        assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (28, 28), "{text}");
+        let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy_namespace="",policy="checkout",rule="rtt"}"#;
+        assert!(series.contains(&format!("netprecursor_rule_alerts_total{labels}").as_str()), "{text}");
     }
 }

@@ -38,6 +38,9 @@ pub struct Health {
     pub sent: u64,
     /// What was given up untold.
     pub dropped: u64,
+    /// Settings that are not used, each with what was expected instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 /// A [`Health`] that the sink's own thread writes and others read.

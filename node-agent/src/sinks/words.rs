@@ -23,7 +23,9 @@ pub const fn reason(alert: &Record) -> &'static str {
 
 /// What the alert is now, in a sentence or three.
 pub fn note(alert: &Record) -> String {
-    let rule = format!("policy {}, rule {}", alert.policy.name, alert.rule);
+    // The alert's own namespace is a policy's, unless it is one of the cluster.
+    let kind = if alert.policy.cluster { "cluster policy" } else { "policy" };
+    let rule = format!("{kind} {}, rule {}", alert.policy.name, alert.rule);
     let threshold = exact(alert.threshold_us);
     let text = match alert.ending {
         None => {

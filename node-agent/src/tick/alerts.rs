@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use netprecursor_core::{
     causes::Cause,
     decide::{Resolution, Trigger},
-    policy::Severity,
+    policy::{Identity, Severity},
     score::Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,8 @@ pub struct Alert {
     /// Its identity: the same for a repeat.
     pub name: String,
     /// The policy.
-    pub policy: String,
+    #[serde(flatten)]
+    pub policy: Identity,
     /// The rule in it.
     pub rule: String,
     /// The target's name.

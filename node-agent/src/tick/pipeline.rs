@@ -291,7 +291,7 @@ fn fire(
     let Some(Action::Fire { trigger, predicted_us, measured_us }) = step.action else { return None };
     Some(Alert {
         name,
-        policy: policy.name.to_string(),
+        policy: policy.identity(),
         rule: rule.name.to_string(),
         target: target.name.clone(),
         target_uid: target.uid.clone(),

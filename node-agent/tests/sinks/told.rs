@@ -12,7 +12,7 @@ use netprecursor_agent::{
 };
 use netprecursor_core::{
     decide::{Resolution, Trigger},
-    policy::Severity,
+    policy::{Identity, Name, Severity},
 };
 
 /// About when everything happens, unix s.
@@ -34,7 +34,11 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
     };
     let told = Alert {
         name: name(alert),
-        policy: "checkout".to_owned(),
+        policy: Identity {
+            kind: policy.kind,
+            namespace: policy.namespace.as_deref().map(|name| Name::label(name).unwrap()),
+            name: Name::subdomain(&policy.name).unwrap(),
+        },
         rule: "rtt".to_owned(),
         target: format!("shop/{}", pod.name),
         target_uid: pod.uid.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use netprecursor_core::policy::Identity;
 use opentelemetry::KeyValue;
 
 use super::seen::{Place, Seen, SeenRule, SeenTarget};
@@ -52,7 +53,11 @@ pub const FAMILIES: [Family; 26] = [
     gauge("netprecursor.sink.pending", "{message}", "What waits to be told"),
     counter("netprecursor.sink.sent", "{message}", "What was told"),
     counter("netprecursor.sink.dropped", "{message}", "What was given up untold"),
-    gauge("netprecursor.sink.failures", "{attempt}", "Attempts that failed since one worked"),
+    gauge(
+        "netprecursor.sink.failures",
+        "{attempt}",
+        "Attempts that failed since one worked; /api/v1/sinks and the log say why",
+    ),
     gauge("netprecursor.series.omitted", "{series}", "Workloads and rules for which there was no room"),
     counter("netprecursor.ticks", "{tick}", "Ticks done"),
     counter("netprecursor.ticks.skipped", "{tick}", "Seconds that no tick was done for"),
@@ -115,13 +120,13 @@ impl Figures {
         for (place, targets) in places.iter().filter(|(place, _)| told.contains(*place)) {
             self.add_place(place, targets);
         }
-        let mut firing: BTreeMap<(&Place, &str, &str), u32> = BTreeMap::new();
+        let mut firing: BTreeMap<(&Place, &Identity, &str), u32> = BTreeMap::new();
         for alert in seen.alerts.iter().filter(|alert| told.contains(&alert.place)) {
             *firing.entry((&alert.place, &alert.policy, &alert.rule)).or_default() += 1;
         }
         for ((place, policy, rule), count) in firing {
             let mut attributes = place_attributes(place);
-            attributes.extend(rule_attributes(None, policy, rule));
+            attributes.extend(rule_attributes(policy, rule));
             self.add("netprecursor.alerts.firing", attributes, f64::from(count));
         }
         places.len() - told.len()
@@ -163,7 +168,7 @@ impl Figures {
 
     fn add_rules(&mut self, seen: &Seen) -> usize {
         for rule in seen.rules.iter().take(MAX_RULES) {
-            let attributes = || rule_attributes(rule.namespace.as_deref(), &rule.policy, &rule.rule);
+            let attributes = || rule_attributes(&rule.policy, &rule.rule);
             let card = &rule.scorecard;
             for (family, value) in [
                 ("netprecursor.rule.alerts", card.alerts),
@@ -238,10 +243,13 @@ pub(super) fn place_attributes(place: &Place) -> Vec<KeyValue> {
     attributes
 }
 
-fn rule_attributes(namespace: Option<&str>, policy: &str, rule: &str) -> Vec<KeyValue> {
-    let namespace = namespace.map(|namespace| KeyValue::new("k8s.namespace.name", namespace.to_owned()));
+/// A rule with all that tells it from others of its name.
+pub(super) fn rule_attributes(policy: &Identity, rule: &str) -> Vec<KeyValue> {
+    let namespace = policy.namespace.as_ref();
+    let namespace = namespace.map(|name| KeyValue::new("netprecursor.policy.namespace", name.to_string()));
     let rest = [
-        KeyValue::new("netprecursor.policy.name", policy.to_owned()),
+        KeyValue::new("netprecursor.policy.kind", policy.kind.name()),
+        KeyValue::new("netprecursor.policy.name", policy.name.to_string()),
         KeyValue::new("netprecursor.rule.name", rule.to_owned()),
     ];
     namespace.into_iter().chain(rest).collect()
@@ -249,7 +257,14 @@ fn rule_attributes(namespace: Option<&str>, policy: &str, rule: &str) -> Vec<Key
 
 #[cfg(test)]
 mod tests {
+    use netprecursor_core::policy::{Kind, Name};
+
     use super::{super::seen::SeenAlert, *};
+
+    fn identity(kind: Kind, namespace: Option<&str>) -> Identity {
+        let namespace = namespace.map(|namespace| Name::label(namespace).unwrap());
+        Identity { kind, namespace, name: Name::subdomain("checkout").unwrap() }
+    }
 
     fn place(name: &str) -> Place {
         Place { namespace: Some("shop".to_owned()), kind: Some("Deployment".to_owned()), name: name.to_owned() }
@@ -298,12 +313,46 @@ mod tests {
     fn workloads_beyond_the_cap_are_counted_and_those_in_trouble_are_told() {
         let targets = (0..MAX_PLACES + 7).map(|i| target(&format!("w{i:04}"), 1.0)).collect();
         let last = format!("w{:04}", MAX_PLACES + 6);
-        let alert = SeenAlert { place: place(&last), policy: "p".to_owned(), rule: "r".to_owned() };
+        let alert = SeenAlert { place: place(&last), policy: identity(Kind::Namespaced, None), rule: "r".to_owned() };
         let figures = Figures::of(&Seen { targets, alerts: vec![alert], ..Seen::default() });
         let rtt = figures.points("netprecursor.rtt.max");
         assert_eq!(rtt.len(), MAX_PLACES);
         assert!(rtt.iter().any(|point| point.attributes.contains(&KeyValue::new("k8s.deployment.name", last.clone()))));
         assert_eq!(figures.points("netprecursor.series.omitted")[0].value, 7.0);
+    }
+
+    #[test]
+    fn rules_of_policies_of_one_name_have_series_of_their_own() {
+        let identities = [
+            identity(Kind::Namespaced, None),
+            identity(Kind::Namespaced, Some("shop-a")),
+            identity(Kind::Namespaced, Some("shop-b")),
+            identity(Kind::Cluster, None),
+        ];
+        let rules = identities.iter().map(|policy| SeenRule {
+            policy: policy.clone(),
+            rule: "rtt".to_owned(),
+            scorecard: Default::default(),
+            model: "m".to_owned(),
+            is_model_ready: true,
+        });
+        let alerts = identities.iter().map(|policy| SeenAlert {
+            place: place("web"),
+            policy: policy.clone(),
+            rule: "rtt".to_owned(),
+        });
+        let seen = Seen {
+            rules: rules.collect(),
+            alerts: alerts.collect(),
+            targets: vec![target("web", 1.0)],
+            ..Seen::default()
+        };
+        let figures = Figures::of(&seen);
+        for family in ["netprecursor.rule.alerts", "netprecursor.rule.model.ready", "netprecursor.alerts.firing"] {
+            let points = figures.points(family);
+            let series: BTreeSet<String> = points.iter().map(|point| format!("{:?}", point.attributes)).collect();
+            assert_eq!((points.len(), series.len()), (4, 4), "{family}");
+        }
     }
 
     #[test]

@@ -9,12 +9,16 @@ use opentelemetry::{
     InstrumentationScope, KeyValue,
     logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkError,
-    logs::{LogBatch, LogExporter, SdkLogRecord, SdkLogger, SdkLoggerProvider},
+use opentelemetry_proto::{
+    tonic::collector::logs::v1::ExportLogsServiceRequest,
+    transform::{common::tonic::ResourceAttributesWithSchema, logs::tonic::group_logs_by_resource_and_scope},
 };
+use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
-use super::{figures::place_attributes, seen::Place};
+use super::{
+    figures::{place_attributes, rule_attributes},
+    seen::Place,
+};
 use crate::{
     sinks::{queue::entry::Cause, words},
     tick::{
@@ -38,7 +42,6 @@ pub(super) struct Records {
     waiting: VecDeque<SdkLogRecord>,
     scope: InstrumentationScope,
     logger: SdkLogger,
-    dropped: u64,
 }
 
 impl Default for Records {
@@ -46,20 +49,21 @@ impl Default for Records {
         let scope = InstrumentationScope::builder("netprecursor").with_version(env!("CARGO_PKG_VERSION")).build();
         // Only makes records: the SDK's own processors would bring a thread.
         let logger = SdkLoggerProvider::builder().build().logger("netprecursor");
-        Self { waiting: VecDeque::new(), scope, logger, dropped: 0 }
+        Self { waiting: VecDeque::new(), scope, logger }
     }
 }
 
 impl Records {
-    /// Adds a transition that happened at `at`.
-    pub(super) fn add(&mut self, transition: &Transition, at: SystemTime) {
-        if self.waiting.len() >= MAX_WAITING {
+    /// Adds a transition that happened at `at`; whether an older one was given up for it.
+    pub(super) fn add(&mut self, transition: &Transition, at: SystemTime) -> bool {
+        let is_full = self.waiting.len() >= MAX_WAITING;
+        if is_full {
             self.waiting.pop_front();
-            self.dropped += 1;
         }
         let mut record = self.logger.create_log_record();
         fill(&mut record, transition, at);
         self.waiting.push_back(record);
+        is_full
     }
 
     /// Records that wait.
@@ -67,21 +71,17 @@ impl Records {
         self.waiting.len()
     }
 
-    /// Records that were given up.
-    pub(super) const fn dropped(&self) -> u64 {
-        self.dropped
+    /// The oldest, as one message; they go on waiting.
+    pub(super) fn batch(&self, resource: &ResourceAttributesWithSchema) -> ExportLogsServiceRequest {
+        let batch: Vec<_> = self.waiting.iter().take(MAX_BATCH).map(|record| (record, &self.scope)).collect();
+        ExportLogsServiceRequest { resource_logs: group_logs_by_resource_and_scope(&LogBatch::new(&batch), resource) }
     }
 
-    /// Sends the oldest; how many that were.
-    ///
-    /// # Errors
-    /// The exporter's; then they go on waiting.
-    pub(super) async fn send<E: LogExporter>(&mut self, exporter: &E) -> Result<usize, OTelSdkError> {
-        let batch: Vec<_> = self.waiting.iter().take(MAX_BATCH).map(|record| (record, &self.scope)).collect();
-        let count = batch.len();
-        exporter.export(LogBatch::new(&batch)).await?;
+    /// Those of [`Records::batch`] wait no longer; how many that were.
+    pub(super) fn remove_batch(&mut self) -> u64 {
+        let count = self.waiting.len().min(MAX_BATCH);
         self.waiting.drain(..count);
-        Ok(count)
+        count as u64
     }
 }
 
@@ -98,7 +98,7 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
     record.set_severity_number(severity);
     record.set_severity_text(text);
     record.set_body(AnyValue::from(format!(
-        "alert {} {}: RTT of {} under policy {}, rule {}",
+        "alert {} {}: RTT of {} under {}, rule {}",
         alert.name,
         transition.word(),
         alert.target,
@@ -106,7 +106,10 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
         alert.rule
     )));
     record.add_attributes(
-        subject(alert).into_iter().map(|attribute| (attribute.key, AnyValue::from(attribute.value.to_string()))),
+        subject(alert)
+            .into_iter()
+            .chain(rule_attributes(&alert.policy, &alert.rule))
+            .map(|attribute| (attribute.key, AnyValue::from(attribute.value.to_string()))),
     );
     let words = [
         ("netprecursor.alert.name", alert.name.clone()),
@@ -115,8 +118,6 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
         ("netprecursor.alert.severity", format!("{:?}", alert.severity)),
         ("netprecursor.alert.trigger", format!("{:?}", alert.trigger)),
         ("netprecursor.alert.confirmed", format!("{:?}", alert.confirmed)),
-        ("netprecursor.policy.name", alert.policy.clone()),
-        ("netprecursor.rule.name", alert.rule.clone()),
         ("netprecursor.model.name", alert.model.name.clone()),
     ];
     record.add_attributes(words.map(|(key, value)| (key, AnyValue::from(value))));

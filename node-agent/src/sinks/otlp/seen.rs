@@ -1,6 +1,6 @@
 //! What telemetry tells, taken from the pipeline in one short look under its lock.
 
-use netprecursor_core::{score::Scorecard, signal::Signal};
+use netprecursor_core::{policy::Identity, score::Scorecard, signal::Signal};
 
 use crate::{
     cluster::seam::PodRef,
@@ -41,12 +41,10 @@ pub struct SeenTarget {
 }
 
 /// One rule.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SeenRule {
-    /// Namespace of the policy.
-    pub namespace: Option<String>,
     /// The policy.
-    pub policy: String,
+    pub policy: Identity,
     /// The rule.
     pub rule: String,
     /// What it counted.
@@ -58,12 +56,12 @@ pub struct SeenRule {
 }
 
 /// One alert that is out.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SeenAlert {
     /// What it is about.
     pub place: Place,
     /// The policy.
-    pub policy: String,
+    pub policy: Identity,
     /// The rule.
     pub rule: String,
 }
@@ -96,8 +94,7 @@ impl Seen {
             active.rules.iter().map(|rule| {
                 let speaker = pipeline.forecasters.speaker(rule.forecaster);
                 SeenRule {
-                    namespace: active.reference.as_ref().and_then(|reference| reference.namespace.clone()),
-                    policy: active.policy.name.to_string(),
+                    policy: active.policy.identity(),
                     rule: rule.rule.name.to_string(),
                     scorecard: rule.ledger.scorecard.clone(),
                     model: speaker.name.clone(),

@@ -106,7 +106,7 @@ impl Pipeline {
                         if is_same {
                             ActiveRule { rule: rule.clone(), forecaster, ..old }
                         } else {
-                            tracing::info!(policy = %policy.name, rule = %rule.name, "a rule means something else now");
+                            tracing::info!(policy = %policy.identity(), rule = %rule.name, "a rule means something else now");
                             ActiveRule::new(rule.clone(), forecaster, unix)
                         }
                     }

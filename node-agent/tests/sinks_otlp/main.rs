@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+mod collector;
+mod settings;
+
 use std::{
-    io::{BufRead as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{
@@ -13,12 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Bytes,
-    http::{HeaderMap, StatusCode},
-    routing::post,
-};
 use futures::FutureExt as _;
 use netprecursor_agent::{
     cluster::seam::{PodRef, PolicyKind, PolicyRef, Subject, Workload},
@@ -37,170 +34,15 @@ use netprecursor_agent::{
 };
 use netprecursor_core::{
     decide::Trigger,
-    policy::Severity,
+    policy::{Identity, Kind, Name, Severity},
     score::{LEAD_BUCKETS, Scorecard},
 };
-use opentelemetry_proto::tonic::{
-    collector::{
-        logs::v1::{
-            ExportLogsServiceRequest, ExportLogsServiceResponse,
-            logs_service_server::{LogsService, LogsServiceServer},
-        },
-        metrics::v1::{
-            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-            metrics_service_server::{MetricsService, MetricsServiceServer},
-        },
-    },
-    common::v1::{KeyValue, any_value::Value},
-    logs::v1::LogRecord,
-    metrics::v1::{Metric, NumberDataPoint, metric::Data, number_data_point},
-};
-use prost::Message as _;
 
-/// What a collector was sent.
-#[derive(Debug, Clone, Default)]
-struct Received(Arc<Mutex<Inner>>);
+use crate::collector::{Port, Received, serve, text};
 
-#[derive(Debug, Default)]
-struct Inner {
-    metrics: Vec<ExportMetricsServiceRequest>,
-    logs: Vec<ExportLogsServiceRequest>,
-    tokens: Vec<String>,
-    /// Refuses as many requests as that before it takes any.
-    refusing: u32,
-}
-
-impl Received {
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_refusing(&self) -> bool {
-        let mut inner = self.inner();
-        let refuses = inner.refusing > 0;
-        inner.refusing = inner.refusing.saturating_sub(1);
-        refuses
-    }
-
-    fn token(&self, token: Option<&str>) {
-        self.inner().tokens.push(token.unwrap_or("none").to_owned());
-    }
-
-    /// The newest points of a metric, with its unit and whether it is a monotonic sum.
-    fn points(&self, name: &str) -> Option<(String, bool, Vec<NumberDataPoint>)> {
-        let inner = self.inner();
-        let metric: &Metric = inner
-            .metrics
-            .last()?
-            .resource_metrics
-            .iter()
-            .flat_map(|resource| &resource.scope_metrics)
-            .flat_map(|scope| &scope.metrics)
-            .find(|metric| metric.name == name)?;
-        Some(match metric.data.clone()? {
-            Data::Gauge(gauge) => (metric.unit.clone(), false, gauge.data_points),
-            Data::Sum(sum) => (metric.unit.clone(), sum.is_monotonic, sum.data_points),
-            other => panic!("{name} is {other:?}"),
-        })
-    }
-
-    /// The newest value of the series with these attributes.
-    fn value(&self, name: &str, attributes: &[(&str, &str)]) -> Option<f64> {
-        let (_, _, points) = self.points(name)?;
-        let is_it = |point: &&NumberDataPoint| {
-            attributes.iter().all(|(key, value)| text(&point.attributes, key).as_deref() == Some(*value))
-        };
-        match points.iter().find(is_it)?.value? {
-            number_data_point::Value::AsDouble(value) => Some(value),
-            number_data_point::Value::AsInt(value) => Some(value as f64),
-        }
-    }
-
-    fn records(&self) -> Vec<LogRecord> {
-        let inner = self.inner();
-        let resources = inner.logs.iter().flat_map(|request| &request.resource_logs);
-        resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| scope.log_records.clone()).collect()
-    }
-
-    fn resource(&self, key: &str) -> Option<String> {
-        text(&self.inner().metrics.last()?.resource_metrics.first()?.resource.as_ref()?.attributes, key)
-    }
-}
-
-fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
-    let found = attributes.iter().find(|attribute| attribute.key == key)?;
-    match found.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::DoubleValue(number) => Some(number.to_string()),
-        Value::IntValue(number) => Some(number.to_string()),
-        other => Some(format!("{other:?}")),
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for Received {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportMetricsServiceRequest>,
-    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
-        self.token(request.metadata().get("x-token").and_then(|value| value.to_str().ok()));
-        if self.is_refusing() {
-            return Err(tonic::Status::unavailable("busy"));
-        }
-        self.inner().metrics.push(request.into_inner());
-        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl LogsService for Received {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportLogsServiceRequest>,
-    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
-        if self.is_refusing() {
-            return Err(tonic::Status::unavailable("busy"));
-        }
-        self.inner().logs.push(request.into_inner());
-        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
-    }
-}
-
-/// Serves gRPC; the address.
-async fn grpc(received: Received) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tonic::transport::Server::builder()
-        .add_service(MetricsServiceServer::new(received.clone()))
-        .add_service(LogsServiceServer::new(received));
-    tokio::spawn(server.serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)));
-    address
-}
-
-/// Serves HTTP with protobuf; the address.
-async fn http(received: Received) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (metrics, logs) = (received.clone(), received);
-    let take_metrics = move |headers: HeaderMap, body: Bytes| async move {
-        assert_eq!(headers["content-type"], "application/x-protobuf");
-        metrics.token(headers.get("x-token").and_then(|value| value.to_str().ok()));
-        if metrics.is_refusing() {
-            return StatusCode::SERVICE_UNAVAILABLE;
-        }
-        metrics.inner().metrics.push(ExportMetricsServiceRequest::decode(body).unwrap());
-        StatusCode::OK
-    };
-    let take_logs = move |body: Bytes| async move {
-        if logs.is_refusing() {
-            return StatusCode::SERVICE_UNAVAILABLE;
-        }
-        logs.inner().logs.push(ExportLogsServiceRequest::decode(body).unwrap());
-        StatusCode::OK
-    };
-    let router = Router::new().route("/v1/metrics", post(take_metrics)).route("/v1/logs", post(take_logs));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+fn checkout() -> Identity {
+    let [namespace, name] = ["shop", "checkout"].map(|name| Name::label(name).unwrap());
+    Identity { kind: Kind::Namespaced, namespace: Some(namespace), name }
 }
 
 fn place(name: &str) -> Place {
@@ -227,14 +69,13 @@ fn seen(is_later: bool) -> Seen {
     Seen {
         targets: if is_later { vec![web] } else { vec![web, database] },
         rules: vec![SeenRule {
-            namespace: Some("shop".to_owned()),
-            policy: "checkout".to_owned(),
+            policy: checkout(),
             rule: "rtt".to_owned(),
             scorecard: Scorecard { alerts: 9, confirmed: 7, missed: 1, lead_seconds, ..Scorecard::default() },
             model: "rtt-xgboost".to_owned(),
             is_model_ready: true,
         }],
-        alerts: vec![SeenAlert { place: place("web"), policy: "checkout".to_owned(), rule: "rtt".to_owned() }],
+        alerts: vec![SeenAlert { place: place("web"), policy: checkout(), rule: "rtt".to_owned() }],
         sensors: vec![("tcp", "Active"), ("sched", "Unavailable")],
         sinks: vec![Health { name: "kubernetes", pending: 4, dropped: 1, ..Health::default() }],
         ticks: 60,
@@ -258,7 +99,7 @@ fn fired() -> Transition {
     };
     Transition::Fired(Alert {
         name: "checkout-3f9a1c20be".to_owned(),
-        policy: "checkout".to_owned(),
+        policy: checkout(),
         rule: "rtt".to_owned(),
         target: "shop/web-7d9f-x2".to_owned(),
         target_uid: "pod-uid".to_owned(),
@@ -289,8 +130,8 @@ fn fired() -> Transition {
     })
 }
 
-/// Started by the tests below, because the environment is a whole process's. A line on standard input: the database is
-/// gone. Its end: the agent ends.
+/// Started by the tests below, because the environment is a whole process's. On standard input: `later`: the database is
+/// gone; `again`: another alert. Its end: the agent ends. On standard output: the status of each sink when it changes.
 #[test]
 #[ignore = "runs as the agent of other tests"]
 fn agent() {
@@ -300,35 +141,110 @@ fn agent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_later = Arc::new(AtomicBool::new(false));
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let turn = Arc::clone(&is_later);
-    std::thread::spawn(move || {
-        for _ in std::io::stdin().lock().lines() {
-            turn.store(true, Ordering::Release);
-        }
-        drop(end);
-    });
     runtime.block_on(async {
-        let (telemetry, mut sink) = otlp::from_environment("node1", Some("c1")).unwrap().unwrap();
+        let (telemetry, mut sink) = otlp::from_environment("node1", Some("c1")).unwrap();
         sink.tell(&fired());
+        let turn = Arc::clone(&is_later);
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines() {
+                if line.unwrap() == "later" {
+                    turn.store(true, Ordering::Release);
+                } else {
+                    sink.tell(&fired());
+                }
+            }
+            drop(end);
+        });
+        let boards = telemetry.boards();
         let look = || seen(is_later.load(Ordering::Acquire));
-        telemetry.run(look, async { drop(ended.await) }.shared()).await;
-        println!("health {:?}", sink.health());
+        let ended = async { drop(ended.await) }.shared();
+        let mut told = Vec::new();
+        let mut telling = std::pin::pin!(telemetry.run(look, ended));
+        loop {
+            let is_over = tokio::select! {
+                () = &mut telling => true,
+                () = tokio::time::sleep(Duration::from_millis(10)) => false,
+            };
+            let now: Vec<Health> = boards.iter().map(|board| board.read()).collect();
+            if now != told {
+                now.iter().for_each(|health| println!("health {}", serde_json::to_string(health).unwrap()));
+                told = now;
+            }
+            if is_over {
+                return;
+            }
+        }
     });
 }
 
-fn start(variables: &[(&str, String)]) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "agent", "--ignored", "--nocapture"])
-        .env_clear()
-        .env("NETPRECURSOR_TEST_OTLP", "1")
-        .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
-        .env("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,k8s.cluster.name=from-outside")
-        .envs(variables.iter().map(|(key, value)| (*key, value.as_str())))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// An agent that runs, and what it printed.
+struct Agent {
+    child: Child,
+    printed: Arc<Mutex<Vec<String>>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Agent {
+    fn start(variables: &[(&str, String)]) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "agent", "--ignored", "--nocapture"])
+            .env_clear()
+            .env("NETPRECURSOR_TEST_OTLP", "1")
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
+            .env("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=te%73t,k8s.cluster.name=from-outside")
+            .envs(variables.iter().map(|(key, value)| (*key, value.as_str())))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let pipes: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        let readers = pipes.map(|pipe| {
+            let printed = Arc::clone(&printed);
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines() {
+                    printed.lock().unwrap_or_else(PoisonError::into_inner).push(line.unwrap());
+                }
+            })
+        });
+        Self { child, printed, readers: readers.into() }
+    }
+
+    fn say(&mut self, word: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
+    fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The latest status of a sink.
+    fn health(&self, sink: &str) -> Option<serde_json::Value> {
+        // The harness prints the test's name before the first of them.
+        let read = |line: &String| serde_json::from_str(line.split_once("health ")?.1).ok();
+        self.printed().iter().filter_map(read).rfind(|health: &serde_json::Value| health["name"] == sink)
+    }
+
+    /// Why a sink's last attempt failed; waits until one did.
+    async fn failure(&self, sink: &str) -> String {
+        let error = || self.health(sink)?["error"].as_str().map(str::to_owned);
+        until("a failure", || error().is_some()).await;
+        error().unwrap()
+    }
+
+    /// Ends the agent, while the collector goes on; the last status of its records.
+    async fn end(mut self) -> serde_json::Value {
+        drop(self.child.stdin.take());
+        let mut child = self.child;
+        let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+        self.readers.into_iter().for_each(|reader| reader.join().unwrap());
+        let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(status.success(), "{printed:?}");
+        let read = |line: &String| serde_json::from_str(line.split_once("health ")?.1).ok();
+        printed.iter().filter_map(read).rfind(|health: &serde_json::Value| health["name"] == "otlp-logs").unwrap()
+    }
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -339,18 +255,15 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Ends the agent, while the collector goes on; what it printed.
-async fn end(mut agent: Child) -> String {
-    drop(agent.stdin.take());
-    let output = tokio::task::spawn_blocking(|| agent.wait_with_output().unwrap()).await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 async fn the_collector_sees_what_the_agent_sees(received: Received, variables: Vec<(&str, String)>) {
-    let mut agent = start(&variables);
+    let mut agent = Agent::start(&variables);
     let web = [("k8s.namespace.name", "shop"), ("k8s.deployment.name", "web")];
-    let rule = [("netprecursor.policy.name", "checkout"), ("netprecursor.rule.name", "rtt")];
+    let rule = [
+        ("netprecursor.policy.name", "checkout"),
+        ("netprecursor.rule.name", "rtt"),
+        ("netprecursor.policy.namespace", "shop"),
+        ("netprecursor.policy.kind", "PrecursorPolicy"),
+    ];
     until("metrics and a log record", || {
         received.points("netprecursor.rtt.max").is_some() && !received.records().is_empty()
     })
@@ -363,7 +276,7 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     assert_eq!(value("netprecursor.queue.standing", &web), Some(9000.0));
     let received_bytes = [web[0], web[1], ("network.io.direction", "receive")];
     assert_eq!(value("netprecursor.network.throughput", &received_bytes), Some(1000.0));
-    assert_eq!(value("netprecursor.alerts.firing", &[web[1], rule[0], rule[1]]), Some(1.0));
+    assert_eq!(value("netprecursor.alerts.firing", &[web[1], rule[0], rule[1], rule[2], rule[3]]), Some(1.0));
     assert_eq!(value("netprecursor.rule.alerts", &rule), Some(9.0));
     assert_eq!(value("netprecursor.rule.alerts.confirmed", &rule), Some(7.0));
     assert_eq!(value("netprecursor.rule.incidents.missed", &rule), Some(1.0));
@@ -392,6 +305,8 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     let of = |key: &str| text(&record.attributes, key);
     assert_eq!((record.event_name.as_str(), record.severity_text.as_str()), ("netprecursor.alert", "WARN"));
     assert_eq!(of("netprecursor.alert.transition").as_deref(), Some("fired"));
+    assert_eq!(of("netprecursor.policy.kind").as_deref(), Some("PrecursorPolicy"));
+    assert_eq!(of("netprecursor.policy.namespace").as_deref(), Some("shop"));
     assert_eq!(of("k8s.pod.uid").as_deref(), Some("pod-uid"));
     assert_eq!(of("k8s.deployment.name").as_deref(), Some("web"));
     assert_eq!(of("netprecursor.alert.threshold").as_deref(), Some("0.2"));
@@ -399,18 +314,17 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
 
     let database = [("k8s.statefulset.name", "db")];
     assert!(value("netprecursor.rtt.max", &database).is_some());
-    agent.stdin.as_mut().unwrap().write_all(b"later\n").unwrap();
+    agent.say("later");
     until("the series of what is gone end", || received.value("netprecursor.rtt.max", &database).is_none()).await;
     assert!(received.value("netprecursor.rtt.max", &web).is_some());
-    let printed = end(agent).await;
-    assert!(printed.contains("sent: 1"), "{printed}");
+    assert_eq!(agent.end().await["sent"], 1);
 }
 
 fn variables(address: SocketAddr, protocol: &str) -> Vec<(&'static str, String)> {
     vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "x-token=secret".to_owned()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-token=sec%72et".to_owned()),
         ("OTEL_SERVICE_NAME", "shop-agents".to_owned()),
     ]
 }
@@ -418,14 +332,14 @@ fn variables(address: SocketAddr, protocol: &str) -> Vec<(&'static str, String)>
 #[tokio::test]
 async fn a_collector_that_speaks_grpc_sees_what_the_agent_sees() {
     let received = Received::default();
-    let address = grpc(received.clone()).await;
+    let address = serve("grpc", received.clone(), Port::Plain).await;
     the_collector_sees_what_the_agent_sees(received, variables(address, "grpc")).await;
 }
 
 #[tokio::test]
 async fn a_collector_that_speaks_http_sees_what_the_agent_sees() {
     let received = Received::default();
-    let address = http(received.clone()).await;
+    let address = serve("http/protobuf", received.clone(), Port::Plain).await;
     the_collector_sees_what_the_agent_sees(received, variables(address, "http/protobuf")).await;
 }
 
@@ -434,24 +348,24 @@ async fn a_collector_that_refuses_for_a_while_gets_the_records_later() {
     for protocol in ["grpc", "http/protobuf"] {
         let received = Received::default();
         received.inner().refusing = 4;
-        let address = if protocol == "grpc" { grpc(received.clone()).await } else { http(received.clone()).await };
-        let agent = start(&variables(address, protocol));
+        let address = serve(protocol, received.clone(), Port::Plain).await;
+        let agent = Agent::start(&variables(address, protocol));
         until("the log record", || received.records().len() == 1).await;
         until("metrics", || !received.inner().metrics.is_empty()).await;
-        let printed = end(agent).await;
-        assert!(printed.contains("dropped: 0") && printed.contains("error: None"), "{printed}");
+        let health = agent.end().await;
+        assert!(health["dropped"] == 0 && health["error"].is_null(), "{health}");
     }
 }
 
 #[tokio::test]
 async fn the_last_words_reach_the_collector() {
     let received = Received::default();
-    let address = http(received.clone()).await;
+    let address = serve("http/protobuf", received.clone(), Port::Plain).await;
     let mut variables = variables(address, "http/protobuf");
     variables.push(("OTEL_METRIC_EXPORT_INTERVAL", "3600000".to_owned()));
-    let agent = start(&variables);
+    let agent = Agent::start(&variables);
     until("the log record", || !received.records().is_empty()).await;
     let before = received.inner().metrics.len();
-    end(agent).await;
+    agent.end().await;
     assert_eq!(received.inner().metrics.len(), before + 1);
 }

@@ -1,0 +1,165 @@
+//! Where a signal is sent: the URL that its variables mean, by the specification's rules for each protocol. Pure.
+
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    HttpProtobuf,
+}
+
+impl Protocol {
+    /// Where a collector listens that nobody named.
+    pub(super) const fn default_endpoint(self) -> &'static str {
+        match self {
+            Self::Grpc => "http://localhost:4317",
+            Self::HttpProtobuf => "http://localhost:4318",
+        }
+    }
+
+    /// What an endpoint has to look like.
+    pub(super) const fn expected(self) -> &'static str {
+        match self {
+            Self::Grpc => "a host with a port, such as http://collector:4317, https://… for TLS",
+            Self::HttpProtobuf => "a URL with its scheme, such as http://collector:4318, https://… for TLS",
+        }
+    }
+}
+
+/// What a variable's text means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// With `http` or `https` as its scheme.
+    pub(super) uri: Uri,
+    /// Whether a user's name was left out of it: it is sent nowhere.
+    pub(super) had_user: bool,
+}
+
+impl Endpoint {
+    /// The endpoint of `text`. `path` is the signal's own, relative to `text`; none when `text` is to be taken as it is.
+    /// `is_insecure` is for what comes without a scheme.
+    pub(super) fn new(protocol: Protocol, text: &str, path: Option<&str>, is_insecure: bool) -> Option<Self> {
+        let schemed = match (protocol, has_scheme(text)) {
+            (_, true) => text.to_owned(),
+            // Other targets of gRPC's libraries: not understood, rather than taken for a host of that name.
+            (Protocol::Grpc, false) if text.starts_with("unix:") || text.starts_with("dns:") => return None,
+            (Protocol::Grpc, false) => format!("{}://{text}", if is_insecure { "http" } else { "https" }),
+            (Protocol::HttpProtobuf, false) => return None,
+        };
+        let mut parts = schemed.parse::<Uri>().ok()?.into_parts();
+        let is_known = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+        parts.scheme.as_ref().filter(|scheme| is_known(scheme))?;
+        let authority = parts.authority.take()?;
+        let (had_user, host) = match authority.as_str().rsplit_once('@') {
+            Some((_, host)) => (true, host.parse::<Authority>().ok()?),
+            None => (false, authority),
+        };
+        if host.host().is_empty() || !is_port_valid(&host) {
+            return None;
+        }
+        parts.authority = Some(host);
+        let own = parts.path_and_query.as_ref();
+        let (base, query) = (own.map_or("/", PathAndQuery::path), own.and_then(PathAndQuery::query));
+        let path = match (protocol, path) {
+            (Protocol::HttpProtobuf, Some(path)) => format!("{}/{path}", base.trim_end_matches('/')),
+            _ => base.to_owned(),
+        };
+        let whole = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+        parts.path_and_query = Some(whole.parse().ok()?);
+        Some(Self { uri: Uri::from_parts(parts).ok()?, had_user })
+    }
+
+    /// Whether it is secured.
+    pub(super) fn is_https(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+}
+
+/// `collector:4317/a://b` has none.
+fn has_scheme(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#']))
+}
+
+/// A port beyond 65535 would count as none, and the scheme's be dialled.
+fn is_port_valid(authority: &Authority) -> bool {
+    let after_host = authority.as_str().rsplit(']').next().unwrap_or_default();
+    after_host.rsplit_once(':').is_none_or(|(_, port)| port.is_empty() || port.parse::<u16>().is_ok())
+}
+
+/// A text that is no endpoint, without what may be a password in it.
+pub(super) fn shown(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(user)) if scheme < user => format!("{}://…{}", &text[..scheme], &text[user..]),
+        (None, Some(user)) => format!("…{}", &text[user..]),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grpc(text: &str, is_insecure: bool) -> Option<String> {
+        Endpoint::new(Protocol::Grpc, text, None, is_insecure).map(|endpoint| endpoint.uri.to_string())
+    }
+
+    fn http(text: &str, path: Option<&str>) -> Option<String> {
+        Endpoint::new(Protocol::HttpProtobuf, text, path, false).map(|endpoint| endpoint.uri.to_string())
+    }
+
+    #[test]
+    fn grpc_without_a_scheme_is_secured_unless_told_otherwise() {
+        assert_eq!(grpc("collector:4317", false).as_deref(), Some("https://collector:4317/"));
+        assert_eq!(grpc("collector:4317", true).as_deref(), Some("http://collector:4317/"));
+        assert_eq!(grpc("[::1]:4317", false).as_deref(), Some("https://[::1]:4317/"));
+        // A scheme has the last word.
+        assert_eq!(grpc("http://collector:4317", false).as_deref(), Some("http://collector:4317/"));
+        assert_eq!(grpc("https://collector:4317", true).as_deref(), Some("https://collector:4317/"));
+    }
+
+    #[test]
+    fn a_scheme_may_be_in_capitals() {
+        for text in ["HTTPS://collector:4317", "Https://collector:4317"] {
+            let endpoint = Endpoint::new(Protocol::Grpc, text, None, false).unwrap();
+            assert!(endpoint.is_https(), "{text}");
+        }
+        assert_eq!(http("HTTP://c:4318", Some("v1/logs")).as_deref(), Some("http://c:4318/v1/logs"));
+    }
+
+    #[test]
+    fn a_signals_path_is_added_to_the_general_endpoint_alone() {
+        for (text, path, expected) in [
+            ("http://c:4318", Some("v1/metrics"), "http://c:4318/v1/metrics"),
+            ("http://c:4318/", Some("v1/metrics"), "http://c:4318/v1/metrics"),
+            ("https://c/otlp/", Some("v1/logs"), "https://c/otlp/v1/logs"),
+            ("https://c/otlp", Some("v1/logs"), "https://c/otlp/v1/logs"),
+            ("https://c/otlp?key=1", Some("v1/logs"), "https://c/otlp/v1/logs?key=1"),
+            ("http://c:4318", None, "http://c:4318/"),
+            ("https://c/v1/metrics/", None, "https://c/v1/metrics/"),
+        ] {
+            assert_eq!(http(text, path).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_no_endpoint() {
+        for text in ["collector:4318", "ftp://c", "http://", "http://c:99999", "http://c:port", "http://[::1", "a b"] {
+            assert_eq!(http(text, Some("v1/logs")), None, "{text}");
+        }
+        for text in ["unix:///run/otel.sock", "dns:///c:4317", "c:99999", "grpc://c:4317", ""] {
+            assert_eq!(grpc(text, true), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_users_name_is_neither_kept_nor_shown() {
+        let endpoint = Endpoint::new(Protocol::HttpProtobuf, "https://me:secret@c/x", None, false).unwrap();
+        assert_eq!((endpoint.uri.to_string().as_str(), endpoint.had_user), ("https://c/x", true));
+        assert_eq!(shown("ftp://me:secret@c/x"), "ftp://…@c/x");
+        assert_eq!(shown("me:secret@c"), "…@c");
+    }
+}
