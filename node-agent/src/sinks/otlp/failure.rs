@@ -100,7 +100,11 @@ impl Failure {
                 | Code::Unavailable
                 | Code::DataLoss
         );
-        let reason = with_words(format!("gRPC status {:?}", status.code()), status.message());
+        let mut reason = with_words(format!("gRPC status {:?}", status.code()), status.message());
+        // The library's words for an answer of an HTTP server that knows nothing of gRPC.
+        if status.message().starts_with("grpc-status header missing") {
+            reason += " (what answered is no gRPC server: expected OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)";
+        }
         Self { reason, is_transient, is_closed: false, retry_after: None }
     }
 }
