@@ -94,12 +94,12 @@ impl Received {
     }
 
     /// The body, or what it is refused with.
-    fn answer_http(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Response> {
+    fn answer_http(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Box<Response>> {
         assert_eq!(headers["content-type"], "application/x-protobuf");
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         match self.answer(header, "content-encoding") {
-            Answer::Busy => Err((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")]).into_response()),
-            Answer::Forbidden => Err((StatusCode::UNAUTHORIZED, "no token").into_response()),
+            Answer::Busy => Err(Box::new((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")]).into_response())),
+            Answer::Forbidden => Err(Box::new((StatusCode::UNAUTHORIZED, "no token").into_response())),
             Answer::Taken if headers.contains_key("content-encoding") => {
                 let mut plain = Vec::new();
                 flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
@@ -298,7 +298,7 @@ async fn http(received: Received, port: Port<'_>) -> SocketAddr {
     let take_metrics = move |headers: HeaderMap, body: Bytes| async move {
         let body = match metrics.answer_http(&headers, body) {
             Ok(body) => body,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         metrics.inner().metrics.push(ExportMetricsServiceRequest::decode(body).unwrap());
         ExportMetricsServiceResponse::default().encode_to_vec().into_response()
@@ -306,7 +306,7 @@ async fn http(received: Received, port: Port<'_>) -> SocketAddr {
     let take_logs = move |headers: HeaderMap, body: Bytes| async move {
         let body = match logs.answer_http(&headers, body) {
             Ok(body) => body,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         logs.take_logs(ExportLogsServiceRequest::decode(body).unwrap()).encode_to_vec().into_response()
     };
