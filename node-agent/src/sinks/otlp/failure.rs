@@ -57,8 +57,12 @@ impl Failure {
 
     /// The connection failed, before an answer or in the middle of it.
     pub(super) fn transport(error: &(dyn Error + 'static)) -> Self {
-        let advice = advice(error).map(|advice| format!(" ({advice})")).unwrap_or_default();
-        let reason = format!("{}{advice}", chain(error));
+        let words = chain(error);
+        // HTTP/2 keeps only the words of an error of the connection below it.
+        let is_wanted = || words.ends_with("received fatal alert: CertificateRequired");
+        let advice = advice(error).or_else(|| is_wanted().then_some(CLIENT_CERTIFICATE));
+        let advice = advice.map(|advice| format!(" ({advice})")).unwrap_or_default();
+        let reason = format!("{words}{advice}");
         Self { reason, is_transient: true, is_closed: is_closed(error), retry_after: None }
     }
 
@@ -127,6 +131,9 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
         || error.source().is_some_and(is_closed)
 }
 
+const CLIENT_CERTIFICATE: &str =
+    "the server wants a certificate: name PEM files in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY";
+
 /// What usually helps against a failure that says what is wrong in its own terms only.
 fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     use rustls::{AlertDescription, CertificateError, Error as Tls, InvalidMessage};
@@ -140,9 +147,9 @@ fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
             Tls::InvalidMessage(InvalidMessage::InvalidContentType) => {
                 Some("the other end does not speak TLS: expected an http:// endpoint")
             }
-            Tls::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => Some(
-                "the server wants a certificate: name PEM files in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY",
-            ),
+            Tls::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
+                Some(CLIENT_CERTIFICATE)
+            }
             _ => None,
         };
     }
