@@ -94,7 +94,7 @@ pub struct Thresholds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
     k: u32,
-    n: u32,
+    of: u32,
 }
 
 /// Ticks below the resolve threshold until an alert resolves.
@@ -140,7 +140,10 @@ pub enum ModelRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RuleError {
     /// A threshold of zero is always breached, one beyond [`MAX_THRESHOLD_US`] never.
-    #[error("got {got_us}us, expected more than 0 and at most {max}s", max = MAX_THRESHOLD_US / 1_000_000)]
+    #[error(
+        "got {got_us}us, expected more than 0 and at most {max}s: write for example `200ms`",
+        max = MAX_THRESHOLD_US / 1_000_000
+    )]
     ThresholdOutOfRange {
         /// µs.
         got_us: u64,
@@ -156,21 +159,23 @@ pub enum RuleError {
         breach_us: u64,
     },
     /// A hold beyond the window.
-    #[error("got {got}s, expected at most {MAX_HOLD_TICKS}s: forecasts look 10s ahead")]
+    #[error("got {got}s, expected at most {MAX_HOLD_TICKS}s, because forecasts look 10s ahead: write for example `2s`")]
     HoldTooLong {
         /// Ticks.
         got: u64,
     },
     /// A debounce that can never or always fire.
-    #[error("got k: {k}, n: {n}; expected 1 ≤ k ≤ n ≤ {MAX_HOLD_TICKS}: the rule fires after k breaches in n seconds")]
+    #[error(
+        "got k: {k}, of: {of}; expected 1 ≤ k ≤ of ≤ {MAX_HOLD_TICKS}, as in 3 of 5 seconds: write for example `{{k: 3, of: 5}}`"
+    )]
     DebounceOutOfRange {
         /// Breaches wanted.
         k: u32,
         /// Ticks looked at.
-        n: u32,
+        of: u32,
     },
     /// An alert that would hardly ever resolve.
-    #[error("got {got}s, expected at most {MAX_KEEP_FIRING_TICKS}s")]
+    #[error("got {got}s, expected at most {MAX_KEEP_FIRING_TICKS}s: write for example `10s`")]
     KeepFiringTooLong {
         /// Ticks.
         got: u64,
@@ -269,31 +274,31 @@ impl Hold {
     /// More than [`MAX_HOLD_TICKS`].
     pub fn ticks(ticks: u64) -> Result<Self, RuleError> {
         match u32::try_from(ticks) {
-            Ok(n) if n <= MAX_HOLD_TICKS => Ok(Self { k: n.max(1), n: n.max(1) }),
+            Ok(of) if of <= MAX_HOLD_TICKS => Ok(Self { k: of.max(1), of: of.max(1) }),
             _ => Err(RuleError::HoldTooLong { got: ticks }),
         }
     }
 
-    /// Fires once `k` of the last `n` ticks were in breach.
+    /// Fires once `k` of the last `of` ticks were in breach.
     ///
     /// # Errors
-    /// Anything but 1 ≤ k ≤ n ≤ [`MAX_HOLD_TICKS`].
-    pub const fn debounce(k: u32, n: u32) -> Result<Self, RuleError> {
-        if k >= 1 && k <= n && n <= MAX_HOLD_TICKS {
-            Ok(Self { k, n })
+    /// Anything but 1 ≤ k ≤ of ≤ [`MAX_HOLD_TICKS`].
+    pub const fn debounce(k: u32, of: u32) -> Result<Self, RuleError> {
+        if k >= 1 && k <= of && of <= MAX_HOLD_TICKS {
+            Ok(Self { k, of })
         } else {
-            Err(RuleError::DebounceOutOfRange { k, n })
+            Err(RuleError::DebounceOutOfRange { k, of })
         }
     }
 
     /// The most ticks by which the hold delays an alert after the first breach that counts.
     pub const fn delay(self) -> u64 {
-        self.n as u64 - 1
+        self.of as u64 - 1
     }
 
     /// The part of a history of breaches (newest in the lowest bit) that counts.
     pub const fn relevant(self, history: u64) -> u64 {
-        history & ((1 << self.n) - 1)
+        history & ((1 << self.of) - 1)
     }
 
     /// Whether a history of breaches (newest in the lowest bit) is enough.
@@ -356,8 +361,8 @@ mod tests {
     #[test]
     fn holds_out_of_range_have_no_form() {
         assert_eq!(Hold::ticks(61), Err(RuleError::HoldTooLong { got: 61 }));
-        for (k, n) in [(0, 5), (6, 5), (1, 61)] {
-            assert_eq!(Hold::debounce(k, n), Err(RuleError::DebounceOutOfRange { k, n }));
+        for (k, of) in [(0, 5), (6, 5), (1, 61)] {
+            assert_eq!(Hold::debounce(k, of), Err(RuleError::DebounceOutOfRange { k, of }));
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Durations as text: Kubernetes' GEP-2257 (`1h30m`, `500ms`) with `us` besides, because RTT begins at microseconds.
 //! The schema's pattern says the same (`schema/cel.rs`), so that the API server takes exactly what is read here.
 
+mod advice;
+
 use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
+
+pub use advice::Advice;
 
 /// Units with their length in µs and the digits in front of them at most. GEP-2257 has five throughout, which would
 /// end `us` at 99 ms. `ms` and `us` stand before `m`, which begins like one of them.
@@ -20,7 +24,7 @@ const LARGE_TO_SMALL: [(&str, u64); 5] =
 const MAX_US: u64 = 99_999 * 3_600_000_000;
 
 /// A duration as it was written; what it means is found out by [`Duration::us`], so that a wrong one is told with its
-/// place among all others. A bare number is taken as text for the same reason.
+/// place among all others. A bare number, and what YAML takes for truth or for nothing, is taken as text for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Duration(String);
@@ -29,17 +33,30 @@ pub struct Duration(String);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DurationError {
     /// A number alone could mean anything.
-    #[error("got `{got}`, expected a unit behind the number: write for example `{got}ms` (units: h, m, s, ms, us)")]
+    #[error("got `{got}`, expected a unit behind the number: write for example {advice} (units: h, m, s, ms, us)")]
     NoUnit {
         /// As written.
         got: String,
+        /// What to write.
+        advice: Advice,
     },
     /// Anything else.
-    #[error("got `{got}`, expected numbers with units, such as `200ms`, `1m30s` or `750us` (units: h, m, s, ms, us)")]
+    #[error("got `{got}`, expected whole numbers with units: write for example {advice} (units: h, m, s, ms, us)")]
     Malformed {
         /// As written.
         got: String,
+        /// What to write.
+        advice: Advice,
     },
+}
+
+/// What a field takes, so that whoever follows its advice is not refused again.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    /// Whether it takes a duration of so many µs.
+    pub takes: &'a dyn Fn(u64) -> bool,
+    /// A duration in µs that it takes.
+    pub example_us: u64,
 }
 
 impl Duration {
@@ -74,29 +91,42 @@ impl Duration {
     /// # Errors
     /// No unit, or not a duration at all.
     pub fn us(&self) -> Result<u64, DurationError> {
-        let got = || self.0.chars().take(40).collect::<String>();
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if number(&self.0) {
-            return Err(DurationError::NoUnit { got: got() });
-        }
-        let malformed = || DurationError::Malformed { got: got() };
+        self.us_in(Field { takes: &|_| true, example_us: 200_000 })
+    }
+
+    /// Its length in µs, in a field. What the field does not take is returned as well: the field says that better.
+    ///
+    /// # Errors
+    /// No unit, or not a duration at all; with advice that suits the field.
+    pub fn us_in(&self, field: Field<'_>) -> Result<u64, DurationError> {
+        self.parse().ok_or_else(|| {
+            let got = self.0.chars().take(40).collect::<String>();
+            let advice = Advice::on(&self.0, field);
+            if advice::is_number(&self.0) {
+                DurationError::NoUnit { got, advice }
+            } else {
+                DurationError::Malformed { got, advice }
+            }
+        })
+    }
+
+    fn parse(&self) -> Option<u64> {
         let (mut rest, mut total) = (self.0.as_str(), 0_u64);
         // GEP-2257 allows each unit once; the total stays far below the end of the numbers.
         for _ in 0..UNITS.len() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let (count, tail) = rest.split_at(digits);
-            let (unit, us, max) = UNITS.into_iter().find(|(unit, ..)| tail.starts_with(unit)).ok_or_else(malformed)?;
+            let (unit, us, max) = UNITS.into_iter().find(|(unit, ..)| tail.starts_with(unit))?;
             if digits == 0 || digits > max {
-                return Err(malformed());
+                return None;
             }
-            let count: u64 = count.parse().map_err(|_| malformed())?;
-            total = count.checked_mul(us).and_then(|part| total.checked_add(part)).ok_or_else(malformed)?;
+            total = count.parse::<u64>().ok()?.checked_mul(us).and_then(|part| total.checked_add(part))?;
             rest = &tail[unit.len()..];
             if rest.is_empty() {
-                return Ok(total);
+                return Some(total);
             }
         }
-        Err(malformed())
+        None
     }
 }
 
@@ -130,6 +160,14 @@ impl<'de> Deserialize<'de> for Duration {
 
             fn visit_f64<E>(self, number: f64) -> Result<Duration, E> {
                 Ok(Duration::new(number.to_string()))
+            }
+
+            fn visit_bool<E>(self, truth: bool) -> Result<Duration, E> {
+                Ok(Duration::new(truth.to_string()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Duration, E> {
+                Ok(Duration::new("null"))
             }
         }
         deserializer.deserialize_any(AsWritten)
@@ -198,8 +236,11 @@ mod tests {
 
     #[test]
     fn a_number_without_unit_is_told_as_such() {
-        for text in ["200", "0", "1.5"] {
-            assert_eq!(Duration::new(text).us(), Err(DurationError::NoUnit { got: text.to_owned() }));
+        for text in ["200", "0", "1.5", "1e3"] {
+            assert!(
+                matches!(Duration::new(text).us(), Err(DurationError::NoUnit { got, .. }) if got == text),
+                "{text}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use netprecursor_core::policy::{NameError, RuleError, RulesError};
 use thiserror::Error;
 
-use crate::{duration::DurationError, policy::API_VERSION};
+use crate::{Duration, duration::DurationError, policy::API_VERSION};
 
 /// Everything that is wrong with a file of policies.
 #[derive(Debug, Error)]
@@ -59,6 +59,9 @@ pub enum Fault {
     /// A field that the API does not have.
     #[error("got a field that is unknown here, expected only fields of {API_VERSION}: check spelling and indentation")]
     UnknownField,
+    /// What `of` of a debounce is not called, because a reader of YAML 1.1 takes it for `false`.
+    #[error("got a field that is unknown here, expected `of`: write for example `debounce: {{k: 3, of: 5}}`")]
+    NotOf,
     /// A value of the wrong type, an unknown variant, or a field that is missing.
     #[error("{0}")]
     Shape(String),
@@ -69,10 +72,12 @@ pub enum Fault {
     #[error(transparent)]
     Duration(#[from] DurationError),
     /// Part of a second where the clock ticks in seconds.
-    #[error("got `{got}`, expected whole seconds: a rule is judged once a second")]
+    #[error("got `{got}`, expected whole seconds, because a rule is judged once a second: write for example `{write}`")]
     NotWholeSeconds {
         /// As written.
         got: String,
+        /// What to write.
+        write: Duration,
     },
     /// A value out of range.
     #[error(transparent)]
@@ -107,6 +112,14 @@ pub enum Fault {
         "got `file`, which is for use outside Kubernetes; expected `builtin: NAME` here, or the model in a ConfigMap and `configMapKeyRef: {{name, key, sha256}}`"
     )]
     ModelOutside,
+    /// No path, or one that only a shell understands.
+    #[error(
+        "got `{got}`, expected the path of an ONNX file, in full and without `~`: write for example `/srv/models/rtt.onnx`"
+    )]
+    ModelFile {
+        /// As written.
+        got: String,
+    },
     /// What no ConfigMap has as a key.
     #[error("got the key `{got}`, expected at most 253 letters, digits, `-`, `_` and `.`, such as `model.onnx.gz`")]
     ConfigMapKey {

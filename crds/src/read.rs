@@ -41,8 +41,7 @@ pub fn policies_from_yaml(origin: &str, yaml: &str) -> Result<Vec<core::Policy>,
     if yaml.len() > MAX_BYTES {
         return Err(whole(Fault::TooLarge { got: yaml.len(), max: MAX_BYTES }));
     }
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(yaml).map_err(|error| whole(Fault::Yaml(error.to_string())))?;
+    let documents = documents(yaml).map_err(|error| whole(Fault::Yaml(error.to_string())))?;
     let (mut policies, mut found) = (Vec::<core::Policy>::new(), Vec::new());
     for (index, document) in documents.into_iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let mut problems = Problems::of_document(index + 1);
@@ -70,6 +69,15 @@ pub fn duplicate(others: &[core::Policy], policy: &core::Policy) -> Option<(&'st
     }
     let other = others.iter().find(|other| other.uid == policy.uid)?;
     Some(("metadata.uid", Fault::DuplicateUid { uid: policy.uid.clone(), other: other.identity().to_string() }))
+}
+
+/// The documents of a file, with plain scalars taken as kubectl takes them: by YAML 1.1, in which `yes` and `on` are
+/// truth and `010` is 8. (Names of fields are taken as written: none of the API's own means something else there.)
+///
+/// # Errors
+/// No YAML, or more of it than a policy needs.
+pub fn documents(yaml: &str) -> Result<Vec<Value>, serde_saphyr::Error> {
+    serde_saphyr::from_multiple_with_options(yaml, serde_saphyr::options! { legacy_octal_numbers: true })
 }
 
 /// One document's policy; `None` when a problem was added.
@@ -140,11 +148,18 @@ fn part<T: DeserializeOwned>(value: &Value, path: &str, strict: bool, problems: 
         serde_ignored::deserialize(tracked, |field| unknown.push(joined(path, &dotted(&field))))
     };
     if strict {
-        unknown.into_iter().for_each(|field| problems.add(field, Fault::UnknownField));
+        unknown.into_iter().for_each(|field| problems.add(&*field, unknown_field(&field)));
     }
     let read: Result<T, serde_json::Error> = read;
     let inner = track.path().to_string();
     problems.keep(joined(path, if inner == "." { "" } else { &inner }), read.map_err(shape))
+}
+
+fn unknown_field(path: &str) -> Fault {
+    match path.rsplit_once(".debounce.") {
+        Some((_, "n" | "false")) => Fault::NotOf,
+        _ => Fault::UnknownField,
+    }
 }
 
 fn unknown_at_top(document: &Value, problems: &mut Problems) {
@@ -156,10 +171,14 @@ fn unknown_at_top(document: &Value, problems: &mut Problems) {
 /// serde's own words with ours for what follows from them.
 fn shape(error: serde_json::Error) -> Fault {
     let text = error.to_string();
-    Fault::Shape(match text.strip_prefix("missing field ") {
-        Some(field) => format!("got none of it, expected the field {field}: add it"),
-        None => format!("got {}", text.strip_prefix("invalid type: ").unwrap_or(&text)),
-    })
+    if let Some(field) = text.strip_prefix("missing field ") {
+        return Fault::Shape(format!("got none of it, expected the field {field}: add it"));
+    }
+    let told = text.strip_prefix("invalid type: ").unwrap_or(&text);
+    // YAML takes `7`, `1e5`, `yes` and `on` for numbers and truth.
+    let is_scalar = ["integer", "floating point", "boolean"].iter().any(|kind| told.starts_with(kind));
+    let quotes = if is_scalar && told.ends_with("expected a string") { ": put it in quotes" } else { "" };
+    Fault::Shape(format!("got {told}{quotes}"))
 }
 
 fn joined(path: &str, inner: &str) -> String {

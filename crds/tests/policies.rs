@@ -1,7 +1,5 @@
 //! Policy files as users write them, right and wrong.
 
-use std::{fs, path::Path};
-
 use netprecursor_core::policy::{Hold, Labels, Mode, ModelRef, Policy, Scope, Severity};
 use netprecursor_crds::{Fault, policies_from_yaml};
 
@@ -25,21 +23,6 @@ fn told(yaml: &str) -> Vec<(String, String)> {
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-#[test]
-fn every_example_is_accepted() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
-    let files = |directory: &Path| -> Vec<_> {
-        let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
-    };
-    // Those of `kubernetes/` need a cluster: a real API server gets them.
-    let (anywhere, standalone) = (files(&directory), files(&directory.join("standalone")));
-    assert!(anywhere.len() >= 3 && !standalone.is_empty(), "{anywhere:?}, {standalone:?}");
-    for file in anywhere.into_iter().chain(standalone) {
-        assert!(!read(&fs::read_to_string(&file).unwrap()).is_empty(), "{}", file.display());
-    }
 }
 
 #[test]
@@ -83,7 +66,12 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
     let table = [
         ("threshold: 200ms", "threshold: 200", "spec.rules[0].rttForecast.threshold", "write for example `200ms`"),
         ("threshold: 200ms", "threshold: 0ms", "spec.rules[0].rttForecast.threshold", "more than 0"),
-        ("threshold: 200ms", "threshold: soon", "spec.rules[0].rttForecast.threshold", "got `soon`, expected numbers"),
+        (
+            "threshold: 200ms",
+            "threshold: soon",
+            "spec.rules[0].rttForecast.threshold",
+            "got `soon`, expected whole numbers",
+        ),
         (
             "resolveThreshold: 160ms",
             "resolveThreshold: 200ms",
@@ -93,9 +81,16 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("resolveThreshold: 160ms", "resolve: 1ms", "spec.rules[0].rttForecast.resolve", "unknown"),
         ("    rttForecast: {threshold: 200ms, resolveThreshold: 160ms}\n", "", "spec.rules[0].rttForecast", "add it"),
         ("threshold: 200ms, ", "", "spec.rules[0].rttForecast", "expected the field `threshold`"),
-        ("holdFor: 2s", "holdFor: 2s\n    debounce: {k: 1, n: 2}", "spec.rules[0].debounce", "remove the other"),
-        ("holdFor: 2s", "debounce: {k: 6, n: 5}", "spec.rules[0].debounce", "k: 6, n: 5; expected 1 ≤ k ≤ n"),
-        ("holdFor: 2s", "debounce: {k: -1, n: 5}", "spec.rules[0].debounce.k", "got invalid value: integer `-1`"),
+        ("holdFor: 2s", "holdFor: 2s\n    debounce: {k: 1, of: 2}", "spec.rules[0].debounce", "remove the other"),
+        ("holdFor: 2s", "debounce: {k: 6, of: 5}", "spec.rules[0].debounce", "k: 6, of: 5; expected 1 ≤ k ≤ of"),
+        (
+            "holdFor: 2s",
+            "debounce: {k: 3, n: 5}",
+            "spec.rules[0].debounce.n",
+            "write for example `debounce: {k: 3, of: 5}`",
+        ),
+        ("holdFor: 2s", "debounce: {k: 3, false: 5}", "spec.rules[0].debounce.false", "expected `of`"),
+        ("holdFor: 2s", "debounce: {k: -1, of: 5}", "spec.rules[0].debounce.k", "got invalid value: integer `-1`"),
         ("holdFor: 2s", "holdFor: 1500ms", "spec.rules[0].holdFor", "whole seconds"),
         ("holdFor: 2s", "holdFor: 2m", "spec.rules[0].holdFor", "at most 60s"),
         ("keepFiringFor: 10s", "keepFiringFor: 2h", "spec.rules[0].keepFiringFor", "at most 3600s"),
@@ -106,7 +101,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("name: rtt", "name: RTT", "spec.rules[0].name", "lower-case"),
         ("name: checkout", "name: check_out", "metadata.name", "lower-case"),
         ("namespace: shop", "namespace: the.shop", "metadata.namespace", "at most 63"),
-        ("app: checkout", "app: 7", "spec.target.podSelector.matchLabels.app", "expected a string"),
+        ("app: checkout", "app: 7", "spec.target.podSelector.matchLabels.app", "expected a string: put it in quotes"),
         ("app: checkout", "'-app': x", "spec.target.podSelector.matchLabels", "got the key `-app`"),
         ("app: checkout", "app: a b", "spec.target.podSelector.matchLabels", "got the value `a b`"),
         ("podSelector", "selector", "spec.target", "expected the field `podSelector`"),

@@ -24,7 +24,7 @@ impl Rule {
             thresholds.breach_us(),
             thresholds.resolve_us(),
             u64::from(hold.k),
-            u64::from(hold.n),
+            u64::from(hold.of),
             keep_firing.get(),
             max_false_alerts_per_day.map_or(0, |budget| u64::from(budget.get())),
             model_kind,

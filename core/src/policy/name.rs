@@ -18,11 +18,14 @@ pub struct Name(String);
 /// A text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "got `{got}`, expected at most {max} lower-case letters, digits and `-`, beginning and ending with a letter or digit"
+    "got `{got}`, expected at most {max} lower-case letters, digits and `-`, beginning and ending with a letter or digit: \
+     write for example `{write}`"
 )]
 pub struct NameError {
     got: String,
     max: usize,
+    /// The nearest name.
+    write: String,
 }
 
 impl Name {
@@ -63,7 +66,11 @@ fn is_part(text: &str) -> bool {
 
 impl NameError {
     fn of(text: &str, max: usize) -> Self {
-        Self { got: text.chars().take(max).collect(), max }
+        let kept = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+        let nearest: String = text.chars().map(kept).skip_while(|letter| *letter == '-').take(max).collect();
+        let nearest = nearest.trim_end_matches('-');
+        let write = if nearest.is_empty() { "rtt-slow" } else { nearest }.to_owned();
+        Self { got: text.chars().take(max).collect(), max, write }
     }
 }
 

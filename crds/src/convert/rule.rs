@@ -7,6 +7,7 @@ use netprecursor_core::policy as core;
 use super::Place;
 use crate::{
     Duration, Fault,
+    duration::Field,
     policy::{self as spec, ConfigMapKeyRef, ModelReference},
     problem::Problems,
 };
@@ -36,7 +37,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
         None => Some(core::KeepFiring::default()),
         Some(duration) => {
             let at = format!("{path}.keepFiringFor");
-            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::KeepFiring::ticks(ticks)))
+            seconds(duration, core::KeepFiring::ticks, 10, &at, problems)
         }
     };
     let model = match &rule.model {
@@ -69,10 +70,16 @@ fn thresholds(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<
         problems.add(at, Fault::MemberMissing { signal: "RttForecast", member: "rttForecast" });
         return None;
     };
-    let breach_us = problems.keep(format!("{at}.threshold"), member.threshold.us());
+    let breach = Field { takes: &|us| core::Thresholds::new(us, None).is_ok(), example_us: 200_000 };
+    let breach_us = problems.keep(format!("{at}.threshold"), member.threshold.us_in(breach));
     let resolve_us = match &member.resolve_threshold {
         None => Some(None),
-        Some(duration) => problems.keep(format!("{at}.resolveThreshold"), duration.us()).map(Some),
+        Some(duration) => {
+            // A threshold that is wrong itself bounds nothing.
+            let below = breach_us.unwrap_or(core::MAX_THRESHOLD_US);
+            let resolve = Field { takes: &|us| us < below, example_us: below.min(200_000) * 4 / 5 };
+            problems.keep(format!("{at}.resolveThreshold"), duration.us_in(resolve)).map(Some)
+        }
     };
     let (breach_us, resolve_us) = (breach_us?, resolve_us?);
     core::Thresholds::new(breach_us, resolve_us)
@@ -90,22 +97,30 @@ fn hold(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::
             None
         }
         (None, Some(debounce)) => {
-            problems.keep(format!("{path}.debounce"), core::Hold::debounce(debounce.k, debounce.n))
+            problems.keep(format!("{path}.debounce"), core::Hold::debounce(debounce.k, debounce.of))
         }
-        (Some(duration), None) => {
-            let at = format!("{path}.holdFor");
-            seconds(duration, &at, problems).and_then(|ticks| problems.keep(at, core::Hold::ticks(ticks)))
-        }
+        (Some(duration), None) => seconds(duration, core::Hold::ticks, 2, &format!("{path}.holdFor"), problems),
         (None, None) => problems.keep(path, core::Hold::ticks(0)),
     }
 }
 
-fn seconds(duration: &Duration, path: &str, problems: &mut Problems) -> Option<u64> {
-    let us = problems.keep(path, duration.us())?;
-    if us % US_PER_SECOND == 0 {
-        return Some(us / US_PER_SECOND);
+/// What a field of whole seconds makes of its ticks; `example` is a number of them that it takes.
+fn seconds<T>(
+    duration: &Duration,
+    ticks: impl Fn(u64) -> Result<T, core::RuleError>,
+    example: u64,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    let takes = |us: u64| us.is_multiple_of(US_PER_SECOND) && ticks(us / US_PER_SECOND).is_ok();
+    let field = Field { takes: &takes, example_us: example * US_PER_SECOND };
+    let us = problems.keep(path, duration.us_in(field))?;
+    if us.is_multiple_of(US_PER_SECOND) {
+        return problems.keep(path, ticks(us / US_PER_SECOND));
     }
-    problems.add(path, Fault::NotWholeSeconds { got: duration.to_string() });
+    let above = us.next_multiple_of(US_PER_SECOND);
+    let write = Duration::from_us(if takes(above) { above } else { field.example_us });
+    problems.add(path, Fault::NotWholeSeconds { got: duration.to_string(), write });
     None
 }
 
@@ -125,7 +140,8 @@ fn model(model: &ModelReference, place: Place, path: &str, problems: &mut Proble
     match (&model.builtin, &model.config_map_key_ref, &model.file, place) {
         (Some(name), None, None, _) => model.sha256.is_none().then(|| core::ModelRef::Builtin(name.clone())),
         (None, None, Some(file), Place::Standalone) => {
-            Some(core::ModelRef::File { path: file.clone(), sha256: pinned? })
+            let path = problems.keep(format!("{path}.file"), model_file(file));
+            Some(core::ModelRef::File { path: path?.to_owned(), sha256: pinned? })
         }
         (None, None, Some(_), Place::Cluster) => {
             problems.add(format!("{path}.file"), Fault::ModelOutside);
@@ -150,6 +166,11 @@ fn model(model: &ModelReference, place: Place, path: &str, problems: &mut Proble
             None
         }
     }
+}
+
+/// A path as it is: there is no shell here that would put a home directory in place of `~`.
+fn model_file(text: &str) -> Result<&str, Fault> {
+    if text.is_empty() || text.starts_with('~') { Err(Fault::ModelFile { got: text.to_owned() }) } else { Ok(text) }
 }
 
 fn config_map_key(text: &str) -> Result<&str, Fault> {

@@ -61,19 +61,21 @@ pub struct RttForecast {
     pub threshold: Duration,
     /// Recovered below this RTT, which has to be less than `threshold`; 80 % of it when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = cel::resolve_threshold)]
     pub resolve_threshold: Option<Duration>,
 }
 
-/// `k` of the last `n` seconds.
+/// `k` of the last `of` seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = cel::debounce)]
 pub struct Debounce {
-    /// Seconds in breach; at most `n`.
+    /// Seconds in breach; at most `of`.
     #[schemars(range(min = 1, max = 60))]
     pub k: u32,
     /// Seconds looked at; at most 60.
+    // Not `n`, which YAML 1.1 (and so kubectl) reads as `false`.
     #[schemars(range(min = 1, max = 60))]
-    pub n: u32,
+    pub of: u32,
 }
 
 /// How urgent an alert is.

@@ -33,16 +33,27 @@ struct Check {
 /// A duration of any length.
 pub(crate) fn duration() -> Schema {
     let mut schema = schemars::json_schema!({"type": "string", "maxLength": DURATION_LETTERS});
-    require(
-        &mut schema,
-        matches(DURATION),
-        "expected numbers with units (h, m, s, ms, us): write for example 200ms, 1m30s or 750us",
-    );
+    be_duration(&mut schema, "expected numbers with units (h, m, s, ms, us): write for example 200ms, 1m30s or 750us");
     schema
+}
+
+/// That it is a duration at all, in words that suit the field: what they say to write is not refused for another reason.
+fn be_duration(schema: &mut Schema, message: &'static str) {
+    schema.remove(VALIDATIONS);
+    require(schema, matches(DURATION), message);
+}
+
+/// A threshold for recovery.
+pub(crate) fn resolve_threshold(schema: &mut Schema) {
+    be_duration(
+        schema,
+        "expected numbers with units (h, m, s, ms, us), less than threshold: write for example 160ms for one of 200ms",
+    );
 }
 
 /// A threshold for RTT.
 pub(crate) fn threshold(schema: &mut Schema) {
+    be_duration(schema, "expected numbers with units (h, m, s, ms, us): write for example 200ms or 1m30s");
     require(
         schema,
         guarded("duration(self) > duration('0s') && duration(self) <= duration('900s')"),
@@ -52,23 +63,24 @@ pub(crate) fn threshold(schema: &mut Schema) {
 
 /// How long a breach has to last.
 pub(crate) fn hold_for(schema: &mut Schema) {
-    whole_seconds(schema);
+    whole_seconds(schema, "expected whole numbers with units (h, m, s): write for example 2s");
     require(
         schema,
         guarded("duration(self) <= duration('60s')"),
-        "expected at most 60s: forecasts look 10s ahead; write for example 2s",
+        "expected at most 60s, because forecasts look 10s ahead: write for example 2s",
     );
 }
 
 /// How long an alert is kept firing.
 pub(crate) fn keep_firing_for(schema: &mut Schema) {
-    whole_seconds(schema);
+    whole_seconds(schema, "expected whole numbers with units (h, m, s): write for example 10s or 1m30s");
     require(schema, guarded("duration(self) <= duration('3600s')"), "expected at most 3600s: write for example 10s");
 }
 
 /// By way of points in time, because CEL makes no duration of a number without making a text of it first, whose length
 /// the cost estimate takes for unbounded.
-fn whole_seconds(schema: &mut Schema) {
+fn whole_seconds(schema: &mut Schema, message: &'static str) {
+    be_duration(schema, message);
     require(
         schema,
         guarded("timestamp(duration(self).getSeconds()) == timestamp(0) + duration(self)"),
@@ -119,11 +131,10 @@ pub(crate) fn rule(schema: &mut Schema) {
     );
 }
 
-/// `k` of `n`.
+/// `k` of `of`.
 pub(crate) fn debounce(schema: &mut Schema) {
-    let message =
-        "expected k of at most n: the rule fires after k breaches in n seconds; write for example {k: 3, n: 5}";
-    require(schema, "self.k <= self.n".to_owned(), message);
+    let message = "expected k to be at most of, as in 3 of 5 seconds: write for example {k: 3, of: 5}";
+    require(schema, "self.k <= self.of".to_owned(), message);
 }
 
 /// A model that can be had in a cluster.
@@ -202,7 +213,11 @@ pub(crate) fn digest(schema: &mut Schema) {
 
 /// A decimal number as text.
 pub(crate) fn decimal(schema: &mut Schema) {
-    require(schema, matches("^[0-9]+([.][0-9]+)?$"), "expected a decimal number: write for example 0.25");
+    require(
+        schema,
+        matches("^[0-9]+([.][0-9]+)?$"),
+        "expected a decimal number as text: write for example '0.25', with the quotes",
+    );
 }
 
 /// What never changes.

@@ -153,7 +153,9 @@ fn meaning(field: &Value) -> String {
 }
 
 fn is_duration(field: &Value) -> bool {
-    field["x-kubernetes-validations"][0]["message"].as_str().is_some_and(|text| text.contains("h, m, s, ms, us"))
+    field["x-kubernetes-validations"][0]["message"]
+        .as_str()
+        .is_some_and(|text| text.contains("numbers with units (h, m, s"))
 }
 
 fn described(field: &Value) -> String {

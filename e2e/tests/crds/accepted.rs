@@ -54,7 +54,7 @@ fn large(count: usize) -> Value {
             "name": format!("r{index:r>62}"),
             "signal": "RttForecast",
             "rttForecast": {"threshold": "000200000us", "resolveThreshold": "0h0m0s199ms999us"},
-            "debounce": {"k": 59, "n": 60},
+            "debounce": {"k": 59, "of": 60},
             "keepFiringFor": "0h59m60s",
             "severity": "Critical",
             "model": {"configMapKeyRef": {"name": "n".repeat(253), "key": "k".repeat(253), "sha256": "ab".repeat(32)}},

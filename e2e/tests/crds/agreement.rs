@@ -66,7 +66,7 @@ fn policy() -> impl Strategy<Value = Value> {
         duration(),
         maybe(text(duration().boxed())),
         maybe(text(duration().boxed())),
-        maybe((0..62_u32, 0..62_u32).prop_map(|(k, n)| json!({"k": k, "n": n}))),
+        maybe((0..62_u32, 0..62_u32).prop_map(|(k, of)| json!({"k": k, "of": of}))),
         maybe(text(duration().boxed())),
         maybe(model),
         maybe((0..3_u32).prop_map(Value::from)),

@@ -5,12 +5,16 @@
 
 mod accepted;
 mod agreement;
+mod followed;
+mod kubectl;
 mod refused;
 mod shown;
+#[path = "../../../crds/tests/documented/texts.rs"]
+mod texts;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -31,6 +35,11 @@ use tokio::sync::OnceCell;
 const VERSIONS: [Version; 2] = [Version::V1_32, Version::V1_36];
 
 const CHECKOUT: &str = include_str!("../../../examples/policies/checkout.yaml");
+
+/// The checkout.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
 
 /// A server that knows the definitions.
 struct Cluster {
@@ -139,7 +148,7 @@ impl Cluster {
 
 /// The documents of a file.
 fn documents(yaml: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple(yaml).unwrap()
+    netprecursor_crds::read::documents(yaml).unwrap()
 }
 
 /// The first document of a file.

@@ -27,7 +27,7 @@ pub(crate) fn edited(pointer: &str, value: Option<Value>) -> Value {
 }
 
 /// Where, what is put there, and what the server says: place and way out.
-fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
+pub(crate) fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
     let rule = |field: &str| format!("{RULE}/{field}");
     let hold = "spec.rules[0].holdFor";
     let threshold = "spec.rules[0].rttForecast.threshold";
@@ -54,7 +54,7 @@ fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
         (rule("rttForecast"), None, ["spec.rules[0].rttForecast", "write rttForecast: {threshold: 200ms}"]),
         (rule("signal"), Some(json!("Rtt")), ["spec.rules[0].signal", "supported values: \"RttForecast\""]),
         (rule("signal"), None, ["spec.rules[0].signal", "Required value"]),
-        (rule("debounce"), Some(json!({"k": 1, "n": 2})), ["spec.rules[0].debounce", "remove one of them"]),
+        (rule("debounce"), Some(json!({"k": 1, "of": 2})), ["spec.rules[0].debounce", "remove one of them"]),
         (rule("holdFor"), Some(json!("1500ms")), [hold, "whole seconds"]),
         (rule("holdFor"), Some(json!("1s1us")), [hold, "whole seconds"]),
         (rule("holdFor"), Some(json!("2m")), [hold, "at most 60s"]),
