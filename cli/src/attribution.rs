@@ -23,7 +23,7 @@ use netprecursor_core::{
 use netprecursor_lab::labels::{Labels, Origin, origin};
 use netprecursor_models::Forecaster;
 
-use crate::{backtest::forecaster, recording::Recording, replay, terminal};
+use crate::{arguments, backtest::forecaster, recording::Recording, replay, terminal};
 use part::Part;
 use tally::{Run, Tally};
 
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE|naive:NAME")]
     model: String,
     /// A dataset, as 'netprecursor dataset' makes it
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = arguments::file())]
     data: PathBuf,
     /// Only this part of every scenario's episodes
     #[arg(long, value_name = "PART")]
@@ -48,6 +48,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names: Vec<(&str, &str)> =
         episodes.iter().map(|(name, _, labels)| (labels.scenario.as_str(), name.as_str())).collect();
     let parts = Part::of(&names);
+    anyhow::ensure!(
+        !episodes.is_empty(),
+        "{}: got no finished episode, expected a dataset as 'netprecursor dataset' makes it: give its directory with --data",
+        args.data.display()
+    );
     let mut tally = Tally::default();
     let bar = terminal::bar(Some(episodes.len() as u64));
     for (name, place, labels) in &episodes {

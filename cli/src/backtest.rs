@@ -4,7 +4,7 @@ mod fixed;
 pub(crate) mod forecaster;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,7 +23,7 @@ use netprecursor_crds::policies_from_yaml;
 use netprecursor_models::Forecaster;
 use serde::Serialize;
 
-use crate::{recording::Recording, replay, terminal};
+use crate::{arguments, recording::Recording, replay, terminal};
 use fixed::FixedWatch;
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
@@ -33,17 +33,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE|naive:NAME")]
     model: String,
     /// Offsets of the rules of thumb; those of the release when absent
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
     offsets: Option<PathBuf>,
     /// What to warn of: a file of policies, whose selectors do not matter here
-    #[arg(long, value_name = "FILE.yaml")]
+    #[arg(long, value_name = "FILE.yaml", value_parser = arguments::file())]
     policy: PathBuf,
     /// Recordings, as 'netprecursor record' and 'netprecursor dataset' write them; what is learned in one counts in the
     /// next
-    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true)]
+    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
     recordings: Vec<PathBuf>,
     /// Thresholds in µs by target instead of the policy's: {"TARGET": 90000, …}; targets that are not in it are left out
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
     thresholds: Option<PathBuf>,
     /// Also decides without calibration and budget, with the 0.9 quantile raised by this much in ln(µs); repeatable
     #[arg(long, value_name = "LN", value_delimiter = ',', allow_hyphen_values = true)]
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Names of targets that are shown at most.
+const SHOWN: usize = 5;
 
 /// One line of the result.
 #[derive(Debug, Serialize)]
@@ -86,7 +89,8 @@ struct Target {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref())?;
     let origin = args.policy.display().to_string();
-    let yaml = fs::read_to_string(&args.policy).with_context(|| origin.clone())?;
+    let yaml = fs::read_to_string(&args.policy)
+        .with_context(|| format!("cannot read {origin}; expected a file of policies, as in examples/policies"))?;
     let policies = policies_from_yaml(&origin, &yaml)?;
     let thresholds = args.thresholds.as_deref().map(thresholds).transpose()?;
     let mut watched: Vec<Watched> = policies
@@ -124,11 +128,13 @@ fn fold(
     watched: &mut [Watched],
 ) -> anyhow::Result<()> {
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
+    let mut seen = BTreeSet::new();
     let mut vector = [0.0; COUNT];
     replay::play(recording, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
             let target = Target::new(watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
             targets.insert(row.uid.clone(), target);
+            seen.insert(row.target.clone());
         }
         let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
         features::extract(window, &mut vector);
@@ -143,7 +149,20 @@ fn fold(
             }
         }
         anyhow::Ok(())
-    })
+    })?;
+    if let Some(known) = thresholds
+        && !targets.is_empty()
+        && targets.values().all(Option::is_none)
+    {
+        let (known, seen): (Vec<_>, BTreeSet<_>) = (known.keys().cloned().collect(), seen);
+        anyhow::bail!(
+            "got thresholds for {}, but the recording has {}; expected a threshold for one of these at least: correct the \
+             names in --thresholds",
+            known.join(", "),
+            seen.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(())
 }
 
 impl Target {
@@ -188,7 +207,8 @@ impl Watched {
 }
 
 fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; expected a file such as {{\"web1\": 90000}}", path.display()))?;
     let expected = "expected whole µs by target, such as {\"web1\": 90000}";
     serde_json::from_str(&text).with_context(|| format!("{}: {expected}", path.display()))
 }

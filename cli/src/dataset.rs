@@ -26,6 +26,7 @@ use plan::Episode;
 use shelf::Shelf;
 
 use crate::{
+    arguments,
     child::{self, Running},
     record,
     recording::{Origin, Row, Writer},
@@ -42,26 +43,31 @@ const LAB_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Share of an episode's seconds that the agent has to have seen of each target.
 const SEEN_SHARE: f64 = 0.9;
 
+/// Episodes of one dataset at most: months of recording.
+const MAX_EPISODES: i64 = 1_000_000;
+/// So that every episode has a seed.
+const MAX_SEED: u64 = u64::MAX - MAX_EPISODES as u64;
+
 /// Makes training data: many labs side by side, recorded by one agent
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where the dataset goes; one that was interrupted goes on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = arguments::file())]
     out: PathBuf,
     /// Episodes in all
-    #[arg(long, default_value_t = 240)]
-    episodes: usize,
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=MAX_EPISODES))]
+    episodes: u32,
     /// Labs that run side by side
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
     /// Seed of the first episode
-    #[arg(long, default_value_t = plan::SEED_BASE)]
+    #[arg(long, default_value_t = plan::SEED_BASE, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     seed_base: u64,
     /// Only these families of scenarios
     #[arg(long, value_delimiter = ',')]
     families: Vec<String>,
     /// The agent's program; beside this one when absent
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = arguments::file())]
     agent: Option<PathBuf>,
 }
 
@@ -92,7 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             plan::NEVER
         );
     }
-    let plan = plan::plan(&shipped, &args.families, args.episodes, args.seed_base);
+    let plan = plan::plan(&shipped, &args.families, args.episodes as usize, args.seed_base);
     fs::create_dir_all(args.out.join("episodes")).with_context(|| args.out.display().to_string())?;
     let (_agent, mut stream) = start_agent(args, &stop)?;
     let mut origin = record::origin(stream.header());

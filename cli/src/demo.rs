@@ -11,7 +11,6 @@ mod words;
 use std::{
     fs,
     hash::{BuildHasher as _, RandomState},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -24,8 +23,10 @@ use std::{
 use anyhow::Context as _;
 use netprecursor_core::policy::Rule;
 use netprecursor_lab::{LabError, Phase, Stage, scenario};
+use netprecursor_settings::Listen;
 
 use crate::{
+    arguments,
     stream::{AgentStream, StreamError, TickLine},
     terminal,
 };
@@ -56,14 +57,14 @@ pub(crate) struct Args {
     #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// The agent's binary [default: beside this program, then in PATH]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = arguments::file())]
     agent: Option<PathBuf>,
     /// Where the results go
-    #[arg(long, value_name = "DIR", default_value = "out/demo")]
+    #[arg(long, value_name = "DIR", default_value = "out/demo", value_parser = arguments::file())]
     out: PathBuf,
     /// Address of the agent's page and interface
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = arguments::known_address)]
+    listen: Listen,
 }
 
 /// What the loop waits for.
@@ -94,7 +95,7 @@ struct Run<'a> {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(draw_seed);
     let program = agent::find(args.agent.as_deref())?;
-    agent::require_free(args.listen)?;
+    args.listen.bind("--listen")?;
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}; give another --out", args.out.display()))?;
     let policy = args.out.join("policy.yaml");
     write(&policy, POLICY)?;
@@ -181,7 +182,7 @@ impl Run<'_> {
             program: &self.program,
             policy: &self.policy,
             target: format!("netns:npl{lab}-web*,app=demo"),
-            listen: self.args.listen,
+            listen: &self.args.listen,
             state_dir: &out.join("agent-state"),
             log: &out.join("agent.log"),
         })?);

@@ -15,6 +15,7 @@ use netprecursor_core::{
 };
 
 use crate::{
+    arguments,
     recording::{Origin, Recording, Row, Writer},
     replay, terminal,
 };
@@ -24,10 +25,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Recordings, as 'netprecursor record' and 'netprecursor dataset' write them
-    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true)]
+    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
     recordings: Vec<PathBuf>,
     /// The file to write
-    #[arg(long, value_name = "FILE.parquet")]
+    #[arg(long, value_name = "FILE.parquet", value_parser = arguments::file())]
     out: PathBuf,
 }
 

@@ -21,6 +21,8 @@ use signal_hook::{
     flag,
 };
 
+use crate::arguments;
+
 /// Exit status of a run that was stopped, as shells have it for SIGINT.
 const STOPPED: u8 = 130;
 
@@ -56,7 +58,7 @@ struct RunArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Where the results go; made if it is not there
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = arguments::file())]
     out: PathBuf,
     /// Plays the faults again and again, until it is stopped
     #[arg(long)]

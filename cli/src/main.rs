@@ -1,5 +1,6 @@
 //! netprecursor for humans: demo, lab, dataset, record, replay, model, kubectl plugin.
 
+mod arguments;
 mod attribution;
 mod backtest;
 mod child;

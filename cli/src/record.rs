@@ -2,6 +2,7 @@
 //! process writes none.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     process::ExitCode,
     sync::atomic::Ordering::Relaxed,
@@ -12,10 +13,14 @@ use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::Duration as Text;
 
 use crate::{
+    arguments,
     recording::{Origin, Row, Writer},
     stream::{AgentStream, DEFAULT_AGENT, Header, TargetLine, TickLine},
     terminal,
 };
+
+/// Names of targets that are shown at most.
+const SHOWN: usize = 5;
 
 /// Writes every tick's signals and features from the agent's stream into a Parquet file
 #[derive(Debug, clap::Args)]
@@ -24,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", default_value = DEFAULT_AGENT)]
     agent: String,
     /// The file to write
-    #[arg(long, value_name = "FILE.parquet")]
+    #[arg(long, value_name = "FILE.parquet", value_parser = arguments::file())]
     out: PathBuf,
     /// Only targets of this name; `*` stands for anything
     #[arg(long, value_name = "GLOB", default_value = "*")]
@@ -45,6 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut writer = Writer::create(&args.out, &origin(stream.header()), &columns(with_features))?;
     let bar = terminal::bar(None);
     let begun = Instant::now();
+    let mut others = BTreeSet::new();
     let ended = loop {
         if stop.load(Relaxed) || args.duration.is_some_and(|duration| begun.elapsed() >= duration) {
             break Ok(());
@@ -53,8 +59,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(line) => line,
             Err(error) => break Err(error),
         };
-        for target in line.targets.iter().filter(|target| glob(&args.target, &target.target)) {
-            writer.push(&row(&line, target))?;
+        for target in &line.targets {
+            if glob(&args.target, &target.target) {
+                writer.push(&row(&line, target))?;
+            } else if others.len() < SHOWN {
+                others.insert(target.target.clone());
+            }
         }
         bar.set_message(format!("tick {}, {} rows into {}", line.tick, writer.rows(), args.out.display()));
     };
@@ -63,7 +73,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     writer.finish()?;
     terminal::print(&format!("{rows} rows written to {}, {lost} ticks lost\n", args.out.display()))?;
     ended?;
+    if rows == 0 {
+        anyhow::bail!(nothing(&args.target, &others));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why there is nothing in a recording.
+fn nothing(pattern: &str, others: &BTreeSet<String>) -> String {
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    if others.is_empty() {
+        return "got no target in all this time, expected the agent to watch some: /api/v1/selection says why it does not".to_owned();
+    }
+    let watched = others.join(", ");
+    format!(
+        "got no target called '{pattern}', expected one that the agent watches, such as {watched}: give it with --target"
+    )
 }
 
 /// Names of the float columns.
@@ -133,6 +158,21 @@ mod tests {
         let rows: Vec<Row> = Recording::open(&path).unwrap().rows().map(Result::unwrap).collect();
         let seen = rows.iter().map(|row| (row.tick, row.target.as_str(), row.floats[Signal::RttMax as usize]));
         assert_eq!(seen.collect::<Vec<_>>(), [(1, "web1", 10.0), (2, "web1", 20.0)]);
+    }
+
+    #[test]
+    fn a_recording_of_nothing_says_what_there_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = |ticks: &[String]| {
+            let args = args(server(chunked(ticks)), directory.path().join("r.parquet"));
+            run(&Args { target: "wbe*".into(), duration: Some(Duration::from_nanos(1)), ..args })
+                .unwrap_err()
+                .to_string()
+        };
+        let text = agent(&[header(), tick(1, &[("web1", 10.0)])]);
+        assert!(text.contains("got no target in all this time"), "{text}");
+        let text = nothing("wbe*", &["web1".to_owned(), "db".to_owned()].into());
+        assert!(text.contains("such as db, web1: give it with --target"), "{text}");
     }
 
     #[test]

@@ -83,9 +83,10 @@ fn advice(reason: &io::Error) -> &'static str {
             "; expected free space: delete something or write elsewhere"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; expected to be allowed to write there: choose another path"
+            "; expected to be allowed to use it: choose another path, or change its permissions"
         }
         io::ErrorKind::NotFound => "; expected an existing path",
+        io::ErrorKind::IsADirectory => "; expected a file: name one in this directory",
         _ => "",
     }
 }

@@ -1,11 +1,15 @@
 //! The agent's command line.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use netprecursor_settings::log;
 
-use crate::{config::Flags, run, status::doctor};
+use crate::{
+    config::{Flags, Given},
+    run,
+    status::doctor,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "netprecursor-agent", version, about = "Warns of network trouble before it happens: the node's part")]
@@ -23,6 +27,8 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        given: Given,
     },
 }
 
@@ -30,12 +36,12 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => start(*flags),
-        Command::Doctor { json } => doctor::run(json).map_err(Into::into).map(|ready| ExitCode::from(u8::from(!ready))),
+        Command::Doctor { json, given } => examine(json, given),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            log::fatal(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -44,32 +50,27 @@ pub fn main() -> ExitCode {
 /// Exit code for what the agent was told wrongly, as clap uses it.
 const USAGE: u8 = 2;
 
-#[expect(clippy::print_stderr, reason = "there is no log before the settings are known")]
 fn start(flags: Flags) -> anyhow::Result<ExitCode> {
     let settings = match flags.settle() {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("error: {error}");
+            log::fatal(&error.to_string());
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.log.clone());
-    let filter = match EnvFilter::try_new(&filter) {
-        Ok(filter) => filter,
-        Err(error) => {
-            eprintln!("error: got log filter {filter:?}: {error}; expected for example `info` or `netprecursor=debug`");
-            return Ok(ExitCode::from(USAGE));
-        }
-    };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    if settings.log_json {
-        log.json().init();
-    } else {
-        log.init();
-    }
+    log::start(&settings.log, settings.log_json);
     run::run(settings)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn examine(json: bool, given: Given) -> anyhow::Result<ExitCode> {
+    let (targets, policies) = match given.settle() {
+        Ok(given) => given,
+        Err(error) => {
+            log::fatal(&error.to_string());
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let ready = doctor::run(json, &targets, &policies)?;
+    Ok(ExitCode::from(u8::from(!ready)))
 }

@@ -3,7 +3,6 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
     path::Path,
     pin::pin,
     sync::{
@@ -17,6 +16,7 @@ use std::{
 use anyhow::Context;
 use futures::FutureExt as _;
 use netprecursor_core::tick::Tick;
+use netprecursor_settings::Listen;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -57,14 +57,22 @@ struct Tellers {
 /// The port is taken, or a thread cannot be started. What sensors and sinks cannot do is in their status.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the sensors: a port in use is found out at once, and nothing was attached.
-    let listener = bind(settings.listen)?;
-    let probes = settings.probe_listen.map(bind).transpose()?;
+    let listener = bind(&settings.listen, "--listen")?;
+    let probes = settings.probe_listen.as_ref().map(|listen| bind(listen, "--probe-listen")).transpose()?;
+    let address = listener.local_addr().context("cannot tell the own address")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let node = settings.cluster.as_ref().map_or_else(host_name, |cluster| cluster.location.node.clone());
     let (telemetry, otlp) = {
         let _inside = runtime.enter();
         otlp::from_environment(&node, settings.cluster_name.as_deref()).unzip()
     };
+    if let Err(error) = try_out(&settings.state_dir) {
+        let directory = settings.state_dir.display();
+        tracing::warn!(
+            "cannot write to {directory} ({error}): what is learned and not yet sent is lost when the agent ends; expected a \
+             directory that it may write: change its permissions, or give another --state-dir"
+        );
+    }
     let ledgers = match settings.cluster {
         Some(_) => Ledgers::in_cluster(&settings.state_dir),
         None => Ledgers::new(&settings.state_dir),
@@ -103,7 +111,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let ticker =
         start_ticker(shared.clone(), ledgers.clone(), tellers, Arc::clone(&stop)).context("cannot start a thread")?;
-    tracing::info!(address = %settings.listen, "listening");
+    tracing::info!(%address, "listening");
     let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
@@ -146,14 +154,18 @@ fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
-fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
-    std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .with_context(|| port_in_use(address))
+/// Whether the state can be kept: found out now, not when there is some.
+fn try_out(directory: &Path) -> io::Result<()> {
+    let probe = directory.join(".probe");
+    fs::create_dir_all(directory)?;
+    fs::write(&probe, "")?;
+    fs::remove_file(&probe)
 }
 
-fn port_in_use(address: SocketAddr) -> String {
-    format!("cannot listen on {address}; expected a free address; give another with --listen ADDRESS:PORT")
+fn bind(listen: &Listen, setting: &'static str) -> anyhow::Result<std::net::TcpListener> {
+    let listener = listen.bind(setting)?;
+    listener.set_nonblocking(true).context("cannot serve HTTP")?;
+    Ok(listener)
 }
 
 /// Serves until the agent is to end, and tells telemetry's last words.

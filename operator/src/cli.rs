@@ -2,8 +2,11 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use clap::{
+    Parser, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+use netprecursor_settings::{log, path::path};
 
 use crate::{config::Settings, run};
 
@@ -23,7 +26,12 @@ enum Command {
     /// Keep agents, models, policy status and alerts as policies want them
     Run {
         /// The settings, as the chart renders them
-        #[arg(long, value_name = "FILE", default_value = "/etc/netprecursor/operator.yaml")]
+        #[arg(
+            long,
+            value_name = "FILE",
+            default_value = "/etc/netprecursor/operator.yaml",
+            value_parser = OsStringValueParser::new().try_map(path)
+        )]
         config: PathBuf,
         /// Log as JSON, one object per line
         #[arg(long)]
@@ -37,37 +45,19 @@ const USAGE: u8 = 2;
 /// Does what the arguments say.
 pub fn main() -> ExitCode {
     let Command::Run { config, log_json } = Cli::parse().command;
-    match settle(&config, log_json) {
-        Err(message) => {
-            complain(&message);
-            ExitCode::from(USAGE)
+    let settings = match Settings::read(&config) {
+        Ok(settings) => settings,
+        Err(error) => {
+            log::fatal(&error.to_string());
+            return ExitCode::from(USAGE);
         }
-        Ok(settings) => match run::run(settings) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tracing::error!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
+    };
+    log::start(&settings.log, log_json);
+    match run::run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::fatal(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn settle(config: &std::path::Path, log_json: bool) -> Result<Settings, String> {
-    let settings = Settings::read(config).map_err(|error| error.to_string())?;
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.config.log_level.clone());
-    let filter = EnvFilter::try_new(&filter).map_err(|error| {
-        format!("got log filter {filter:?}: {error}; expected for example `info` or `kube=debug,info`")
-    })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr);
-    if log_json {
-        log.json().init();
-    } else {
-        log.init();
-    }
-    Ok(settings)
-}
-
-#[expect(clippy::print_stderr, reason = "there is no log before the settings are known")]
-fn complain(message: &str) {
-    eprintln!("error: {message}");
 }

@@ -1,11 +1,21 @@
 //! What the operator is told: a file that the chart renders, and what the downward API says of its own pod.
 
-use std::{fs, io, net::SocketAddr, path::Path};
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
-use netprecursor_crds::Duration;
+use netprecursor_crds::{Duration, duration::Field};
+use netprecursor_settings::{
+    Listen,
+    log::{Filter, FilterError, VARIABLE},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+const US_PER_SECOND: u64 = 1_000_000;
 
 /// Why the operator cannot start with what it was told.
 #[derive(Debug, Error)]
@@ -34,6 +44,9 @@ pub enum ConfigError {
         /// Got and expected.
         message: String,
     },
+    /// A log filter that would not do what it seems to say.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The downward API is not set up.
     #[error("environment variable {0}: got none, expected the pod's own value: set it by the downward API")]
     Environment(&'static str),
@@ -63,7 +76,7 @@ pub struct Config {
     pub alert_ttl: Duration,
     /// Address of health and metrics.
     #[serde(default = "all_addresses")]
-    pub metrics_listen: SocketAddr,
+    pub metrics_listen: Listen,
 }
 
 /// The agents' DaemonSet. What is Kubernetes' own is passed on as written: the API server checks it.
@@ -218,6 +231,8 @@ pub struct Settings {
     pub pod_name: String,
     /// [`Config::alert_ttl`] in seconds.
     pub alert_ttl_seconds: i64,
+    /// `RUST_LOG`, or else [`Config::log_level`].
+    pub log: Filter,
 }
 
 impl Settings {
@@ -226,10 +241,19 @@ impl Settings {
     /// # Errors
     /// What is wrong with it.
     pub fn new(config: Config, namespace: String, pod_name: String) -> Result<Self, ConfigError> {
-        let us = config
-            .alert_ttl
-            .us()
-            .map_err(|error| ConfigError::Field { field: "alertTtl", message: error.to_string() })?;
+        let alert_ttl_seconds =
+            alert_ttl(&config.alert_ttl).map_err(|message| ConfigError::Field { field: "alertTtl", message })?;
+        // Agents would start with it, and end at once.
+        Filter::parse("agent.logLevel", &config.agent.log_level)?;
+        let log = Filter::parse("logLevel", &config.log_level)?;
+        if !config.agent.state_dir.starts_with('/') {
+            let message = format!(
+                "got `{}`, expected the whole path of a directory on the nodes: write for example `{}`",
+                config.agent.state_dir,
+                state_dir()
+            );
+            return Err(ConfigError::Field { field: "agent.stateDir", message });
+        }
         for (field, cap) in [
             ("caps.alertsPerNode", config.caps.alerts_per_node),
             ("caps.alertsPerNamespace", config.caps.alerts_per_namespace),
@@ -240,7 +264,7 @@ impl Settings {
                 return Err(ConfigError::Field { field, message });
             }
         }
-        Ok(Self { config, namespace, pod_name, alert_ttl_seconds: i64::try_from(us / 1_000_000).unwrap_or(i64::MAX) })
+        Ok(Self { config, namespace, pod_name, alert_ttl_seconds, log })
     }
 
     /// Settings of a file and of the environment that the chart gives.
@@ -254,7 +278,9 @@ impl Settings {
         let variable = |name: &'static str| {
             std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ConfigError::Environment(name))
         };
-        Self::new(config, variable("POD_NAMESPACE")?, variable("POD_NAME")?)
+        let mut settings = Self::new(config, variable("POD_NAMESPACE")?, variable("POD_NAME")?)?;
+        settings.log = Filter::in_force(std::env::var(VARIABLE).ok(), "logLevel", &settings.config.log_level)?;
+        Ok(settings)
     }
 }
 
@@ -263,7 +289,21 @@ impl Settings {
 /// # Errors
 /// What the reader of YAML says.
 pub fn parse(text: &str) -> Result<Config, String> {
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    // One line is what a log wants.
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+/// How long a resolved alert is kept, in seconds.
+fn alert_ttl(duration: &Duration) -> Result<i64, String> {
+    let takes = |us: u64| us >= US_PER_SECOND;
+    let us = duration.us_in(Field { takes: &takes, example_us: 3_600 * US_PER_SECOND });
+    match us.map_err(|error| error.to_string())? {
+        us if takes(us) => Ok(i64::try_from(us / US_PER_SECOND).unwrap_or(i64::MAX)),
+        _ => Err(format!(
+            "got `{duration}`, expected at least 1s, or resolved alerts are never seen: write for example `1h`"
+        )),
+    }
 }
 
 fn info() -> String {
@@ -274,8 +314,8 @@ fn an_hour() -> Duration {
     Duration::new("1h")
 }
 
-const fn all_addresses() -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 8080)
+fn all_addresses() -> Listen {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080).into()
 }
 
 fn state_dir() -> String {
@@ -329,11 +369,52 @@ agent:
 
     #[test]
     fn values_that_make_no_sense_are_told_with_their_field() {
-        let table = [("alertTtl: 5", "alertTtl"), ("caps: {alertsPerNode: 0}", "caps.alertsPerNode")];
+        let table = [
+            ("alertTtl: 5", "alertTtl"),
+            ("caps: {alertsPerNode: 0}", "caps.alertsPerNode"),
+            ("logLevel: warning", "logLevel"),
+            ("logLevel: ''", "logLevel"),
+            ("  logLevel: loud", "agent.logLevel"),
+            ("  stateDir: ~/state", "agent.stateDir"),
+            ("  stateDir: state", "agent.stateDir"),
+        ];
         for (line, field) in table {
-            let config = parse(&format!("{SMALLEST}{line}\n")).unwrap();
-            let error = Settings::new(config, "n".to_owned(), "p".to_owned()).unwrap_err().to_string();
+            let error = refusal(line);
             assert!(error.contains(field) && error.contains("expected"), "{error}");
         }
+    }
+
+    /// What is said against a line more.
+    fn refusal(line: &str) -> String {
+        let config = parse(&format!("{SMALLEST}{line}\n")).unwrap();
+        Settings::new(config, "n".to_owned(), "p".to_owned()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_advised_is_taken() {
+        let table = [
+            ("alertTtl: {}", &["5", "0.5", "0s", "999ms", "1.5h", "soon"][..]),
+            ("logLevel: {}", &["warning", "loud", "kube=loud"][..]),
+            ("  stateDir: {}", &["~/x", "x"][..]),
+        ];
+        for (field, wrong) in table {
+            for value in wrong {
+                let error = refusal(&field.replace("{}", value));
+                let (_, advice) = error.split_once("write for example ").unwrap();
+                let advice = advice.split(" (units").next().unwrap();
+                for write in advice.split('`').skip(1).step_by(2) {
+                    let config = parse(&format!("{SMALLEST}{}\n", field.replace("{}", write))).unwrap();
+                    let settings = Settings::new(config, "n".to_owned(), "p".to_owned());
+                    assert!(settings.is_ok(), "{field} {value}: {error}: {settings:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_with_what_to_write() {
+        let error = parse(&format!("{SMALLEST}metricsListen: ':8080'\n")).unwrap_err();
+        assert!(error.contains("write for example `0.0.0.0:8080`"), "{error}");
+        assert!(parse(&format!("{SMALLEST}metricsListen: localhost:8080\n")).is_ok());
     }
 }

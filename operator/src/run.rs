@@ -43,10 +43,10 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
-    let address = settings.config.metrics_listen;
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; expected a free address; set `metricsListen`"))?;
+    let listener = settings.config.metrics_listen.bind("`metricsListen`")?;
+    let address = listener.local_addr().context("cannot tell the own address")?;
+    listener.set_nonblocking(true).context("cannot serve HTTP")?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let config = Config::infer().await.context("no API server; expected a service account or KUBECONFIG")?;
     let clients = Clients::new(&config).context("cannot make a client of the API server")?;
     let program = std::env::current_exe().context("cannot find the own binary, which checks models")?;

@@ -2,7 +2,6 @@
 
 use std::{
     env, fs, io,
-    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use netprecursor_settings::Listen;
 use thiserror::Error;
 
 use super::api::Api;
@@ -29,10 +29,6 @@ pub(crate) enum AgentError {
     Missing,
     #[error("got no file {}, expected the agent's binary; build it with 'cargo build --release -p {BINARY}', or give another --agent", .0.display())]
     NoFile(PathBuf),
-    #[error(
-        "cannot listen on {address}: {reason}; expected a free address: end what listens there (another agent?), or give another with --listen ADDRESS:PORT"
-    )]
-    Address { address: SocketAddr, reason: io::Error },
     #[error("cannot start {}: {reason}; expected an executable of this machine", program.display())]
     Start { program: PathBuf, reason: io::Error },
     #[error("the agent ended: got {status}, expected it to run as long as the demonstration; its last words (all are in {}):\n{tail}", log.display())]
@@ -48,7 +44,7 @@ pub(super) struct Launch<'a> {
     pub(super) policy: &'a Path,
     /// As `--target` takes it.
     pub(super) target: String,
-    pub(super) listen: SocketAddr,
+    pub(super) listen: &'a Listen,
     /// Scores are kept here; emptied before, because this run's are to be told.
     pub(super) state_dir: &'a Path,
     pub(super) log: &'a Path,
@@ -71,11 +67,6 @@ pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, AgentError> {
     let path = env::var_os("PATH").unwrap_or_default();
     let in_path = env::split_paths(&path).map(|directory| directory.join(BINARY));
     beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or(AgentError::Missing)
-}
-
-/// Refuses an address that is taken, before anything is built.
-pub(super) fn require_free(address: SocketAddr) -> Result<(), AgentError> {
-    TcpListener::bind(address).map(drop).map_err(|reason| AgentError::Address { address, reason })
 }
 
 impl Agent {
@@ -142,7 +133,7 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{net::TcpListener, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -156,7 +147,7 @@ mod tests {
             program: &program,
             policy: Path::new("policy.yaml"),
             target: "netns:web*,app=demo".into(),
-            listen: free,
+            listen: &free.into(),
             state_dir: &directory.join("state"),
             log: &directory.join("agent.log"),
         };
@@ -185,13 +176,6 @@ mod tests {
         drop(agent);
         let text = fs::read_to_string(&log).unwrap();
         assert!(text.contains("--target netns:web*,app=demo") && text.ends_with("drained\n"), "{text}");
-    }
-
-    #[test]
-    fn an_address_in_use_is_refused_with_a_way_out() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = require_free(taken.local_addr().unwrap()).unwrap_err().to_string();
-        assert!(error.contains("--listen"), "{error}");
     }
 
     #[test]

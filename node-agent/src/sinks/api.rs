@@ -36,6 +36,7 @@ use crate::{
         forecaster::Speaker,
         history::Point,
         pipeline::Pipeline,
+        selection::Selection,
         target::{RuleId, Target},
     },
 };
@@ -91,6 +92,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/api/v1/targets", get(|State(shared): State<Shared>| async move { Json(targets(&shared.read())) }))
+        .route("/api/v1/selection", get(|State(shared): State<Shared>| async move { Json(selection(&shared.read())) }))
         .route("/api/v1/window", get(window))
         .route("/api/v1/history", get(history))
         .route("/api/v1/forecast", get(|State(shared): State<Shared>| async move { Json(forecasts(&shared.read())) }))
@@ -101,7 +103,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/stream", get(streamed))
         .fallback(|| async {
             let known =
-                "/api/v1/{targets,window,history,forecast,alerts,scores,sensors,sinks,stream}, /metrics, /healthz, /readyz";
+                "/api/v1/{targets,selection,window,history,forecast,alerts,scores,sensors,sinks,stream}, /metrics, /healthz, /readyz";
             (StatusCode::NOT_FOUND, Json(ApiError { error: format!("no such path; expected one of {known}") }))
         })
         .with_state(shared)
@@ -220,6 +222,23 @@ fn targets(pipeline: &Pipeline) -> Vec<TargetView> {
             rules: target.watches.iter().filter_map(|(id, _)| rule_view(pipeline, target, *id)).collect(),
         })
         .collect()
+}
+
+/// What targets and policies select; in a cluster, of the pods of this node.
+fn selection(pipeline: &Pipeline) -> Selection {
+    if let Some(selection) = &pipeline.selection {
+        return selection.clone();
+    }
+    let selects = |policy| {
+        let targets = pipeline.targets.iter();
+        targets.filter(|target| target.watches.iter().any(|(id, _)| id.policy == policy)).count()
+    };
+    Selection::counted(pipeline.policies.iter().enumerate().map(|(index, active)| {
+        let namespace = active.reference.as_ref().and_then(|reference| reference.namespace.as_ref());
+        let name =
+            namespace.map_or_else(String::new, |namespace| format!("{namespace}/")) + active.policy.name.as_str();
+        (name, selects(index))
+    }))
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use netprecursor_core::policy::Policy;
 use serde::Serialize;
 
 use super::{
@@ -16,6 +17,8 @@ use super::{
 use crate::{
     run::kernel_release,
     sensors::{Need, State, Status, cgroup, suite::Suite},
+    targets::{namespace, selector::Selector},
+    tick::selection::Selection,
 };
 
 /// The report; `--json` prints it with these names in camelCase.
@@ -46,6 +49,9 @@ pub struct Report {
     pub sensors: Vec<Status>,
     /// Whether every required sensor works, in full or in part.
     pub ready: bool,
+    /// What the targets and policies that were given select, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
 }
 
 /// Cgroup hierarchies.
@@ -57,8 +63,8 @@ pub struct Cgroup {
     pub mount: Option<PathBuf>,
 }
 
-/// Starts every sensor, stops them, and reports.
-pub fn examine() -> Report {
+/// Starts every sensor, stops them, looks for the targets, and reports.
+pub fn examine(targets: &[Selector], policies: &[Policy]) -> Report {
     let sensors = Suite::start().statuses();
     let ready =
         sensors.iter().all(|status| status.need == Need::Optional || !matches!(status.state, State::Unavailable(_)));
@@ -75,15 +81,23 @@ pub fn examine() -> Report {
         capabilities: capability::survey().unwrap_or_default(),
         sensors,
         ready,
+        selection: selection(targets, policies),
     }
+}
+
+fn selection(targets: &[Selector], policies: &[Policy]) -> Option<Selection> {
+    // What cannot be listed is not there for the agent either.
+    let named = namespace::named().unwrap_or_default();
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    (!targets.is_empty() || !policies.is_empty()).then(|| Selection::of(targets, policies, &names))
 }
 
 /// Prints the report on standard output, as a table or in JSON. Returns whether the agent can do its work here.
 ///
 /// # Errors
 /// Standard output is gone.
-pub fn run(json: bool) -> io::Result<bool> {
-    let report = examine();
+pub fn run(json: bool, targets: &[Selector], policies: &[Policy]) -> io::Result<bool> {
+    let report = examine(targets, policies);
     let mut out = io::stdout().lock();
     if json {
         serde_json::to_writer_pretty(&mut out, &report)?;
@@ -118,6 +132,9 @@ impl fmt::Display for Report {
             let line = format!("{name:<9} {:<9} {:<12} {}", format!("{need:?}"), state.word(), state.reason());
             writeln!(f, "{}", line.trim_end())?;
         }
+        if let Some(selection) = &self.selection {
+            write!(f, "{selection}")?;
+        }
         let verdict = if self.ready { "ready" } else { "not ready: a required sensor is unavailable, see its reason" };
         writeln!(f, "\n{verdict}")
     }
@@ -141,7 +158,17 @@ mod tests {
             capabilities: vec![Capability { name: "CAP_BPF", held: false, needed_for: "loading" }],
             sensors: vec![Status { name: "tcp", need: Need::Required, state }],
             ready: false,
+            selection: None,
         }
+    }
+
+    #[test]
+    fn a_target_that_matches_nothing_is_told() {
+        let targets = ["netns:no-such-name,app=web".parse().unwrap()];
+        let selection = selection(&targets, &[]);
+        let text = Report { selection, ..report(State::Active) }.to_string();
+        assert!(text.contains("netns:no-such-name,app=web  0") && text.contains("soon as it is there"), "{text}");
+        assert!(self::selection(&[], &[]).is_none());
     }
 
     #[test]

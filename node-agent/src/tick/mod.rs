@@ -6,4 +6,5 @@ pub mod forecaster;
 pub mod history;
 pub mod outcome;
 pub mod pipeline;
+pub mod selection;
 pub mod target;

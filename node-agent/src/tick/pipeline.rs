@@ -27,6 +27,7 @@ use super::{
     forecaster::{Forecasters, Id, Speaker},
     history::Point,
     outcome::Transition,
+    selection::{News, Selection},
     target::{RuleId, Target},
 };
 use crate::{
@@ -95,6 +96,8 @@ pub struct Pipeline {
     pub alerts: AlertBook,
     /// Counters.
     pub counters: Counters,
+    /// What targets and policies select, outside a cluster and after the first look.
+    pub selection: Option<Selection>,
     /// The last tick.
     pub now: Tick,
     namespaces: Option<Namespaces>,
@@ -138,6 +141,7 @@ impl Pipeline {
             forecasters: Forecasters::default(),
             alerts: AlertBook::default(),
             counters: Counters::default(),
+            selection: None,
             now: Tick::default(),
             namespaces: None,
             pods: None,
@@ -236,6 +240,17 @@ impl Pipeline {
             pods.look(self, now, unix, told);
             self.pods = Some(pods);
         }
+    }
+
+    /// Says what selects nothing, and what does so no more, when that has changed.
+    fn select(&mut self, selectors: &[Selector], names: &[&str]) {
+        if self.selection.as_ref().is_some_and(|selection| selection.is_of(names)) {
+            return;
+        }
+        let policies = self.policies.iter().map(|active| &active.policy);
+        let selection = Selection::of(selectors, policies, names);
+        selection.news(self.selection.as_ref()).iter().for_each(News::log);
+        self.selection = Some(selection);
     }
 
     /// The rules of the policies that `selects` takes.

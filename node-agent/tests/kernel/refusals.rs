@@ -36,15 +36,18 @@ fn a_policy_that_is_wrong_ends_it_with_code_2_and_the_place_of_the_mistake() {
 }
 
 #[test]
-fn a_port_in_use_ends_it_with_the_address_and_the_flag_to_change_it() {
+fn a_port_in_use_ends_it_with_the_address_and_the_flag_to_change_it_under_every_log_filter() {
     let Some(_alone) = alone() else { return };
     let (taken, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), scratch());
     let address = taken.local_addr().unwrap().to_string();
     let state = state.path().to_str().unwrap();
-    let output = Agent::output(&["run", "--target", "netns:npt-none", "--listen", &address, "--state-dir", state]);
-    let text = told(&output);
-    assert!(!output.status.success());
-    assert!(text.contains(&address) && text.contains("--listen"), "{text}");
+    let arguments = ["run", "--target", "netns:npt-none", "--listen", &address, "--state-dir", state];
+    for log in [&["--log", "info"][..], &["--log", "off"], &["--log", "kube=debug"], &["--log", "off", "--log-json"]] {
+        let output = Agent::output(&[&arguments, log].concat());
+        let text = told(&output);
+        assert!(!output.status.success());
+        assert!(text.contains(&address) && text.contains("--listen"), "{log:?}: {text}");
+    }
 }
 
 /// An entry of a model's `metadata_props`: field 14 of `ModelProto` in onnx.proto, a key and a value. Appended to a file

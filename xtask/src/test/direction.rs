@@ -13,13 +13,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("netprecursor-core", &[]),
     ("netprecursor-models", &["netprecursor-core"]),
     ("netprecursor-crds", &["netprecursor-core"]),
+    ("netprecursor-settings", &[]),
     (
         "netprecursor-agent",
-        &["netprecursor-agent-common", "netprecursor-core", "netprecursor-crds", "netprecursor-models"],
+        &[
+            "netprecursor-agent-common",
+            "netprecursor-core",
+            "netprecursor-crds",
+            "netprecursor-models",
+            "netprecursor-settings",
+        ],
     ),
-    ("netprecursor-operator", &["netprecursor-core", "netprecursor-crds", "netprecursor-models"]),
+    (
+        "netprecursor-operator",
+        &["netprecursor-core", "netprecursor-crds", "netprecursor-models", "netprecursor-settings"],
+    ),
     ("netprecursor-lab", &["netprecursor-core", "netprecursor-crds"]),
-    ("netprecursor-cli", &["netprecursor-core", "netprecursor-crds", "netprecursor-lab", "netprecursor-models"]),
+    (
+        "netprecursor-cli",
+        &["netprecursor-core", "netprecursor-crds", "netprecursor-lab", "netprecursor-models", "netprecursor-settings"],
+    ),
     ("netprecursor-testbed", &[]),
     ("netprecursor-fakeapi", &[]),
     // What needs more of the workspace is a story: tests may use what the crate itself may not.

@@ -57,6 +57,8 @@ impl Namespaces {
                 None => self.take_up(pipeline, *inode, named, now),
             }
         }
+        let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+        pipeline.select(&self.selectors, &names);
         // What appears after the first look came while the agent was running.
         pipeline.start = Start::Fresh;
     }

@@ -1,0 +1,280 @@
+//! What targets and policies select on one host, so that nobody waits for a forecast of nothing.
+
+use std::{collections::BTreeMap, fmt};
+
+use netprecursor_core::policy::{Labels, Policy};
+use serde::Serialize;
+
+use crate::targets::selector::Selector;
+
+/// Names, and labels, that are shown at most.
+const SHOWN: usize = 5;
+
+/// What one `--target` or policy selects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selected {
+    /// The target as it was written, or the policy's name.
+    pub name: String,
+    /// Of a target: namespaces that match. Of a policy: those of them that it selects.
+    pub matches: usize,
+    /// What to look at when it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// What all of them select.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Selection {
+    /// In the order of the flags.
+    pub targets: Vec<Selected>,
+    /// In the order of the files.
+    pub policies: Vec<Selected>,
+    /// Why nothing is forecast at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
+    /// The namespaces that there were.
+    #[serde(skip)]
+    names: Vec<String>,
+}
+
+/// Without a policy.
+const NO_POLICY: &str = "no policy: targets are measured, nothing is forecast, and no alert fires; expected a policy that says \
+                         what to warn of: give one with --policy FILE";
+
+impl Selection {
+    /// Of the namespaces that there are.
+    pub fn of<'a>(selectors: &[Selector], policies: impl IntoIterator<Item = &'a Policy>, names: &[&str]) -> Self {
+        let targets = selectors.iter().map(|selector| target(selector, names)).collect();
+        // As the pipeline does: the first selector that matches gives the labels.
+        let watched: Vec<&Labels> = names
+            .iter()
+            .filter_map(|name| selectors.iter().find(|selector| selector.matches(name)))
+            .map(|selector| &selector.labels)
+            .collect();
+        let policies: Vec<_> = policies.into_iter().map(|policy| self::policy(policy, &watched)).collect();
+        let advice = policies.is_empty().then_some(NO_POLICY);
+        Self { targets, policies, advice, names: names.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    /// In a cluster: what policies select, without advice, which their conditions have.
+    pub fn counted(policies: impl IntoIterator<Item = (String, usize)>) -> Self {
+        let selected = |(name, matches)| Selected { name, matches, advice: None };
+        Self { policies: policies.into_iter().map(selected).collect(), ..Self::default() }
+    }
+
+    /// Whether it is of these namespaces, so that nothing is to be found out anew.
+    pub fn is_of(&self, names: &[&str]) -> bool {
+        self.names.iter().eq(names)
+    }
+
+    /// What there is to say after `before`: what selects nothing now, and what does so no more.
+    pub fn news(&self, before: Option<&Self>) -> Vec<News> {
+        let mut news: Vec<News> = self
+            .advice
+            .filter(|_| before.is_none())
+            .map(|advice| News::Nothing(advice.to_owned()))
+            .into_iter()
+            .collect();
+        for (kind, now, then) in [
+            ("target", &self.targets, before.map(|before| &before.targets)),
+            ("policy", &self.policies, before.map(|before| &before.policies)),
+        ] {
+            for (index, selected) in now.iter().enumerate() {
+                let had = then.and_then(|then| then.get(index)).map(|then| then.matches > 0);
+                match (had, selected.matches, &selected.advice) {
+                    (None | Some(true), 0, Some(advice)) => {
+                        news.push(News::Nothing(format!("{kind} {} selects nothing: {advice}", selected.name)));
+                    }
+                    (Some(false), matches @ 1.., _) => {
+                        news.push(News::Found(format!("{kind} {} selects {matches} now", selected.name)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        news
+    }
+}
+
+/// Something to say once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing is selected.
+    Nothing(String),
+    /// Something is, after nothing was.
+    Found(String),
+}
+
+impl News {
+    /// Says it in the log.
+    pub fn log(&self) {
+        match self {
+            Self::Nothing(text) => tracing::warn!("{text}"),
+            Self::Found(text) => tracing::info!("{text}"),
+        }
+    }
+}
+
+fn target(selector: &Selector, names: &[&str]) -> Selected {
+    let matches = names.iter().filter(|name| selector.matches(name)).count();
+    let name = selector.to_string();
+    let advice = (matches == 0).then(|| {
+        if names.is_empty() {
+            return "this machine has no network namespace with a name; expected one as `ip netns list` prints it. It is \
+                    watched as soon as it is there"
+                .to_owned();
+        }
+        let pattern = name.trim_start_matches("netns:").split(',').next().unwrap_or_default();
+        format!(
+            "no network namespace has such a name; expected one of those that there are, such as {}. It is watched as soon \
+             as it is there",
+            nearest(pattern, names).join(", ")
+        )
+    });
+    Selected { name, matches, advice }
+}
+
+fn policy(policy: &Policy, watched: &[&Labels]) -> Selected {
+    let matches = watched.iter().filter(|labels| policy.target.matches(labels)).count();
+    let advice = (matches == 0).then(|| {
+        let labels: BTreeMap<String, ()> = watched
+            .iter()
+            .flat_map(|labels| labels.iter())
+            .map(|(key, value)| (format!("{key}={value}"), ()))
+            .collect();
+        let labels: Vec<&str> = labels.keys().map(String::as_str).take(SHOWN).collect();
+        match (watched.is_empty(), labels.is_empty()) {
+            (true, _) => "no target is there; expected one of --target, or its namespace to come".to_owned(),
+            (false, true) => {
+                "no target has a label; expected those of its podSelector: give them with the target, as in \
+                              --target netns:NAME,KEY=VALUE"
+                    .to_owned()
+            }
+            (false, false) => format!(
+                "no target has the labels of its podSelector; targets have {}: change the selector, or the labels that \
+                 --target gives",
+                labels.join(", ")
+            ),
+        }
+    });
+    Selected { name: policy.name.to_string(), matches, advice }
+}
+
+/// Names that are most like a pattern: with the least to change in their length.
+fn nearest<'a>(pattern: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let plain: String = pattern.chars().filter(|letter| !matches!(letter, '*' | '?')).collect();
+    let unlike = |name: &str| 1_000 * distance(&plain, name) / plain.chars().count().max(name.chars().count()).max(1);
+    let mut near: Vec<(usize, &str)> = names.iter().map(|name| (unlike(name), *name)).collect();
+    near.sort_unstable();
+    near.into_iter().take(SHOWN).map(|(_, name)| name).collect()
+}
+
+/// Letters to insert, remove, replace or swap with the next one (optimal string alignment,
+/// <https://en.wikipedia.org/wiki/Damerau–Levenshtein_distance>).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    for row in 1..=one.len() {
+        let mut here = vec![row];
+        for column in 1..=other.len() {
+            let replaced = above[column - 1] + usize::from(one[row - 1] != other[column - 1]);
+            let mut least = replaced.min(above[column] + 1).min(here[column - 1] + 1);
+            if row > 1 && column > 1 && one[row - 1] == other[column - 2] && one[row - 2] == other[column - 1] {
+                least = least.min(before[column - 2] + 1);
+            }
+            here.push(least);
+        }
+        before = std::mem::replace(&mut above, here);
+    }
+    above[other.len()]
+}
+
+impl fmt::Display for Selection {
+    /// A table, for `doctor`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, rows) in [("TARGET", &self.targets), ("POLICY", &self.policies)] {
+            if rows.is_empty() {
+                continue;
+            }
+            let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default().max(title.len());
+            writeln!(f, "\n{title:<width$}  MATCHES")?;
+            for Selected { name, matches, advice } in rows {
+                let line = format!("{name:<width$}  {matches:<7}  {}", advice.as_deref().unwrap_or_default());
+                writeln!(f, "{}", line.trim_end())?;
+            }
+        }
+        if let Some(advice) = self.advice.filter(|_| !self.targets.is_empty()) {
+            writeln!(f, "\n{advice}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policies(selector: &str) -> Vec<Policy> {
+        let yaml = format!(
+            "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {{name: web}}\n\
+             spec: {{target: {{podSelector: {selector}}}, rules: [{{name: rtt, signal: RttForecast, rttForecast: {{threshold: 200ms}}}}]}}\n"
+        );
+        netprecursor_crds::policies_from_yaml("test", &yaml).unwrap()
+    }
+
+    fn selection(targets: &[&str], selector: &str, names: &[&str]) -> Selection {
+        let selectors: Vec<Selector> = targets.iter().map(|target| target.parse().unwrap()).collect();
+        Selection::of(&selectors, &policies(selector), names)
+    }
+
+    fn said(news: &[News]) -> String {
+        news.iter().map(|news| format!("{news:?}\n")).collect()
+    }
+
+    #[test]
+    fn a_target_that_matches_nothing_names_what_there_is() {
+        let selection = selection(&["netns:wbe*,app=web", "netns:db"], "{}", &["web1", "web2", "db"]);
+        assert_eq!((selection.targets[0].matches, selection.targets[1].matches), (0, 1));
+        let advice = selection.targets[0].advice.as_ref().unwrap();
+        assert!(advice.contains("web1, web2, db"), "{advice}");
+        assert!(selection.targets[1].advice.is_none() && selection.policies[0].advice.is_none(), "{selection:?}");
+        assert!(self::selection(&["netns:x"], "{}", &[]).targets[0].advice.as_ref().unwrap().contains("ip netns list"));
+    }
+
+    #[test]
+    fn a_policy_that_selects_nothing_names_the_labels_that_there_are() {
+        let wanted = "{matchLabels: {app: checkout}}";
+        let advice = |targets: &[&str], names: &[&str]| selection(targets, wanted, names).policies[0].advice.clone();
+        assert!(advice(&["netns:web,app=web"], &["web"]).unwrap().contains("targets have app=web"));
+        assert!(advice(&["netns:web"], &["web"]).unwrap().contains("--target netns:NAME,KEY=VALUE"));
+        assert!(advice(&["netns:web"], &[]).unwrap().contains("no target is there"));
+        assert_eq!(advice(&["netns:web,app=checkout"], &["web"]), None);
+    }
+
+    #[test]
+    fn it_is_said_once_and_again_when_it_changes() {
+        let (none, some) =
+            (selection(&["netns:web*"], "{}", &["db"]), selection(&["netns:web*"], "{}", &["db", "web1"]));
+        let first = none.news(None);
+        assert!(said(&first).contains("target netns:web* selects nothing"), "{first:?}");
+        assert!(none.news(Some(&none)).is_empty() && some.news(Some(&some)).is_empty() && some.news(None).is_empty());
+        assert_eq!(said(&some.news(Some(&none))).matches("Found").count(), 2);
+        assert_eq!(said(&none.news(Some(&some))).matches("Nothing").count(), 2);
+    }
+
+    #[test]
+    fn without_a_policy_it_says_that_nothing_is_forecast() {
+        let selection = Selection::of(&["netns:web".parse().unwrap()], [], &["web"]);
+        let first = selection.news(None);
+        assert!(said(&first).contains("nothing is forecast") && said(&first).contains("--policy FILE"), "{first:?}");
+        assert!(selection.to_string().contains("nothing is forecast"), "{selection}");
+    }
+
+    #[test]
+    fn the_nearest_names_come_first() {
+        assert_eq!(nearest("wbe", &["db", "web", "a-very-long-name"]), ["web", "db", "a-very-long-name"]);
+        assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("wbe", "web")), (3, 3, 1));
+    }
+}
