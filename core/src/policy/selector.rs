@@ -37,6 +37,11 @@ impl Selector {
         Self(requirements)
     }
 
+    /// The keys of the labels that something is required of.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|requirement| requirement.key.as_str())
+    }
+
     /// Whether labels meet every requirement.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| requirement.holds(labels))

@@ -21,7 +21,15 @@ pub(super) struct Targets<'a> {
     policies: Vec<Vec<&'a Key>>,
     /// Groups by policy.
     selected: BTreeMap<&'a str, Vec<usize>>,
+    /// What there is instead, by policy that selects nothing.
+    instead: BTreeMap<&'a str, String>,
 }
+
+/// Pods' labels by namespace, with the number of their group.
+type Groups<'a> = BTreeMap<&'a str, Vec<(usize, &'a Labels)>>;
+
+/// Labels and namespaces that a message names at most.
+const NAMED: usize = 5;
 
 impl<'a> Targets<'a> {
     pub(super) fn find(observed: &'a Observed) -> Self {
@@ -31,7 +39,7 @@ impl<'a> Targets<'a> {
             groups.entry(Arc::as_ptr(&pod.value)).or_insert((&pod.value, 0)).1 += 1;
         }
         let mut targets = Self::default();
-        let mut groups: BTreeMap<&str, Vec<(usize, &Labels)>> = BTreeMap::new();
+        let mut groups = Groups::new();
         for (namespace, members) in by_namespace {
             for (labels, pods) in members.into_values() {
                 groups.entry(namespace).or_default().push((targets.groups.len(), labels));
@@ -47,6 +55,9 @@ impl<'a> Targets<'a> {
             let selected: Vec<usize> =
                 members.filter(|(_, labels)| policy.target.matches(labels)).map(|(group, _)| *group).collect();
             selected.iter().for_each(|group| targets.policies[*group].push(key));
+            if selected.is_empty() {
+                targets.instead.insert(&seen.uid, instead(observed, policy, &groups));
+            }
             targets.selected.insert(&seen.uid, selected);
         }
         targets
@@ -64,7 +75,10 @@ impl<'a> Targets<'a> {
     /// Whether a policy selects any pods.
     pub(super) fn verdict(&self, policy: &Seen<Policy>) -> Verdict {
         match self.count(policy) {
-            0 => Verdict::no("NoPods", "no running pod has the labels that `target` asks for"),
+            0 => {
+                let instead = self.instead.get(policy.uid.as_str()).map_or("", String::as_str);
+                Verdict::no("NoPods", format!("no running pod has the labels that `target` asks for{instead}"))
+            }
             1 => Verdict::yes("Selected", "1 pod"),
             count => Verdict::yes("Selected", format!("{count} pods")),
         }
@@ -91,6 +105,38 @@ impl<'a> Targets<'a> {
             let each = "each policy alerts by itself";
             Verdict::yes("SamePods", format!("{pods} of {count} pods are also selected by {names}; {each}"))
         })
+    }
+}
+
+/// What comes nearest to the labels that a policy asks for in vain: in its own scope alone, because who may read a policy of
+/// one namespace need not know of another; and of labels that it asks for, because others come and go with every pod.
+fn instead(observed: &Observed, policy: &policy::Policy, groups: &Groups<'_>) -> String {
+    if let Scope::Cluster(_) = policy.scope
+        && policy.target.keys().next().is_some()
+    {
+        let elsewhere =
+            groups.iter().filter(|(_, members)| members.iter().any(|(_, labels)| policy.target.matches(labels)));
+        let elsewhere = some_of(elsewhere.map(|(namespace, _)| (*namespace).to_owned()), NAMED);
+        if !elsewhere.is_empty() {
+            return format!(
+                "; pods that have them are in {elsewhere}, which `target.namespaceSelector` does not select"
+            );
+        }
+    }
+    let mut members =
+        groups.iter().filter(|(namespace, _)| is_in_scope(observed, policy, namespace)).flat_map(|(_, m)| m);
+    let asked: BTreeSet<&str> = policy.target.keys().collect();
+    let near = members.clone().flat_map(|(_, labels)| labels.iter()).filter(|(key, _)| asked.contains(key.as_str()));
+    let near = some_of(near.map(|(key, value)| format!("{key}={value}")), NAMED);
+    match (&policy.scope, members.next().is_some(), near.is_empty()) {
+        (_, true, false) => format!("; pods there have {near}"),
+        (_, true, true) => "; no pod there has a label of that name".to_owned(),
+        (Scope::Namespace(_), false, _) => {
+            "; no pod runs in the policy's namespace, which is all that it sees".to_owned()
+        }
+        (Scope::Cluster(_), false, _) => {
+            "; no pod runs in a namespace that `target.namespaceSelector` selects".to_owned()
+        }
     }
 }
 

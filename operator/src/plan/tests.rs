@@ -173,6 +173,40 @@ fn a_policy_of_the_cluster_selects_in_the_namespaces_that_it_names() {
 }
 
 #[test]
+fn a_policy_that_selects_nothing_names_what_comes_near() {
+    let message = |build: &dyn Fn(&mut Cluster)| {
+        let mut cluster = Cluster::new();
+        build(&mut cluster);
+        let plan = cluster.plan(at(0));
+        let resolved = status(&plan).conditions.iter().find(|one| one.type_ == "TargetsResolved").unwrap();
+        assert_eq!((resolved.status.as_str(), resolved.reason.as_str()), ("False", "NoPods"));
+        resolved.message.clone()
+    };
+    let in_shop = |labels: serde_json::Value| {
+        message(&|cluster: &mut Cluster| {
+            cluster.policy("shop", "checkout", json!({}));
+            cluster.pod("shop", "web", labels.clone());
+            cluster.pod("bank", "web", json!({"app": "checkout"}));
+        })
+    };
+    // Of other namespaces a policy of one says nothing: who reads it may not see them.
+    let near = in_shop(json!({"app": "check-out", "pod-template-hash": "x"}));
+    assert!(near.ends_with("; pods there have app=check-out"), "{near}");
+    assert!(in_shop(json!({"tier": "web"})).ends_with("; no pod there has a label of that name"));
+    let empty = message(&|cluster| cluster.policy("shop", "checkout", json!({})));
+    assert!(empty.contains("no pod runs in the policy's namespace"), "{empty}");
+
+    let everywhere = message(&|cluster| {
+        cluster.namespace("shop", json!({"team": "b"}));
+        cluster.pod("shop", "web", json!({"app": "checkout"}));
+        let namespaces = json!({"matchLabels": {"team": "a"}});
+        let pods = json!({"matchLabels": {"app": "checkout"}});
+        cluster.cluster_policy("all", json!({"target": {"podSelector": pods, "namespaceSelector": namespaces}}));
+    });
+    assert!(everywhere.contains("are in shop, which `target.namespaceSelector` does not select"), "{everywhere}");
+}
+
+#[test]
 fn figures_are_told_once_a_minute_and_news_at_once() {
     let mut cluster = Cluster::new();
     cluster.policy("shop", "checkout", json!({}));
