@@ -88,14 +88,15 @@ fn whole_seconds(schema: &mut Schema, message: &'static str) {
     );
 }
 
-/// The thresholds together.
+/// The thresholds together; below a threshold of 0, which another check refuses, there is nothing to lower it to.
 pub(crate) fn rtt_forecast(schema: &mut Schema) {
     add(
         schema,
         Check {
             rule: format!(
                 "!has(self.resolveThreshold) || !self.resolveThreshold.matches('{DURATION}') || \
-                 !self.threshold.matches('{DURATION}') || duration(self.resolveThreshold) < duration(self.threshold)"
+                 !self.threshold.matches('{DURATION}') || duration(self.threshold) == duration('0s') || \
+                 duration(self.resolveThreshold) < duration(self.threshold)"
             ),
             message: "expected less than threshold: lower it, or leave it out for 80 % of threshold",
             field: Some(".resolveThreshold"),

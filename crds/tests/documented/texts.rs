@@ -19,11 +19,6 @@ impl Text {
     pub(crate) fn is_standalone(&self) -> bool {
         self.origin.contains("/standalone/")
     }
-
-    /// Whether it needs a cluster.
-    pub(crate) fn needs_cluster(&self) -> bool {
-        self.origin.contains("/kubernetes/")
-    }
 }
 
 /// All of them in the checkout at `root`.

@@ -14,6 +14,9 @@ use crate::{
 /// What `model` in a ConfigMap is called in hints, and such a model.
 const REFERENCE: &str = "{name, key, sha256}";
 
+/// Where no other test has anything.
+const NAMESPACE: &str = "followed";
+
 /// What stands in a policy where a hint goes.
 const PLACE: &str = "the hint goes here";
 
@@ -134,6 +137,7 @@ fn wrong() -> Vec<Value> {
         policy["spec"]["rules"][0][place] = value;
         wrong.push(policy);
     }
+    wrong.iter_mut().for_each(|policy| policy["metadata"]["namespace"] = json!(NAMESPACE));
     wrong
 }
 
@@ -147,7 +151,7 @@ async fn whoever_does_what_the_server_says_is_not_refused_again() {
     assert!(open.len() > 15, "{open:?}");
     for version in VERSIONS {
         let (cluster, kubectl) = (Cluster::new(version).await, Kubectl::on(version).await);
-        cluster.namespace("shop").await;
+        cluster.namespace(NAMESPACE).await;
         let (mut followed, mut refused) = (BTreeSet::new(), Vec::new());
         for policy in wrong() {
             let Err(kube::Error::Api(status)) = cluster.try_out(&policy).await else { panic!("accepted: {policy}") };
@@ -176,8 +180,10 @@ async fn whoever_does_what_the_server_says_is_not_refused_again() {
 async fn a_debounce_without_of_is_told_of_it() {
     for version in VERSIONS {
         let (cluster, kubectl) = (Cluster::new(version).await, Kubectl::on(version).await);
-        cluster.namespace("shop").await;
-        let policy = edited("/spec/rules/0/holdFor", None).to_string();
+        cluster.namespace(NAMESPACE).await;
+        let mut policy = edited("/spec/rules/0/holdFor", None);
+        policy["metadata"]["namespace"] = json!(NAMESPACE);
+        let policy = policy.to_string();
         let of = |debounce: &str| policy.replace(r#""name":"rtt""#, &format!(r#""name":"rtt","debounce":{debounce}"#));
         let run = |yaml: &str| kubectl.run(&["create", "--dry-run=server", "--validate=warn", "-f", "-"], yaml);
         let error = run(&of("{k: 3, n: 5}")).unwrap_err();

@@ -182,7 +182,7 @@ fn a_policy_that_selects_nothing_names_what_comes_near() {
         assert_eq!((resolved.status.as_str(), resolved.reason.as_str()), ("False", "NoPods"));
         resolved.message.clone()
     };
-    let in_shop = |labels: serde_json::Value| {
+    let in_shop = |labels: Value| {
         message(&|cluster: &mut Cluster| {
             cluster.policy("shop", "checkout", json!({}));
             cluster.pod("shop", "web", labels.clone());
