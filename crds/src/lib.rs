@@ -11,6 +11,7 @@
 
 pub mod alert;
 pub mod convert;
+pub mod diagnosis;
 pub mod duration;
 mod label;
 pub mod policy;

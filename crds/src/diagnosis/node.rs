@@ -1,0 +1,200 @@
+//! How the agent of one node is: by its pod, by what it says, and by how long ago it said it. A report without a pod is
+//! of an agent that is gone, and a pod without a report is of one that cannot say anything.
+
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Finding, Known, Place, policy::Word, reasons, span};
+
+/// Between two reports of an agent to which nothing happens.
+pub const EVERY_SECONDS: i64 = 5 * 60;
+
+/// A report that is older is of an agent that does not work.
+pub const STALE_SECONDS: i64 = 3 * EVERY_SECONDS;
+
+/// An agent that works reports within so long.
+pub const FIRST_REPORT_SECONDS: i64 = 120;
+
+/// How the agent of a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Standing {
+    /// There should be an agent, and there is none that ever said anything, or none any more.
+    Missing,
+    /// Nothing was heard for too long.
+    Stale,
+    /// It says itself that it does not work, or Kubernetes does.
+    NotReady,
+    /// It works, and did not have the time to report.
+    Starting,
+    /// It works.
+    Ready,
+    /// No agent is wanted here.
+    Unwanted,
+}
+
+/// Whether a node shall have an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It shall.
+    Yes,
+    /// The agents' selectors and tolerations leave it out.
+    LeftOut,
+    /// There are no policies, and so no agents.
+    NoPolicy,
+    /// Whoever looks may not see who is wanted.
+    Unknown,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Whether the node itself works; `None` where nobody looked.
+    pub is_ready: Option<bool>,
+    /// The pod of its agent.
+    pub pod: Known<Pod>,
+    /// What its agent says.
+    pub report: Known<Report>,
+}
+
+/// An agent's pod that is to stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Whether it is ready; `None` before Kubernetes says so or otherwise.
+    pub is_ready: Option<bool>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// What it is doing, or waiting for.
+    pub state: String,
+}
+
+/// What an agent says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// When it last wrote.
+    pub heartbeat: Option<Timestamp>,
+    /// Its condition `Ready`.
+    pub ready: Option<Word>,
+    /// What it says that is wrong, or could be better.
+    pub findings: Vec<Finding>,
+}
+
+/// How the agent of a node is, and why when that is not well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stand {
+    /// The node.
+    pub node: String,
+    /// How it is.
+    pub standing: Standing,
+    /// Seconds since it last wrote.
+    pub silence: Option<i64>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// How the agent of `node` is; `None` when whoever looks sees neither pods nor reports.
+pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Option<Stand> {
+    let report = node.report.there();
+    let heartbeat = report.and_then(|report| report.heartbeat);
+    let silence = heartbeat.map(|at| now.as_second().saturating_sub(at.as_second()).max(0));
+    let (standing, mut findings) = match (&node.pod, silence) {
+        (Known::Absent, _) => without_pod(wanted, silence, place),
+        (Known::Hidden, None) if node.report == Known::Hidden => return None,
+        (pod, Some(silence)) => reported(pod.there(), report, silence, place),
+        (Known::There(pod), None) if node.report == Known::Hidden => by_pod(pod, place),
+        (Known::There(pod), None) => unheard(pod, place, now),
+        (Known::Hidden, None) if wanted == Wanted::Yes || report.is_some() => {
+            let what = "its agent has not reported";
+            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentMissing") }, what, place)])
+        }
+        (Known::Hidden, None) => (Standing::Unwanted, Vec::new()),
+    };
+    if node.is_ready == Some(false) && !matches!(standing, Standing::Ready | Standing::Unwanted) {
+        let what = "the node itself is not ready";
+        findings.insert(0, Finding::of(const { reasons::found("NodeNotReady") }, what, place));
+    }
+    if !matches!(standing, Standing::Unwanted | Standing::Missing) {
+        findings.extend(report.into_iter().flat_map(|report| report.findings.iter().cloned()));
+    }
+    // A required sensor that does not work is why the agent is not ready: that is said once.
+    findings.sort_by_key(|finding| finding.severity);
+    Some(Stand { node: node.name.clone(), standing, silence, findings })
+}
+
+/// Without a pod nothing that a report says is so any more.
+fn without_pod(wanted: Wanted, silence: Option<i64>, place: &Place) -> (Standing, Vec<Finding>) {
+    let last = silence.map(|seconds| format!("; the report is of {} ago", span(seconds)));
+    let last = last.as_deref().unwrap_or_default();
+    let old =
+        |what: String| (Standing::Unwanted, vec![Finding::of(const { reasons::found("OldReport") }, what, place)]);
+    match (wanted, silence) {
+        (Wanted::NoPolicy, Some(_)) => old(format!("there is no policy, and so no agent{last}")),
+        (Wanted::NoPolicy, None) | (Wanted::Unknown, None) => (Standing::Unwanted, Vec::new()),
+        (Wanted::LeftOut, _) => {
+            let what =
+                format!("no agent is wanted here: the agents' selectors or tolerations leave the node out{last}");
+            (Standing::Unwanted, vec![Finding::of(const { reasons::found("LeftOut") }, what, place)])
+        }
+        (Wanted::Yes, _) | (Wanted::Unknown, Some(_)) => {
+            let what = format!("no agent runs here{last}");
+            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentMissing") }, what, place)])
+        }
+    }
+}
+
+fn reported(pod: Option<&Pod>, report: Option<&Report>, silence: i64, place: &Place) -> (Standing, Vec<Finding>) {
+    let sick = pod.filter(|pod| pod.is_ready == Some(false));
+    if silence > STALE_SECONDS {
+        let (ago, every) = (span(silence), span(EVERY_SECONDS));
+        let state = sick.map(|pod| format!("; pod {} is not ready: {}", pod.name, pod.state)).unwrap_or_default();
+        let what = format!("the agent last wrote {ago} ago, expected every {every}{state}");
+        let reason = if sick.is_some() { const { reasons::found("AgentNotReady") } } else { SILENT };
+        return (Standing::Stale, vec![Finding::of(reason, what, place)]);
+    }
+    match (report.and_then(|report| report.ready.as_ref()), sick) {
+        (Some(Word { is_well: false, reason, message }), _) => {
+            let known = reasons::find(reasons::REPORT, "Ready", reason);
+            let known = known.unwrap_or(const { reasons::found("AgentNotReady") });
+            (Standing::NotReady, vec![Finding::of(known, format!("{reason}: {message}"), place)])
+        }
+        (_, Some(pod)) => by_pod(pod, place),
+        (Some(_), None) => (Standing::Ready, Vec::new()),
+        (None, None) => {
+            let what = "the report has no condition Ready: was it written by this release?";
+            (Standing::NotReady, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+        }
+    }
+}
+
+const SILENT: &reasons::Reason = reasons::of_agents("Silent");
+
+/// Who may not see reports goes by what Kubernetes says of the pod.
+fn by_pod(pod: &Pod, place: &Place) -> (Standing, Vec<Finding>) {
+    if pod.is_ready != Some(false) {
+        return (Standing::Ready, Vec::new());
+    }
+    let what = format!("pod {} is not ready: {}", pod.name, pod.state);
+    (Standing::NotReady, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+}
+
+fn unheard(pod: &Pod, place: &Place, now: Timestamp) -> (Standing, Vec<Finding>) {
+    let (name, state) = (&pod.name, &pod.state);
+    let is_young = pod.since.is_some_and(|since| now.as_second() - since.as_second() < FIRST_REPORT_SECONDS);
+    match pod.is_ready {
+        Some(true) if is_young => {
+            let what = format!("its agent has just started and not reported yet: pod {name}");
+            (Standing::Starting, vec![Finding::of(const { reasons::found("AgentStarting") }, what, place)])
+        }
+        Some(false) => {
+            let what = format!("its agent has not reported: pod {name} is {state}");
+            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+        }
+        Some(true) | None => {
+            let what = format!("its agent has not reported: pod {name} is {state}");
+            (Standing::Missing, vec![Finding::of(SILENT, what, place)])
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether a policy is followed, by what the operator says of it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{ADVICE, Finding, Place, Severity, reasons};
+use crate::policy::PrecursorPolicyStatus;
+
+/// Conditions that a policy has when all is well; others are there only while they say something.
+const ALWAYS: [&str; 4] = ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"];
+
+/// A policy of either kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy<'a> {
+    /// The generation of its spec.
+    pub generation: Option<i64>,
+    /// What the operator says of it.
+    pub status: Option<&'a PrecursorPolicyStatus>,
+}
+
+/// What the operator says of agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Whether that is that they work.
+    pub is_well: bool,
+    /// The reason of `AgentsReady`.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl<'a> Policy<'a> {
+    /// What the operator says, as far as it speaks of the spec as it is.
+    pub fn conditions(&self) -> &'a [Condition] {
+        let current = self.status.filter(|status| status.observed_generation == self.generation);
+        current.map(|status| status.conditions.as_slice()).unwrap_or_default()
+    }
+
+    /// One of its conditions.
+    pub fn condition(&self, type_: &str) -> Option<&'a Condition> {
+        self.conditions().iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// Whether it is followed, and why or why not in one word.
+    pub fn standing(&self) -> (bool, &'a str) {
+        match self.condition("Ready") {
+            Some(ready) => (ready.status == "True", &ready.reason),
+            None => (false, "NotSeenYet"),
+        }
+    }
+}
+
+/// What is wrong with a policy: `Ready` first, then in whatever order the conditions come, and nothing twice.
+/// `is_heard`: whether the operator works.
+pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Finding> {
+    if policy.condition("Ready").is_none() {
+        let what = if policy.status.is_some_and(|status| !status.conditions.is_empty()) {
+            "the operator has not seen the policy's last change yet"
+        } else {
+            "the operator has not said anything about the policy yet"
+        };
+        let mut finding = Finding::of(const { reasons::found("NotSeenYet") }, what, place);
+        if !is_heard {
+            finding.advice = "see the operator: it does not work".to_owned();
+        }
+        return vec![finding];
+    }
+    let mut found: Vec<&Condition> = policy.conditions().iter().filter(|condition| is_adverse(condition)).collect();
+    found.sort_by_key(|condition| (condition.type_ != "Ready", condition.type_.as_str()));
+    let mut findings: Vec<Finding> = Vec::new();
+    for condition in found {
+        let mut finding = of(condition, place);
+        // `Ready` repeats what `AgentsReady` says, and that one knows what to do.
+        if finding.condition == "AgentsReady"
+            && let Some(ready) = findings.iter_mut().find(|ready| ready.reason == "AgentsNotReady")
+        {
+            ready.message = format!("{}: {}", finding.reason, finding.message);
+            ready.advice = finding.advice;
+            continue;
+        }
+        if findings.iter().any(|same| same.message == finding.message) {
+            finding.message.clear();
+        }
+        findings.push(finding);
+    }
+    findings.retain(|finding| !finding.message.is_empty());
+    findings
+}
+
+/// Whether a condition says that something is not as it should be.
+fn is_adverse(condition: &Condition) -> bool {
+    match ALWAYS.contains(&condition.type_.as_str()) {
+        true => condition.status != "True" || condition.reason == "Replacing",
+        false => condition.status == "True",
+    }
+}
+
+/// A condition as a finding. Who wrote the message may not have known as much of the place as whoever reads it.
+fn of(condition: &Condition, place: &Place) -> Finding {
+    let Condition { type_, status, reason, message, .. } = condition;
+    let Some(known) = reasons::find(reasons::POLICY, type_, reason) else {
+        // Of a later release.
+        let severity = if status == "False" { Severity::Fault } else { Severity::Warning };
+        let (condition, reason, message) = (type_.clone(), reason.clone(), message.clone());
+        return Finding { severity, condition, reason, message, advice: String::new() };
+    };
+    let advised = Place::new(&place.namespace).fill(known.advice);
+    let message = message.strip_suffix(&advised).map_or(message.as_str(), |text| text.trim_end_matches(ADVICE));
+    let message = if message.is_empty() { format!("{type_} is {status}") } else { message.to_owned() };
+    Finding::of(known, message, place)
+}
+
+/// What the operator says of agents, by the policies; the worst word, for they are written one after another.
+pub fn word_about_agents(policies: &[Policy<'_>]) -> Option<Word> {
+    let words = policies.iter().filter_map(|policy| policy.condition("AgentsReady"));
+    let worst = words.min_by_key(|condition| (condition.status == "True", condition.reason == "AllReady"))?;
+    Some(Word { is_well: worst.status == "True", reason: worst.reason.clone(), message: worst.message.clone() })
+}
