@@ -32,7 +32,7 @@ pub use policy::Policy;
 pub use span::{some_of, span};
 
 /// Between what is wrong and what to do.
-const ADVICE: &str = ": ";
+const ADVICE: &str = "; ";
 
 /// What is known of something that there may or may not be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -11,7 +11,7 @@ mod scores;
 mod status;
 mod targets;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use netprecursor_crds::{
@@ -192,17 +192,6 @@ pub fn plan(observed: &Observed, settings: &Settings, now: Timestamp) -> Plan {
 /// The UID of the object that owns what the operator makes. Without it nothing is made, for nothing would clean it up.
 fn anchor(observed: &Observed) -> Option<&str> {
     observed.anchors.iter().next().map(|(_, anchor): (&Key, &Seen<()>)| anchor.uid.as_str())
-}
-
-/// Up to `most` of some texts, and how many more there are.
-fn some_of(texts: impl IntoIterator<Item = String>, most: usize) -> String {
-    let texts: BTreeSet<String> = texts.into_iter().collect();
-    let more = texts.len().saturating_sub(most);
-    let mut some = texts.into_iter().take(most).collect::<Vec<_>>().join("; ");
-    if more > 0 {
-        some.push_str(&format!("; and {more} more"));
-    }
-    some
 }
 
 #[cfg(test)]

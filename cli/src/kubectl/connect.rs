@@ -12,6 +12,7 @@ use kube::{
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::{ClusterResourceScope, DeserializeGuard, NamespaceResourceScope},
 };
+use netprecursor_crds::diagnosis::Known;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tower::{ServiceBuilder, buffer::BufferLayer, retry::RetryLayer};
@@ -110,6 +111,8 @@ pub(super) enum Answer<T> {
 pub(super) struct Listed<K> {
     pub(super) items: Vec<K>,
     pub(super) notes: Vec<String>,
+    /// Whether none may be seen: then that there are none means nothing.
+    pub(super) is_hidden: bool,
 }
 
 /// A cluster as one user reaches it.
@@ -134,6 +137,23 @@ impl<T> Answer<T> {
             Self::Found(value) => Answer::Found(change(value)),
             Self::Absent => Answer::Absent,
             Self::Forbidden(message) => Answer::Forbidden(message),
+        }
+    }
+
+    /// What is there.
+    pub(super) const fn there(&self) -> Option<&T> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Absent | Self::Forbidden(_) => None,
+        }
+    }
+
+    /// As a diagnosis takes it.
+    pub(super) fn as_known<U>(&self, change: impl FnOnce(&T) -> U) -> Known<U> {
+        match self {
+            Self::Found(value) => Known::There(change(value)),
+            Self::Absent => Known::Absent,
+            Self::Forbidden(_) => Known::Hidden,
         }
     }
 
@@ -218,7 +238,7 @@ impl Cluster {
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         let what = format!("list {}", K::plural(&()));
-        let mut listed = Listed { items: Vec::new(), notes: Vec::new() };
+        let mut listed = Listed { items: Vec::new(), notes: Vec::new(), is_hidden: false };
         let mut params = params.clone().limit(PAGE);
         loop {
             let page = match self.judge(&what, api.list(&params).await)? {
@@ -226,6 +246,7 @@ impl Cluster {
                 Answer::Absent => return Err(ClusterError::NotInstalled { what }),
                 Answer::Forbidden(message) => {
                     listed.notes.push(format!("not permitted to {what}: {message}"));
+                    listed.is_hidden = true;
                     return Ok(listed);
                 }
             };

@@ -1,39 +1,42 @@
-//! `doctor`: how each node's agent is, and on which nodes there should be one and is none.
+//! `doctor`: how each node's agent is, on which nodes there should be one and is none, and what else is wrong.
 
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    apps::v1::DaemonSet,
-    core::v1::{Node, Pod},
+use kube::{
+    Api,
+    api::{ListParams, ObjectMeta},
 };
-use kube::{Api, api::ListParams};
 use netprecursor_crds::{
-    ClusterPrecursorPolicy, PrecursorNodeReport, PrecursorPolicy,
-    report::{Need, Overhead, PrecursorNodeReportStatus, Queue, RttSource, Sensor, SensorState},
+    ClusterPrecursorPolicy, PrecursorAlert, PrecursorPolicy,
+    diagnosis::{self, Diagnosis, Finding, Severity, Standing, diagnose, node::Stand},
+    policy::PrecursorPolicyStatus,
+    report::{Overhead, PrecursorNodeReportStatus, Queue, RttSource, Sensor, SensorState},
 };
 use serde::Serialize;
 
 use super::{
-    connect::{AGENTS, Answer, Cluster, ClusterError},
-    node::{Standing, silence, standing},
+    connect::{Answer, Cluster, ClusterError},
+    installed::Installed,
 };
 
 pub(super) use words::text;
 
+/// Alerts that are counted one by one.
+const COUNTED: u32 = 1_000;
+
 /// What the report is made of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Objects {
-    reports: Vec<PrecursorNodeReport>,
-    nodes: Vec<Node>,
-    pods: Vec<Pod>,
-    agents: Option<DaemonSet>,
-    /// Whether there is a policy; without one there are no agents.
-    has_policy: bool,
+    installed: Installed,
+    policies: Vec<PrecursorPolicy>,
+    cluster_policies: Vec<ClusterPrecursorPolicy>,
+    /// Whether some policies may not be seen.
+    hides_policies: bool,
+    /// Alerts that are out; `None` where they may not be seen.
+    firing: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -41,14 +44,25 @@ pub(super) struct Objects {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Doctor {
-    /// Whether nothing is wrong.
+    /// Whether everything that is wanted happens.
     pub(super) is_well: bool,
     /// What is worst first.
     nodes: Vec<NodeLine>,
-    /// What concerns no single node.
+    /// What is wrong and concerns no single node.
     problems: Vec<String>,
+    /// What somebody should look at, and concerns no single node.
+    remarks: Vec<String>,
+    /// How many things are wrong, and how many want a look.
+    counts: Counts,
     /// What could not be found out.
     notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    faults: usize,
+    warnings: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,128 +96,96 @@ struct Reported {
 
 /// Asks for all of it at once.
 pub(super) async fn ask(cluster: &Cluster) -> Result<Objects, ClusterError> {
-    let namespace = cluster.installation().await?.namespace;
-    let client = &cluster.client;
-    let (all, agents) = (ListParams::default(), ListParams::default().labels(AGENTS));
-    // One is enough to know that there is one.
-    let one = ListParams::default().limit(1);
-    let own: Api<PrecursorPolicy> = Api::all(client.clone());
-    let whole: Api<ClusterPrecursorPolicy> = Api::all(client.clone());
-    let (reports, nodes, pods) = (cluster.global(), cluster.global(), Api::namespaced(client.clone(), &namespace));
-    let (reports, nodes, pods, agents, own, whole) = tokio::try_join!(
-        cluster.list(&reports, &all),
-        cluster.list(&nodes, &all),
-        cluster.list(&pods, &agents),
-        cluster.daemon_set(&namespace),
-        async { cluster.judge("list precursorpolicies", own.list_metadata(&one).await) },
-        async { cluster.judge("list clusterprecursorpolicies", whole.list_metadata(&one).await) },
+    let all = ListParams::default();
+    let (policies, cluster_policies) = (cluster.scoped(true), cluster.global());
+    let alerts: Api<PrecursorAlert> = Api::all(cluster.client.clone());
+    let out = ListParams::default().fields("status.state=Firing").limit(COUNTED);
+    let (installed, policies, cluster_policies, alerts) = tokio::try_join!(
+        Installed::ask(cluster),
+        cluster.list(&policies, &all),
+        cluster.list(&cluster_policies, &all),
+        async { cluster.judge("list precursoralerts", alerts.list_metadata(&out).await) },
     )?;
-    let mut notes = Vec::new();
-    let mut has_policy = false;
-    for (kind, answer) in [
-        ("precursorpolicies", own.map(|list| list.items.len())),
-        ("clusterprecursorpolicies", whole.map(|list| list.items.len())),
-    ] {
-        match answer {
-            Answer::Found(count) => has_policy |= count > 0,
-            Answer::Absent => return Err(ClusterError::NotInstalled { what: format!("list {kind}") }),
-            // Whoever may not see policies has agents to look after all the same.
-            Answer::Forbidden(message) => {
-                has_policy = true;
-                notes.push(format!("not permitted to list {kind} of all namespaces: {message}"));
-            }
+    let installed = installed.or_not_installed()?;
+    let mut notes = [installed.notes.as_slice(), &installed.details].concat();
+    let hides_policies = policies.is_hidden || cluster_policies.is_hidden;
+    let (policies, cluster_policies) = (policies.into_items(&mut notes), cluster_policies.into_items(&mut notes));
+    let firing = match alerts {
+        Answer::Found(list) => Some(list.items.len()),
+        Answer::Absent => return Err(ClusterError::NotInstalled { what: "list precursoralerts".to_owned() }),
+        Answer::Forbidden(message) => {
+            notes.push(format!("not permitted to list precursoralerts: {message}"));
+            None
         }
-    }
-    if let Answer::Forbidden(message) = &agents {
-        notes.push(format!("not permitted to list daemonsets in {namespace}: {message}"));
-    }
-    Ok(Objects {
-        reports: reports.into_items(&mut notes),
-        nodes: nodes.into_items(&mut notes),
-        pods: pods.into_items(&mut notes),
-        agents: agents.found(),
-        has_policy,
-        notes,
-    })
+    };
+    Ok(Objects { installed, policies, cluster_policies, hides_policies, firing, notes })
 }
 
 /// How the agents are, by the objects.
 pub(super) fn report(objects: &Objects, now: Timestamp) -> Doctor {
-    let pods = pods_by_node(&objects.pods);
-    let (problems, all_made) = daemon_set(objects);
-    let mut nodes: Vec<NodeLine> = Vec::new();
-    for report in &objects.reports {
-        let node = report.metadata.name.clone().unwrap_or_default();
-        let has_agent = pods.contains_key(node.as_str());
-        nodes.push(line(node, report, now, objects.has_policy && (has_agent || !all_made)));
-    }
-    let reported: BTreeSet<String> = nodes.iter().map(|line| line.node.clone()).collect();
-    for node in
-        objects.nodes.iter().filter_map(|node| node.metadata.name.as_ref()).filter(|name| !reported.contains(*name))
-    {
-        let (standing, problems) = match pods.get(node.as_str()) {
-            Some(pod) => (Standing::Missing, vec![format!("its agent has not reported: {}", trouble(pod))]),
-            None if objects.has_policy && !all_made => {
-                (Standing::Missing, vec!["no agent runs here: see the DaemonSet's Events".to_owned()])
-            }
-            None => (Standing::Unwanted, Vec::new()),
-        };
-        let (remarks, heartbeat_age_seconds, report) = (Vec::new(), None, None);
-        nodes.push(NodeLine { node: node.clone(), standing, problems, remarks, heartbeat_age_seconds, report });
-    }
+    let policies = policies(objects);
+    let has_policy = match (policies.is_empty(), objects.hides_policies) {
+        (false, _) => Some(true),
+        (true, true) => None,
+        (true, false) => Some(false),
+    };
+    let facts = policies.iter().map(|(_, policy)| *policy).collect();
+    let diagnosis = diagnose(&objects.installed.facts(facts, has_policy, objects.firing), now);
+    let mut nodes: Vec<NodeLine> = diagnosis.nodes.iter().map(|stand| line(stand, objects)).collect();
     nodes.sort_by_key(|line| (line.problems.is_empty(), line.standing, line.remarks.is_empty(), line.node.clone()));
-    let is_well = problems.is_empty() && nodes.iter().all(|line| line.problems.is_empty());
-    Doctor { is_well, nodes, problems, notes: objects.notes.clone() }
+    let (problems, remarks) = at_large(&diagnosis, policies.iter().map(|(name, _)| name.as_str()));
+    let with_problems = nodes.iter().filter(|line| !line.problems.is_empty()).count();
+    let warnings = diagnosis.all().filter(|finding| finding.severity == Severity::Warning).count();
+    let counts = Counts { faults: problems.len() + with_problems, warnings };
+    Doctor { is_well: counts.faults == 0, nodes, problems, remarks, counts, notes: objects.notes.clone() }
 }
 
-/// What is wrong with all agents, and whether each node that shall have one has its pod. Then a node without one shall
-/// have none: the DaemonSet's selectors and tolerations leave it out.
-fn daemon_set(objects: &Objects) -> (Vec<String>, bool) {
-    let is_hidden = objects.notes.iter().any(|note| note.contains("daemonsets"));
-    let Some(status) = objects.agents.as_ref().and_then(|agents| agents.status.as_ref()) else {
-        let is_wrong = objects.has_policy && !is_hidden && objects.agents.is_none();
-        let problem = "there are policies, and no DaemonSet of agents: is the operator running?".to_owned();
-        return (if is_wrong { vec![problem] } else { Vec::new() }, is_hidden);
+/// Every policy with its name.
+fn policies(objects: &Objects) -> Vec<(String, diagnosis::Policy<'_>)> {
+    let own = objects.policies.iter().map(|object| named(&object.metadata, object.status.as_ref()));
+    own.chain(objects.cluster_policies.iter().map(|object| named(&object.metadata, object.status.as_ref()))).collect()
+}
+
+fn named<'a>(metadata: &ObjectMeta, status: Option<&'a PrecursorPolicyStatus>) -> (String, diagnosis::Policy<'a>) {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let name = metadata.namespace.as_ref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
+    (name, diagnosis::Policy { generation: metadata.generation, status })
+}
+
+/// What concerns no single node: the whole first, then policies, and nothing that was said before.
+fn at_large<'a>(diagnosis: &Diagnosis, names: impl Iterator<Item = &'a str>) -> (Vec<String>, Vec<String>) {
+    let whole = diagnosis.findings.iter().map(|finding| (finding, format!("{}: {finding}", finding.reason)));
+    let is_new = |finding: &&Finding| diagnosis.findings.iter().all(|told| !finding.message.ends_with(&told.message));
+    let of_policies = diagnosis.policies.iter().zip(names).flat_map(|(findings, name)| {
+        let new = findings.iter().filter(is_new);
+        new.map(move |finding| (finding, format!("policy {name}: {}: {finding}", finding.reason)))
+    });
+    let mut told: Vec<_> = whole.chain(of_policies).collect();
+    told.sort_by_key(|(finding, _)| finding.severity);
+    let (faults, others): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|(finding, _)| finding.severity == Severity::Fault);
+    let texts = |told: Vec<(&Finding, String)>| told.into_iter().map(|(_, text)| text).collect();
+    (texts(faults), texts(others))
+}
+
+fn line(stand: &Stand, objects: &Objects) -> NodeLine {
+    let of = |is_fault: bool| {
+        let some = stand.findings.iter().filter(|finding| (finding.severity == Severity::Fault) == is_fault);
+        some.map(ToString::to_string).collect()
     };
-    let (made, wanted) = (status.current_number_scheduled, status.desired_number_scheduled);
-    let problem = || format!("{made} of {wanted} agents could be made: `kubectl netprecursor install-check` says more");
-    (if made < wanted { vec![problem()] } else { Vec::new() }, made >= wanted)
-}
-
-/// Pods that are to stay, by node.
-fn pods_by_node(pods: &[Pod]) -> BTreeMap<&str, &Pod> {
-    let stays = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    stays.filter_map(|pod| Some((pod.spec.as_ref()?.node_name.as_deref()?, pod))).collect()
-}
-
-/// What a pod waits for.
-fn trouble(pod: &Pod) -> String {
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let status = pod.status.as_ref();
-    let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let waiting = containers.iter().find_map(|container| container.state.as_ref()?.waiting.as_ref());
-    let why = match waiting {
-        Some(waiting) => {
-            let parts = [waiting.reason.as_deref(), waiting.message.as_deref()];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
-        }
-        None => status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "no phase yet".to_owned()),
-    };
-    format!("pod {name} is {why}")
-}
-
-fn line(node: String, report: &PrecursorNodeReport, now: Timestamp, is_wanted: bool) -> NodeLine {
-    let (stands, why) = standing(report, now);
-    let heartbeat_age_seconds = silence(report, now);
-    let status = report.status.clone().unwrap_or_default();
-    let standing = if stands == Standing::Stale && !is_wanted { Standing::Unwanted } else { stands };
-    let (mut problems, mut remarks) = (Vec::new(), Vec::new());
-    if standing == Standing::Unwanted {
-        remarks.push("no agent is wanted here any more; the report is the last one's".to_owned());
-    } else {
-        problems.extend(why);
-        judge(&status, &mut problems, &mut remarks);
+    let mut reports = objects.installed.reports.there().into_iter().flatten();
+    let report = reports.find(|report| report.metadata.name.as_ref() == Some(&stand.node));
+    NodeLine {
+        node: stand.node.clone(),
+        standing: stand.standing,
+        problems: of(true),
+        remarks: of(false),
+        heartbeat_age_seconds: stand.silence,
+        report: report.map(|report| reported(report.status.clone().unwrap_or_default())),
     }
+}
+
+fn reported(status: PrecursorNodeReportStatus) -> Reported {
     let PrecursorNodeReportStatus {
         agent_version,
         kernel,
@@ -216,38 +198,5 @@ fn line(node: String, report: &PrecursorNodeReport, now: Timestamp, is_wanted: b
         ..
     } = status;
     let sensors = sensors.into_iter().filter(|sensor| sensor.state != SensorState::Active).collect();
-    let reported =
-        Reported { agent_version, kernel, rtt_source, socket_coverage_percent, targets, queue, overhead, sensors };
-    NodeLine { node, standing, problems, remarks, heartbeat_age_seconds, report: Some(reported) }
-}
-
-/// What a working agent says that is wrong, or could be better.
-fn judge(status: &PrecursorNodeReportStatus, problems: &mut Vec<String>, remarks: &mut Vec<String>) {
-    for sensor in &status.sensors {
-        let reason = sensor.reason.as_deref().unwrap_or("no reason given");
-        match (sensor.need, sensor.state) {
-            (_, SensorState::Active) => {}
-            (Need::Required, SensorState::Unavailable) => {
-                problems.push(format!("sensor {} is unavailable: {reason}", sensor.name));
-            }
-            (_, state) => {
-                remarks.push(format!("sensor {} is {}: {reason}", sensor.name, format!("{state:?}").to_lowercase()));
-            }
-        }
-    }
-    if status.queue.dropped > 0 {
-        problems.push(format!("{} messages were given up because the queue was full", status.queue.dropped));
-    }
-    if status.targets_over_capacity > 0 {
-        problems.push(format!(
-            "{} pods are wanted and not watched: the agent has no room for more",
-            status.targets_over_capacity
-        ));
-    }
-    if status.queue.pending > 0 {
-        remarks.push(format!("{} messages wait to be sent", status.queue.pending));
-    }
-    if status.rtt_source == RttSource::Smoothed {
-        remarks.push("the kernel tells smoothed round trips only (6.10 and later tell each one)".to_owned());
-    }
+    Reported { agent_version, kernel, rtt_source, socket_coverage_percent, targets, queue, overhead, sensors }
 }

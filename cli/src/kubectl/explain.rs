@@ -5,20 +5,21 @@ mod window;
 mod words;
 
 use jiff::Timestamp;
-use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::events::v1::Event,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
 use kube::{Api, api::ListParams};
 use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::{
     Duration, PrecursorAlert,
     alert::{AlertState, Cause, ModelSpeaking, PolicyKind, Trigger},
+    diagnosis::alert::{Course, Outcome},
     policy::Severity,
 };
 use serde::Serialize;
 
-use super::{
-    connect::{Answer, Cluster, ClusterError},
-    node::condition,
-};
+use super::connect::{Answer, Cluster, ClusterError};
 use crate::quantity::{quantity, spaced};
 use order::Step;
 use window::Window;
@@ -75,6 +76,8 @@ struct Told {
     /// `True`, `False` or `Unknown`, and why.
     confirmed: String,
     confirmed_because: Option<String>,
+    /// The same in words, and about the lead.
+    outcome: Outcome,
     model: ModelSpeaking,
     causes: Vec<CauseInWords>,
 }
@@ -152,6 +155,11 @@ pub(super) fn report(objects: &Objects) -> Explanation {
     }
 }
 
+/// The condition of a type.
+fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
 fn told(alert: &PrecursorAlert) -> Option<Told> {
     let status = alert.status.as_ref()?;
     let confirmed = condition(&status.conditions, "Confirmed");
@@ -167,6 +175,7 @@ fn told(alert: &PrecursorAlert) -> Option<Told> {
         fired_at: status.fired_at.clone(),
         count: status.count,
         confirmed: confirmed.map_or_else(|| "Unknown".to_owned(), |condition| condition.status.clone()),
+        outcome: Course::of(status).outcome(),
         confirmed_because: confirmed.map(|condition| condition.message.clone()),
         model: status.model.clone(),
         causes: status
@@ -291,10 +300,39 @@ mod tests {
         let young = alert(|alert| {
             let status = &mut alert["status"];
             (status["state"], status["lead"]) = ("Firing".into(), Value::Null);
+            status["measured"] = "150ms".into();
             status["conditions"][1]["status"] = "Unknown".into();
         });
         let shown = shown(&Objects { alert: young, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
         assert!(shown.contains("not judged yet") && shown.contains("no breach was measured yet"), "{shown}");
+    }
+
+    #[test]
+    fn a_breach_that_is_shown_is_not_denied_below_it() {
+        for (state, confirmed) in
+            [("Firing", "Unknown"), ("Firing", "False"), ("Resolved", "Unknown"), ("Resolved", "False")]
+        {
+            let late = alert(|alert| {
+                let status = &mut alert["status"];
+                (status["state"], status["lead"]) = (state.into(), Value::Null);
+                status["conditions"][1]["status"] = confirmed.into();
+                status["conditions"][1]["message"] = "No breach followed in time.".into();
+            });
+            let shown = shown(&Objects { alert: late, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
+            assert!(shown.contains("measured    244 ms") && shown.contains("a breach was measured"), "{shown}");
+            assert!(!shown.contains("no breach was measured"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_fired_on_the_breach_itself_is_not_waited_for() {
+        let late = alert(|alert| {
+            let status = &mut alert["status"];
+            (status["state"], status["trigger"], status["lead"]) = ("Firing".into(), "Measured".into(), Value::Null);
+            status["conditions"][1]["status"] = "Unknown".into();
+        });
+        let shown = shown(&Objects { alert: late, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
+        assert!(shown.contains("nothing to confirm") && !shown.contains("not judged yet"), "{shown}");
     }
 
     #[test]

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment},
-        coordination::v1::Lease,
         core::v1::Namespace,
     },
     apimachinery::pkg::version::Info,
 };
+use netprecursor_crds::diagnosis::{self, Diagnosis, Finding, Known, Severity, diagnose};
 use serde::Serialize;
 
 use super::connect::Answer;
@@ -78,6 +78,13 @@ impl Check {
         Self::open(name, format!("not permitted to know: {message}"))
     }
 
+    /// What a diagnosis found.
+    fn found(name: &'static str, finding: &Finding) -> Self {
+        let verdict = if finding.severity == Severity::Fault { Verdict::Bad } else { Verdict::Open };
+        let fix = (!finding.advice.is_empty()).then(|| finding.advice.clone());
+        Self { name, verdict, says: finding.message.clone(), fix }
+    }
+
     fn with_fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }
@@ -85,19 +92,22 @@ impl Check {
 
 /// The verdicts, by the facts.
 pub(super) fn report(facts: &Facts, now: Timestamp) -> InstallCheck {
+    let namespace = &facts.installed.namespace;
     let has_definition = facts.definitions.iter().any(|(_, definition)| matches!(definition, Definition::There { .. }));
-    let has_operator = matches!(facts.operator, Answer::Found(_));
-    let is_installed = has_definition || has_operator;
-    let mut checks = vec![server(&facts.version)];
-    checks.push(definitions(&facts.definitions, is_installed));
-    checks.push(operator(&facts.operator, &facts.namespace, is_installed));
-    checks.extend(has_operator.then(|| lease(&facts.lease, now)));
-    checks.push(agents(&facts.agents, &facts.has_policy, &facts.namespace));
-    checks.push(admission(facts, has_operator));
-    checks.push(pod_security(&facts.place, &facts.dry_run, &facts.namespace));
+    let is_installed = has_definition || facts.installed.operator.there().is_some();
+    let policies = facts.policies.iter().flatten();
+    let policies: Vec<_> = policies.map(|policy| policy.as_policy()).collect();
+    let known = facts.installed.facts(policies, facts.has_policy(), None);
+    let diagnosis = diagnose(&known, now);
+    let mut checks = vec![server(&facts.version), definitions(&facts.definitions, is_installed)];
+    checks.extend(operator(&facts.installed.operator, &known, is_installed, now));
+    checks.push(agents(&facts.installed.agents, &diagnosis, facts.has_policy()));
+    checks.extend(policies_check(facts, &diagnosis));
+    checks.push(admission(facts, facts.installed.operator.there().is_some()));
+    checks.push(pod_security(&facts.place, &facts.dry_run, namespace));
     checks.push(rights(&facts.may_create, &facts.user_namespace));
     let is_well = checks.iter().all(|check| check.verdict != Verdict::Bad);
-    InstallCheck { is_well, install_namespace: facts.namespace.clone(), is_installed, checks }
+    InstallCheck { is_well, install_namespace: namespace.clone(), is_installed, checks }
 }
 
 fn server(info: &Info) -> Check {
@@ -146,90 +156,74 @@ fn definitions(definitions: &[(String, Definition)], is_installed: bool) -> Chec
     }
 }
 
-fn operator(operator: &Answer<Deployment>, namespace: &str, is_installed: bool) -> Check {
-    const NAME: &str = "operator";
-    let deployment = match operator {
-        Answer::Found(deployment) => deployment,
-        Answer::Absent if is_installed => {
-            let fix = "helm install netprecursor … (docs/install.md), or --install-namespace when it is elsewhere";
-            return Check::bad(NAME, format!("no Deployment in {namespace}, nor anywhere that may be seen"), fix);
-        }
-        Answer::Absent => return Check::open(NAME, "none yet"),
-        Answer::Forbidden(message) => return Check::hidden(NAME, message),
+/// The operator's Deployment, and who leads.
+fn operator(
+    operator: &Answer<Deployment>,
+    known: &diagnosis::Facts<'_>,
+    is_installed: bool,
+    now: Timestamp,
+) -> Vec<Check> {
+    const NAMES: [&str; 2] = ["operator", "leader"];
+    let place = &known.place;
+    let (name, facts) = match (operator, &known.operator) {
+        (Answer::Forbidden(message), _) => return vec![Check::hidden(NAMES[0], message)],
+        (Answer::Found(deployment), Known::There(facts)) => (deployment.metadata.name.clone(), facts),
+        _ if is_installed => return vec![Check::found(NAMES[0], &diagnosis::operator::missing(place))],
+        _ => return vec![Check::open(NAMES[0], "none yet")],
     };
-    let name = deployment.metadata.name.as_deref().unwrap_or_default();
-    let status = deployment.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let available = conditions.iter().find(|condition| condition.type_ == "Available");
-    let ready = status.and_then(|status| status.ready_replicas).unwrap_or(0);
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let says = format!("{namespace}/{name}: {ready} of {wanted} ready");
-    match available {
-        Some(condition) if condition.status == "True" && ready > 0 => Check::good(NAME, says),
-        _ => {
-            let why =
-                available.and_then(|condition| condition.message.clone()).unwrap_or_else(|| "not available".to_owned());
-            Check::bad(NAME, format!("{says}; {why}"), format!("kubectl -n {namespace} describe deployment {name}"))
-        }
+    let works = || {
+        let (namespace, name, count) = (&place.namespace, name.unwrap_or_default(), facts.count());
+        Check::good(NAMES[0], format!("{namespace}/{name}: {count}"))
+    };
+    let leads = match facts.leader(place, now) {
+        Ok(Some(holder)) => Check::good(NAMES[1], format!("{holder} leads")),
+        Ok(None) => Check::open(NAMES[1], "not permitted to see the Lease"),
+        Err(finding) => Check::found(NAMES[1], &finding),
+    };
+    match facts.deployment(place) {
+        None => vec![works(), leads],
+        Some(finding) => vec![Check::found(NAMES[0], &finding), leads],
     }
 }
 
-fn lease(lease: &Answer<Lease>, now: Timestamp) -> Check {
-    const NAME: &str = "leader";
-    let spec = match lease {
-        Answer::Found(lease) => lease.spec.clone().unwrap_or_default(),
-        Answer::Absent => return Check::bad(NAME, "no operator has ever led", "the operator's log says why"),
-        Answer::Forbidden(message) => return Check::hidden(NAME, message),
-    };
-    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
-    let held_until = spec
-        .renew_time
-        .map(|renewed| renewed.0.as_second().saturating_add(i64::from(spec.lease_duration_seconds.unwrap_or(0))));
-    match (holder, held_until) {
-        (Some(holder), Some(until)) if until >= now.as_second() => Check::good(NAME, format!("{holder} leads")),
-        (Some(holder), _) => {
-            Check::bad(NAME, format!("{holder} no longer renews its lease"), "the operator's log says why")
-        }
-        (None, _) => Check::bad(NAME, "no operator leads", "the operator's log says why"),
-    }
-}
-
-fn agents(agents: &Answer<DaemonSet>, has_policy: &Answer<bool>, namespace: &str) -> Check {
+/// The agents as a whole, or the first of them that does not work.
+fn agents(agents: &Answer<DaemonSet>, diagnosis: &Diagnosis, has_policy: Option<bool>) -> Check {
     const NAME: &str = "agents";
-    let agents = match (agents, has_policy) {
-        (Answer::Found(agents), _) => agents,
-        (Answer::Absent, Answer::Found(true)) => {
-            return Check::bad(
-                NAME,
-                "there are policies, and no DaemonSet",
-                "the operator makes it: its log says why not",
-            );
-        }
-        (Answer::Absent, Answer::Forbidden(message)) => {
-            return Check::open(
-                NAME,
-                format!("no DaemonSet; whether there should be one is not to be known: {message}"),
-            );
-        }
-        (Answer::Absent, _) => return Check::open(NAME, "none yet: they start with the first policy"),
-        (Answer::Forbidden(message), _) => return Check::hidden(NAME, message),
-    };
-    let status = agents.status.clone().unwrap_or_default();
-    let (ready, wanted) = (status.number_ready, status.desired_number_scheduled);
-    let says = format!("{ready} of {wanted} ready");
-    match wanted {
-        0 => Check::bad(
-            NAME,
-            "no node is fit for one",
-            "see agent.nodeSelector, agent.affinity and agent.tolerations in the values",
-        ),
-        _ if ready >= wanted => Check::good(NAME, says),
-        _ => Check::bad(
-            NAME,
-            says,
-            format!("`kubectl netprecursor doctor`, or kubectl -n {namespace} describe daemonset"),
-        ),
+    if let Some(finding) = diagnosis.findings.iter().find(|finding| finding.condition == "AgentsReady") {
+        return Check::found(NAME, finding);
     }
+    let faults = diagnosis.nodes.iter().filter_map(|stand| {
+        let fault = stand.findings.first().filter(|finding| finding.severity == Severity::Fault)?;
+        Some(Finding { message: format!("node {}: {}", stand.node, fault.message), ..fault.clone() })
+    });
+    if let Some(fault) = faults.into_iter().next() {
+        return Check::found(NAME, &fault);
+    }
+    match (agents, diagnosis.tally.wanted, has_policy) {
+        (Answer::Forbidden(message), ..) => Check::hidden(NAME, message),
+        (Answer::Found(_), Some(wanted), _) => {
+            Check::good(NAME, format!("{} of {wanted} ready", diagnosis.tally.working))
+        }
+        (.., None) => Check::open(NAME, "no DaemonSet; whether there is a policy that wants one is not for you to see"),
+        _ => Check::open(NAME, "none yet: they start with the first policy"),
+    }
+}
+
+/// Whether what is installed does what policies ask for; nothing where there are none.
+fn policies_check(facts: &Facts, diagnosis: &Diagnosis) -> Option<Check> {
+    const NAME: &str = "policies";
+    let policies = facts.policies.as_ref().filter(|policies| !policies.is_empty())?;
+    let found = policies.iter().zip(&diagnosis.policies);
+    let mut found: Vec<_> = found.flat_map(|(policy, found)| found.iter().map(move |one| (policy, one))).collect();
+    found.retain(|(_, finding)| finding.severity < Severity::Remark);
+    found.sort_by_key(|(_, finding)| finding.severity);
+    let Some((policy, first)) = found.first() else {
+        return Some(Check::good(NAME, format!("{} followed", policies.len())));
+    };
+    let more = found.len() - 1;
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more: kubectl netprecursor status -A)") };
+    let message = format!("{}: {}: {}{more}", policy.name(), first.reason, first.message);
+    Some(Check::found(NAME, &Finding { message, ..(*first).clone() }))
 }
 
 fn admission(facts: &Facts, has_operator: bool) -> Check {

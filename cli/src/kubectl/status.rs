@@ -7,34 +7,35 @@ mod words;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::ListParams;
 use netprecursor_crds::{
-    ClusterPrecursorPolicy, Duration, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
+    ClusterPrecursorPolicy, Duration, PrecursorAlert, PrecursorPolicy,
     alert::{AlertState, PolicyKind},
-    policy::{Mode, PrecursorPolicyStatus, ScoreWindow, Severity},
+    diagnosis::{self, Finding, Severity, Standing, diagnose, node::Stand},
+    policy::{Mode, ScoreWindow, Severity as Urgency},
 };
 use serde::Serialize;
 
 use super::{
-    connect::{Answer, Cluster, ClusterError},
-    node::{Standing, condition, standing},
+    connect::{Cluster, ClusterError},
+    installed::Installed,
 };
 
 pub(super) use words::text;
 
-/// Conditions that a policy has when all is well; others are there only while they say something.
-const GOOD: [&str; 4] = ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"];
-
 /// What the report is made of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Objects {
     policies: Vec<PrecursorPolicy>,
     cluster_policies: Vec<ClusterPrecursorPolicy>,
-    alerts: Vec<PrecursorAlert>,
-    reports: Vec<PrecursorNodeReport>,
-    /// Nodes that shall have an agent, where that may be known.
-    wanted: Option<i32>,
+    /// Whether all policies of the cluster were looked for, and could be seen.
+    has_all_policies: bool,
+    /// Whether some of the policies that were looked for may not be seen.
+    hides_policies: bool,
+    /// `None` where alerts may not be seen.
+    alerts: Option<Vec<PrecursorAlert>>,
+    installed: Installed,
     notes: Vec<String>,
 }
 
@@ -42,10 +43,14 @@ pub(super) struct Objects {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Status {
+    /// What is wrong with the operator: then what policies say is of before.
+    operator: Vec<Finding>,
     /// What is not ready first.
     policies: Vec<Policy>,
-    /// Those that are out, the most urgent first.
-    alerts: Vec<Alert>,
+    /// Whether some may not be seen.
+    hides_policies: bool,
+    /// Those that are out, the most urgent first; absent where they may not be seen.
+    alerts: Option<Vec<Alert>>,
     agents: Agents,
     /// What could not be found out.
     notes: Vec<String>,
@@ -65,7 +70,7 @@ struct Policy {
     firing: Option<u32>,
     /// How each rule did in the last 24 hours.
     rules: Vec<Rule>,
-    troubles: Vec<Trouble>,
+    troubles: Vec<Finding>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,21 +82,12 @@ struct Rule {
     lead_median: Option<Duration>,
 }
 
-/// A condition that is not as one would like it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Trouble {
-    condition: String,
-    reason: String,
-    message: String,
-}
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
     namespace: String,
     name: String,
-    severity: Severity,
+    severity: Urgency,
     pod: String,
     policy_kind: PolicyKind,
     policy: String,
@@ -106,10 +102,14 @@ struct Alert {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Agents {
+    /// Nodes whose agent works.
     ready: usize,
-    reports: usize,
+    /// Nodes that have reported; absent where reports may not be seen.
+    reports: Option<usize>,
     /// Nodes that shall have one; absent when there is no DaemonSet, or none to be seen.
-    wanted: Option<i32>,
+    wanted: Option<usize>,
+    /// What is wrong with them as a whole.
+    finding: Option<Finding>,
     troubles: Vec<AgentTrouble>,
 }
 
@@ -125,73 +125,96 @@ struct AgentTrouble {
 pub(super) async fn ask(cluster: &Cluster, all_namespaces: bool) -> Result<Objects, ClusterError> {
     let all = ListParams::default();
     let firing = ListParams::default().fields("status.state=Firing");
-    let (policies, cluster_policies, alerts, reports) =
-        (cluster.scoped(all_namespaces), cluster.global(), cluster.scoped(all_namespaces), cluster.global());
-    let (policies, cluster_policies, alerts, reports, agents) = tokio::try_join!(
+    let (policies, cluster_policies, alerts) =
+        (cluster.scoped(all_namespaces), cluster.global(), cluster.scoped(all_namespaces));
+    let (policies, cluster_policies, alerts, installed) = tokio::try_join!(
         cluster.list(&policies, &all),
         cluster.list(&cluster_policies, &all),
         cluster.list(&alerts, &firing),
-        cluster.list(&reports, &all),
-        async { cluster.daemon_set(&cluster.installation().await?.namespace).await },
+        Installed::ask(cluster),
     )?;
+    let installed = installed.or_not_installed()?;
+    let hides_policies = policies.is_hidden || cluster_policies.is_hidden;
+    let hides_alerts = alerts.is_hidden;
     let mut notes = Vec::new();
-    let wanted = match agents {
-        Answer::Found(agents) => agents.status.map(|status| status.desired_number_scheduled),
-        Answer::Absent => None,
-        Answer::Forbidden(message) => {
-            notes.push(format!("not permitted to see how many agents there should be: {message}"));
-            None
-        }
-    };
+    let (policies, cluster_policies) = (policies.into_items(&mut notes), cluster_policies.into_items(&mut notes));
+    let alerts = alerts.into_items(&mut notes);
+    notes.extend(installed.notes.iter().cloned());
     Ok(Objects {
-        policies: policies.into_items(&mut notes),
-        cluster_policies: cluster_policies.into_items(&mut notes),
-        alerts: alerts.into_items(&mut notes),
-        reports: reports.into_items(&mut notes),
-        wanted,
+        policies,
+        cluster_policies,
+        has_all_policies: all_namespaces && !hides_policies,
+        hides_policies,
+        alerts: (!hides_alerts).then_some(alerts),
+        installed,
         notes,
     })
 }
 
 /// The screen, of the objects.
 pub(super) fn report(objects: &Objects, now: Timestamp) -> Status {
-    let own = objects.policies.iter().map(|policy| {
-        self::policy(PolicyKind::PrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref())
-    });
-    let whole = objects.cluster_policies.iter().map(|policy| {
-        self::policy(PolicyKind::ClusterPrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref())
-    });
-    let mut policies: Vec<Policy> = own.chain(whole).collect();
+    let own = objects
+        .policies
+        .iter()
+        .map(|policy| (PolicyKind::PrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
+    let whole = objects
+        .cluster_policies
+        .iter()
+        .map(|policy| (PolicyKind::ClusterPrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
+    let rows: Vec<_> = own.chain(whole).collect();
+    let facts = rows
+        .iter()
+        .map(|(_, metadata, _, status)| diagnosis::Policy { generation: metadata.generation, status: *status });
+    let has_policy = if rows.is_empty() { objects.has_all_policies.then_some(false) } else { Some(true) };
+    let diagnosis = diagnose(&objects.installed.facts(facts.clone().collect(), has_policy, None), now);
+    let mut policies: Vec<Policy> = rows
+        .iter()
+        .zip(facts.zip(&diagnosis.policies))
+        .map(|((kind, metadata, mode, _), (facts, troubles))| policy(*kind, metadata, *mode, &facts, troubles))
+        .collect();
     policies.sort_by_key(|policy| {
         (policy.ready, policy.troubles.is_empty(), policy.namespace.clone(), policy.name.clone())
     });
-    let mut alerts: Vec<Alert> = objects.alerts.iter().filter_map(alert).collect();
-    alerts.sort_by_key(|alert| (urgency(alert.severity), Reverse(alert.fired_at.0), alert.name.clone()));
-    Status { policies, alerts, agents: agents(objects, now), notes: objects.notes.clone() }
+    let alerts = objects.alerts.as_ref().map(|alerts| {
+        let mut alerts: Vec<Alert> = alerts.iter().filter_map(alert).collect();
+        alerts.sort_by_key(|alert| (urgency(alert.severity), Reverse(alert.fired_at.0), alert.name.clone()));
+        alerts
+    });
+    let is_about_agents = |finding: &&Finding| finding.condition == "AgentsReady";
+    Status {
+        operator: diagnosis.findings.iter().filter(|finding| !is_about_agents(finding)).cloned().collect(),
+        policies,
+        hides_policies: objects.hides_policies,
+        alerts,
+        agents: Agents {
+            ready: diagnosis.tally.working,
+            reports: objects.installed.reports.there().map(Vec::len),
+            wanted: diagnosis.tally.wanted,
+            finding: diagnosis.findings.iter().find(is_about_agents).cloned(),
+            troubles: troubles(&diagnosis.nodes),
+        },
+        notes: objects.notes.clone(),
+    }
 }
 
-fn policy(kind: PolicyKind, metadata: &ObjectMeta, mode: Mode, status: Option<&PrecursorPolicyStatus>) -> Policy {
-    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let is_current = status.is_some_and(|status| status.observed_generation == metadata.generation);
-    let ready = condition(conditions, "Ready");
-    let mut troubles = troubles(conditions);
-    let unread =
-        |message: &str| Trouble { condition: "Ready".into(), reason: "NotSeenYet".into(), message: message.into() };
-    if ready.is_none() {
-        troubles.insert(0, unread("the operator has not said anything about it yet: is it running?"));
-    } else if !is_current {
-        troubles.insert(0, unread("the operator has not seen its last change yet: is it running?"));
-    }
-    let rules = status.map(|status| status.rules.as_slice()).unwrap_or_default().iter();
+fn policy(
+    kind: PolicyKind,
+    metadata: &ObjectMeta,
+    mode: Mode,
+    facts: &diagnosis::Policy<'_>,
+    troubles: &[Finding],
+) -> Policy {
+    let (ready, reason) = facts.standing();
+    let rules = facts.status.map(|status| status.rules.as_slice()).unwrap_or_default().iter();
     Policy {
         kind,
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone().unwrap_or_default(),
         mode,
-        ready: is_current && ready.is_some_and(|ready| ready.status == "True"),
-        reason: ready.filter(|_| is_current).map_or_else(|| "NotSeenYet".to_owned(), |ready| ready.reason.clone()),
-        targets: status.and_then(|status| status.targets),
-        firing: status.and_then(|status| status.firing),
+        ready,
+        reason: reason.to_owned(),
+        targets: facts.status.and_then(|status| status.targets),
+        firing: facts.status.and_then(|status| status.firing),
         rules: rules
             .filter(|rule| rule.window == ScoreWindow::Day)
             .map(|rule| Rule {
@@ -201,24 +224,18 @@ fn policy(kind: PolicyKind, metadata: &ObjectMeta, mode: Mode, status: Option<&P
                 lead_median: rule.lead_median.clone(),
             })
             .collect(),
-        troubles,
+        troubles: troubles.to_vec(),
     }
 }
 
-/// `Ready` first, in whatever order the conditions come; what says the same again is left out.
-fn troubles(conditions: &[Condition]) -> Vec<Trouble> {
-    let is_trouble = |condition: &&Condition| match GOOD.contains(&condition.type_.as_str()) {
-        true => condition.status != "True",
-        false => condition.status == "True",
+/// Nodes whose agent does not work, or loses something, and why first.
+fn troubles(nodes: &[Stand]) -> Vec<AgentTrouble> {
+    let trouble = |stand: &Stand| {
+        let worst = stand.findings.first().filter(|finding| finding.severity < Severity::Remark)?;
+        Some(AgentTrouble { node: stand.node.clone(), standing: stand.standing, message: worst.to_string() })
     };
-    let mut found: Vec<&Condition> = conditions.iter().filter(is_trouble).collect();
-    found.sort_by_key(|condition| (condition.type_ != "Ready", condition.type_.clone()));
-    let mut troubles: Vec<Trouble> = Vec::new();
-    for Condition { type_, reason, message, .. } in found {
-        if troubles.iter().all(|told| told.message != *message) {
-            troubles.push(Trouble { condition: type_.clone(), reason: reason.clone(), message: message.clone() });
-        }
-    }
+    let mut troubles: Vec<AgentTrouble> = nodes.iter().filter_map(trouble).collect();
+    troubles.sort_by_key(|trouble| (trouble.standing, trouble.node.clone()));
     troubles
 }
 
@@ -240,26 +257,10 @@ fn alert(alert: &PrecursorAlert) -> Option<Alert> {
     })
 }
 
-const fn urgency(severity: Severity) -> u8 {
+const fn urgency(severity: Urgency) -> u8 {
     match severity {
-        Severity::Critical => 0,
-        Severity::Warning => 1,
-        Severity::Info => 2,
+        Urgency::Critical => 0,
+        Urgency::Warning => 1,
+        Urgency::Info => 2,
     }
-}
-
-fn agents(objects: &Objects, now: Timestamp) -> Agents {
-    let mut troubles = Vec::new();
-    let mut ready = 0;
-    for report in &objects.reports {
-        match standing(report, now) {
-            (Standing::Ready, _) => ready += 1,
-            (standing, why) => {
-                let node = report.metadata.name.clone().unwrap_or_default();
-                troubles.push(AgentTrouble { node, standing, message: why.unwrap_or_default() });
-            }
-        }
-    }
-    troubles.sort_by_key(|trouble| (trouble.standing, trouble.node.clone()));
-    Agents { ready, reports: objects.reports.len(), wanted: objects.wanted, troubles }
 }

@@ -147,6 +147,117 @@ async fn api_what_is_not_well_comes_first_and_is_an_exit_code() {
     assert_eq!(pods.list(&Default::default()).await.unwrap().items.len(), 4);
 }
 
+/// A policy whose conditions say why agents do not work.
+fn stopped(reason: &str, message: &str) -> Value {
+    let mut policy = policy("checkout", &ready("Watching"));
+    policy["status"]["conditions"] = json!([
+        condition("Ready", "False", "AgentsNotReady", message, 30),
+        condition("AgentsReady", "False", reason, message, 30),
+    ]);
+    policy
+}
+
+#[tokio::test]
+async fn api_every_screen_has_the_reason_that_the_policy_has_and_what_to_do() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    for name in ["node1", "node2"] {
+        node(&client, name, 1, AGENT_PORT).await;
+        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
+    }
+    let missing = "ConfigMap netprecursor-system/netprecursor-anchor of the chart, which owns the agents, is missing";
+    create(&client, &stopped("AnchorMissing", missing)).await;
+    let plugin = Plugin::new(&server);
+    for command in ["status", "doctor", "install-check"] {
+        let said = plugin.says(&[command]).await;
+        let helm = "helm upgrade RELEASE charts/netprecursor --namespace netprecursor-system --reset-then-reuse-values";
+        assert!(said.out.contains(missing) && said.out.contains(helm), "{command}: {said:#?}");
+        for never in ["Nothing is wrong", "All is well", "2 of 2 ready\n", "install the chart again"] {
+            assert!(!said.out.contains(never), "{command}: {never:?} in {said:#?}");
+        }
+        assert!(command == "status" || said.code == Some(1), "{command}: {said:#?}");
+        for other in ["doctor", "install-check"].iter().filter(|other| **other != command) {
+            assert!(!said.out.contains(&format!("kubectl netprecursor {other}")), "{command}: {said:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn api_a_node_whose_agent_is_gone_is_not_ready_while_its_report_is_young() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    for name in ["node1", "node2"] {
+        node(&client, name, 1, AGENT_PORT).await;
+        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
+    }
+    create(&client, &policy("checkout", &ready("Watching"))).await;
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client.clone(), scene::INSTALL);
+    let at_once = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
+    pods.delete("netprecursor-agent-node2", &at_once).await.unwrap();
+    let set = json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": {"name": "netprecursor-agent", "namespace": scene::INSTALL}});
+    let counted = |made: i32, wanted: i32| {
+        let mut set = set.clone();
+        set["status"] = json!({"currentNumberScheduled": made, "desiredNumberScheduled": wanted, "numberReady": made});
+        set
+    };
+    let plugin = Plugin::new(&server);
+    for (made, wanted, standing, code) in [(1, 2, "Missing", 1), (1, 1, "Unwanted", 0)] {
+        set_status(&client, &counted(made, wanted)).await;
+        let (doctor, exit) = plugin.tells(&["doctor"]).await;
+        let lines = doctor["nodes"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["node"] == "node2").unwrap();
+        assert_eq!((&line["standing"], exit), (&json!(standing), Some(code)), "{doctor:#}");
+        let (status, _) = plugin.tells(&["status"]).await;
+        assert_eq!(
+            (&status["agents"]["ready"], &status["agents"]["wanted"]),
+            (&json!(1), &json!(wanted)),
+            "{status:#}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn api_what_pod_security_refuses_is_allowed_by_the_command_that_is_shown() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 0).await;
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
+    let level = |level: &str| json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
+    let merge = async |patch: Value| {
+        namespaces.patch(scene::INSTALL, &Default::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
+    };
+    merge(level("baseline")).await;
+    let mut set = json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": {"name": "netprecursor-agent", "namespace": scene::INSTALL}});
+    set["status"] = json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 2, "numberReady": 0});
+    set_status(&client, &set).await;
+    let refusal = "Error creating: pods \"netprecursor-agent-\" is forbidden: violates PodSecurity \"baseline:latest\"";
+    create(&client, &json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "refused", "namespace": scene::INSTALL},
+        "involvedObject": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "netprecursor-agent", "namespace": scene::INSTALL},
+        "reason": "FailedCreate", "type": "Warning", "message": refusal, "lastTimestamp": scene::ago(5),
+        "source": {"component": "daemonset-controller"},
+    }))
+    .await;
+    create(&client, &policy("checkout", &condition("Ready", "False", "AgentsNotReady", "0 of 2 agents work", 30)))
+        .await;
+    let plugin = Plugin::new(&server);
+    for command in ["status", "doctor", "install-check"] {
+        let said = plugin.says(&[command]).await;
+        let command_line = said.out.split('`').find(|text| text.starts_with("kubectl label namespace"));
+        let words: Vec<&str> = command_line.unwrap_or_else(|| panic!("{command}: {said:#?}")).split(' ').collect();
+        let (key, value) = words[4].split_once('=').unwrap();
+        assert_eq!((words[3], words[5]), (scene::INSTALL, "--overwrite"));
+        merge(level("baseline")).await;
+        merge(json!({"metadata": {"labels": {key: value}}})).await;
+        let (check, _) = plugin.tells(&["install-check"]).await;
+        assert_eq!(verdict(&check, "Pod Security"), "Good", "{command}: {check:#}");
+    }
+}
+
 /// What an agent remembers: a calm, RTT that grows until it is over the threshold six seconds after the alert fired, and
 /// forecasts that are seven seconds ahead of it.
 fn window(fired_ago: i64) -> Value {

@@ -135,8 +135,12 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     let set = match &agents.set {
         Known::There(set) => set,
         Known::Absent if has_policy => {
-            let what = "there are policies, and the agents' DaemonSet is not there yet".to_owned();
-            return find(const { reasons::of_agents("Starting") }, what);
+            let what = "there are policies, and the agents' DaemonSet is not there yet";
+            let finding = Finding::of(const { reasons::of_agents("Starting") }, what, place);
+            // There are no pods to describe.
+            let advice = place
+                .fill("wait some seconds; when it stays, `kubectl -n {namespace} logs deployment/{operator}` says why");
+            return Some(Finding { advice, ..finding });
         }
         Known::Absent | Known::Hidden => return None,
     };

@@ -1,7 +1,7 @@
 //! How the agent of one node is: by its pod, by what it says, and by how long ago it said it. A report without a pod is
 //! of an agent that is gone, and a pod without a report is of one that cannot say anything.
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{api::core::v1::PodSpec, jiff::Timestamp};
 use serde::Serialize;
 
 use super::{Finding, Known, Place, policy::Word, reasons, span};
@@ -95,6 +95,18 @@ pub struct Stand {
     pub findings: Vec<Finding>,
 }
 
+/// The node of a DaemonSet's pod. One that was not scheduled yet is bound to its node by affinity.
+pub fn of_pod(spec: &PodSpec) -> Option<&str> {
+    let bound = || {
+        let affinity = spec.affinity.as_ref()?.node_affinity.as_ref()?;
+        let terms = &affinity.required_during_scheduling_ignored_during_execution.as_ref()?.node_selector_terms;
+        let fields = terms.iter().flat_map(|term| term.match_fields.iter().flatten());
+        let mut names = fields.filter(|field| field.key == "metadata.name").filter_map(|field| field.values.as_ref());
+        names.find_map(|names| names.first()).map(String::as_str)
+    };
+    spec.node_name.as_deref().filter(|name| !name.is_empty()).or_else(bound)
+}
+
 /// How the agent of `node` is; `None` when whoever looks sees neither pods nor reports.
 pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Option<Stand> {
     let report = node.report.there();
@@ -182,7 +194,7 @@ fn by_pod(pod: &Pod, place: &Place) -> (Standing, Vec<Finding>) {
 
 fn unheard(pod: &Pod, place: &Place, now: Timestamp) -> (Standing, Vec<Finding>) {
     let (name, state) = (&pod.name, &pod.state);
-    let is_young = pod.since.is_some_and(|since| now.as_second() - since.as_second() < FIRST_REPORT_SECONDS);
+    let is_young = pod.since.is_none_or(|since| now.as_second() - since.as_second() < FIRST_REPORT_SECONDS);
     match pod.is_ready {
         Some(true) if is_young => {
             let what = format!("its agent has just started and not reported yet: pod {name}");

@@ -106,7 +106,9 @@ fn of(condition: &Condition, place: &Place) -> Finding {
     let advised = Place::new(&place.namespace).fill(known.advice);
     let message = message.strip_suffix(&advised).map_or(message.as_str(), |text| text.trim_end_matches(ADVICE));
     let message = if message.is_empty() { format!("{type_} is {status}") } else { message.to_owned() };
-    Finding::of(known, message, place)
+    let finding = Finding::of(known, message, place);
+    // What is wrong with a model says what to do itself, with names and numbers.
+    if type_ == "ModelReady" { Finding { advice: String::new(), ..finding } } else { finding }
 }
 
 /// What the operator says of agents, by the policies; the worst word, for they are written one after another.

@@ -19,6 +19,7 @@ pub struct Reason {
 }
 
 const NOTHING: &str = "nothing";
+const SENSORS: &str = "docs/troubleshooting.md, *Sensors*, says what to do about each reason";
 const SEE_READY: &str = "see `Ready`";
 const BY_ITSELF: &str = "wait: it is tried again by itself";
 
@@ -169,14 +170,9 @@ pub const POLICY: &[Reason] = &[
         "Degraded",
         "LessThanPossible",
         Severity::Remark,
-        "see the sensors below: the message says which nodes, and why",
+        "the message says which nodes, and why; docs/troubleshooting.md, *Sensors*, what to do",
     ),
-    sign(
-        "Overlapping",
-        "SamePods",
-        Severity::Remark,
-        "nothing, or narrow one of the selectors: each policy alerts by itself",
-    ),
+    sign("Overlapping", "SamePods", Severity::Remark, "narrow one of the selectors where one alert is enough"),
 ];
 
 /// Conditions of a node report.
@@ -185,7 +181,7 @@ pub const REPORT: &[Reason] = &[
     fault(
         "Ready",
         "SensorsMissing",
-        "see the sensors below: `status.sensors` of the report says why each does not work",
+        "`status.sensors` of the report says why; docs/troubleshooting.md, *Sensors*, what to do",
     ),
     open("Ready", "Starting", "wait some seconds"),
     sign("WarmingUp", "WindowsFill", Severity::Remark, "wait: nothing fires in the first minute of an agent"),
@@ -236,22 +232,17 @@ pub const FOUND: &[Reason] = &[
         "",
         "LeftOut",
         Severity::Remark,
-        "nothing, or change `agent.nodeSelector`, `agent.affinity` or `agent.tolerations`: pods there are not watched",
+        "`agent.nodeSelector`, `agent.affinity` and `agent.tolerations` in the chart decide that; pods there are not watched",
     ),
-    sign(
-        "",
-        "OldReport",
-        Severity::Remark,
-        "nothing: it is the report of the last agent there, and goes with the node",
-    ),
+    sign("", "OldReport", Severity::Remark, "the report is of the last agent there, and goes with the node"),
     sign(
         "",
         "OtherVersion",
         Severity::Warning,
         "wait for the upgrade to come round; with `OnDelete` in `agent.updateStrategy` delete the pod",
     ),
-    fault("", "SensorUnavailable", "see the sensors below"),
-    sign("", "SensorLess", Severity::Remark, "see the sensors below"),
+    fault("", "SensorUnavailable", SENSORS),
+    sign("", "SensorLess", Severity::Remark, SENSORS),
     fault(
         "",
         "QueueFull",
@@ -271,7 +262,7 @@ pub const FOUND: &[Reason] = &[
         "raise the threshold or `holdFor` in the policy, or `alerts.caps` in the chart; counters and OTLP have all alerts",
     ),
     fault("", "FallsBack", "see `ModelReady` of the policy"),
-    sign("", "Smoothed", Severity::Remark, "nothing, or a kernel from 6.10 on, which gives the RTT of each round trip"),
+    sign("", "Smoothed", Severity::Remark, "forecasts work all the same, less exactly"),
     FIRING,
 ];
 

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Finding, Known, Place, node::Report, policy::Word, reasons};
-use crate::report::{Need, PrecursorNodeReportStatus, RttSource, SensorState};
+use crate::report::{Need, PrecursorNodeReportStatus, RttSource, Sensor, SensorState};
 
 fn condition<'a>(status: &'a PrecursorNodeReportStatus, type_: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == type_)
@@ -18,13 +18,57 @@ pub fn ready(status: &PrecursorNodeReportStatus) -> Option<Word> {
     })
 }
 
-/// A report as far as a diagnosis needs it.
-pub fn of(status: Option<&PrecursorNodeReportStatus>, place: &Place) -> Known<Report> {
-    Known::There(status.map_or_else(Report::default, |status| Report {
-        heartbeat: status.heartbeat.as_ref().map(|time| time.0),
-        ready: ready(status),
-        findings: findings(status, place),
+/// A report as far as a diagnosis needs it; `newest`: the newest version of all agents.
+pub fn of(status: Option<&PrecursorNodeReportStatus>, newest: &str, place: &Place) -> Known<Report> {
+    Known::There(status.map_or_else(Report::default, |status| {
+        let mut findings = findings(status, place);
+        if number(&status.agent_version) < number(newest) {
+            let what = format!("the agent is of version {}, others are of {newest}", status.agent_version);
+            findings.push(Finding::of(const { reasons::found("OtherVersion") }, what, place));
+        }
+        let heartbeat = status.heartbeat.as_ref().map(|time| time.0);
+        Report { heartbeat, ready: ready(status), findings }
     }))
+}
+
+/// The newest of some versions.
+pub fn newest<'a>(versions: impl Iterator<Item = &'a str>) -> &'a str {
+    versions.max_by_key(|version| number(version)).unwrap_or_default()
+}
+
+/// The numbers of a version; what follows them is left out.
+fn number(version: &str) -> Vec<u64> {
+    let parts = version.split(['.', '-', '+']).map_while(|part| part.parse().ok());
+    parts.take(3).collect()
+}
+
+/// In words, what is missing for forecasts to be as good as they can be.
+pub fn lessened(status: &PrecursorNodeReportStatus) -> Vec<String> {
+    let mut lessened: Vec<String> = match status.rtt_source {
+        RttSource::Measured => Vec::new(),
+        RttSource::Smoothed => vec![SMOOTHED.to_owned()],
+        RttSource::Unavailable => vec!["it has no RTT".to_owned()],
+    };
+    lessened.extend(status.sensors.iter().filter(|sensor| sensor.need == Need::Required).filter_map(words_of));
+    lessened.extend(no_room(status));
+    lessened
+}
+
+const SMOOTHED: &str = "the kernel gives smoothed round trips only (6.10 and later give each one)";
+
+/// What a sensor that does not measure all says.
+fn words_of(sensor: &Sensor) -> Option<String> {
+    let state = match sensor.state {
+        SensorState::Active => return None,
+        SensorState::Degraded => "degraded",
+        SensorState::Unavailable => "unavailable",
+    };
+    Some(format!("sensor {} is {state}: {}", sensor.name, sensor.reason.as_deref().unwrap_or("no reason given")))
+}
+
+fn no_room(status: &PrecursorNodeReportStatus) -> Option<String> {
+    let pods = status.targets_over_capacity;
+    (pods > 0).then(|| format!("{pods} pods are wanted and not watched: the agent has no room for more"))
 }
 
 /// What it says; the worst first.
@@ -32,19 +76,9 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
     let mut findings = Vec::new();
     let mut find = |reason: &reasons::Reason, what: String| findings.push(Finding::of(reason, what, place));
     for sensor in &status.sensors {
-        let (name, why) = (&sensor.name, sensor.reason.as_deref().unwrap_or("no reason given"));
-        match (sensor.need, sensor.state) {
-            (_, SensorState::Active) => {}
-            (Need::Required, SensorState::Unavailable) => {
-                find(const { reasons::found("SensorUnavailable") }, format!("sensor {name} is unavailable: {why}"));
-            }
-            (Need::Optional, SensorState::Unavailable) => {
-                find(const { reasons::found("SensorLess") }, format!("sensor {name} is unavailable: {why}"));
-            }
-            (_, SensorState::Degraded) => {
-                find(const { reasons::found("SensorLess") }, format!("sensor {name} is degraded: {why}"));
-            }
-        }
+        let is_needed = (sensor.need, sensor.state) == (Need::Required, SensorState::Unavailable);
+        let reason = if is_needed { "SensorUnavailable" } else { "SensorLess" };
+        words_of(sensor).into_iter().for_each(|words| find(reasons::found(reason), words));
     }
     if status.queue.dropped > 0 {
         let what = format!("{} messages were given up because the queue was full", status.queue.dropped);
@@ -55,11 +89,7 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
         let what = format!("{throttled} alerts have no object, because there were more than the caps allow");
         find(const { reasons::found("AlertsOverCap") }, what);
     }
-    if status.targets_over_capacity > 0 {
-        let what =
-            format!("{} pods are wanted and not watched: the agent has no room for more", status.targets_over_capacity);
-        find(const { reasons::found("NoRoom") }, what);
-    }
+    no_room(status).into_iter().for_each(|words| find(const { reasons::found("NoRoom") }, words));
     for model in status.models.iter().filter(|model| !model.ready) {
         let why = model.reason.as_deref().unwrap_or("no reason given");
         find(
@@ -71,8 +101,7 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
         find(const { reasons::found("QueueWaits") }, format!("{} messages wait to be sent", status.queue.pending));
     }
     if status.rtt_source == RttSource::Smoothed {
-        let what = "the kernel gives smoothed round trips only (6.10 and later give each one)".to_owned();
-        find(const { reasons::found("Smoothed") }, what);
+        find(const { reasons::found("Smoothed") }, SMOOTHED.to_owned());
     }
     // Sensors, queue, caps and room are told with their numbers; what else there is stands only in the condition.
     for type_ in ["Degraded", "WarmingUp"] {
@@ -85,4 +114,15 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
     }
     findings.sort_by_key(|finding| finding.severity);
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert_eq!(newest(["0.9.2", "0.10.0", "0.10.0-rc.1"].into_iter()).split('-').next(), Some("0.10.0"));
+        assert!(number("0.2.0") > number("0.1.9") && number("") < number("0.1"));
+    }
 }

@@ -5,6 +5,7 @@
 
 mod definitions;
 mod reference;
+mod troubleshooting;
 mod yaml11;
 
 use std::{env, fs, path::Path};

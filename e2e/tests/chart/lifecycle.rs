@@ -5,6 +5,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PostParams},
 };
+use netprecursor_crds::diagnosis::{Place, reasons};
 use netprecursor_e2e::{Version, apiserver::ApiServer};
 use serde_json::{Value, json};
 
@@ -89,6 +90,7 @@ async fn life(helm: Helm) {
     assert!(exists(&client, &policy).await);
 
     people_with_a_role_in_a_namespace_have_it_for_policies_too(&client).await;
+    a_lost_anchor_comes_back_by_what_the_condition_advises(&client, &helm, chart).await;
 
     // Uninstalled: definitions and policies stay, agents go.
     helm.expect(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
@@ -103,6 +105,22 @@ async fn life(helm: Helm) {
     // And back: what was kept is taken up again, without asking for it.
     helm.expect(&install);
     assert!(exists(&client, &policy).await);
+}
+
+/// Follows the advice of `AgentsReady=False` word by word, but for where the chart is.
+async fn a_lost_anchor_comes_back_by_what_the_condition_advises(client: &Client, helm: &Helm, chart: &str) {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
+    maps.delete("netprecursor-anchor", &DeleteParams::default()).await.unwrap();
+    let refusal = helm.refusal(&["install", RELEASE, chart, "--namespace", NAMESPACE]);
+    assert!(refusal.contains("in use"), "{refusal}");
+    let place = Place { release: Some(RELEASE.to_owned()), ..Place::new(NAMESPACE) };
+    let reason = reasons::find(reasons::POLICY, "AgentsReady", "AnchorMissing").unwrap();
+    let advice = place.fill(reason.advice);
+    let command = advice.split('`').nth(1).unwrap().strip_prefix("helm ").unwrap();
+    let command: Vec<&str> =
+        command.split(' ').map(|word| if word == "charts/netprecursor" { chart } else { word }).collect();
+    helm.expect(&command);
+    assert!(maps.get_opt("netprecursor-anchor").await.unwrap().is_some(), "{advice}");
 }
 
 fn definitions() -> String {

@@ -11,7 +11,7 @@ pub enum CgroupError {
     #[error("cannot read /proc/self/mountinfo; expected a mounted /proc")]
     Mounts(#[source] io::Error),
     /// No cgroup2 is mounted.
-    #[error("no cgroup2 mount in /proc/self/mountinfo; mount one: mount -t cgroup2 none /sys/fs/cgroup/unified")]
+    #[error("no cgroup2 mount in /proc/self/mountinfo")]
     NotMounted,
     /// The mount point could not be opened.
     #[error("cannot open the cgroup2 root {path}")]

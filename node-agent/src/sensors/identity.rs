@@ -115,12 +115,12 @@ impl Identity {
         }
         if let Some(blind) = &report.blind {
             reasons.push(format!(
-                "pods are told apart by address alone: {blind}; mount the node's cgroup2 hierarchy where the node has it"
+                "pods are told apart by address alone: {blind}; agents see the hierarchy that the node has at /sys/fs/cgroup"
             ));
         } else if report.pods_with_cgroup == 0 && self.seats > 0 && report.has_looked {
             reasons.push(
-                "pods are told apart by address alone: no pod's cgroup was found; mount the node's cgroup2 hierarchy \
-                 where the node has it"
+                "pods are told apart by address alone: no pod's cgroup was found in the hierarchy that the node has at \
+                 /sys/fs/cgroup"
                     .to_owned(),
             );
         } else if !self.has_members {

@@ -15,10 +15,7 @@ pub enum ObjectError {
     #[error("cannot read /sys/devices/system/cpu/possible; expected a range such as 0-3")]
     Cpus(#[source] io::Error),
     /// The kernel refused the maps or the object.
-    #[error(
-        "the kernel refused the BPF object; it takes kernel 5.8 or later with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN \
-         (see `netprecursor-agent doctor`)"
-    )]
+    #[error("the kernel refused the BPF object, which takes kernel 5.8 or later")]
     Load(#[source] EbpfError),
 }
 

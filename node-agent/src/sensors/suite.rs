@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     run::monotonic_ns,
+    status::advice::Machine,
     targets::{
         identifier::{Namespaces, Report, Seat},
         identities::Resident,
@@ -176,6 +177,8 @@ impl Suite {
         };
         state("sockets", Need::Required, sockets);
         state("node", Need::Required, node_state);
+        let machine = Machine::survey(is_cluster);
+        let states = states.into_iter().map(|status| machine.advised(status)).collect();
         Self {
             namespaces,
             generations,

@@ -34,10 +34,7 @@ pub enum TcpError {
     #[error("the kernel refused the sock_ops program (needs CONFIG_CGROUP_BPF, CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")]
     Load(#[source] ProgramError),
     /// Attaching was refused.
-    #[error(
-        "cannot attach to the cgroup2 root; EPERM means that another program holds it exclusively: find it with \
-         `bpftool cgroup tree`"
-    )]
+    #[error("cannot attach to the cgroup2 root")]
     Attach(#[source] ProgramError),
 }
 

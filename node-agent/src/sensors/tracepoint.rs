@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum TracepointError {
     /// tracefs is neither mounted nor mountable.
-    #[error("tracefs is not mounted at /sys/kernel/tracing and cannot be mounted; mount it, or give CAP_SYS_ADMIN")]
+    #[error("tracefs is not mounted at /sys/kernel/tracing and cannot be mounted")]
     TraceFs(#[source] io::Error),
     /// The tracepoint's format could not be read.
     #[error("cannot read {path}; expected this tracepoint in the kernel and the right to read tracefs (uid 0)")]

@@ -35,7 +35,7 @@ pub enum TrafficError {
         source: ProgramError,
     },
     /// Attaching was refused.
-    #[error("cannot attach {program} to the cgroup2 root; EPERM means that another program holds it exclusively")]
+    #[error("cannot attach {program} to the cgroup2 root")]
     Attach {
         /// The program.
         program: &'static str,

@@ -21,8 +21,12 @@ const NEEDED: [(&str, u32, &str); 5] = [
     ("CAP_BPF", 39, "loading programs and maps (tcp, traffic, sched)"),
     ("CAP_PERFMON", 38, "tracepoints, and the verifier's trust in pointers (tcp, traffic, sched)"),
     ("CAP_NET_ADMIN", 12, "attaching to cgroups, listing all sockets of a namespace (tcp, traffic, sockets)"),
-    ("CAP_SYS_ADMIN", 21, "entering the namespaces of --target netns:NAME, mounting tracefs where it is not"),
-    ("CAP_SYS_PTRACE", 19, "finding out which namespace other users' processes are in (sched)"),
+    (
+        "CAP_SYS_ADMIN",
+        21,
+        "on one host only: entering the namespaces of --target netns:NAME, mounting tracefs where it is not",
+    ),
+    ("CAP_SYS_PTRACE", 19, "on one host only: finding out which namespace other users' processes are in (sched)"),
 ];
 
 /// What this process may do, from the effective set.
@@ -37,7 +41,7 @@ pub fn survey() -> io::Result<Vec<Capability>> {
 }
 
 /// The needed capabilities, held or not, when `effective` is the effective set.
-fn among(effective: u64) -> Vec<Capability> {
+pub(super) fn among(effective: u64) -> Vec<Capability> {
     let held = |bit: u32| effective >> bit & 1 == 1;
     NEEDED.iter().map(|(name, bit, needed_for)| Capability { name, held: held(*bit), needed_for }).collect()
 }

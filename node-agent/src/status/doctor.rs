@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     run::kernel_release,
-    sensors::{Need, State, Status, cgroup, suite::Suite},
+    sensors::{
+        Need, State, Status, cgroup,
+        suite::{Setting, Suite},
+    },
     targets::{namespace, selector::Selector},
     tick::selection::Selection,
 };
@@ -65,7 +68,8 @@ pub struct Cgroup {
 
 /// Starts every sensor, stops them, looks for the targets, and reports.
 pub fn examine(targets: &[Selector], policies: &[Policy]) -> Report {
-    let sensors = Suite::start().statuses();
+    let setting = if is_in_a_pod() { Setting::cluster() } else { Setting::Host };
+    let sensors = Suite::start_in(setting).statuses();
     let ready =
         sensors.iter().all(|status| status.need == Need::Optional || !matches!(status.state, State::Unavailable(_)));
     Report {
@@ -90,6 +94,11 @@ fn selection(targets: &[Selector], policies: &[Policy]) -> Option<Selection> {
     let named = namespace::named().unwrap_or_default();
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     (!targets.is_empty() || !policies.is_empty()).then(|| Selection::of(targets, policies, &names))
+}
+
+/// Whether this runs in a pod of Kubernetes, which names the API server to each.
+fn is_in_a_pod() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 
 /// Prints the report on standard output, as a table or in JSON. Returns whether the agent can do its work here.

@@ -11,6 +11,7 @@ use kube::{
     Resource,
     core::{DeserializeGuard, ObjectMeta},
 };
+use netprecursor_crds::diagnosis::node;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,10 +47,12 @@ pub struct Agents {
 /// An agent's pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentPod {
-    /// Its node; empty before it has one.
+    /// Its node, or the one that it waits for; empty where that is not known.
     pub node: String,
     /// Whether it works.
     pub is_ready: bool,
+    /// Since when it does or does not.
+    pub since: Option<Timestamp>,
     /// Why it does not, as far as Kubernetes tells.
     pub trouble: Option<String>,
 }
@@ -132,8 +135,9 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
         Some(waiting.message.as_ref().map_or_else(|| reason.clone(), |message| format!("{reason}: {message}")))
     });
     Some(AgentPod {
-        node: object.spec.and_then(|spec| spec.node_name).unwrap_or_default(),
+        node: object.spec.as_ref().and_then(node::of_pod).unwrap_or_default().to_owned(),
         is_ready: !is_going && ready.is_some_and(|condition| condition.status == "True"),
+        since: ready.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0),
         trouble: waiting.or_else(|| unscheduled?.message.clone()),
     })
 }

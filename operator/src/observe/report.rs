@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
-use netprecursor_crds::report::{Need, PrecursorNodeReport, RttSource, SensorState};
+use netprecursor_crds::{
+    diagnosis::{self, policy::Word},
+    report::PrecursorNodeReport,
+};
 
 use crate::ledger::{Reported, RuleKey};
 
@@ -11,6 +14,8 @@ use crate::ledger::{Reported, RuleKey};
 pub struct Report {
     /// When the agent last wrote.
     pub heartbeat: Option<Timestamp>,
+    /// Whether its agent says that it works.
+    pub ready: Option<Word>,
     /// In words, what is missing for forecasts to be as good as they can.
     pub degraded: Vec<String>,
     /// Rules that forecast with something else than they ask for, and why.
@@ -34,19 +39,6 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         })
         .ok()?;
     let status = object.status.unwrap_or_default();
-    let mut degraded: Vec<String> = match status.rtt_source {
-        RttSource::Measured => Vec::new(),
-        RttSource::Smoothed => vec!["its kernel gives a smoothed RTT only (6.10 and later give each one)".to_owned()],
-        RttSource::Unavailable => vec!["it has no RTT".to_owned()],
-    };
-    let down = |need, state| need == Need::Required && state != SensorState::Active;
-    for sensor in status.sensors.iter().filter(|sensor| down(sensor.need, sensor.state)) {
-        let reason = sensor.reason.as_deref().unwrap_or("no reason given");
-        degraded.push(format!("sensor {} is {:?}: {reason}", sensor.name, sensor.state));
-    }
-    if status.targets_over_capacity > 0 {
-        degraded.push(format!("{} pods found no room", status.targets_over_capacity));
-    }
     let key = |policy: &str, rule: &str| RuleKey { policy: policy.to_owned(), rule: rule.to_owned() };
     let fallbacks = status.models.iter().filter(|model| !model.ready).map(|model| {
         let reason = model.reason.as_deref().unwrap_or("no reason given");
@@ -60,7 +52,8 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
     });
     Some(Report {
         heartbeat: status.heartbeat.map(|time| time.0),
-        degraded,
+        ready: diagnosis::report::ready(&status),
+        degraded: diagnosis::report::lessened(&status),
         fallbacks: fallbacks.collect(),
         targets: status.rules.iter().map(|rule| (key(&rule.policy_uid, &rule.rule), rule.targets)).collect(),
         throttled: status

@@ -1,13 +1,18 @@
 //! The agents' DaemonSet: there while there is a policy and a while longer, and whether it does its work.
 
 use jiff::Timestamp;
+use netprecursor_crds::diagnosis::{
+    self, Known, Node, Place,
+    agents::{Assessment, Phase, Set, assess, count},
+    node::{self, FIRST_REPORT_SECONDS, STALE_SECONDS},
+};
 use serde_json::Map;
 
-use super::{Due, Write, condition::Verdict, some_of};
+use super::{Due, Write, condition::Verdict};
 use crate::{
     agents::{MANIFEST_HASH, covers, daemon_set},
     config::Settings,
-    observe::{Absent, Agents, Key, Observed, Seen},
+    observe::{Absent, AgentPod, Agents, Key, Observed, Report, Seen},
 };
 
 /// Annotation that says since when there is no policy: survives a restart of the operator.
@@ -71,83 +76,70 @@ fn idle_since(agents: &Agents) -> Option<Timestamp> {
     agents.object["metadata"]["annotations"][IDLE_SINCE].as_str()?.parse().ok()
 }
 
-/// Whether agents do their work, as the condition of a policy says; `was_true`: whether it said so before.
+/// Whether agents do their work, as the condition of a policy says; `was_true`: whether it said so before. What is wrong
+/// and what to do is for [`diagnosis`] to decide, as everywhere.
 pub(super) fn verdict(observed: &Observed, settings: &Settings, was_true: bool, due: &mut Due) -> Verdict {
-    let namespace = &settings.namespace;
-    if super::anchor(observed).is_none() {
-        let anchor = &settings.config.anchor;
-        return Verdict::no(
-            "AnchorMissing",
-            format!("ConfigMap {namespace}/{anchor} of the chart is missing: install the chart again"),
-        );
+    let facts = facts(observed, settings, was_true, due);
+    let place = Place::new(&settings.namespace);
+    let Assessment { finding, tally, .. } = assess(&facts, None, &place, due.now);
+    match finding {
+        None => Verdict::yes("AllReady", count(tally)),
+        Some(finding) if finding.reason == "Replacing" => {
+            Verdict::yes(finding.reason, format!("{}; others are being replaced", finding.message))
+        }
+        Some(finding) => Verdict::no(finding.reason.clone(), finding.to_string()),
     }
-    if let Some(refusal) = &observed.agents_refused {
-        return Verdict::no("Refused", format!("the API server refuses the DaemonSet: {refusal}"));
-    }
-    let Some((_, agents)) = found(observed) else {
-        return Verdict::no("Starting", "the agents' DaemonSet is being made");
-    };
-    let Agents { wanted, scheduled, ready, is_current, .. } = agents.value;
-    if is_current && wanted == 0 {
-        return Verdict::no(
-            "NoNodes",
-            "no node fits nodeSelector and affinity of the agents: see `agent` in the values",
-        );
-    }
-    if is_current && ready >= wanted {
-        return Verdict::yes("AllReady", format!("{ready} of {wanted} agents work"));
-    }
-    if scheduled < wanted
-        && let Some((_, failure)) = observed.failures.iter().max_by_key(|(_, failure)| failure.value.at)
-    {
-        return not_created(namespace, &failure.value.message);
-    }
+}
+
+fn facts(observed: &Observed, settings: &Settings, was_true: bool, due: &mut Due) -> diagnosis::Agents {
     let since = observed.absent.since(&Absent::AgentPods);
-    if was_true && since.is_some_and(|since| !due.passed(since, REPLACING_SECONDS)) {
-        return Verdict::yes("Replacing", format!("{ready} of {wanted} agents work, others are being replaced"));
-    }
-    let idle = observed.agents.iter().filter(|(_, pod)| !pod.value.is_ready).map(|(key, pod)| {
-        let trouble = pod.value.trouble.as_deref().unwrap_or("starting");
-        let node = if pod.value.node.is_empty() { &key.name } else { &pod.value.node };
-        format!("{node}: {}", trouble.chars().take(200).collect::<String>())
-    });
-    let reason = if was_true || since.is_some_and(|since| due.passed(since, REPLACING_SECONDS)) {
-        "NotReady"
-    } else {
-        "Starting"
+    let is_long = since.is_some_and(|since| due.passed(since, REPLACING_SECONDS));
+    let phase = match (was_true, since.is_some(), is_long) {
+        (true, true, false) => Phase::Replacing,
+        (false, _, false) => Phase::Starting,
+        (true, ..) | (false, _, true) => Phase::Settled,
     };
-    let idle = some_of(idle, 3);
-    let message = format!("{ready} of {wanted} agents work");
-    Verdict::no(reason, if idle.is_empty() { message } else { format!("{message}; not those on {idle}") })
+    let known = |there: bool| if there { Known::There(()) } else { Known::Absent };
+    let set = found(observed).map_or(Known::Absent, |(_, agents)| {
+        let Agents { wanted, scheduled, ready, is_current, .. } = agents.value;
+        Known::There(Set { wanted, scheduled, ready, is_current })
+    });
+    let failure = observed.failures.iter().max_by_key(|(_, failure)| failure.value.at);
+    diagnosis::Agents {
+        anchor: known(super::anchor(observed).is_some()),
+        anchor_name: settings.config.anchor.clone(),
+        refused: observed.agents_refused.clone(),
+        set,
+        failure: failure.map(|(_, failure)| failure.value.message.clone()),
+        nodes: nodes(observed, due),
+        has_policy: Some(true),
+        phase,
+    }
 }
 
-/// Why the API server takes no agent's pod, and what to do.
-fn not_created(namespace: &str, message: &str) -> Verdict {
-    let shown: String = message.chars().take(600).collect();
-    if message.contains("violates PodSecurity") {
-        let command =
-            format!("kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=privileged --overwrite");
-        return Verdict::no(
-            "PodSecurity",
-            format!(
-                "Pod Security of namespace {namespace} refuses agents; allow them there with `{command}` ({shown})"
-            ),
-        );
-    }
-    Verdict::no("NotCreated", shown)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_pod_security_refuses_comes_with_the_command_that_allows_it() {
-        let message =
-            "Error creating: pods \"a-\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces";
-        let verdict = not_created("net", message);
-        assert_eq!(verdict.reason, "PodSecurity");
-        let command = "kubectl label namespace net pod-security.kubernetes.io/enforce=privileged";
-        assert!(verdict.message.contains(command) && verdict.message.contains("baseline"), "{}", verdict.message);
-    }
+/// The nodes with an agent's pod: which others should have one only the DaemonSet's controller knows.
+fn nodes(observed: &Observed, due: &mut Due) -> Vec<Node> {
+    let pods = observed.agents.iter().map(|(key, pod)| {
+        let AgentPod { node, is_ready, since, trouble } = &pod.value;
+        let report = match observed.reports.find(&Key::new("", node)).map(|report| &report.value) {
+            Some(Report { heartbeat, ready, .. }) => {
+                // A silent agent is not seen: nothing happens.
+                heartbeat.iter().for_each(|at| _ = due.passed(*at, STALE_SECONDS + 1));
+                Known::There(node::Report { heartbeat: *heartbeat, ready: ready.clone(), findings: Vec::new() })
+            }
+            None => {
+                since.iter().for_each(|at| _ = due.passed(*at, FIRST_REPORT_SECONDS));
+                Known::Absent
+            }
+        };
+        let pod = node::Pod {
+            name: key.name.clone(),
+            is_ready: Some(*is_ready),
+            since: *since,
+            state: trouble.clone().unwrap_or_else(|| "starting".to_owned()),
+        };
+        let name = if node.is_empty() { &key.name } else { node };
+        Node { name: name.clone(), is_ready: None, pod: Known::There(pod), report }
+    });
+    pods.collect()
 }

@@ -1,7 +1,10 @@
 //! Conditions: what they say now, and since when.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use netprecursor_crds::diagnosis::{Place, reasons};
 
 /// Letters of a message: the API's bound.
 const MESSAGE: usize = 32_000;
@@ -12,26 +15,33 @@ pub(crate) struct Verdict {
     /// `True`, `False` or `Unknown`.
     pub(crate) status: &'static str,
     /// In one word.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// In words.
     pub(crate) message: String,
 }
 
 impl Verdict {
-    pub(crate) fn yes(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: "True", reason, message: message.into() }
+    pub(crate) fn yes(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: "True", reason: reason.into(), message: message.into() }
     }
 
-    pub(crate) fn no(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: "False", reason, message: message.into() }
+    pub(crate) fn no(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: "False", reason: reason.into(), message: message.into() }
     }
 
-    pub(crate) fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: "Unknown", reason, message: message.into() }
+    pub(crate) fn unknown(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: "Unknown", reason: reason.into(), message: message.into() }
     }
 
     pub(crate) fn is_true(&self) -> bool {
         self.status == "True"
+    }
+
+    /// With what to do, where the table of reasons has it and the message does not.
+    pub(crate) fn advised(self, type_: &str, place: &Place) -> Self {
+        let reason = reasons::find(reasons::POLICY, type_, &self.reason).filter(|reason| reason.severity.is_some());
+        let advice = reason.map(|reason| place.fill(reason.advice)).unwrap_or_default();
+        if advice.is_empty() { self } else { Self { message: format!("{}: {advice}", self.message), ..self } }
     }
 
     /// The condition, with the time of `before` where the status is the same.
@@ -46,7 +56,7 @@ impl Verdict {
         Condition {
             type_: type_.to_owned(),
             status: self.status.to_owned(),
-            reason: self.reason.to_owned(),
+            reason: self.reason.clone().into_owned(),
             message: self.message.chars().take(MESSAGE).collect(),
             observed_generation: generation,
             last_transition_time: before

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use netprecursor_core::policy::ModelRef;
+use netprecursor_crds::diagnosis::some_of;
 use netprecursor_models::builtin;
 
 use super::{Due, Plan, Write, condition::Verdict};
@@ -111,7 +112,7 @@ pub(super) fn verdict(
         let is_told = troubles.iter().any(|(_, told)| told.starts_with(&format!("rule {}:", rule.name.as_str())));
         if let Some(nodes) = fallbacks.get(&key).filter(|_| !is_told && unknown.is_none()) {
             let some = nodes.iter().map(|(node, reason)| format!("{node}: {reason}"));
-            troubles.push(("NotLoaded", format!("rule {}: on {}", rule.name.as_str(), super::some_of(some, 3))));
+            troubles.push(("NotLoaded", format!("rule {}: on {}", rule.name.as_str(), some_of(some, 3))));
         }
     }
     if let Some((reason, _)) = troubles.first() {

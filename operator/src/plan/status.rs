@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use netprecursor_crds::policy::PrecursorPolicyStatus;
+use netprecursor_crds::{
+    diagnosis::{Place, some_of},
+    policy::PrecursorPolicyStatus,
+};
 
 use super::{
     Due, Write, agents,
     condition::{Verdict, find},
-    models, scores, some_of,
+    models, scores,
     targets::Targets,
 };
 use crate::{
@@ -80,24 +83,26 @@ fn status(
         Ok(_) => survey.targets.verdict(policy),
         Err(_) => Verdict::unknown("Invalid", "the policy makes no sense as it is"),
     };
-    let ready = match &policy.value.spec {
-        Err(problems) => Verdict::no("Invalid", problems.as_str()),
-        Ok(_) if agents.is_true() => Verdict::yes("Watching", "the policy is followed"),
-        Ok(_) => Verdict::no("AgentsNotReady", agents.message.as_str()),
-    };
+    let place = Place::new(&settings.namespace);
+    let model = models::verdict(observed, settings, policy, &survey.fallbacks);
+    let advised = |type_, verdict: Option<Verdict>| (type_, verdict.map(|verdict| verdict.advised(type_, &place)));
     let verdicts = [
-        ("Ready", Some(ready)),
-        ("ModelReady", Some(models::verdict(observed, settings, policy, &survey.fallbacks))),
-        ("TargetsResolved", Some(targets)),
-        ("AgentsReady", Some(agents)),
-        ("WarmingUp", survey.warming_up(policy)),
-        ("Throttled", survey.throttled(policy)),
+        ("ModelReady", Some(model)),
+        advised("TargetsResolved", Some(targets)),
+        ("AgentsReady", Some(agents.clone())),
+        advised("WarmingUp", survey.warming_up(policy)),
+        advised("Throttled", survey.throttled(policy)),
         ("Degraded", survey.degraded(policy)),
         ("Overlapping", survey.targets.overlap(key, policy)),
     ];
+    let ready = match &policy.value.spec {
+        Err(problems) => Verdict::no("Invalid", problems.as_str()),
+        Ok(_) if agents.is_true() => Verdict::yes("Watching", followed(&verdicts)),
+        Ok(_) => Verdict::no("AgentsNotReady", agents.message.as_str()),
+    };
+    let verdicts = [("Ready", Some(ready))].into_iter().chain(verdicts);
     let generation = Some(policy.value.generation);
     let conditions = verdicts
-        .into_iter()
         .filter_map(|(type_, verdict)| verdict.map(|verdict| verdict.condition(type_, before, generation, now)));
     let conditions = conditions.collect();
     let figure = |figures: &BTreeMap<&str, u32>| Some(figures.get(policy.uid.as_str()).copied().unwrap_or(0));
@@ -107,6 +112,22 @@ fn status(
         firing: figure(&survey.firing),
         rules: scores::rules(observed, policy, now),
         conditions,
+    }
+}
+
+/// What `Ready` says of a policy that agents follow: nothing that the conditions beside it deny.
+fn followed(verdicts: &[(&str, Option<Verdict>)]) -> String {
+    let is_adverse = |(type_, verdict): &(&str, Option<Verdict>)| {
+        let wanted = if matches!(*type_, "Throttled" | "WarmingUp") { "True" } else { "False" };
+        verdict
+            .as_ref()
+            .filter(|verdict| verdict.status == wanted)
+            .map(|verdict| format!("{type_}={wanted} ({})", verdict.reason))
+    };
+    let adverse: Vec<String> = verdicts.iter().filter_map(is_adverse).collect();
+    match adverse.as_slice() {
+        [] => "the policy is followed".to_owned(),
+        adverse => format!("agents follow the policy; see {}", adverse.join(", ")),
     }
 }
 
@@ -177,7 +198,7 @@ impl<'a> Survey<'a> {
 
     fn throttled(&self, policy: &Seen<Policy>) -> Option<Verdict> {
         let count = self.throttled.get(policy.uid.as_str()).copied().filter(|count| *count > 0)?;
-        let message = format!("{count} alerts have no object, because there are too many; OTLP has them all");
+        let message = format!("{count} alerts have no object, because there are more than the caps allow");
         Some(Verdict::yes("TooManyAlerts", message))
     }
 

@@ -8,8 +8,9 @@ use std::{
 };
 
 use netprecursor_core::policy::{self, Labels, Scope};
+use netprecursor_crds::diagnosis::some_of;
 
-use super::{condition::Verdict, some_of};
+use super::condition::Verdict;
 use crate::observe::{Key, Observed, Policy, Seen};
 
 /// Who selects what.

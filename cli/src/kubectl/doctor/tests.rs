@@ -1,52 +1,52 @@
 //! Nodes with agents in all states, and what is said of them.
 
+use netprecursor_crds::diagnosis::Known;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kubectl::{node::tests as nodes, style::Style};
+use crate::kubectl::{
+    installed::tests::{self as scenes, at, daemon_set, installed, named, object, pod, running},
+    style::Style,
+};
 
-fn now() -> Timestamp {
-    Timestamp::from_second(nodes::NOW).unwrap()
-}
-
-fn named(names: &[&str]) -> Vec<Node> {
-    let node = |name: &&str| serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
-    names.iter().map(node).collect()
-}
-
-fn agent_on(node: &str, state: Value) -> Pod {
-    let containers =
-        json!([{"name": "agent", "image": "a", "imageID": "", "ready": false, "restartCount": 0, "state": state}]);
-    serde_json::from_value(json!({
-        "metadata": {"name": format!("agent-{node}")},
-        "spec": {"nodeName": node, "containers": []},
-        "status": {"phase": "Running", "containerStatuses": containers},
+fn policy(conditions: &[(&str, &str, &str, &str)]) -> PrecursorPolicy {
+    let conditions: Vec<Value> = conditions
+        .iter()
+        .map(|(type_, status, reason, message)| {
+            json!({"type": type_, "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": at(-60).to_string()})
+        })
+        .collect();
+    let rule = json!({"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}});
+    object(json!({
+        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
+        "metadata": {"name": "checkout", "namespace": "shop", "generation": 1},
+        "spec": {"target": {"podSelector": {}}, "rules": [rule]},
+        "status": {"observedGeneration": 1, "conditions": conditions},
     }))
-    .unwrap()
 }
 
-fn agents(made: i32, wanted: i32) -> Option<DaemonSet> {
-    let status = json!({"currentNumberScheduled": made, "desiredNumberScheduled": wanted, "numberMisscheduled": 0,
-        "numberReady": made});
-    Some(serde_json::from_value(json!({"metadata": {"name": "netprecursor-agent"}, "status": status})).unwrap())
+const READY: (&str, &str, &str, &str) = ("Ready", "True", "Watching", "the policy is followed");
+
+fn on(installed: Installed) -> Objects {
+    let (policies, cluster_policies, notes) = (vec![policy(&[READY])], Vec::new(), Vec::new());
+    Objects { installed, policies, cluster_policies, hides_policies: false, firing: Some(0), notes }
 }
 
 fn objects() -> Objects {
-    Objects {
-        reports: vec![nodes::report("node1", 10, |_| {})],
-        nodes: named(&["node1"]),
-        pods: vec![agent_on("node1", json!({"running": {}}))],
-        agents: agents(1, 1),
-        has_policy: true,
-        notes: Vec::new(),
-    }
+    on(installed(&["node1"]))
+}
+
+fn shown(objects: &Objects) -> (Doctor, String) {
+    let report = report(objects, at(0));
+    let text = text(&report, Style::PLAIN);
+    (report, text)
 }
 
 #[test]
 fn agents_that_work_are_well() {
-    let report = report(&objects(), now());
+    let (report, text) = shown(&objects());
     assert!(report.is_well, "{report:#?}");
-    let text = text(&report, Style::PLAIN);
     for part in ["node1", "Ready", "0.1.0", "6.18.4", "Measured", "97%", "4m", "31Mi", "10s", "Nothing is wrong"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
@@ -55,9 +55,9 @@ fn agents_that_work_are_well() {
 #[test]
 fn a_node_whose_agent_does_not_start_is_told_with_what_its_pod_waits_for() {
     let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
-    let mut objects = Objects { nodes: named(&["node1", "node2"]), agents: agents(2, 2), ..objects() };
-    objects.pods.push(agent_on("node2", waiting));
-    let report = report(&objects, now());
+    let pods = Known::There(vec![running("node1"), pod("node2", waiting)]);
+    let (agents, nodes) = (daemon_set(2, 2, 1), named(&["node1", "node2"]));
+    let (report, _) = shown(&on(Installed { agents, nodes, pods, ..installed(&["node1"]) }));
     assert!(!report.is_well);
     assert_eq!((report.nodes[0].node.as_str(), report.nodes[0].standing), ("node2", Standing::Missing));
     assert!(report.nodes[0].problems[0].contains("ImagePullBackOff: no such image"), "{report:#?}");
@@ -65,40 +65,76 @@ fn a_node_whose_agent_does_not_start_is_told_with_what_its_pod_waits_for() {
 
 #[test]
 fn a_node_that_the_selectors_leave_out_is_no_trouble_but_one_that_was_refused_is() {
-    let two = || named(&["node1", "node2"]);
-    let left_out = report(&Objects { nodes: two(), ..objects() }, now());
-    assert!(left_out.is_well, "{left_out:#?}");
-    let refused = report(&Objects { nodes: two(), agents: agents(1, 2), ..objects() }, now());
+    let two = || Installed { nodes: named(&["node1", "node2"]), ..installed(&["node1"]) };
+    let (left_out, text) = shown(&on(two()));
+    assert!(left_out.is_well && text.contains("leave the node out"), "{left_out:#?}");
+    let (refused, _) = shown(&on(Installed { agents: daemon_set(1, 2, 1), ..two() }));
     assert!(!refused.is_well && refused.problems[0].contains("1 of 2 agents"), "{refused:#?}");
     assert_eq!(refused.nodes[0].standing, Standing::Missing);
 }
 
 #[test]
 fn silence_is_trouble_only_where_an_agent_is_wanted() {
-    let stale = || vec![nodes::report("node1", 10_000, |_| {})];
-    let silent = report(&Objects { reports: stale(), ..objects() }, now());
+    let stale = || Known::There(vec![scenes::report("node1", 10_000, |_| {})]);
+    let (silent, _) = shown(&on(Installed { reports: stale(), ..installed(&["node1"]) }));
     assert!(!silent.is_well && silent.nodes[0].standing == Standing::Stale);
-    let none = Objects { reports: stale(), pods: Vec::new(), agents: None, has_policy: false, ..objects() };
-    let after = report(&none, now());
+    let (agents, pods) = (Answer::Absent, Known::There(Vec::new()));
+    let none = Installed { reports: stale(), agents, pods, ..installed(&["node1"]) };
+    let mut objects = on(none);
+    let (lost, _) = shown(&objects);
+    assert!(lost.problems[0].contains("there are policies, and the agents' DaemonSet is not there"), "{lost:#?}");
+    objects.policies.clear();
+    let (after, text) = shown(&objects);
     assert!(after.is_well && after.nodes[0].standing == Standing::Unwanted, "{after:#?}");
-    let lost = report(&Objects { has_policy: true, ..none }, now());
-    assert!(lost.problems[0].contains("is the operator running"), "{lost:#?}");
+    assert!(text.contains("there is no policy, and so no agent; the report is of 2h ago"), "{text}");
 }
 
 #[test]
 fn what_is_lost_is_wrong_and_what_is_less_is_a_remark() {
     let with = |change: fn(&mut Value)| {
-        let reports = vec![nodes::report("node1", 10, change)];
-        report(&Objects { reports, ..objects() }, now())
+        let reports = Known::There(vec![scenes::report("node1", 10, change)]);
+        shown(&on(Installed { reports, ..installed(&["node1"]) }))
     };
-    let dropped = with(|report| report["status"]["queue"]["dropped"] = 3.into());
+    let (dropped, _) = with(|report| report["status"]["queue"]["dropped"] = 3.into());
     assert!(!dropped.is_well && dropped.nodes[0].problems[0].starts_with("3 messages"), "{dropped:#?}");
-    let less = with(|report| {
+    let (less, text) = with(|report| {
         report["status"]["sensors"][1]["state"] = "Unavailable".into();
         report["status"]["sensors"][1]["reason"] = "tracefs is not mounted".into();
     });
-    assert!(less.is_well && text(&less, Style::PLAIN).contains("sensor sched is unavailable: tracefs is not mounted"));
+    assert!(less.is_well && text.contains("sensor sched is unavailable: tracefs is not mounted"));
     assert_eq!(serde_json::to_value(&less).unwrap()["nodes"][0]["sensors"][0]["name"], "sched");
-    let blind = with(|report| report["status"]["sensors"][0]["state"] = "Unavailable".into());
+    let (blind, _) = with(|report| report["status"]["sensors"][0]["state"] = "Unavailable".into());
     assert!(!blind.is_well, "{blind:#?}");
+}
+
+#[test]
+fn in_a_storm_nobody_is_told_that_nothing_is_wrong() {
+    let says = |(report, text): (Doctor, String)| {
+        assert!(!text.contains("Nothing is wrong"), "{text}");
+        (report.is_well, text)
+    };
+    let (is_well, text) = says(shown(&Objects { firing: Some(40), ..objects() }));
+    assert!(is_well && text.contains("40 alerts are out"), "{text}");
+    let throttled = ("Throttled", "True", "TooManyAlerts", "17 alerts have no object");
+    let (is_well, text) = says(shown(&Objects { policies: vec![policy(&[READY, throttled])], ..objects() }));
+    assert!(!is_well && text.contains("policy shop/checkout: TooManyAlerts: 17 alerts have no object"), "{text}");
+    let counted = json!([{"policyUID": "p", "policyName": "checkout", "rule": "rtt", "ruleHash": "h",
+        "since": at(-900).to_string(), "throttled": 17}]);
+    let report = scenes::report("node1", 10, |report| report["status"]["rules"] = counted);
+    let (is_well, text) = says(shown(&on(Installed { reports: Known::There(vec![report]), ..installed(&["node1"]) })));
+    assert!(!is_well && text.contains("17 alerts have no object"), "{text}");
+    let waits = scenes::report("node1", 10, |report| report["status"]["queue"]["pending"] = 300.into());
+    let (is_well, text) = says(shown(&on(Installed { reports: Known::There(vec![waits]), ..installed(&["node1"]) })));
+    assert!(is_well && text.contains("300 messages wait"), "{text}");
+}
+
+#[test]
+fn the_reason_that_the_policy_has_is_there_without_another_command() {
+    let what = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing";
+    let conditions = [("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "AnchorMissing", what)];
+    let objects = Objects { policies: vec![policy(&conditions)], ..objects() };
+    let (report, text) = shown(&objects);
+    assert_eq!((report.is_well, report.problems.len()), (false, 1), "{text}");
+    assert!(text.contains(&format!("AnchorMissing: {what}; `helm upgrade np ")), "{text}");
+    assert!(!text.contains("install-check"), "{text}");
 }

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Doctor, NodeLine, Reported};
+use netprecursor_crds::diagnosis::Standing;
+
+use super::{Counts, Doctor, NodeLine, Reported};
 use crate::kubectl::{
     moment,
-    node::Standing,
     style::{Mood, Style, clean, indented},
     table::{NOTHING, maybe, percent, table},
 };
@@ -42,23 +43,29 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
         }
     }
     if report.nodes.is_empty() {
-        text += "no node has reported: agents start with the first policy\n";
+        text += "no node is to be seen, and no report: agents start with the first policy\n";
     }
-    for problem in &report.problems {
-        let _ = writeln!(text, "{}", style.paint(Mood::Bad, &format!("✗ {}", clean(problem))));
+    for (sign, mood, said) in [("✗", Mood::Bad, &report.problems), ("!", Mood::Warning, &report.remarks)] {
+        for said in said {
+            let _ = writeln!(text, "{}", style.paint(mood, &format!("{sign} {}", clean(said))));
+        }
     }
     for note in &report.notes {
         let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &format!("note: {}", clean(note))));
     }
-    let count = report.problems.len() + report.nodes.iter().filter(|node| !node.problems.is_empty()).count();
-    text + &match (report.is_well, count) {
-        (true, _) => style.paint(Mood::Good, "Nothing is wrong.") + "\n",
-        (false, 1) => style.paint(Mood::Bad, "Something is wrong; docs/troubleshooting.md says what to do.") + "\n",
-        (false, count) => {
-            style.paint(Mood::Bad, &format!("{count} things are wrong; docs/troubleshooting.md says what to do."))
-                + "\n"
+    let things =
+        |count: usize, one: &str, many: &str| if count == 1 { one.to_owned() } else { format!("{count} {many}") };
+    text + &match report.counts {
+        Counts { faults: 0, warnings: 0 } => style.paint(Mood::Good, "Nothing is wrong."),
+        Counts { faults: 0, warnings } => {
+            let look = things(warnings, "One thing wants a look", "things want a look");
+            style.paint(Mood::Warning, &format!("{look}; ! says what to do."))
         }
-    }
+        Counts { faults, .. } => {
+            let wrong = things(faults, "Something is wrong", "things are wrong");
+            style.paint(Mood::Bad, &format!("{wrong}; ✗ says what to do, and docs/troubleshooting.md more."))
+        }
+    } + "\n"
 }
 
 fn row(line: &NodeLine) -> [String; 12] {

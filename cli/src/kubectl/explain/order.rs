@@ -9,7 +9,7 @@ use netprecursor_crds::{
 };
 use serde::Serialize;
 
-use crate::kubectl::node::condition;
+use super::condition;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]

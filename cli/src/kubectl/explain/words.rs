@@ -67,12 +67,7 @@ fn state(told: &Told, style: Style, now: Timestamp) -> String {
     };
     let state = style.paint(mood, &format!("{:?}", told.state));
     let ago = moment::ago(now, told.fired_at.0);
-    let outcome = match told.confirmed.as_str() {
-        "True" => "came true",
-        "False" => "did not come true",
-        _ if told.state == AlertState::Firing => "not judged yet",
-        _ => "not judged",
-    };
+    let outcome = told.outcome.verdict;
     let because = told
         .confirmed_because
         .as_deref()
@@ -110,15 +105,8 @@ fn figures(told: &Told, style: Style) -> String {
         Ok(us) => moment::span(i64::try_from(us / 1_000_000).unwrap_or(i64::MAX)),
         Err(_) => clean(&lead.to_string()),
     };
-    let (lead, means) = match (&told.lead, told.trigger) {
-        (Some(told), _) => (lead(told), "from the warning to the measured breach"),
-        (None, Trigger::Forecast) if told.state == AlertState::Firing && told.confirmed == "Unknown" => {
-            (NOTHING.to_owned(), "no breach was measured yet")
-        }
-        (None, Trigger::Forecast) => (NOTHING.to_owned(), "no breach was measured after the warning"),
-        (None, Trigger::Measured) => (NOTHING.to_owned(), "the breach came first"),
-    };
-    let _ = writeln!(text, "  {:<10}{lead:>8}  {means}", "lead");
+    let (shown, means) = (told.lead.as_ref().map_or_else(|| NOTHING.to_owned(), lead), told.outcome.lead);
+    let _ = writeln!(text, "  {:<10}{shown:>8}  {means}", "lead");
     text
 }
 

@@ -3,9 +3,7 @@
 use k8s_openapi::{
     api::{
         admissionregistration::v1::ValidatingAdmissionPolicy,
-        apps::v1::{DaemonSet, Deployment},
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
-        coordination::v1::Lease,
         core::v1::{Capabilities, Container, Namespace, Pod, PodSpec, SecurityContext},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -17,26 +15,28 @@ use kube::{
 };
 use netprecursor_crds::{
     ClusterPrecursorPolicy, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
-    policy::{API_VERSION, GROUP},
+    diagnosis::Policy,
+    policy::{API_VERSION, GROUP, PrecursorPolicyStatus},
 };
 
-use crate::kubectl::connect::{Answer, Cluster, ClusterError, Installation, PART_OF};
+use crate::kubectl::{
+    connect::{Answer, Cluster, ClusterError, Listed, PART_OF},
+    installed::Installed,
+};
 
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
 
 /// What was found out.
 #[derive(Debug)]
 pub(in crate::kubectl) struct Facts {
-    /// Where netprecursor is, or would be.
-    pub(super) namespace: String,
+    /// What of an installation can be seen.
+    pub(super) installed: Installed,
     /// Where the user would create policies.
     pub(super) user_namespace: String,
     pub(super) version: Info,
     pub(super) definitions: Vec<(String, Definition)>,
-    pub(super) operator: Answer<Deployment>,
-    pub(super) lease: Answer<Lease>,
-    pub(super) agents: Answer<DaemonSet>,
-    pub(super) has_policy: Answer<bool>,
+    /// Policies of all namespaces; `None` where some may not be seen, or the kinds are not there.
+    pub(super) policies: Option<Vec<AnyPolicy>>,
     pub(super) serves_admission: bool,
     pub(super) admission_policies: Answer<usize>,
     pub(super) place: Answer<Namespace>,
@@ -69,60 +69,60 @@ pub(in crate::kubectl) enum DryRun {
 /// Asks for all of it.
 pub(in crate::kubectl) async fn ask(cluster: &Cluster) -> Result<Facts, ClusterError> {
     let client = &cluster.client;
-    let Installation { namespace, operator } = cluster.installation().await?;
-    // The chart names both alike.
-    let lease_name = match &operator {
-        Answer::Found(operator) => operator.metadata.name.clone(),
-        Answer::Absent | Answer::Forbidden(_) => None,
-    };
-    let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
-    let lease = async {
-        match &lease_name {
-            Some(name) => cluster.get(&leases, name).await,
-            None => Ok(Answer::Absent),
-        }
-    };
-    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    let installed = Installed::ask(cluster).await?;
+    let namespace = installed.namespace.clone();
+    let admission: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let ours = ListParams::default().labels(PART_OF);
     let places: Api<Namespace> = Api::all(client.clone());
-    let (
-        version,
-        definitions,
-        lease,
-        agents,
-        has_policy,
-        serves_admission,
-        admission_policies,
-        place,
-        dry_run,
-        may_create,
-    ) = tokio::try_join!(
+    let (version, definitions, policies, serves_admission, admission_policies, place, dry_run, may_create) = tokio::try_join!(
         async { Ok(cluster.judge("ask for the version", client.apiserver_version().await)?.found()) },
         definitions(cluster),
-        lease,
-        cluster.daemon_set(&namespace),
-        has_policy(cluster),
+        policies(cluster),
         serves_admission(cluster),
-        async { cluster.judge("list validatingadmissionpolicies", policies.list(&ours).await) },
+        async { cluster.judge("list validatingadmissionpolicies", admission.list(&ours).await) },
         cluster.get(&places, &namespace),
         dry_run(cluster, &namespace),
         may_create(cluster),
     )?;
     Ok(Facts {
-        namespace,
+        installed,
         user_namespace: cluster.namespace.clone(),
         version: version.unwrap_or_default(),
         definitions,
-        operator,
-        lease,
-        agents,
-        has_policy,
+        policies,
         serves_admission,
         admission_policies: admission_policies.map(|list| list.items.len()),
         place,
         dry_run,
         may_create,
     })
+}
+
+/// A policy of either kind.
+#[derive(Debug, Clone)]
+pub(in crate::kubectl) struct AnyPolicy {
+    metadata: ObjectMeta,
+    status: Option<PrecursorPolicyStatus>,
+}
+
+impl AnyPolicy {
+    /// `NAMESPACE/NAME`, or `NAME` of a policy of the whole cluster.
+    pub(super) fn name(&self) -> String {
+        let name = self.metadata.name.as_deref().unwrap_or_default();
+        self.metadata.namespace.as_ref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+    }
+
+    /// What the operator says of it.
+    pub(super) fn as_policy(&self) -> Policy<'_> {
+        Policy { generation: self.metadata.generation, status: self.status.as_ref() }
+    }
+}
+
+impl Facts {
+    /// Whether there is a policy anywhere; `None` where that may not be known.
+    pub(super) fn has_policy(&self) -> Option<bool> {
+        self.policies.as_ref().map(|policies| !policies.is_empty())
+    }
 }
 
 /// The plural of every kind of ours.
@@ -174,21 +174,23 @@ async fn serves_admission(cluster: &Cluster) -> Result<bool, ClusterError> {
     serves(cluster, ADMISSION, "validatingadmissionpolicies").await
 }
 
-async fn has_policy(cluster: &Cluster) -> Result<Answer<bool>, ClusterError> {
-    let one = ListParams::default().limit(1);
-    let own: Api<PrecursorPolicy> = Api::all(cluster.client.clone());
-    let whole: Api<ClusterPrecursorPolicy> = Api::all(cluster.client.clone());
-    let own = cluster.judge("list precursorpolicies", own.list_metadata(&one).await)?;
-    if matches!(&own, Answer::Found(list) if !list.items.is_empty()) {
-        return Ok(Answer::Found(true));
+async fn policies(cluster: &Cluster) -> Result<Option<Vec<AnyPolicy>>, ClusterError> {
+    let all = ListParams::default();
+    let (own, whole) = (cluster.scoped(true), cluster.global());
+    let listed: Result<(Listed<PrecursorPolicy>, Listed<ClusterPrecursorPolicy>), _> =
+        tokio::try_join!(cluster.list(&own, &all), cluster.list(&whole, &all));
+    let (own, whole) = match listed {
+        Ok(listed) => listed,
+        // Then there are none.
+        Err(ClusterError::NotInstalled { .. }) => return Ok(Some(Vec::new())),
+        Err(error) => return Err(error),
+    };
+    if own.is_hidden || whole.is_hidden {
+        return Ok(None);
     }
-    let whole = cluster.judge("list clusterprecursorpolicies", whole.list_metadata(&one).await)?;
-    Ok(match (own, whole) {
-        (_, Answer::Found(list)) if !list.items.is_empty() => Answer::Found(true),
-        (Answer::Forbidden(message), _) | (_, Answer::Forbidden(message)) => Answer::Forbidden(message),
-        (Answer::Absent, Answer::Absent) => Answer::Absent,
-        _ => Answer::Found(false),
-    })
+    let own = own.items.into_iter().map(|policy| AnyPolicy { metadata: policy.metadata, status: policy.status });
+    let whole = whole.items.into_iter().map(|policy| AnyPolicy { metadata: policy.metadata, status: policy.status });
+    Ok(Some(own.chain(whole).collect()))
 }
 
 /// Whether a pod with an agent's privileges would be taken: Pod Security judges by the namespace's label, else by a
@@ -250,4 +252,25 @@ async fn may_create(cluster: &Cluster) -> Result<Answer<(bool, String)>, Cluster
         let status = review.status.unwrap_or_default();
         (status.allowed, status.reason.unwrap_or_default())
     }))
+}
+
+#[cfg(test)]
+pub(in crate::kubectl::install_check) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A policy of which the operator says these conditions.
+    pub(in crate::kubectl::install_check) fn policy(conditions: &[(&str, &str, &str, &str)]) -> AnyPolicy {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(type_, status, reason, message)| {
+                json!({"type": type_, "status": status, "reason": reason, "message": message,
+                    "lastTransitionTime": "2023-11-14T22:13:20Z"})
+            })
+            .collect();
+        let named = |name: &str| Some(name.to_owned());
+        let metadata = ObjectMeta { name: named("checkout"), namespace: named("shop"), ..ObjectMeta::default() };
+        AnyPolicy { metadata, status: Some(serde_json::from_value(json!({"conditions": conditions})).unwrap()) }
+    }
 }

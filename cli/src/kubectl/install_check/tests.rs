@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::*;
-use crate::kubectl::style::Style;
-
-const NOW: i64 = 1_700_000_000;
-
-fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
-    serde_json::from_value(value).unwrap()
-}
+use super::{facts::tests::policy, *};
+use crate::kubectl::{
+    installed::{
+        Installed,
+        tests::{self as scenes, at, object},
+    },
+    style::Style,
+};
 
 fn version(minor: &str) -> Info {
     object(
@@ -18,31 +18,15 @@ fn version(minor: &str) -> Info {
     )
 }
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
 /// A cluster on which everything works.
 fn installed() -> Facts {
     let there = || Definition::There { serves: true, is_established: Some(true) };
-    let deployment = json!({
-        "metadata": {"name": "netprecursor-operator"},
-        "spec": {"replicas": 2, "selector": {}, "template": {}},
-        "status": {"readyReplicas": 2, "conditions": [{"type": "Available", "status": "True"}]},
-    });
-    let lease = json!({"metadata": {}, "spec": {"holderIdentity": "operator-a", "leaseDurationSeconds": 15,
-        "renewTime": format!("{:.6}", at(NOW - 3))}});
-    let status =
-        json!({"currentNumberScheduled": 3, "desiredNumberScheduled": 3, "numberMisscheduled": 0, "numberReady": 3});
     Facts {
-        namespace: "net".to_owned(),
+        installed: scenes::installed(&["node1", "node2", "node3"]),
         user_namespace: "shop".to_owned(),
         version: version("34"),
         definitions: vec![("precursorpolicies.netprecursor.io".to_owned(), there())],
-        operator: Answer::Found(object(deployment)),
-        lease: Answer::Found(object(lease)),
-        agents: Answer::Found(object(json!({"metadata": {}, "status": status}))),
-        has_policy: Answer::Found(true),
+        policies: Some(vec![policy(&[("Ready", "True", "Watching", "the policy is followed")])]),
         serves_admission: true,
         admission_policies: Answer::Found(3),
         place: Answer::Found(object(json!({"metadata": {"labels": {ENFORCE: "privileged"}}}))),
@@ -52,14 +36,14 @@ fn installed() -> Facts {
 }
 
 fn bad(facts: &Facts) -> Vec<&'static str> {
-    let report = report(facts, at(NOW));
+    let report = report(facts, at(0));
     assert_eq!(report.is_well, report.checks.iter().all(|check| check.verdict != Verdict::Bad));
     report.checks.iter().filter(|check| check.verdict == Verdict::Bad).map(|check| check.name).collect()
 }
 
 #[test]
 fn what_works_is_good_in_every_line() {
-    let report = report(&installed(), at(NOW));
+    let report = report(&installed(), at(0));
     assert!(report.is_installed && report.checks.iter().all(|check| check.verdict == Verdict::Good), "{report:#?}");
     let text = text(&report, Style::PLAIN);
     assert_eq!(text.matches('✓').count(), report.checks.len(), "{text}");
@@ -69,21 +53,27 @@ fn what_works_is_good_in_every_line() {
 fn a_fit_cluster_with_nothing_on_it_is_well() {
     let nothing = Facts {
         definitions: vec![("precursorpolicies.netprecursor.io".to_owned(), Definition::Absent)],
-        operator: Answer::Absent,
-        lease: Answer::Absent,
-        agents: Answer::Absent,
-        has_policy: Answer::Absent,
+        installed: Installed {
+            operator: Answer::Absent,
+            lease: Known::Hidden,
+            agents: Answer::Absent,
+            pods: Known::There(Vec::new()),
+            reports: Known::Absent,
+            ..scenes::installed(&["node1"])
+        },
+        policies: Some(Vec::new()),
         place: Answer::Absent,
         ..installed()
     };
     assert_eq!(bad(&nothing), Vec::<&str>::new());
-    let text = text(&report(&nothing, at(NOW)), Style::PLAIN);
+    let text = text(&report(&nothing, at(0)), Style::PLAIN);
     assert!(text.contains("helm install") && text.contains("pod-security.kubernetes.io/enforce=privileged"), "{text}");
 }
 
 #[test]
 fn half_an_installation_is_bad() {
-    let without_operator = Facts { operator: Answer::Absent, ..installed() };
+    let mut without_operator = installed();
+    without_operator.installed.operator = Answer::Absent;
     assert_eq!(bad(&without_operator), ["operator"]);
     let without_definitions =
         Facts { definitions: vec![("precursoralerts.netprecursor.io".to_owned(), Definition::Absent)], ..installed() };
@@ -106,16 +96,20 @@ fn the_oldest_version_is_good_and_the_one_before_is_not() {
 
 #[test]
 fn a_lease_that_nobody_renews_is_held_by_nobody() {
-    let report = report(&installed(), at(NOW + 60));
+    let report = report(&installed(), at(60));
     let leader = report.checks.iter().find(|check| check.name == "leader").unwrap();
     assert_eq!((leader.verdict, leader.says.as_str()), (Verdict::Bad, "operator-a no longer renews its lease"));
 }
 
 #[test]
 fn agents_may_be_absent_only_without_a_policy() {
-    let absent = |has_policy| Facts { agents: Answer::Absent, has_policy: Answer::Found(has_policy), ..installed() };
-    assert_eq!(bad(&absent(false)), Vec::<&str>::new());
-    assert_eq!(bad(&absent(true)), ["agents"]);
+    let absent = |policies| {
+        let installed =
+            Installed { agents: Answer::Absent, pods: Known::There(Vec::new()), ..scenes::installed(&["node1"]) };
+        Facts { installed, policies: Some(policies), ..self::installed() }
+    };
+    assert_eq!(bad(&absent(Vec::new())), Vec::<&str>::new());
+    assert_eq!(bad(&absent(vec![policy(&[("Ready", "True", "Watching", "")])])), ["agents"]);
 }
 
 #[test]
@@ -128,7 +122,7 @@ fn pod_security_is_told_with_the_command_that_allows_agents() {
         (place(json!({})), DryRun::Admitted, true),
         (place(json!({})), DryRun::Unknown("not permitted to create pods".to_owned()), true),
     ] {
-        let report = report(&Facts { place, dry_run, ..installed() }, at(NOW));
+        let report = report(&Facts { place, dry_run, ..installed() }, at(0));
         let check = report.checks.iter().find(|check| check.name == "Pod Security").unwrap();
         assert_eq!(check.verdict != Verdict::Bad, is_good, "{check:?}");
         let command = "kubectl label namespace net pod-security.kubernetes.io/enforce=privileged --overwrite";
@@ -140,7 +134,7 @@ fn pod_security_is_told_with_the_command_that_allows_agents() {
 fn who_may_not_create_policies_is_told_whom_to_ask() {
     let reader = Facts { may_create: Answer::Found((false, "no rule".to_owned())), ..installed() };
     assert_eq!(bad(&reader), ["your rights"]);
-    let text = text(&report(&reader, at(NOW)), Style::PLAIN);
+    let text = text(&report(&reader, at(0)), Style::PLAIN);
     assert!(
         text.contains("you may not create policies in shop: no rule") && text.contains("ClusterRole edit"),
         "{text}"
@@ -151,14 +145,63 @@ fn who_may_not_create_policies_is_told_whom_to_ask() {
 fn what_one_may_not_know_is_no_fault() {
     let no = || "deployments.apps is forbidden".to_owned();
     let blind = Facts {
-        operator: Answer::Forbidden(no()),
-        agents: Answer::Forbidden(no()),
+        installed: Installed {
+            operator: Answer::Forbidden(no()),
+            lease: Known::Hidden,
+            agents: Answer::Forbidden(no()),
+            failures: Known::Hidden,
+            pods: Known::Hidden,
+            nodes: Known::Hidden,
+            reports: Known::Hidden,
+            ..scenes::installed(&["node1"])
+        },
+        policies: None,
         place: Answer::Forbidden(no()),
         admission_policies: Answer::Forbidden(no()),
         may_create: Answer::Forbidden(no()),
         ..installed()
     };
     assert_eq!(bad(&blind), Vec::<&str>::new());
-    let text = text(&report(&blind, at(NOW)), Style::PLAIN);
+    let text = text(&report(&blind, at(0)), Style::PLAIN);
     assert!(text.contains("– operator") && text.contains("not permitted to know"), "{text}");
+}
+
+#[test]
+fn the_reason_is_there_without_another_command() {
+    let message = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing";
+    let says = |facts: &Facts| text(&report(facts, at(0)), Style::PLAIN);
+    let mut told = installed();
+    told.policies = Some(vec![policy(&[
+        ("Ready", "False", "AgentsNotReady", message),
+        ("AgentsReady", "False", "AnchorMissing", message),
+    ])]);
+    assert_eq!(bad(&told), ["agents", "policies"]);
+    let shown = says(&told);
+    assert!(
+        shown.contains(message) && shown.contains("→ `helm upgrade np charts/netprecursor --namespace net"),
+        "{shown}"
+    );
+    assert!(!shown.contains("netprecursor doctor"), "{shown}");
+    let mut refused = installed();
+    refused.installed.agents = scenes::daemon_set(0, 3, 0);
+    refused.installed.pods = Known::There(Vec::new());
+    refused.installed.failures = Known::There(vec![object(json!({
+        "metadata": {}, "involvedObject": {"kind": "DaemonSet", "name": "netprecursor-agent"},
+        "message": "pods \"a-\" is forbidden: violates PodSecurity \"baseline:latest\"", "lastTimestamp": at(-5).to_string(),
+    }))]);
+    let text = says(&refused);
+    assert!(text.contains("0 of 3 agents work: Pod Security of namespace net refuses agents"), "{text}");
+    assert!(text.contains("→ `kubectl label namespace net pod-security.kubernetes.io/enforce=privileged"), "{text}");
+}
+
+#[test]
+fn all_is_not_well_while_a_policy_loses_alerts() {
+    let ready = ("Ready", "True", "Watching", "");
+    let throttled = ("Throttled", "True", "TooManyAlerts", "17 alerts have no object");
+    let facts = Facts { policies: Some(vec![policy(&[ready, throttled])]), ..installed() };
+    assert_eq!(bad(&facts), ["policies"]);
+    let no_pods = ("TargetsResolved", "False", "NoPods", "no running pod has these labels");
+    let facts = Facts { policies: Some(vec![policy(&[ready, no_pods])]), ..installed() };
+    assert_eq!(bad(&facts), Vec::<&str>::new());
+    assert!(text(&report(&facts, at(0)), Style::PLAIN).contains("– policies"));
 }

@@ -1,12 +1,29 @@
 //! Policies, alerts and agents in all states, and what the screen says of them.
 
+use netprecursor_crds::diagnosis::Known;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kubectl::{node::tests as nodes, style::Style};
+use crate::kubectl::{
+    connect::Answer,
+    installed::tests::{self as scenes, at, daemon_set, deployment, installed},
+    style::Style,
+};
 
 fn now() -> Timestamp {
-    Timestamp::from_second(nodes::NOW).unwrap()
+    at(0)
+}
+
+fn objects(policies: Vec<PrecursorPolicy>) -> Objects {
+    Objects {
+        policies,
+        cluster_policies: Vec::new(),
+        has_all_policies: true,
+        hides_policies: false,
+        alerts: Some(Vec::new()),
+        installed: installed(&["node1", "node2", "node3"]),
+        notes: Vec::new(),
+    }
 }
 
 fn says(type_: &str, status: &str, reason: &str, message: &str) -> Value {
@@ -49,10 +66,7 @@ fn what_is_not_ready_comes_first_with_its_message() {
         says("Ready", "False", "AgentsNotReady", "Pod Security refuses agents"),
         says("ModelReady", "False", "NotFound", "there is no ConfigMap rtt-models"),
     ];
-    let objects = Objects {
-        policies: vec![policy("cart", &[says("Ready", "True", "Watching", "")]), policy("checkout", &down)],
-        ..Objects::default()
-    };
+    let objects = objects(vec![policy("cart", &[says("Ready", "True", "Watching", "")]), policy("checkout", &down)]);
     let told = report(&objects, now());
     let names: Vec<_> = told.policies.iter().map(|policy| (policy.name.as_str(), policy.ready)).collect();
     assert_eq!(names, [("checkout", false), ("cart", true)]);
@@ -61,7 +75,10 @@ fn what_is_not_ready_comes_first_with_its_message() {
     assert_eq!(conditions, ["Ready", "ModelReady"]);
     let screen = screen(&objects);
     assert!(screen.find("checkout").unwrap() < screen.find("cart").unwrap(), "{screen}");
-    assert!(screen.contains("AgentsNotReady: Pod Security refuses agents"), "{screen}");
+    assert!(
+        screen.contains("AgentsNotReady: PodSecurity: Pod Security refuses agents; `kubectl label namespace net "),
+        "{screen}"
+    );
     assert!(screen.contains("78%") && screen.contains("87%") && screen.contains("6s"), "{screen}");
 }
 
@@ -71,32 +88,82 @@ fn a_policy_that_the_operator_has_not_seen_is_not_ready() {
     let mut changed = policy("checkout", &ready);
     changed.metadata.generation = Some(4);
     let new = PrecursorPolicy { status: None, ..policy("cart", &ready) };
-    let told = report(&Objects { policies: vec![changed, new], ..Objects::default() }, now());
+    let mut objects = objects(vec![changed, new]);
+    let told = report(&objects, now());
     for policy in &told.policies {
-        assert!(!policy.ready && policy.reason == "NotSeenYet" && policy.troubles[0].message.contains("is it running"));
+        assert!(!policy.ready && policy.reason == "NotSeenYet", "{told:#?}");
+        assert!(policy.troubles[0].advice.contains("logs deployment/netprecursor-operator"), "{told:#?}");
     }
+    objects.installed.operator = deployment(0);
+    let screen = screen(&objects);
+    assert!(screen.starts_with("OPERATOR\n  the operator does not work: 0 of 2 ready"), "{screen}");
+    assert!(screen.contains("see the operator: it does not work"), "{screen}");
 }
 
 #[test]
 fn the_most_urgent_alert_comes_first() {
-    let objects = Objects { alerts: vec![firing("a", "Info"), firing("b", "Critical")], ..Objects::default() };
-    let names: Vec<_> = report(&objects, now()).alerts.into_iter().map(|alert| alert.name).collect();
+    let objects = Objects { alerts: Some(vec![firing("a", "Info"), firing("b", "Critical")]), ..objects(Vec::new()) };
+    let names: Vec<_> = report(&objects, now()).alerts.into_iter().flatten().map(|alert| alert.name).collect();
     assert_eq!(names, ["b", "a"]);
     assert!(screen(&objects).contains("231ms"), "{}", screen(&objects));
 }
 
 #[test]
 fn agents_are_counted_against_those_that_there_should_be() {
-    let reports = vec![nodes::report("node1", 10, |_| {}), nodes::report("node2", 2_000, |_| {})];
-    let objects = Objects { reports, wanted: Some(3), ..Objects::default() };
+    let mut objects = objects(vec![policy("cart", &[says("Ready", "True", "Watching", "")])]);
+    let reports = vec![scenes::report("node1", 10, |_| {}), scenes::report("node2", 2_000, |_| {})];
+    objects.installed = Installed { reports: Known::There(reports), ..objects.installed };
+    objects.installed.pods = Known::There(vec![scenes::running("node1"), scenes::running("node2")]);
+    objects.installed.agents = daemon_set(2, 3, 2);
     let screen = screen(&objects);
-    assert!(screen.contains("1 of 3 ready") && screen.contains("node2: the agent last wrote 33m ago"), "{screen}");
+    assert!(
+        screen.contains("1 of 3 ready: NotReady") && screen.contains("node2: the agent last wrote 33m ago"),
+        "{screen}"
+    );
     let json = serde_json::to_value(report(&objects, now())).unwrap();
-    assert_eq!((&json["agents"]["ready"], &json["agents"]["troubles"][0]["standing"]), (&json!(1), &json!("Stale")));
+    assert_eq!((&json["agents"]["ready"], &json["agents"]["troubles"][0]["standing"]), (&json!(1), &json!("Missing")));
+}
+
+#[test]
+fn the_agents_are_not_all_ready_below_a_policy_that_says_they_are_not() {
+    let what = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing; 3 agents of before still run";
+    let down = [says("AgentsReady", "False", "AnchorMissing", what), says("Ready", "False", "AgentsNotReady", what)];
+    let mut objects = objects(vec![policy("checkout", &down)]);
+    let screen = screen(&objects);
+    assert!(screen.contains("3 of 3 ready: AnchorMissing"), "{screen}");
+    assert_eq!(screen.matches("helm upgrade np").count(), 1, "what a policy says is not said twice\n{screen}");
+    // The agents that were owned by it are gone, and their reports are young.
+    objects.installed.agents = Answer::Absent;
+    objects.installed.pods = Known::There(Vec::new());
+    let told = report(&objects, now());
+    assert_eq!((told.agents.ready, told.agents.troubles.len()), (0, 3), "{told:#?}");
+}
+
+#[test]
+fn what_may_not_be_seen_is_not_said_to_be_missing() {
+    let mut objects = Objects { hides_policies: true, has_all_policies: false, alerts: None, ..objects(Vec::new()) };
+    objects.installed.reports = Known::Hidden;
+    let shown = screen(&objects);
+    assert!(shown.contains("none that you may see") && !shown.contains("kubectl apply"), "{shown}");
+    assert!(shown.contains("not for you to see: the notes") && shown.contains("3 of 3 ready"), "{shown}");
+    objects.installed.agents = Answer::Forbidden("no".to_owned());
+    assert!(screen(&objects).contains("-: not for you to see"), "{}", screen(&objects));
+}
+
+#[test]
+fn a_policy_in_the_shadow_makes_no_alerts_and_that_is_said() {
+    let mut shadow = policy("cart", &[says("Ready", "True", "Watching", "")]);
+    shadow.spec.mode = Mode::Shadow;
+    let screen = screen(&objects(vec![shadow]));
+    assert!(screen.contains("none; policies in mode Shadow count alerts and make none"), "{screen}");
 }
 
 #[test]
 fn an_empty_cluster_says_what_to_do() {
-    let screen = screen(&Objects::default());
+    let mut objects = objects(Vec::new());
+    objects.installed.agents = Answer::Absent;
+    (objects.installed.pods, objects.installed.reports) = (Known::There(Vec::new()), Known::There(Vec::new()));
+    let screen = screen(&objects);
     assert!(screen.contains("no policy") && screen.contains("kubectl apply"), "{screen}");
+    assert!(screen.contains("none: they start with the first policy"), "{screen}");
 }

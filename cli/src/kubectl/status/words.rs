@@ -3,8 +3,12 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use netprecursor_crds::{
+    diagnosis::{Finding, Severity},
+    policy::Mode,
+};
 
-use super::{Agents, Policy, Status};
+use super::Status;
 use crate::kubectl::{
     moment,
     style::{Mood, Style, clean, indented},
@@ -18,11 +22,11 @@ const SHOWN: usize = 10;
 const CLUSTER: &str = "(cluster)";
 
 pub(in crate::kubectl) fn text(status: &Status, style: Style, now: Timestamp) -> String {
-    let mut text = policies(&status.policies, style);
+    let mut text = operator(status, style) + &policies(status, style);
     text.push('\n');
     text += &alerts(status, style, now);
     text.push('\n');
-    text += &agents(&status.agents, status.policies.is_empty(), style);
+    text += &agents(status, style);
     for note in &status.notes {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &format!("note: {}", clean(note))));
@@ -30,10 +34,25 @@ pub(in crate::kubectl) fn text(status: &Status, style: Style, now: Timestamp) ->
     text
 }
 
-fn policies(policies: &[Policy], style: Style) -> String {
-    let title = style.paint(Mood::Title, "POLICIES");
+/// Shown only where something is wrong with it.
+fn operator(status: &Status, style: Style) -> String {
+    if status.operator.is_empty() {
+        return String::new();
+    }
+    let told: String = status.operator.iter().map(|finding| indented(&finding.to_string(), 2)).collect();
+    let title = style.paint(Mood::Title, "OPERATOR");
+    format!("{title}\n{}  what policies say is what it last said\n\n", style.paint(Mood::Bad, &told))
+}
+
+fn policies(status: &Status, style: Style) -> String {
+    let (title, policies) = (style.paint(Mood::Title, "POLICIES"), &status.policies);
     if policies.is_empty() {
-        return format!("{title}\n  no policy here: `kubectl apply` one (docs/policy-reference.md), or look with -A\n");
+        let why = if status.hides_policies {
+            "none that you may see: the notes say what is not permitted"
+        } else {
+            "no policy here: `kubectl apply` one (docs/policy-reference.md), or look with -A"
+        };
+        return format!("{title}\n  {why}\n");
     }
     let header = ["NAMESPACE", "NAME", "MODE", "READY", "TARGETS", "FIRING", "RULE", "PRECISION", "RECALL", "LEAD"];
     // Each rule has its line; what is the policy's stands on the first.
@@ -46,7 +65,12 @@ fn policies(policies: &[Policy], style: Style) -> String {
                 own(policy.namespace.clone().unwrap_or_else(|| CLUSTER.to_owned())),
                 own(policy.name.clone()),
                 own(format!("{:?}", policy.mode)),
-                own(if policy.ready { "yes" } else { "NO" }.to_owned()),
+                own(match (policy.ready, status.operator.is_empty()) {
+                    (true, true) => "yes",
+                    (true, false) => "yes?",
+                    (false, _) => "NO",
+                }
+                .to_owned()),
                 own(maybe(policy.targets)),
                 own(maybe(policy.firing)),
                 maybe(rule.map(|rule| &rule.name)),
@@ -70,7 +94,7 @@ fn policies(policies: &[Policy], style: Style) -> String {
             continue;
         }
         for trouble in &policy.troubles {
-            text += &indented(&format!("{}: {}", named(&trouble.condition, &trouble.reason), trouble.message), 6);
+            text += &indented(&format!("{}: {trouble}", named(&trouble.condition, &trouble.reason)), 6);
         }
     }
     text
@@ -78,17 +102,21 @@ fn policies(policies: &[Policy], style: Style) -> String {
 
 /// `Ready` needs no name: the line above says that it is not.
 fn named(condition: &str, reason: &str) -> String {
-    if condition == "Ready" { reason.to_owned() } else { format!("{condition} {reason}") }
+    if matches!(condition, "Ready" | "") { reason.to_owned() } else { format!("{condition} {reason}") }
 }
 
 fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
     let title = style.paint(Mood::Title, "ALERTS THAT ARE OUT");
-    if status.alerts.is_empty() {
-        return format!("{title}\n  none\n");
+    let Some(alerts) = &status.alerts else {
+        return format!("{title}\n  not for you to see: the notes say what is not permitted\n");
+    };
+    if alerts.is_empty() {
+        let shadows = status.policies.iter().filter(|policy| policy.mode == Mode::Shadow).count();
+        let why = if shadows == 0 { "none" } else { "none; policies in mode Shadow count alerts and make none" };
+        return format!("{title}\n  {why}\n");
     }
     let header = ["NAMESPACE", "NAME", "SEVERITY", "POD", "THRESHOLD", "PREDICTED", "MEASURED", "LEAD", "FOR"];
-    let rows: Vec<_> = status
-        .alerts
+    let rows: Vec<_> = alerts
         .iter()
         .take(SHOWN)
         .map(|alert| {
@@ -110,27 +138,37 @@ fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
         let mood = if index == 0 { Mood::Quiet } else { Mood::Warning };
         let _ = writeln!(text, "  {}", style.paint(mood, line));
     }
-    if status.alerts.len() > SHOWN {
+    if alerts.len() > SHOWN {
         let _ = writeln!(
             text,
             "  and {} more: kubectl get precursoralerts -A --field-selector status.state=Firing",
-            status.alerts.len() - SHOWN
+            alerts.len() - SHOWN
         );
     }
     text + "  why: kubectl netprecursor explain NAME -n NAMESPACE\n"
 }
 
-fn agents(agents: &Agents, is_without_policies: bool, style: Style) -> String {
-    let title = style.paint(Mood::Title, "AGENTS");
-    let text = match (agents.wanted, agents.reports) {
-        (None, 0) if is_without_policies => "none: they start with the first policy".to_owned(),
-        (None, 0) => format!("{NOTHING}: no node has reported yet"),
-        (None, reports) => format!("{} ready, of {reports} nodes that have reported", agents.ready),
+fn agents(status: &Status, style: Style) -> String {
+    let (title, agents) = (style.paint(Mood::Title, "AGENTS"), &status.agents);
+    let mut text = match (agents.wanted, agents.reports) {
         (Some(wanted), _) => format!("{} of {wanted} ready", agents.ready),
+        (None, None) => format!("{NOTHING}: not for you to see"),
+        (None, Some(0)) if status.policies.is_empty() => "none: they start with the first policy".to_owned(),
+        (None, Some(0)) => format!("{NOTHING}: no node has reported yet"),
+        (None, Some(reports)) => format!("{} ready, of {reports} nodes that have reported", agents.ready),
     };
-    let is_well = agents.troubles.is_empty()
-        && agents.wanted.is_none_or(|wanted| usize::try_from(wanted).is_ok_and(|wanted| wanted <= agents.ready));
-    let mut text = format!("{title}\n  {}\n", style.paint(if is_well { Mood::Good } else { Mood::Bad }, &text));
+    if let Some(finding) = &agents.finding {
+        text += &format!(": {}", clean(&finding.reason));
+    }
+    let mood = match (&agents.finding, agents.troubles.is_empty()) {
+        (None, true) => Mood::Good,
+        (Some(Finding { severity: Severity::Warning, .. }), _) => Mood::Warning,
+        _ => Mood::Bad,
+    };
+    let mut text = format!("{title}\n  {}\n", style.paint(mood, &text));
+    if let Some(finding) = agents.finding.as_ref().filter(|finding| !is_told(status, finding)) {
+        text += &indented(&finding.to_string(), 6);
+    }
     for trouble in agents.troubles.iter().take(SHOWN) {
         text += &indented(&format!("{}: {}", trouble.node, trouble.message), 6);
     }
@@ -138,4 +176,10 @@ fn agents(agents: &Agents, is_without_policies: bool, style: Style) -> String {
         let _ = writeln!(text, "      and {} more: kubectl netprecursor doctor", agents.troubles.len() - SHOWN);
     }
     text
+}
+
+/// Whether a policy above has the same words.
+fn is_told(status: &Status, finding: &Finding) -> bool {
+    let mut troubles = status.policies.iter().flat_map(|policy| &policy.troubles);
+    troubles.any(|trouble| trouble.message.ends_with(&finding.message) && trouble.advice == finding.advice)
 }

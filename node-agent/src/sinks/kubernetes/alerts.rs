@@ -142,8 +142,12 @@ fn confirmed(record: &Record) -> Condition {
         (Confirmed::Unknown, _) if record.trigger == decide::Trigger::Measured => {
             ("Unknown", "MeasuredFirst", "It fired on the breach itself: there was nothing to confirm.".to_owned())
         }
+        (Confirmed::Unknown, _) if record.measured_us.is_some_and(|us| us > record.threshold_us) => {
+            let message = "RTT was in breach before the warning, or after its time: there was nothing to confirm.";
+            ("Unknown", "NotJudged", message.to_owned())
+        }
         (Confirmed::Unknown, _) if record.state == State::Resolved => {
-            ("Unknown", "NotJudged", "Nothing was measured that could have confirmed it.".to_owned())
+            ("Unknown", "NotJudged", "Too little was measured in its time to confirm it or not.".to_owned())
         }
         (Confirmed::Unknown, _) => ("Unknown", "NotYetJudged", "The time of the forecast is not over.".to_owned()),
     };

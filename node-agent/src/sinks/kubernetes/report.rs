@@ -182,10 +182,17 @@ fn warming_up(own: &Own, unix: u64) -> Condition {
 }
 
 fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
-    let lesser = data.sensors.iter().filter(|status| status.state != sensors::State::Active).map(|status| status.name);
-    let mut reasons: Vec<String> = lesser.map(|name| format!("sensor {name} does not measure all")).collect();
+    let lesser = |status: &sensors::Status| match status.state {
+        sensors::State::Active => None,
+        sensors::State::Degraded(_) => Some(format!("sensor {} does not measure all", status.name)),
+        sensors::State::Unavailable(_) => Some(format!("sensor {} measures nothing", status.name)),
+    };
+    let mut reasons: Vec<String> = data.sensors.iter().filter_map(lesser).collect();
     if own.is_unsaved {
-        reasons.push("alerts cannot be kept on disk; free space in the agent's state directory".to_owned());
+        reasons.push(
+            "alerts cannot be kept on disk: the agent's state directory (`agent.stateDir`) is full or not writable"
+                .to_owned(),
+        );
     }
     if own.dropped > 0 || data.transitions_lost > 0 {
         reasons.push("alerts were given up untold because the queue was full".to_owned());
@@ -196,8 +203,15 @@ fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
     if data.over_capacity > 0 {
         reasons.push("some pods found no room to be watched".to_owned());
     }
+    let fall_back = data.models.iter().filter(|model| !model.ready).count();
+    if fall_back > 0 {
+        reasons.push(format!("{fall_back} rules forecast with another model than they ask for"));
+    }
+    if data.rules.len().max(data.models.len()) > MAX_ENTRIES {
+        reasons.push("some rules found no room in this report".to_owned());
+    }
     let (status, reason, message) = if reasons.is_empty() {
-        ("False", "AllWell", "Everything is measured and told.".to_owned())
+        ("False", "AllWell", "Everything that is wanted is measured and reported.".to_owned())
     } else {
         ("True", "SomethingMissing", words::cut(&reasons.join("; "), MAX_REASON))
     };

@@ -207,7 +207,7 @@ impl Cluster {
     }
 
     pub(super) fn agent(&mut self, node: &str, is_ready: bool) {
-        let pod = AgentPod { node: node.to_owned(), is_ready, trouble: None };
+        let pod = AgentPod { node: node.to_owned(), is_ready, since: Some(self.now), trouble: None };
         let seen = self.seen(&format!("agent-{node}"), pod);
         self.observed.agents.take(Sight::Applied(Key::new("netprecursor-system", format!("agent-{node}")), seen));
     }
