@@ -28,6 +28,10 @@ const OLDEST: (u32, u32) = (1, 32);
 /// Says how strictly Pod Security judges the pods of a namespace.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
+/// Names of the checks whose verdict is that of a diagnosis.
+const AGENTS: &str = "agents";
+const POLICIES: &str = "policies";
+
 /// What was checked.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -188,42 +192,42 @@ fn operator(
 
 /// The agents as a whole, or the first of them that does not work.
 fn agents(agents: &Answer<DaemonSet>, diagnosis: &Diagnosis, has_policy: Option<bool>) -> Check {
-    const NAME: &str = "agents";
     if let Some(finding) = diagnosis.findings.iter().find(|finding| finding.condition == "AgentsReady") {
-        return Check::found(NAME, finding);
+        return Check::found(AGENTS, finding);
     }
     let faults = diagnosis.nodes.iter().filter_map(|stand| {
         let fault = stand.findings.first().filter(|finding| finding.severity == Severity::Fault)?;
         Some(Finding { message: format!("node {}: {}", stand.node, fault.message), ..fault.clone() })
     });
     if let Some(fault) = faults.into_iter().next() {
-        return Check::found(NAME, &fault);
+        return Check::found(AGENTS, &fault);
     }
     match (agents, diagnosis.tally.wanted, has_policy) {
-        (Answer::Forbidden(message), ..) => Check::hidden(NAME, message),
+        (Answer::Forbidden(message), ..) => Check::hidden(AGENTS, message),
         (Answer::Found(_), Some(wanted), _) => {
-            Check::good(NAME, format!("{} of {wanted} ready", diagnosis.tally.working))
+            Check::good(AGENTS, format!("{} of {wanted} ready", diagnosis.tally.working))
         }
-        (.., None) => Check::open(NAME, "no DaemonSet; whether there is a policy that wants one is not for you to see"),
-        _ => Check::open(NAME, "none yet: they start with the first policy"),
+        (.., None) => {
+            Check::open(AGENTS, "no DaemonSet; whether there is a policy that wants one is not for you to see")
+        }
+        _ => Check::open(AGENTS, "none yet: they start with the first policy"),
     }
 }
 
 /// Whether what is installed does what policies ask for; nothing where there are none.
 fn policies_check(facts: &Facts, diagnosis: &Diagnosis) -> Option<Check> {
-    const NAME: &str = "policies";
     let policies = facts.policies.as_ref().filter(|policies| !policies.is_empty())?;
     let found = policies.iter().zip(&diagnosis.policies);
     let mut found: Vec<_> = found.flat_map(|(policy, found)| found.iter().map(move |one| (policy, one))).collect();
     found.retain(|(_, finding)| finding.severity < Severity::Remark);
     found.sort_by_key(|(_, finding)| finding.severity);
     let Some((policy, first)) = found.first() else {
-        return Some(Check::good(NAME, format!("{} followed", policies.len())));
+        return Some(Check::good(POLICIES, format!("{} followed", policies.len())));
     };
     let more = found.len() - 1;
     let more = if more == 0 { String::new() } else { format!(" (and {more} more: kubectl netprecursor status -A)") };
     let message = format!("{}: {}: {}{more}", policy.name(), first.reason, first.message);
-    Some(Check::found(NAME, &Finding { message, ..(*first).clone() }))
+    Some(Check::found(POLICIES, &Finding { message, ..(*first).clone() }))
 }
 
 fn admission(facts: &Facts, has_operator: bool) -> Check {

@@ -23,6 +23,11 @@ fn condition(plan: &Plan, type_: &str) -> Option<(String, String)> {
     Some((found.status.clone(), found.reason.clone()))
 }
 
+fn message<'a>(plan: &'a Plan, type_: &str) -> &'a str {
+    let found = status(plan).conditions.iter().find(|condition| condition.type_ == type_);
+    &found.expect("the condition").message
+}
+
 fn is(status: &str, reason: &str) -> Option<(String, String)> {
     Some((status.to_owned(), reason.to_owned()))
 }
@@ -69,6 +74,55 @@ fn without_the_anchor_nothing_is_made_and_the_policy_says_so() {
     let plan = cluster.plan(at(0));
     assert!(matches!(plan.writes[..], [Write::PolicyStatus { .. }]));
     assert_eq!(condition(&plan, "AgentsReady"), is("False", "AnchorMissing"));
+    for type_ in ["Ready", "AgentsReady"] {
+        let message = message(&plan, type_);
+        // `helm install` refuses a name that is in use.
+        assert!(message.contains("`helm upgrade ") && !message.contains("install the chart"), "{message}");
+    }
+}
+
+#[test]
+fn agents_that_all_work_by_the_settings_of_before_are_said_to() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.settled(at(0));
+    cluster.agents(3, 3, 3);
+    cluster.with_agents(|agents| agents.is_current = false);
+    let plan = cluster.plan(at(1));
+    assert_eq!(condition(&plan, "AgentsReady"), is("False", "Starting"));
+    assert!(message(&plan, "Ready").starts_with("3 of 3 agents work as the settings of before want them"));
+}
+
+#[test]
+fn an_agent_that_is_ready_and_silent_does_not_work() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.settled(at(0));
+    cluster.staffed_node("n1");
+    cluster.agents(1, 1, 1);
+    // It has time for its first report, and then for the next ones.
+    assert_eq!(condition(&cluster.plan(at(119)), "AgentsReady"), is("True", "AllReady"));
+    assert_eq!(condition(&cluster.plan(at(120)), "AgentsReady"), is("False", "Silent"));
+    cluster.report("n1", json!({"targets": 1}));
+    assert_eq!(condition(&cluster.plan(at(1_020)), "AgentsReady"), is("True", "AllReady"));
+    let late = cluster.plan(at(1_021));
+    assert_eq!(condition(&late, "AgentsReady"), is("False", "Silent"));
+    let told = message(&late, "AgentsReady");
+    assert!(told.starts_with("0 of 1 agents work; not those on n1: the agent last wrote 15m ago"), "{told}");
+    assert!(told.contains("logs -l app.kubernetes.io/name=netprecursor-agent"), "{told}");
+}
+
+#[test]
+fn ready_does_not_say_more_than_the_conditions_beside_it() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.settled(at(0));
+    cluster.agents(1, 1, 1);
+    cluster.fallback("n1", "no such file");
+    let plan = cluster.plan(at(1));
+    assert_eq!(condition(&plan, "Ready"), is("True", "Watching"));
+    let expected = "agents follow the policy; see ModelReady=False (NotLoaded), TargetsResolved=False (NoPods)";
+    assert_eq!(message(&plan, "Ready"), expected);
 }
 
 #[test]

@@ -56,7 +56,8 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
     let things =
         |count: usize, one: &str, many: &str| if count == 1 { one.to_owned() } else { format!("{count} {many}") };
     text + &match report.counts {
-        Counts { faults: 0, warnings: 0 } => style.paint(Mood::Good, "Nothing is wrong."),
+        Counts { faults: 0, warnings: 0 } if report.notes.is_empty() => style.paint(Mood::Good, "Nothing is wrong."),
+        Counts { faults: 0, warnings: 0 } => style.paint(Mood::Good, "Nothing that you may see is wrong."),
         Counts { faults: 0, warnings } => {
             let look = things(warnings, "One thing wants a look", "things want a look");
             style.paint(Mood::Warning, &format!("{look}; ! says what to do."))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{InstallCheck, Verdict};
+use super::{AGENTS, Check, InstallCheck, POLICIES, Verdict};
 use crate::kubectl::style::{Mood, Style, clean};
 
 pub(in crate::kubectl) fn text(report: &InstallCheck, style: Style) -> String {
@@ -22,7 +22,11 @@ pub(in crate::kubectl) fn text(report: &InstallCheck, style: Style) -> String {
             let _ = writeln!(text, "  {:width$}   → {}", "", clean(fix).replace('\n', " "));
         }
     }
+    // What is not there yet is well; what a diagnosis found is not.
+    let is_found = |check: &&Check| check.verdict == Verdict::Open && matches!(check.name, AGENTS | POLICIES);
+    let wants_look = report.checks.iter().filter(is_found).any(|check| check.fix.is_some());
     text + &match (report.is_well, report.is_installed) {
+        (true, true) if wants_look => style.paint(Mood::Warning, "Nothing is broken; – with → wants a look."),
         (true, true) => style.paint(Mood::Good, "All is well."),
         (true, false) => style.paint(Mood::Good, "Nothing speaks against an installation."),
         (false, _) => style.paint(Mood::Bad, "Something has to be done: see ✗."),

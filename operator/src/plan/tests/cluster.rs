@@ -174,7 +174,7 @@ impl Cluster {
         self.with_agents(|agents| change(&mut agents.object));
     }
 
-    fn with_agents(&mut self, change: impl FnOnce(&mut observe::Agents)) {
+    pub(super) fn with_agents(&mut self, change: impl FnOnce(&mut observe::Agents)) {
         let (_, seen) = self.observed.daemon_sets.iter_mut().next().unwrap();
         change(&mut seen.value);
     }
