@@ -11,7 +11,7 @@ use netprecursor_crds::{
 use super::{
     Explanation, Told,
     order::{Step, What},
-    window::Window,
+    window::{Unavailable, Window},
 };
 use crate::{
     kubectl::{
@@ -49,7 +49,12 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
     text += &steps(order, style);
     text += &match window {
         Window::Points { points, .. } => plot(points, told, order, style),
-        Window::Unavailable(why) => format!("\nThe last minutes cannot be drawn: {}.\n", clean(&why.to_string())),
+        Window::Unavailable(why) => {
+            // Nobody but its agent resolves it at once.
+            let is_old = matches!(why, Unavailable::NoAgent { .. }) && told.state == AlertState::Firing;
+            let old = if is_old { "; what is above is what its agent last wrote" } else { "" };
+            format!("\nThe last minutes cannot be drawn: {}{old}.\n", clean(&why.to_string()))
+        }
     };
     // Writing to a String cannot fail.
     for note in notes {
