@@ -51,7 +51,7 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         card: (&rule.counters).into(),
     });
     Some(Report {
-        heartbeat: status.heartbeat.map(|time| time.0),
+        heartbeat: status.heartbeat.as_ref().map(|time| time.0),
         ready: diagnosis::report::ready(&status),
         degraded: diagnosis::report::lessened(&status),
         fallbacks: fallbacks.collect(),

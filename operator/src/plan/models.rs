@@ -118,7 +118,7 @@ pub(super) fn verdict(
     if let Some((reason, _)) = troubles.first() {
         let default = builtin::best_naive().name();
         let told = troubles.iter().map(|(_, message)| message.as_str()).take(3).collect::<Vec<_>>().join("; ");
-        return Verdict::no(reason, format!("{told}. {default} forecasts meanwhile"));
+        return Verdict::no(*reason, format!("{told}. {default} forecasts meanwhile"));
     }
     match unknown {
         Some((reason, message)) => Verdict::unknown(reason, message),
