@@ -88,8 +88,8 @@ fn agents_that_all_work_by_the_settings_of_before_are_said_to() {
     cluster.settled(at(0));
     cluster.agents(3, 3, 3);
     cluster.with_agents(|agents| agents.is_current = false);
-    let plan = cluster.plan(at(1));
-    assert_eq!(condition(&plan, "AgentsReady"), is("False", "Starting"));
+    let plan = cluster.plan(at(61));
+    assert_eq!(condition(&plan, "AgentsReady"), is("False", "NotReady"));
     assert!(message(&plan, "Ready").starts_with("3 of 3 agents work as the settings of before want them"));
 }
 
