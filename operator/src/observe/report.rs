@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
-use netprecursor_crds::{
-    diagnosis::{self, policy::Word},
-    report::PrecursorNodeReport,
-};
+use netprecursor_crds::{diagnosis, report::PrecursorNodeReport};
 
 use crate::ledger::{Reported, RuleKey};
 
@@ -14,8 +11,6 @@ use crate::ledger::{Reported, RuleKey};
 pub struct Report {
     /// When the agent last wrote.
     pub heartbeat: Option<Timestamp>,
-    /// Whether its agent says that it works.
-    pub ready: Option<Word>,
     /// In words, what is missing for forecasts to be as good as they can.
     pub degraded: Vec<String>,
     /// Rules that forecast with something else than they ask for, and why.
@@ -52,7 +47,6 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
     });
     Some(Report {
         heartbeat: status.heartbeat.as_ref().map(|time| time.0),
-        ready: diagnosis::report::ready(&status),
         degraded: diagnosis::report::lessened(&status),
         fallbacks: fallbacks.collect(),
         targets: status.rules.iter().map(|rule| (key(&rule.policy_uid, &rule.rule), rule.targets)).collect(),

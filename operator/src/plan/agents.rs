@@ -5,6 +5,7 @@ use netprecursor_crds::diagnosis::{
     self, Known, Node, Place,
     agents::{Assessment, Phase, Set, assess, count},
     node::{self, FIRST_REPORT_SECONDS, STALE_SECONDS},
+    policy::Word,
 };
 use serde_json::Map;
 
@@ -122,10 +123,12 @@ fn nodes(observed: &Observed, due: &mut Due) -> Vec<Node> {
     let pods = observed.agents.iter().map(|(key, pod)| {
         let AgentPod { node, is_ready, since, trouble } = &pod.value;
         let report = match observed.reports.find(&Key::new("", node)).map(|report| &report.value) {
-            Some(Report { heartbeat, ready, .. }) => {
+            Some(Report { heartbeat, .. }) => {
                 // A silent agent is not seen: nothing happens.
                 heartbeat.iter().for_each(|at| _ = due.passed(*at, STALE_SECONDS + 1));
-                Known::There(node::Report { heartbeat: *heartbeat, ready: ready.clone(), findings: Vec::new() })
+                // Whether its sensors work the readiness of its pod says as well, and sooner.
+                let ready = Some(Word { is_well: true, reason: String::new(), message: String::new() });
+                Known::There(node::Report { heartbeat: *heartbeat, ready, findings: Vec::new() })
             }
             None => {
                 since.iter().for_each(|at| _ = due.passed(*at, FIRST_REPORT_SECONDS));

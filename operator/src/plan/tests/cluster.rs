@@ -239,10 +239,8 @@ impl Cluster {
     }
 
     fn said(&mut self, node: &str, said: Value) {
-        let now = self.now.to_string();
-        let ready = json!({"type": "Ready", "status": "True", "reason": "SensorsWork", "message": "", "lastTransitionTime": now});
         let mut status = json!({
-            "agentVersion": "0.1.0", "kernel": "6.18", "rttSource": "Measured", "heartbeat": now, "conditions": [ready],
+            "agentVersion": "0.1.0", "kernel": "6.18", "rttSource": "Measured", "heartbeat": self.now.to_string(),
         });
         status.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
         let object = json!({
