@@ -181,7 +181,7 @@ fn policies() -> Changes {
         (false, |facts| say(facts, &[WATCHING, ALL, ("ModelReady", "False", "NotFound", "no such ConfigMap")])),
         (false, |facts| say(facts, &[WATCHING, ALL, ("TargetsResolved", "False", "NoPods", "no pod")])),
         (false, |facts| {
-            say(facts, &[WATCHING, ALL, ("Throttled", "True", "TooManyAlerts", "17 alerts have no object")])
+            say(facts, &[WATCHING, ALL, ("Throttled", "True", "TooManyAlerts", "17 alerts have no object")]);
         }),
         (false, |facts| say(facts, &[WATCHING, ALL, ("NotHeardOf", "True", "Later", "a later release says so")])),
         (false, |facts| facts.firing = Some(40)),
