@@ -115,10 +115,11 @@ fn status(
     }
 }
 
-/// What `Ready` says of a policy that agents follow: nothing that the conditions beside it deny.
+/// What `Ready` says of a policy that agents follow: nothing that the conditions beside it deny. `Throttled` denies nothing:
+/// alerts without an object are counted and sent all the same.
 fn followed(verdicts: &[(&str, Option<Verdict>)]) -> String {
     let is_adverse = |(type_, verdict): &(&str, Option<Verdict>)| {
-        let wanted = if matches!(*type_, "Throttled" | "WarmingUp") { "True" } else { "False" };
+        let wanted = if *type_ == "WarmingUp" { "True" } else { "False" };
         verdict
             .as_ref()
             .filter(|verdict| verdict.status == wanted)
