@@ -104,7 +104,8 @@ pub const POLICY: &[Reason] = &[
         name: "NoPods",
         status: "False",
         severity: Some(Severity::Warning),
-        advice: "compare `target` with `kubectl get pods --show-labels`; a `PrecursorPolicy` sees its own namespace only",
+        advice: "correct `target`: the message has the values of its labels that pods have, `kubectl get pods --show-labels` all \
+                 of them; a `PrecursorPolicy` sees its own namespace only",
     },
     open("TargetsResolved", "Invalid", SEE_READY),
     well("ModelReady", "Builtin", NOTHING),
@@ -122,7 +123,8 @@ pub const POLICY: &[Reason] = &[
     fault(
         "ModelReady",
         "KeyMissing",
-        "correct the key, or add it to `binaryData`: the message lists the keys that are there",
+        "correct the key, or add it to `binaryData`: the message lists the keys that are there, or says that this one holds \
+         text",
     ),
     fault(
         "ModelReady",
@@ -134,8 +136,8 @@ pub const POLICY: &[Reason] = &[
     fault(
         "ModelReady",
         "Refused",
-        "correct the model: the message says where it breaks the loading contract, and `netprecursor model inspect \
-         FILE` says the same before it is in the cluster",
+        "correct the model: the message says where it breaks the loading contract (docs/models.md), or what the file is \
+         instead; `netprecursor model inspect FILE` says the same before it is in the cluster",
     ),
     fault(
         "ModelReady",
