@@ -105,8 +105,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .collect();
     let bar = terminal::bar(Some(args.recordings.len() as u64));
+    let mut seen = BTreeSet::new();
     for path in &args.recordings {
-        fold(&Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?;
+        seen.extend(fold(&Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
         for rule in &mut watched {
             let text = rule.close(args, path)?;
             terminal::print(&text)?;
@@ -114,19 +115,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if let Some(thresholds) = &thresholds {
+        require_one(thresholds, &seen)?;
+    }
     if !args.json {
         terminal::print(&table(&args.model, &watched))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays one recording through every rule.
+/// Plays one recording through every rule. Returns the names of its targets.
 fn fold(
     recording: &Recording,
     forecaster: &mut Forecaster,
     thresholds: Option<&BTreeMap<String, u64>>,
     watched: &mut [Watched],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeSet<String>> {
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
     let mut seen = BTreeSet::new();
     let mut vector = [0.0; COUNT];
@@ -150,19 +154,24 @@ fn fold(
         }
         anyhow::Ok(())
     })?;
-    if let Some(known) = thresholds
-        && !targets.is_empty()
-        && targets.values().all(Option::is_none)
-    {
-        let (known, seen): (Vec<_>, BTreeSet<_>) = (known.keys().cloned().collect(), seen);
-        anyhow::bail!(
-            "got thresholds for {}, but the recording has {}; expected a threshold for one of these at least: correct the \
-             names in --thresholds",
-            known.join(", "),
-            seen.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ")
-        );
-    }
+    Ok(seen)
+}
+
+/// Thresholds that are for none of the targets decide nothing.
+fn require_one(thresholds: &BTreeMap<String, u64>, seen: &BTreeSet<String>) -> anyhow::Result<()> {
+    let is_known = |name: &String| thresholds.contains_key(name);
+    anyhow::ensure!(
+        seen.is_empty() || seen.iter().any(is_known),
+        "got thresholds for {}, but the recordings have {}; expected a threshold for one of these at least: correct the \
+         names in --thresholds",
+        some(thresholds.keys()),
+        some(seen.iter())
+    );
     Ok(())
+}
+
+fn some<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.take(SHOWN).cloned().collect::<Vec<_>>().join(", ")
 }
 
 impl Target {
@@ -304,6 +313,17 @@ spec:
         fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
+    }
+
+    #[test]
+    fn thresholds_for_nobody_are_refused_with_the_names_that_there_are() {
+        let thresholds = BTreeMap::from([("wbe1".to_owned(), 9)]);
+        let seen = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let error = require_one(&thresholds, &seen(&["web1", "web2"])).unwrap_err().to_string();
+        assert!(error.contains("wbe1") && error.contains("have web1, web2"), "{error}");
+        assert!(
+            require_one(&thresholds, &seen(&["web1", "wbe1"])).is_ok() && require_one(&thresholds, &seen(&[])).is_ok()
+        );
     }
 
     #[test]
