@@ -14,7 +14,7 @@ const SHOWN: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
-    /// The target as it was written, or the policy's name.
+    /// The target as it was written, or the policy's kind, namespace and name.
     pub name: String,
     /// Of a target: namespaces that match. Of a policy: those of them that it selects.
     pub matches: usize,
@@ -158,7 +158,7 @@ fn policy(policy: &Policy, watched: &[&Labels]) -> Selected {
             ),
         }
     });
-    Selected { name: policy.name.to_string(), matches, advice }
+    Selected { name: policy.identity().to_string(), matches, advice }
 }
 
 /// Names that are most like a pattern: with the least to change in their length.
@@ -251,6 +251,8 @@ mod tests {
         assert!(advice(&["netns:web"], &["web"]).unwrap().contains("--target netns:NAME,KEY=VALUE"));
         assert!(advice(&["netns:web"], &[]).unwrap().contains("no target is there"));
         assert_eq!(advice(&["netns:web,app=checkout"], &["web"]), None);
+        // Another kind, or another namespace, may have a policy of the same name.
+        assert_eq!(selection(&[], wanted, &[]).policies[0].name, "PrecursorPolicy web");
     }
 
     #[test]
