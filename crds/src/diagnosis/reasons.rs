@@ -104,8 +104,7 @@ pub const POLICY: &[Reason] = &[
         name: "NoPods",
         status: "False",
         severity: Some(Severity::Warning),
-        advice: "correct `target`: the message has the values of its labels that pods have, `kubectl get pods --show-labels` all \
-                 of them; a `PrecursorPolicy` sees its own namespace only",
+        advice: "compare `target` with `kubectl get pods --show-labels`; a `PrecursorPolicy` sees its own namespace only",
     },
     open("TargetsResolved", "Invalid", SEE_READY),
     well("ModelReady", "Builtin", NOTHING),
