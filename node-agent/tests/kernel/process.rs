@@ -36,7 +36,7 @@ fn sigterm_drains_within_two_seconds_and_keeps_the_scores() {
     assert!(status.success(), "{status}; {}", agent.log());
     assert!(took < Duration::from_secs(2), "took {took:?}");
     let kept: Vec<_> = fs::read_dir(state.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(kept, ["ledger._.test.rtt.json"]);
+    assert_eq!(kept, ["ledger.PrecursorPolicy._.test.rtt.json"]);
 }
 
 /// Ids of all BPF programs that the kernel holds.
