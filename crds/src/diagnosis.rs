@@ -22,7 +22,7 @@ mod tests;
 
 use std::fmt;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use serde::Serialize;
 
 pub use agents::Agents;
@@ -104,9 +104,25 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if self.advice.is_empty() { Ok(()) } else { write!(f, "{ADVICE}{}", self.advice) }
+        f.write_str(&advised(&self.message, &self.advice))
     }
+}
+
+/// A message with what to do behind it.
+pub fn advised(message: &str, advice: &str) -> String {
+    if advice.is_empty() { message.to_owned() } else { format!("{message}{ADVICE}{advice}") }
+}
+
+/// What is wrong alone, of a condition's message that has what to do behind it. Whoever wrote it need not know as much of
+/// the place as whoever reads it, so the advice is that of the namespace alone.
+fn without_advice<'a>(message: &'a str, reason: &reasons::Reason, place: &Place) -> &'a str {
+    let advice = Place::new(&place.namespace).fill(reason.advice);
+    message.strip_suffix(&advice).map_or(message, |alone| alone.trim_end_matches(ADVICE))
+}
+
+/// The condition of a type.
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 /// Where netprecursor is: what commands in an advice have to name.

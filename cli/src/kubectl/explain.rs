@@ -5,16 +5,16 @@ mod window;
 mod words;
 
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::events::v1::Event,
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-};
+use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{Api, api::ListParams};
 use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::{
     Duration, PrecursorAlert,
     alert::{AlertState, Cause, ModelSpeaking, PolicyKind, Trigger},
-    diagnosis::alert::{Course, Outcome},
+    diagnosis::{
+        alert::{Course, Outcome},
+        condition,
+    },
     policy::Severity,
 };
 use serde::Serialize;
@@ -153,11 +153,6 @@ pub(super) fn report(objects: &Objects) -> Explanation {
         window: window.clone(),
         notes: notes.clone(),
     }
-}
-
-/// The condition of a type.
-fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 fn told(alert: &PrecursorAlert) -> Option<Told> {

@@ -7,7 +7,7 @@ use super::{
     Finding, Known, Place, Severity,
     node::{self, Node, Stand, Standing, Wanted},
     policy::Word,
-    reasons, some_of,
+    reasons, some_of, without_advice,
 };
 
 /// Nodes that are named in one message.
@@ -215,8 +215,7 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
     let said = || {
         let condition = "AgentsReady".to_owned();
         let advice = known.map(|known| place.fill(known.advice)).unwrap_or_default();
-        let advised = known.map(|known| Place::new(&place.namespace).fill(known.advice)).unwrap_or_default();
-        let message = word.message.strip_suffix(&advised).unwrap_or(&word.message).trim_end_matches(super::ADVICE);
+        let message = known.map_or(word.message.as_str(), |known| without_advice(&word.message, known, place));
         let (reason, message) = (word.reason.clone(), message.to_owned());
         Finding { severity: Severity::Fault, condition, reason, message, advice }
     };

@@ -1,8 +1,8 @@
 //! How a warning turned out, in words that fit the figures beside them.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
+use super::condition;
 use crate::alert::{AlertState, PrecursorAlertStatus, Trigger};
 
 /// How a warning turned out.
@@ -50,11 +50,10 @@ impl Course {
             (Some(measured), Some(threshold)) if measured > threshold => Measured::Breach,
             (Some(_), _) => Measured::Within,
         };
-        let is_confirmed = |condition: &&Condition| condition.type_ == "Confirmed";
         Self {
             trigger: status.trigger,
             is_over: status.state == AlertState::Resolved,
-            confirmed: match status.conditions.iter().find(is_confirmed).map(|condition| condition.status.as_str()) {
+            confirmed: match condition(&status.conditions, "Confirmed").map(|confirmed| confirmed.status.as_str()) {
                 Some("True") => Some(true),
                 Some("False") => Some(false),
                 _ => None,

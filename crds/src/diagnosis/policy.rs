@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{ADVICE, Finding, Place, Severity, reasons};
+use super::{Finding, Place, Severity, condition, reasons, without_advice};
 use crate::policy::PrecursorPolicyStatus;
 
 /// Conditions that a policy has when all is well; others are there only while they say something.
@@ -37,7 +37,7 @@ impl<'a> Policy<'a> {
 
     /// One of its conditions.
     pub fn condition(&self, type_: &str) -> Option<&'a Condition> {
-        self.conditions().iter().find(|condition| condition.type_ == type_)
+        condition(self.conditions(), type_)
     }
 
     /// Whether it is followed, and why or why not in one word.
@@ -94,7 +94,7 @@ fn is_adverse(condition: &Condition) -> bool {
     }
 }
 
-/// A condition as a finding. Who wrote the message may not have known as much of the place as whoever reads it.
+/// A condition as a finding.
 fn of(condition: &Condition, place: &Place) -> Finding {
     let Condition { type_, status, reason, message, .. } = condition;
     let Some(known) = reasons::find(reasons::POLICY, type_, reason) else {
@@ -103,8 +103,7 @@ fn of(condition: &Condition, place: &Place) -> Finding {
         let (condition, reason, message) = (type_.clone(), reason.clone(), message.clone());
         return Finding { severity, condition, reason, message, advice: String::new() };
     };
-    let advised = Place::new(&place.namespace).fill(known.advice);
-    let message = message.strip_suffix(&advised).map_or(message.as_str(), |text| text.trim_end_matches(ADVICE));
+    let message = without_advice(message, known, place);
     let message = if message.is_empty() { format!("{type_} is {status}") } else { message.to_owned() };
     let finding = Finding::of(known, message, place);
     // What is wrong with a model says what to do itself, with names and numbers.

@@ -1,17 +1,11 @@
 //! What an agent that reports says that is wrong, or could be better.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
-use super::{Finding, Known, Place, node::Report, policy::Word, reasons};
+use super::{Finding, Known, Place, condition, node::Report, policy::Word, reasons};
 use crate::report::{Need, PrecursorNodeReportStatus, RttSource, Sensor, SensorState};
-
-fn condition<'a>(status: &'a PrecursorNodeReportStatus, type_: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == type_)
-}
 
 /// Whether the agent says that it works.
 pub fn ready(status: &PrecursorNodeReportStatus) -> Option<Word> {
-    condition(status, "Ready").map(|ready| Word {
+    condition(&status.conditions, "Ready").map(|ready| Word {
         is_well: ready.status == "True",
         reason: ready.reason.clone(),
         message: ready.message.clone(),
@@ -105,7 +99,7 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
     }
     // Sensors, queue, caps and room are told with their numbers; what else there is stands only in the condition.
     for type_ in ["Degraded", "WarmingUp"] {
-        if let Some(told) = condition(status, type_).filter(|told| told.status == "True")
+        if let Some(told) = condition(&status.conditions, type_).filter(|told| told.status == "True")
             && let Some(reason) = reasons::find(reasons::REPORT, type_, &told.reason)
             && (type_ == "WarmingUp" || findings.is_empty() || told.message.contains("disk"))
         {

@@ -328,6 +328,21 @@ fn an_agent_that_has_just_started_has_time_to_report() {
 }
 
 #[test]
+fn advice_in_a_conditions_message_is_shown_once() {
+    let pods = "no running pod has the labels; pods there have app=x";
+    let reason = reasons::find(reasons::POLICY, "TargetsResolved", "NoPods").unwrap();
+    // As the operator writes it, which knows the namespace alone.
+    let message = advised(pods, &Place::new("nets").fill(reason.advice));
+    let status = policy_status(&[
+        ("Ready", "True", "Watching", "agents follow it"),
+        ("TargetsResolved", "False", "NoPods", &message),
+    ]);
+    let findings = policy::findings(&policy::Policy { generation: Some(1), status: Some(&status) }, true, &place());
+    assert_eq!((findings.len(), findings[0].message.as_str()), (1, pods));
+    assert_eq!(findings[0].to_string(), message);
+}
+
+#[test]
 fn every_reason_stands_once_and_says_what_to_do() {
     for table in [reasons::POLICY, reasons::REPORT, reasons::FOUND] {
         for (index, reason) in table.iter().enumerate() {

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
-use netprecursor_crds::alert::{AlertState, PrecursorAlert};
+use netprecursor_crds::{
+    alert::{AlertState, PrecursorAlert},
+    diagnosis::condition,
+};
 
 /// An alert.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +63,7 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
         })
         .ok()?;
     let told = object.status.as_ref().map(|status| {
-        let confirmed = status.conditions.iter().find(|condition| condition.type_ == "Confirmed");
+        let confirmed = condition(&status.conditions, "Confirmed");
         Told {
             state: status.state,
             fired: status.fired_at.0,

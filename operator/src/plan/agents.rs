@@ -77,12 +77,22 @@ fn idle_since(agents: &Agents) -> Option<Timestamp> {
     agents.object["metadata"]["annotations"][IDLE_SINCE].as_str()?.parse().ok()
 }
 
-/// Whether agents do their work, as the condition of a policy says; `was_true`: whether it said so before. What is wrong
-/// and what to do is for [`diagnosis`] to decide, as everywhere.
-pub(super) fn verdict(observed: &Observed, settings: &Settings, was_true: bool, due: &mut Due) -> Verdict {
-    let facts = facts(observed, settings, was_true, due);
+/// Whether agents do their work, as the condition of a policy says that did not say so before, and of one that did. What is
+/// wrong and what to do is for [`diagnosis`] to decide, as everywhere.
+pub(super) fn verdicts(observed: &Observed, settings: &Settings, due: &mut Due) -> [Verdict; 2] {
+    let since = observed.absent.since(&Absent::AgentPods);
+    let is_long = since.is_some_and(|since| due.passed(since, REPLACING_SECONDS));
+    let before = if is_long { Phase::Settled } else { Phase::Starting };
+    let after = if since.is_some() && !is_long { Phase::Replacing } else { Phase::Settled };
+    let mut facts = facts(observed, settings, due);
     let place = Place::new(&settings.namespace);
-    let Assessment { finding, tally, .. } = assess(&facts, None, &place, due.now);
+    [before, after].map(|phase| {
+        facts.phase = phase;
+        verdict(assess(&facts, None, &place, due.now))
+    })
+}
+
+fn verdict(Assessment { finding, tally, .. }: Assessment) -> Verdict {
     match finding {
         None => Verdict::yes("AllReady", count(tally)),
         Some(finding) if finding.reason == "Replacing" => {
@@ -92,14 +102,7 @@ pub(super) fn verdict(observed: &Observed, settings: &Settings, was_true: bool, 
     }
 }
 
-fn facts(observed: &Observed, settings: &Settings, was_true: bool, due: &mut Due) -> diagnosis::Agents {
-    let since = observed.absent.since(&Absent::AgentPods);
-    let is_long = since.is_some_and(|since| due.passed(since, REPLACING_SECONDS));
-    let phase = match (was_true, since.is_some(), is_long) {
-        (true, true, false) => Phase::Replacing,
-        (false, _, false) => Phase::Starting,
-        (true, ..) | (false, _, true) => Phase::Settled,
-    };
+fn facts(observed: &Observed, settings: &Settings, due: &mut Due) -> diagnosis::Agents {
     let known = |there: bool| if there { Known::There(()) } else { Known::Absent };
     let set = found(observed).map_or(Known::Absent, |(_, agents)| {
         let Agents { wanted, scheduled, ready, is_current, .. } = agents.value;
@@ -114,7 +117,7 @@ fn facts(observed: &Observed, settings: &Settings, was_true: bool, due: &mut Due
         failure: failure.map(|(_, failure)| failure.value.message.clone()),
         nodes: nodes(observed, due),
         has_policy: Some(true),
-        phase,
+        phase: Phase::default(),
     }
 }
 

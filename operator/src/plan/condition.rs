@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use netprecursor_crds::diagnosis::{Place, reasons};
+use netprecursor_crds::diagnosis::{self, Place, reasons};
 
 /// Letters of a message: the API's bound.
 const MESSAGE: usize = 32_000;
@@ -41,7 +41,7 @@ impl Verdict {
     pub(crate) fn advised(self, type_: &str, place: &Place) -> Self {
         let reason = reasons::find(reasons::POLICY, type_, &self.reason).filter(|reason| reason.severity.is_some());
         let advice = reason.map(|reason| place.fill(reason.advice)).unwrap_or_default();
-        if advice.is_empty() { self } else { Self { message: format!("{}: {advice}", self.message), ..self } }
+        Self { message: diagnosis::advised(&self.message, &advice), ..self }
     }
 
     /// The condition, with the time of `before` where the status is the same.
@@ -52,7 +52,7 @@ impl Verdict {
         generation: Option<i64>,
         now: Timestamp,
     ) -> Condition {
-        let before = find(before, type_).filter(|condition| condition.status == self.status);
+        let before = diagnosis::condition(before, type_).filter(|condition| condition.status == self.status);
         Condition {
             type_: type_.to_owned(),
             status: self.status.to_owned(),
@@ -63,11 +63,6 @@ impl Verdict {
                 .map_or_else(|| Time(seconds(now)), |before| before.last_transition_time.clone()),
         }
     }
-}
-
-/// The condition of a type.
-pub(crate) fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 /// Whole seconds, as the API keeps them: what is read back is equal to what was written.

@@ -5,16 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use netprecursor_crds::{
-    diagnosis::{Place, some_of},
+    diagnosis::{Place, condition, some_of},
     policy::PrecursorPolicyStatus,
 };
 
-use super::{
-    Due, Write, agents,
-    condition::{Verdict, find},
-    models, scores,
-    targets::Targets,
-};
+use super::{Due, Write, agents, condition::Verdict, models, scores, targets::Targets};
 use crate::{
     config::Settings,
     observe::{Key, Observed, Policy, Seen},
@@ -77,7 +72,7 @@ fn status(
     now: Timestamp,
 ) -> PrecursorPolicyStatus {
     let before = &policy.value.status.conditions;
-    let was_true = find(before, "AgentsReady").is_some_and(|condition| condition.status == "True");
+    let was_true = condition(before, "AgentsReady").is_some_and(|condition| condition.status == "True");
     let agents = survey.agents[usize::from(was_true)].clone();
     let targets = match &policy.value.spec {
         Ok(_) => survey.targets.verdict(policy),
@@ -146,7 +141,7 @@ fn is_same(one: &PrecursorPolicyStatus, other: &PrecursorPolicyStatus) -> bool {
 impl<'a> Survey<'a> {
     fn make(observed: &'a Observed, settings: &Settings, due: &mut Due) -> Self {
         let mut survey = Survey {
-            agents: [false, true].map(|was_true| agents::verdict(observed, settings, was_true, due)),
+            agents: agents::verdicts(observed, settings, due),
             targets: Targets::find(observed),
             fallbacks: models::fallbacks(observed),
             watched: BTreeMap::new(),

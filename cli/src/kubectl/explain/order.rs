@@ -6,10 +6,9 @@ use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Tim
 use netprecursor_crds::{
     PrecursorAlert,
     alert::{AlertState, PrecursorAlertStatus, Trigger},
+    diagnosis::condition,
 };
 use serde::Serialize;
-
-use super::condition;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
