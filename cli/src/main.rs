@@ -10,7 +10,6 @@ mod extract;
 mod kubectl;
 mod lab;
 mod model;
-mod path;
 mod quantity;
 mod record;
 mod recording;

@@ -15,7 +15,7 @@ use netprecursor_models::forest::Labels;
 use netprecursor_models::{ModelInfo, Refusal, Scorer, Use};
 use serde_json::{Map, Value, json};
 
-use crate::path;
+use crate::arguments;
 
 /// Arguments of `netprecursor model`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ enum Command {
     /// Say what a model is, and whether a policy may use it; exit with 1 when it is refused altogether
     Inspect {
         /// ONNX file
-        #[arg(value_parser = path::parser())]
+        #[arg(value_parser = arguments::file())]
         file: PathBuf,
         /// Print JSON
         #[arg(long)]
@@ -38,11 +38,11 @@ enum Command {
     /// Score rows with the agent's scorer and print {"outputs": {NAME: [[…]…]}}
     Run {
         /// ONNX file
-        #[arg(value_parser = path::parser())]
+        #[arg(value_parser = arguments::file())]
         file: PathBuf,
         /// Rows: CSV with a header (empty or nan is missing), or Parquet; columns go by the model's feature names, else by
         /// those of the schema that it was trained on, else by its inputs' names, or by their order when it has none
-        #[arg(long, value_name = "ROWS.csv|ROWS.parquet", value_parser = path::parser())]
+        #[arg(long, value_name = "ROWS.csv|ROWS.parquet", value_parser = arguments::file())]
         input: PathBuf,
         /// Format of the outputs
         #[arg(long, value_enum, default_value_t = Output::Json)]

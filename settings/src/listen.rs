@@ -113,8 +113,8 @@ pub enum BindError {
 }
 
 impl Listen {
-    /// Listens, on the first of the name's addresses that this machine has, IPv4 before IPv6. `setting` is what is said to change when it
-    /// cannot.
+    /// Listens, on the first of the name's addresses that this machine has, IPv4 before IPv6. `setting` is what is said to
+    /// change when it cannot.
     ///
     /// # Errors
     /// The name has no address, or nobody may listen there.

@@ -17,7 +17,7 @@ pub enum PathError {
     /// A home directory in a shell's words.
     #[error(
         "got `{got}`, in which only a shell replaces `~` (and none does in a file, a unit of systemd or behind `=`); expected \
-         the whole path: write for example `{write}`"
+         the whole path: write for example `{write}`, or `./{got}` for a directory of that name"
     )]
     Tilde {
         /// As written.
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_path_is_taken_as_it_is() {
-        for good in ["/var/lib/x", "relative", "./~", "a~", "/~/x", ".", "ü/ñ"] {
+        for good in ["/var/lib/x", "relative", "./~", "./~/a", "a~", "a/~/b", "/~/x", ".", "-", "ü/ñ"] {
             assert_eq!(of(good.into(), None), Ok(PathBuf::from(good)));
         }
         assert_eq!(of("".into(), None), Err(PathError::Empty));
@@ -84,7 +84,10 @@ mod tests {
         for (text, expected) in table {
             let error = of(text.into(), Some("/home/me")).unwrap_err();
             assert!(matches!(&error, PathError::Tilde { write, .. } if write == expected), "{error}");
-            assert_eq!(of(expected.into(), None), Ok(PathBuf::from(expected)));
+            assert!(error.to_string().contains(&format!("`./{text}`")), "{error}");
+            for advised in [expected.to_owned(), format!("./{text}")] {
+                assert_eq!(of(advised.clone().into(), None), Ok(PathBuf::from(advised)));
+            }
         }
         // A service has no home.
         assert!(of("~/x".into(), None).unwrap_err().to_string().contains("`/root/x`"));

@@ -5,14 +5,13 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 use netprecursor_core::forecast::Naive;
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
-
-use crate::path;
+use netprecursor_settings::path::path;
 
 /// `naive:NAME`, with these offsets or those of the release, or the path of a model.
 pub(crate) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Forecaster> {
     let Some(rule) = name.strip_prefix("naive:") else {
-        path::check(Path::new(name))?;
-        let bytes = fs::read(name).with_context(|| format!("{name}: expected an ONNX file, or naive:NAME"))?;
+        let path = path(name.into())?;
+        let bytes = fs::read(path).with_context(|| format!("{name}: expected an ONNX file, or naive:NAME"))?;
         let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()));
         return Ok(Forecaster::model(scorer.with_context(|| format!("{name} is refused"))?));
     };

@@ -14,6 +14,7 @@ use netprecursor_models::{
     child::{self, CheckError, Limits},
     contract::PolicyContract,
 };
+use netprecursor_settings::path::{PathError, path};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -39,14 +40,9 @@ pub enum ModelError {
         #[source]
         source: io::Error,
     },
-    /// The path begins with `~`, which only a shell expands.
-    #[error(
-        "model file {path}: got a path that begins with ~, expected one from the root; write the home directory in full, for no shell reads a policy"
-    )]
-    Home {
-        /// The file.
-        path: String,
-    },
+    /// The path is none that the agent can open.
+    #[error("model file: {0}")]
+    Path(#[from] PathError),
     /// The file is not the one that the policy means.
     #[error(
         "model file {path}: got sha256 {got}, expected {expected}; give the policy the digest of the file it means"
@@ -246,21 +242,19 @@ fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
     Ok(model(name.to_owned(), scorer))
 }
 
-fn open_file(path: &str, expected: Option<[u8; 32]>) -> Result<(Speaker, Engine), ModelError> {
-    if path == "~" || path.starts_with("~/") {
-        return Err(ModelError::Home { path: path.to_owned() });
-    }
-    let bytes = read_bounded(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Speaker, Engine), ModelError> {
+    path(file.into())?;
+    let bytes = read_bounded(file).map_err(|source| ModelError::Read { path: file.to_owned(), source })?;
     child::check(&bytes, Limits::default())?;
     let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?;
     if let Some(expected) = expected {
         let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
         let got = scorer.info().sha256.clone();
         if got != expected {
-            return Err(ModelError::Digest { path: path.to_owned(), got, expected });
+            return Err(ModelError::Digest { path: file.to_owned(), got, expected });
         }
     }
-    Ok(model(path.to_owned(), scorer))
+    Ok(model(file.to_owned(), scorer))
 }
 
 /// Reads one byte more than a model may have at most, so that the contract can say that it is too large.
@@ -286,7 +280,10 @@ mod tests {
         for path in ["~", "~/m.onnx"] {
             let id = forecasters.load(&ModelRef::File { path: path.to_owned(), sha256: None });
             let reason = forecasters.speaker(id).stands_in.as_deref().unwrap();
-            assert!(reason.contains(path) && reason.contains("write the home directory in full"), "{reason}");
+            assert!(
+                reason.contains(path) && reason.contains("expected the whole path: write for example `/"),
+                "{reason}"
+            );
         }
     }
 }
