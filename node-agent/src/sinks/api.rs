@@ -233,12 +233,8 @@ fn selection(pipeline: &Pipeline) -> Selection {
         let targets = pipeline.targets.iter();
         targets.filter(|target| target.watches.iter().any(|(id, _)| id.policy == policy)).count()
     };
-    Selection::counted(pipeline.policies.iter().enumerate().map(|(index, active)| {
-        let namespace = active.reference.as_ref().and_then(|reference| reference.namespace.as_ref());
-        let name =
-            namespace.map_or_else(String::new, |namespace| format!("{namespace}/")) + active.policy.name.as_str();
-        (name, selects(index))
-    }))
+    let policies = pipeline.policies.iter().enumerate();
+    Selection::counted(policies.map(|(index, active)| (active.policy.identity().to_string(), selects(index))))
 }
 
 #[derive(Deserialize)]

@@ -92,8 +92,7 @@ pub fn examine(targets: &[Selector], policies: &[Policy]) -> Report {
 fn selection(targets: &[Selector], policies: &[Policy]) -> Option<Selection> {
     // What cannot be listed is not there for the agent either.
     let named = namespace::named().unwrap_or_default();
-    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-    (!targets.is_empty() || !policies.is_empty()).then(|| Selection::of(targets, policies, &names))
+    (!targets.is_empty() || !policies.is_empty()).then(|| Selection::of(targets, policies, &named))
 }
 
 /// Whether this runs in a pod of Kubernetes, which names the API server to each.

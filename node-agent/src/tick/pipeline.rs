@@ -243,12 +243,9 @@ impl Pipeline {
     }
 
     /// Says what selects nothing, and what does so no more, when that has changed.
-    fn select(&mut self, selectors: &[Selector], names: &[&str]) {
-        if self.selection.as_ref().is_some_and(|selection| selection.is_of(names)) {
-            return;
-        }
+    fn select(&mut self, selectors: &[Selector], named: &[(String, u64)]) {
         let policies = self.policies.iter().map(|active| &active.policy);
-        let selection = Selection::of(selectors, policies, names);
+        let selection = Selection::of(selectors, policies, named);
         selection.news(self.selection.as_ref()).iter().for_each(News::log);
         self.selection = Some(selection);
     }

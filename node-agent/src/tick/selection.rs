@@ -1,11 +1,14 @@
 //! What targets and policies select on one host, so that nobody waits for a forecast of nothing.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use netprecursor_core::policy::{Labels, Policy};
 use serde::Serialize;
 
-use crate::targets::selector::Selector;
+use crate::targets::{names, selector::Selector};
 
 /// Names, and labels, that are shown at most.
 const SHOWN: usize = 5;
@@ -33,9 +36,6 @@ pub struct Selection {
     /// Why nothing is forecast at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<&'static str>,
-    /// The namespaces that there were.
-    #[serde(skip)]
-    names: Vec<String>,
 }
 
 /// Without a policy.
@@ -43,29 +43,24 @@ const NO_POLICY: &str = "no policy: targets are measured, nothing is forecast, a
                          what to warn of: give one with --policy FILE";
 
 impl Selection {
-    /// Of the namespaces that there are.
-    pub fn of<'a>(selectors: &[Selector], policies: impl IntoIterator<Item = &'a Policy>, names: &[&str]) -> Self {
-        let targets = selectors.iter().map(|selector| target(selector, names)).collect();
-        // As the pipeline does: the first selector that matches gives the labels.
-        let watched: Vec<&Labels> = names
-            .iter()
-            .filter_map(|name| selectors.iter().find(|selector| selector.matches(name)))
-            .map(|selector| &selector.labels)
-            .collect();
+    /// Of the namespaces that there are, by name and inode.
+    pub fn of<'a>(
+        selectors: &[Selector],
+        policies: impl IntoIterator<Item = &'a Policy>,
+        named: &[(String, u64)],
+    ) -> Self {
+        let targets = selectors.iter().map(|selector| target(selector, named)).collect();
+        let wanted = names::group(named, selectors);
+        let watched: Vec<&Labels> = wanted.values().map(|namespace| &namespace.labels).collect();
         let policies: Vec<_> = policies.into_iter().map(|policy| self::policy(policy, &watched)).collect();
         let advice = policies.is_empty().then_some(NO_POLICY);
-        Self { targets, policies, advice, names: names.iter().map(|name| (*name).to_owned()).collect() }
+        Self { targets, policies, advice }
     }
 
     /// In a cluster: what policies select, without advice, which their conditions have.
     pub fn counted(policies: impl IntoIterator<Item = (String, usize)>) -> Self {
         let selected = |(name, matches)| Selected { name, matches, advice: None };
         Self { policies: policies.into_iter().map(selected).collect(), ..Self::default() }
-    }
-
-    /// Whether it is of these namespaces, so that nothing is to be found out anew.
-    pub fn is_of(&self, names: &[&str]) -> bool {
-        self.names.iter().eq(names)
     }
 
     /// What there is to say after `before`: what selects nothing now, and what does so no more.
@@ -116,11 +111,13 @@ impl News {
     }
 }
 
-fn target(selector: &Selector, names: &[&str]) -> Selected {
-    let matches = names.iter().filter(|name| selector.matches(name)).count();
+fn target(selector: &Selector, named: &[(String, u64)]) -> Selected {
+    let matching = named.iter().filter(|(name, _)| selector.matches(name));
+    // A namespace may have several names.
+    let matches = matching.map(|(_, inode)| inode).collect::<BTreeSet<_>>().len();
     let name = selector.to_string();
     let advice = (matches == 0).then(|| {
-        if names.is_empty() {
+        if named.is_empty() {
             return "this machine has no network namespace with a name; expected one as `ip netns list` prints it. It is \
                     watched as soon as it is there"
                 .to_owned();
@@ -129,7 +126,7 @@ fn target(selector: &Selector, names: &[&str]) -> Selected {
         format!(
             "no network namespace has such a name; expected one of those that there are, such as {}. It is watched as soon \
              as it is there",
-            nearest(pattern, names).join(", ")
+            nearest(pattern, named.iter().map(|(name, _)| name.as_str())).join(", ")
         )
     });
     Selected { name, matches, advice }
@@ -162,10 +159,10 @@ fn policy(policy: &Policy, watched: &[&Labels]) -> Selected {
 }
 
 /// Names that are most like a pattern: with the least to change in their length.
-fn nearest<'a>(pattern: &str, names: &[&'a str]) -> Vec<&'a str> {
+fn nearest<'a>(pattern: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let plain: String = pattern.chars().filter(|letter| !matches!(letter, '*' | '?')).collect();
     let unlike = |name: &str| 1_000 * distance(&plain, name) / plain.chars().count().max(name.chars().count()).max(1);
-    let mut near: Vec<(usize, &str)> = names.iter().map(|name| (unlike(name), *name)).collect();
+    let mut near: Vec<(usize, &str)> = names.map(|name| (unlike(name), name)).collect();
     near.sort_unstable();
     near.into_iter().take(SHOWN).map(|(_, name)| name).collect()
 }
@@ -226,7 +223,12 @@ mod tests {
 
     fn selection(targets: &[&str], selector: &str, names: &[&str]) -> Selection {
         let selectors: Vec<Selector> = targets.iter().map(|target| target.parse().unwrap()).collect();
-        Selection::of(&selectors, &policies(selector), names)
+        Selection::of(&selectors, &policies(selector), &named(names))
+    }
+
+    /// A namespace for each name.
+    fn named(names: &[&str]) -> Vec<(String, u64)> {
+        (1..).zip(names).map(|(inode, name)| ((*name).to_owned(), inode)).collect()
     }
 
     fn said(news: &[News]) -> String {
@@ -256,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_with_two_names_is_selected_once_by_the_labels_of_both() {
+        let selectors = ["netns:a*,app=checkout".parse().unwrap(), "netns:b,tier=front".parse().unwrap()];
+        let named = [("a1".to_owned(), 7), ("a2".to_owned(), 7), ("b".to_owned(), 7)];
+        let selection = Selection::of(&selectors, &policies("{matchLabels: {app: checkout, tier: front}}"), &named);
+        let matches = |selected: &[Selected]| selected.iter().map(|one| one.matches).collect::<Vec<_>>();
+        assert_eq!((matches(&selection.targets), matches(&selection.policies)), (vec![1, 1], vec![1]));
+    }
+
+    #[test]
     fn it_is_said_once_and_again_when_it_changes() {
         let (none, some) =
             (selection(&["netns:web*"], "{}", &["db"]), selection(&["netns:web*"], "{}", &["db", "web1"]));
@@ -268,7 +279,7 @@ mod tests {
 
     #[test]
     fn without_a_policy_it_says_that_nothing_is_forecast() {
-        let selection = Selection::of(&["netns:web".parse().unwrap()], [], &["web"]);
+        let selection = Selection::of(&["netns:web".parse().unwrap()], [], &named(&["web"]));
         let first = selection.news(None);
         assert!(said(&first).contains("nothing is forecast") && said(&first).contains("--policy FILE"), "{first:?}");
         assert!(selection.to_string().contains("nothing is forecast"), "{selection}");
@@ -276,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_nearest_names_come_first() {
-        assert_eq!(nearest("wbe", &["db", "web", "a-very-long-name"]), ["web", "db", "a-very-long-name"]);
+        assert_eq!(nearest("wbe", ["db", "web", "a-very-long-name"].into_iter()), ["web", "db", "a-very-long-name"]);
         assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("wbe", "web")), (3, 3, 1));
     }
 }

@@ -24,13 +24,15 @@ const RETRY_TICKS: u64 = 10;
 #[derive(Debug)]
 pub(super) struct Namespaces {
     selectors: Vec<Selector>,
+    /// The names with their inodes when everything was last looked at; `None`: it is to be looked at again.
+    listed: Option<Vec<(String, u64)>>,
     /// Since when a namespace, by inode, is not watched although it matches.
     refused: BTreeMap<u64, u64>,
 }
 
 impl Namespaces {
     pub(super) const fn new(selectors: Vec<Selector>) -> Self {
-        Self { selectors, refused: BTreeMap::new() }
+        Self { selectors, listed: None, refused: BTreeMap::new() }
     }
 
     /// Takes up namespaces that match and lets go of those that are gone.
@@ -42,7 +44,13 @@ impl Namespaces {
                 return;
             }
         };
+        // Hardly ever anything changes from one tick to the next.
+        if self.refused.is_empty() && self.listed.as_ref() == Some(&named) {
+            return;
+        }
         let wanted = names::group(&named, &self.selectors);
+        pipeline.select(&self.selectors, &named);
+        self.listed = Some(named);
         // What is watched is kept open, so that no other namespace gets its inode.
         pipeline.let_go_unless(now, unix, told, |target| match target.origin {
             Origin::Namespace { inode } => wanted.contains_key(&inode),
@@ -57,8 +65,6 @@ impl Namespaces {
                 None => self.take_up(pipeline, *inode, named, now),
             }
         }
-        let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-        pipeline.select(&self.selectors, &names);
         // What appears after the first look came while the agent was running.
         pipeline.start = Start::Fresh;
     }
@@ -76,7 +82,8 @@ impl Namespaces {
             }
         };
         if namespace.inode != inode {
-            // The name was given to another namespace since it was listed: the next tick lists it as that one's.
+            // The name was given to another namespace since it was listed.
+            self.listed = None;
             return;
         }
         let Some(slot) = pipeline.slots.take(now.0) else {
