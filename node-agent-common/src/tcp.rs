@@ -106,8 +106,8 @@ pub struct Line {
     pub believed_us: u32,
     /// Segments with data sent so far, as of the last packet that had any.
     pub data_segments: u32,
-    /// When data was last sent into a flight that was empty or longer than a segment, in units of 2^[`FLIGHT_UNIT_NS_LOG2`] ns; zero: no
-    /// packet with data has been seen.
+    /// When data was last sent into a flight that was empty or longer than a segment, in units of
+    /// 2^[`FLIGHT_UNIT_NS_LOG2`] ns; zero: no packet with data has been seen.
     pub flight_since: u32,
     /// Not zero: the sender paused while no more than a segment was waiting for its ACK.
     pub paused: u32,

@@ -32,9 +32,9 @@ pub(crate) fn by_address(ops: *mut bpf_sock_ops) -> bool {
         || (local[3] == remote[3] && local[2] == remote[2] && local[1] == remote[1] && local[0] == remote[0])
 }
 
-/// Whether a packet on its way out stays in its namespace. What is connecting is noted.
+/// Whether a packet on its way out stays in its namespace. What is connecting is noted, and the socket of a target marked.
 #[inline(always)]
-pub(crate) fn stays(ctx: &SkBuffContext) -> bool {
+pub(crate) fn stays(ctx: &SkBuffContext, is_targets: bool) -> bool {
     let skb = ctx.skb.skb;
     // SAFETY: reads a context field.
     if unsafe { (*skb).ifindex } != LOOPBACK_IFINDEX {
@@ -42,12 +42,12 @@ pub(crate) fn stays(ctx: &SkBuffContext) -> bool {
     }
     // SAFETY: reads a context field.
     let sk = unsafe { (*skb).__bindgen_anon_2.sk };
-    if !sk.is_null() {
-        // SAFETY: not null.
-        if unsafe { (*sk).state } == TCP_SYN_SENT {
-            // A full table drops the connection that has been opening for longest.
-            let _ = LOCAL_CONNECTS.insert(&source(sk), &0, 0);
-        }
+    // SAFETY: not null where it is read.
+    if !sk.is_null() && unsafe { (*sk).state } == TCP_SYN_SENT {
+        // A full table drops the connection that has been opening for longest.
+        let _ = LOCAL_CONNECTS.insert(&source(sk), &0, 0);
+    }
+    if is_targets {
         // SAFETY: the pointer is the context of the running cgroup_skb program.
         let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
         if let Some(line) = slots::line_of(cookie) {

@@ -81,7 +81,7 @@ pub fn traffic_egress_by_socket(ctx: SkBuffContext) -> i32 {
 #[inline(always)]
 fn leaves(ctx: &SkBuffContext, slot: Option<u32>) {
     traffic::count(ctx, traffic::Direction::Sent, slot);
-    if !local::stays(ctx) && slot.is_some() {
+    if !local::stays(ctx, slot.is_some()) && slot.is_some() {
         flight::sent(ctx);
     }
 }

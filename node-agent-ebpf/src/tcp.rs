@@ -83,22 +83,22 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
         _ => located(ctx, op),
     };
     let Some(stamp) = stamp else { return };
-    let Flight { acked, ahead } = Flight::of(ctx);
+    let flight = Flight::of(ctx);
     let known = is_ours && line.acked != Line::UNKNOWN;
     if !known {
         if !is_ours && line.cookie != 0 && op == RTT_CB {
             slots::count(Counter::LineTaken);
         }
-        *line = Line::new(cookie, acked, acked + u64::from(ahead), stamp.0);
+        *line = Line::new(cookie, flight.acked, flight.end(), stamp.0);
     }
     line.stamp = stamp.0;
     if let Some(counts) = counts(stamp) {
         match op {
-            RTT_CB => round_trip(ctx, line, counts, known, &Flight { acked, ahead }),
+            RTT_CB => round_trip(ctx, line, counts, known, &flight),
             RTO_CB => {
-                if acked != line.acked {
+                if flight.acked != line.acked {
                     // Something was acknowledged without a sample: what waits now was sent later.
-                    line.acked = acked;
+                    line.acked = flight.acked;
                     line.stalled_since_ns = 0;
                 }
                 stalled(ctx, line, counts);
@@ -134,6 +134,12 @@ impl Flight {
             Self { acked: (*ctx.ops).bytes_acked, ahead }
         }
     }
+
+    /// What `acked` is once all of it is acknowledged.
+    #[inline(always)]
+    fn end(&self) -> u64 {
+        self.acked + u64::from(self.ahead)
+    }
 }
 
 /// Counts an RTT sample, and remembers what the next one will be judged by.
@@ -150,7 +156,7 @@ fn round_trip(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot, known
     let clean = line.paused == 0 && newly + behind > segment;
     let since_callback = flight.acked.wrapping_sub(line.acked);
     line.acked = flight.acked;
-    line.sent = flight.acked + u64::from(flight.ahead);
+    line.sent = flight.end();
     line.paused = 0;
     line.stalled_since_ns = 0;
     // A socket that has just taken its line may be a local one: its next packet says so.

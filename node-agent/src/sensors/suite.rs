@@ -200,14 +200,22 @@ impl Suite {
 
     /// The sensors' states as they are now.
     pub fn statuses(&self) -> Vec<Status> {
-        let now = |status: &Status| {
-            match (status.name, &status.state) {
+        let now = |status: &Status| match self.state_by_now(status) {
+            Some(state) => Status { state, ..status.clone() },
+            None => status.clone(),
+        };
+        self.states.iter().map(now).collect()
+    }
+
+    /// What has come out about a sensor since it was started; `None`: nothing.
+    fn state_by_now(&self, status: &Status) -> Option<State> {
+        match (status.name, &status.state) {
             ("tcp", State::Active) if self.counter(Counter::SmoothedSample) > 0 => Some(State::Degraded(
                 "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
             )),
             ("tcp", State::Active) if self.traffic.is_none() => Some(State::Degraded(
-                "the traffic sensor does not work: pauses within a flight are not seen, so that a delayed ACK may pass for a \
-                 round trip, and connections inside a namespace are known by their addresses alone"
+                "the traffic sensor does not work: pauses within a flight are not seen, so that a delayed ACK may pass \
+                 for a round trip, and connections inside a namespace are known by their addresses alone"
                     .to_owned(),
             )),
             ("sched" | "sockets", State::Active | State::Degraded(_)) => {
@@ -224,14 +232,6 @@ impl Suite {
             }
             _ => None,
         }
-        };
-        self.states
-            .iter()
-            .map(|status| match now(status) {
-                Some(state) => Status { state, ..status.clone() },
-                None => status.clone(),
-            })
-            .collect()
     }
 
     /// One of the kernel side's counters.
