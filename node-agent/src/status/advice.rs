@@ -31,8 +31,7 @@ struct Needs {
 
 fn needs(sensor: &str) -> Option<Needs> {
     let (capabilities, cgroup, tracefs): (&[&str], _, _) = match sensor {
-        "tcp" => (&["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"], true, false),
-        "traffic" => (&["CAP_BPF", "CAP_NET_ADMIN"], true, false),
+        "tcp" | "traffic" => (&["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"], true, false),
         "sched" => (&["CAP_BPF", "CAP_PERFMON"], false, true),
         identity::NAME => (&["CAP_BPF"], false, false),
         _ => return None,
@@ -162,6 +161,7 @@ mod tests {
         for (machine, sensor, words) in [
             (without("CAP_BPF", true), "tcp", "lacks CAP_BPF, which its DaemonSet asks for"),
             (without("CAP_BPF", false), "tcp", "lacks CAP_BPF: run it as root"),
+            (without("CAP_PERFMON", false), "traffic", "lacks CAP_PERFMON: run it as root"),
             (Machine { tracefs: Tracefs::Absent, ..machine(true) }, "sched", "on the node `mount -t tracefs"),
             (Machine { tracefs: Tracefs::Absent, ..machine(false) }, "sched", "as root `mount -t tracefs"),
             (Machine { cgroup: CgroupMode::V1, ..machine(false) }, "traffic", "mount -t cgroup2 none /run/cgroup2"),
@@ -172,7 +172,7 @@ mod tests {
             assert!(told.contains(words), "{told}");
         }
         // A sensor lacks only what it needs.
-        assert!(!told(&without("CAP_PERFMON", false), "traffic").contains("PERFMON"));
+        assert!(!told(&without("CAP_PERFMON", false), identity::NAME).contains("PERFMON"));
         let active = Status { name: "tcp", need: Need::Required, state: State::Active };
         assert_eq!(without("CAP_BPF", false).advised(active.clone()), active);
         assert_eq!(told(&without("CAP_BPF", true), "node"), "EPERM");
