@@ -14,12 +14,13 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 # What each package is for:
 #   build-essential pkg-config curl ca-certificates git  build of the workspace
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
+#   nftables                                              redirects connections as a service mesh does, in the tests
 #   chromium                                              screenshot of the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
 base_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
-  qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
+  nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
 
 # Of the packages named, those that are not installed, one a line.
 missing_of() {
@@ -85,7 +86,7 @@ bpf_toolchain() {
 # itself, and makes its nodes from Debian's packages; another vendor's packages are left alone.
 cluster_packages() {
   docker version >/dev/null 2>&1 && return 0
-  install_packages docker.io debootstrap iptables nftables
+  install_packages docker.io debootstrap iptables
 }
 
 # Builds the linker with the command given, once.
