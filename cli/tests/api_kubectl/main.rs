@@ -50,15 +50,20 @@ async fn api_before_an_install_the_cluster_is_fit_and_there_is_nothing_to_show()
     }
 }
 
+/// The product on two nodes whose agents work.
+async fn install_with_agents(client: &kube::Client) {
+    install(client, 2).await;
+    for name in ["node1", "node2"] {
+        node(client, name, 1, AGENT_PORT).await;
+        create(client, &report(name, 60, &ready("SensorsWork"))).await;
+    }
+}
+
 #[tokio::test]
 async fn api_where_all_is_well_everything_says_so() {
     let server = ApiServer::start(Version::DEFAULT).await.unwrap();
     let client = server.client().await.unwrap();
-    install(&client, 2).await;
-    for name in ["node1", "node2"] {
-        node(&client, name, 1, AGENT_PORT).await;
-        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
-    }
+    install_with_agents(&client).await;
     create(&client, &policy("checkout", &ready("Watching"))).await;
     let plugin = Plugin::new(&server);
 
@@ -161,11 +166,7 @@ fn stopped(reason: &str, message: &str) -> Value {
 async fn api_every_screen_has_the_reason_that_the_policy_has_and_what_to_do() {
     let server = ApiServer::start(Version::DEFAULT).await.unwrap();
     let client = server.client().await.unwrap();
-    install(&client, 2).await;
-    for name in ["node1", "node2"] {
-        node(&client, name, 1, AGENT_PORT).await;
-        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
-    }
+    install_with_agents(&client).await;
     let missing = "ConfigMap netprecursor-system/netprecursor-anchor of the chart, which owns the agents, is missing";
     create(&client, &stopped("AnchorMissing", missing)).await;
     let plugin = Plugin::new(&server);
@@ -187,11 +188,7 @@ async fn api_every_screen_has_the_reason_that_the_policy_has_and_what_to_do() {
 async fn api_a_node_whose_agent_is_gone_is_not_ready_while_its_report_is_young() {
     let server = ApiServer::start(Version::DEFAULT).await.unwrap();
     let client = server.client().await.unwrap();
-    install(&client, 2).await;
-    for name in ["node1", "node2"] {
-        node(&client, name, 1, AGENT_PORT).await;
-        create(&client, &report(name, 60, &ready("SensorsWork"))).await;
-    }
+    install_with_agents(&client).await;
     create(&client, &policy("checkout", &ready("Watching"))).await;
     let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client.clone(), scene::INSTALL);
     let at_once = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
