@@ -337,7 +337,7 @@ fn advice_in_a_conditions_message_is_shown_once() {
         ("Ready", "True", "Watching", "agents follow it"),
         ("TargetsResolved", "False", "NoPods", &message),
     ]);
-    let findings = policy::findings(&policy::Policy { generation: Some(1), status: Some(&status) }, true, &place());
+    let findings = policy::findings(&Policy { generation: Some(1), status: Some(&status) }, true, &place());
     assert_eq!((findings.len(), findings[0].message.as_str()), (1, pods));
     assert_eq!(findings[0].to_string(), message);
 }
