@@ -17,11 +17,11 @@ use netprecursor_core::{
     decide::Action,
     features::{self, Baseline, COUNT},
     gate::Start,
-    policy::{Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds},
+    policy::{Confidence, Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds},
     watch::{Ledger, Watch},
 };
 use netprecursor_lab::labels::{Labels, Origin, origin};
-use netprecursor_models::Forecaster;
+use netprecursor_models::{Forecaster, builtin};
 
 use crate::{arguments, backtest::forecaster, recording::Recording, replay, terminal};
 use part::Part;
@@ -106,6 +106,7 @@ fn rule(threshold_us: u64) -> anyhow::Result<Rule> {
         keep_firing: KeepFiring::ticks(10)?,
         severity: Severity::Warning,
         model: ModelRef::Default,
+        confidence: Confidence::default(),
         max_false_alerts_per_day: None,
     })
 }
@@ -134,7 +135,7 @@ fn alerts(
         });
         on.and_then(|fault| origin(&fault.effect))
     };
-    let mut ledger = Ledger::default();
+    let mut ledger = Ledger::starting_from(builtin::prior());
     let mut targets: HashMap<String, Target> = HashMap::new();
     let mut vector = [0.0; COUNT];
     replay::play(&Recording::open(&episode.join("signals.parquet"))?, |row, now, signals, window| {
@@ -155,17 +156,17 @@ fn alerts(
         }
         features::extract(window, &mut vector);
         forecaster.run(&vector)?;
-        let forecast = forecaster.forecast(0, window);
+        let basis = forecaster.say(0, window, &vector);
         let rule = &target.rule;
-        let Some(step) = target.watch.step(now, measured_us, forecast, rule, &mut ledger) else { return Ok(()) };
+        let Some(step) = target.watch.step(now, measured_us, basis.as_ref(), rule, &mut ledger) else { return Ok(()) };
         if matches!(step.action, Some(Action::Fire { .. }))
             && let Some(origin) = during(row.unix_ms)
         {
             let before = target.baseline.median();
-            told(forecaster.causes(window, &vector, before.as_ref(), step.level), origin);
+            told(forecaster.causes(window, &vector, before.as_ref(), step.quantile()), origin);
         }
-        let breached = |us: Option<f32>| us.is_some_and(|us| rule.thresholds.breached(us));
-        if window.is_full() && !breached(measured_us) && !breached(step.predicted_us) {
+        let breached = measured_us.is_some_and(|us| rule.thresholds.breached(us));
+        if window.is_full() && !breached && !step.is_likely() {
             target.baseline.observe(now, &vector);
         }
         anyhow::Ok(())

@@ -2,6 +2,7 @@
 
 mod fixed;
 pub(crate) mod forecaster;
+mod pinball;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,17 +21,18 @@ use netprecursor_core::{
     watch::{Ledger, Watch},
 };
 use netprecursor_crds::policies_from_yaml;
-use netprecursor_models::Forecaster;
+use netprecursor_models::{Forecaster, builtin};
 use serde::Serialize;
 
 use crate::{arguments, recording::Recording, replay, terminal};
 use fixed::FixedWatch;
+use pinball::{Losses, Pairing, Rivals, Tally};
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An ONNX model, or naive:NAME for a rule of thumb
-    #[arg(long, value_name = "FILE|naive:NAME")]
+    /// An ONNX model, naive:NAME for a rule of thumb, or adaptive for all of them mixed in place
+    #[arg(long, value_name = "FILE|naive:NAME|adaptive")]
     model: String,
     /// Offsets of the rules of thumb; those of the release when absent
     #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
@@ -45,7 +47,7 @@ pub(crate) struct Args {
     /// Thresholds in µs by target instead of the policy's: {"TARGET": 90000, …}; targets that are not in it are left out
     #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
     thresholds: Option<PathBuf>,
-    /// Also decides without calibration and budget, with the 0.9 quantile raised by this much in ln(µs); repeatable
+    /// Also decides without anything learned, with the forecast raised by this much in ln(µs); repeatable
     #[arg(long, value_name = "LN", value_delimiter = ',', allow_hyphen_values = true)]
     shift: Vec<f32>,
     /// Prints a JSON object per recording, rule and shift
@@ -67,6 +69,9 @@ struct Line<'a> {
     /// None for the agent's fold.
     shift: Option<f32>,
     scorecard: &'a Scorecard,
+    /// Of the agent's fold alone.
+    #[serde(flatten)]
+    losses: Option<Losses>,
 }
 
 /// A rule with all that it learned.
@@ -75,6 +80,7 @@ struct Watched {
     rule: Rule,
     ledger: Ledger,
     total: Scorecard,
+    tally: Tally,
     shifts: Vec<(f32, Scorecard)>,
 }
 
@@ -82,6 +88,8 @@ struct Watched {
 struct Target {
     rules: Vec<Rule>,
     watches: Vec<Watch>,
+    /// Of the first rule, and so on: the same truth for all.
+    pairings: Vec<Pairing>,
     fixed: Vec<Vec<FixedWatch>>,
 }
 
@@ -99,8 +107,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|(policy, rule)| Watched {
             policy,
             rule: rule.clone(),
-            ledger: Ledger::default(),
+            ledger: Ledger::starting_from(builtin::prior()),
             total: Scorecard::default(),
+            tally: Tally::default(),
             shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
         })
         .collect();
@@ -134,6 +143,7 @@ fn fold(
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
     let mut seen = BTreeSet::new();
     let mut vector = [0.0; COUNT];
+    let offsets = Rivals::new();
     replay::play(recording, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
             let target = Target::new(watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
@@ -143,11 +153,14 @@ fn fold(
         let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
         features::extract(window, &mut vector);
         forecaster.run(&vector)?;
-        let forecast = forecaster.forecast(0, window);
+        let basis = forecaster.say(0, window, &vector);
         let measured_us = signals.measured_rtt_us();
-        let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.fixed);
-        for (watched, ((rule, watch), fixed)) in watched.iter_mut().zip(rules) {
-            watch.step(now, measured_us, forecast, rule, &mut watched.ledger);
+        let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();
+        let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.pairings).zip(&mut target.fixed);
+        for (watched, (((rule, watch), pairing), fixed)) in watched.iter_mut().zip(rules) {
+            let step = watch.step(now, measured_us, basis.as_ref(), rule, &mut watched.ledger);
+            let forecast = step.and_then(|step| step.forecast);
+            pairing.observe(now, measured_us, forecast.zip(rivals), &mut watched.tally);
             for ((shift, card), fixed) in watched.shifts.iter_mut().zip(fixed) {
                 fixed.step(now, measured_us, forecast, *shift, rule, card);
             }
@@ -187,8 +200,9 @@ impl Target {
             None => {}
         }
         let watches = rules.iter().map(|_| Watch::new(Start::Fresh, now)).collect();
+        let pairings = rules.iter().map(|_| Pairing::default()).collect();
         let fixed = watched.iter().map(|watched| vec![FixedWatch::new(now); watched.shifts.len()]).collect();
-        Ok(Some(Self { rules, watches, fixed }))
+        Ok(Some(Self { rules, watches, pairings, fixed }))
     }
 }
 
@@ -197,18 +211,19 @@ impl Watched {
     fn close(&mut self, args: &Args, recording: &Path) -> anyhow::Result<String> {
         let card = std::mem::take(&mut self.ledger.scorecard);
         self.total.merge(&card);
+        let losses = std::mem::take(&mut self.tally).losses();
         if !args.json {
             return Ok(String::new());
         }
         let mut text = String::new();
-        let mut line = |shift, scorecard: &Scorecard| {
+        let mut line = |shift, scorecard: &Scorecard, losses| {
             let (model, policy, rule) = (&args.model, &self.policy, self.rule.name.as_str());
-            let line = Line { model, recording, policy, rule, shift, scorecard };
+            let line = Line { model, recording, policy, rule, shift, scorecard, losses };
             serde_json::to_string(&line).map(|line| text += &(line + "\n"))
         };
-        line(None, &card)?;
+        line(None, &card, Some(losses))?;
         for (shift, card) in &mut self.shifts {
-            line(Some(*shift), card)?;
+            line(Some(*shift), card, None)?;
             *card = Scorecard::default();
         }
         Ok(text)
@@ -303,9 +318,9 @@ spec:
         recorded(&path);
         let policies = policies_from_yaml("test", POLICY).unwrap();
         let (policy, rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
-        let (ledger, total) = Default::default();
+        let (ledger, total, tally) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
-        let mut watched = [Watched { policy, rule, ledger, total, shifts }];
+        let mut watched = [Watched { policy, rule, ledger, total, tally, shifts }];
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
@@ -344,6 +359,7 @@ spec:
                 rule: policy.rules.iter().next().unwrap().clone(),
                 ledger: Ledger::default(),
                 total: Scorecard::default(),
+                tally: Tally::default(),
                 shifts: Vec::new(),
             })
             .collect();

@@ -9,6 +9,7 @@ mod demo;
 mod extract;
 mod kubectl;
 mod lab;
+mod learn;
 mod model;
 mod quantity;
 mod record;
@@ -41,6 +42,7 @@ enum Command {
     Extract(extract::Args),
     Backtest(backtest::Args),
     Attribution(attribution::Args),
+    Learn(learn::Args),
     Kubectl(kubectl::Args),
 }
 
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Extract(args) => extract::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Attribution(args) => attribution::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Kubectl(args) => kubectl::run(&args),
     }
 }

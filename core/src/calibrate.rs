@@ -1,62 +1,62 @@
-//! Learning from delayed truth: by how much the upper quantiles are off, and how many false alerts a rule may cost.
-//! Neither ever moves a threshold.
+//! Learning from delayed truth: by how much the upper quantiles are off, what chances have come to mean, and how sure a rule
+//! has to be to warn. None of it ever moves a threshold.
 
-mod budget;
+mod caution;
+mod reliability;
 mod tracker;
 
-pub use budget::Budget;
+pub use caution::Caution;
+pub use reliability::{BINS, Bin, Reliability};
 pub use tracker::{Calibrator, MAX_OFFSET};
 
-use crate::{
-    forecast::Forecast,
-    tick::{HORIZON, Tick},
-};
+use crate::tick::{HORIZON, Tick};
 
 const SLOTS: usize = HORIZON as usize;
 
-/// Pairs each forecast of one target with its truth: the maximum of what was measured over the horizon after it.
+/// Pairs what is said of one target at each tick with its truth: the maximum of what was measured over the horizon after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Truth {
-    /// By tick modulo the horizon. Slot of `now` holds the forecast of `now - HORIZON` until it is replaced.
-    forecasts: [Option<Forecast>; SLOTS],
+pub struct Truth<T> {
+    /// By tick modulo the horizon. Slot of `now` holds what was said at `now - HORIZON` until it is replaced.
+    said: [Option<T>; SLOTS],
     measured: [Option<f32>; SLOTS],
     last: Option<Tick>,
 }
 
-/// A forecast whose horizon has passed.
+/// What was said when its horizon has passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Matured {
-    /// As it was made, before calibration.
-    pub forecast: Forecast,
+pub struct Matured<T> {
+    /// As it was said.
+    pub said: T,
     /// The maximum measured RTT of its horizon in µs.
     pub truth_us: f32,
 }
 
-impl Default for Truth {
+impl<T: Copy> Default for Truth<T> {
     fn default() -> Self {
-        Self { forecasts: [None; SLOTS], measured: [None; SLOTS], last: None }
+        Self { said: [None; SLOTS], measured: [None; SLOTS], last: None }
     }
 }
 
-impl Truth {
-    /// Takes in a tick and hands back the forecast that matured with it. A horizon without a measured value has no
-    /// truth; after ticks were left out, everything open is dropped, because their maximum is unknown.
-    pub fn observe(&mut self, now: Tick, measured_us: Option<f32>, forecast: Option<Forecast>) -> Option<Matured> {
+impl<T: Copy> Truth<T> {
+    /// Takes in a tick and hands back what matured with it. A horizon without a measured value has no truth; after ticks
+    /// were left out, everything open is dropped, because its maximum is unknown.
+    pub fn observe(&mut self, now: Tick, measured_us: Option<f32>, said: Option<T>) -> Option<Matured<T>> {
         if self.last.is_some_and(|last| now != last.plus(1)) {
             *self = Self::default();
         }
         self.last = Some(now);
         let slot = (now.0 % HORIZON) as usize;
         self.measured[slot] = measured_us;
-        let due = std::mem::replace(&mut self.forecasts[slot], forecast);
+        let due = std::mem::replace(&mut self.said[slot], said);
         let truth_us = self.measured.iter().flatten().copied().reduce(f32::max);
-        due.zip(truth_us).map(|(forecast, truth_us)| Matured { forecast, truth_us })
+        due.zip(truth_us).map(|(said, truth_us)| Matured { said, truth_us })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast::Forecast;
 
     fn forecast(us: f32) -> Option<Forecast> {
         Forecast::from_ln([us.ln(); 3])
@@ -71,7 +71,7 @@ mod tests {
                 None => assert_eq!(matured, None, "{tick}"),
                 Some(made) => {
                     let expected =
-                        Matured { forecast: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
+                        Matured { said: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
                     assert_eq!(matured, Some(expected), "{tick}");
                 }
             }

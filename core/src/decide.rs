@@ -1,8 +1,8 @@
 //! Whether to warn: a state machine per target and rule, without effects, clock or memory of its own.
 //!
-//! `Idle → Pending → Firing ⇄ Resolving → Idle`. What speaks for firing is a *breach*: the forecast at the rule's
-//! level, or what is measured already, lies above the threshold. What speaks for resolving is that all that is known
-//! of the tick lies below the resolve threshold.
+//! `Idle → Pending → Firing ⇄ Resolving → Idle`. What speaks for firing is that a breach is likelier than the rule asks for,
+//! or measured already. What speaks for resolving is that the measured RTT lies below the resolve threshold and a breach is
+//! at most half as likely as a warning needs.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,19 @@ pub const SILENT_TICKS: u64 = window::LENGTH as u64;
 /// An update follows when the worst value exceeds the one last reported by this factor.
 const WORTH_REPORTING: f32 = 1.1;
 
+/// An alert stays while a breach is more than this share as likely as a warning needs.
+const STILL_LIKELY: f32 = 0.5;
+
 /// What is known at a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Input {
     /// Why nothing may fire, if so.
     pub gate: Option<Gate>,
-    /// The calibrated forecast in µs at the rule's decision level.
+    /// The chance that the horizon breaches the threshold.
+    pub chance: Option<f32>,
+    /// The chance that a warning needs.
+    pub needed: f32,
+    /// The calibrated forecast in µs, for those who are told.
     pub predicted_us: Option<f32>,
     /// The maximum RTT of the tick in µs.
     pub measured_us: Option<f32>,
@@ -88,15 +95,19 @@ pub enum Action {
     Fire {
         /// What made it fire.
         trigger: Trigger,
-        /// Forecast in µs at the decision level.
+        /// Forecast in µs.
         predicted_us: Option<f32>,
+        /// The chance of a breach.
+        chance: Option<f32>,
         /// Measured in µs.
         measured_us: Option<f32>,
     },
     /// Tell that it came true, or is worse than told before.
     Update {
-        /// Forecast in µs at the decision level.
+        /// Forecast in µs.
         predicted_us: Option<f32>,
+        /// The chance of a breach.
+        chance: Option<f32>,
         /// Measured in µs.
         measured_us: Option<f32>,
     },
@@ -136,16 +147,28 @@ impl State {
 }
 
 impl Input {
-    /// The worse of forecast and measured value; `None` when the input says nothing.
-    fn worst_us(&self) -> Option<f32> {
-        match self.gate {
-            Some(Gate::Stale { .. } | Gate::Missing) => None,
-            _ => [self.predicted_us, self.measured_us].into_iter().flatten().reduce(f32::max),
-        }
+    /// Whether the input says nothing of the tick.
+    const fn is_silent(&self) -> bool {
+        matches!(self.gate, Some(Gate::Stale { .. } | Gate::Missing))
+            || (self.chance.is_none() && self.predicted_us.is_none() && self.measured_us.is_none())
+    }
+
+    /// The worse of forecast and measured value.
+    fn worst_us(&self) -> f32 {
+        [self.predicted_us, self.measured_us].into_iter().flatten().fold(0.0, f32::max)
     }
 
     fn measured_breach(&self, rule: &Rule) -> bool {
         self.measured_us.is_some_and(|us| rule.thresholds.breached(us))
+    }
+
+    fn speaks_for_firing(&self, rule: &Rule) -> bool {
+        self.measured_breach(rule) || self.chance.is_some_and(|chance| chance > self.needed)
+    }
+
+    fn speaks_for_resolving(&self, rule: &Rule) -> bool {
+        self.measured_us.is_none_or(|us| rule.thresholds.recovered(us))
+            && self.chance.is_none_or(|chance| chance <= self.needed * STILL_LIKELY)
     }
 }
 
@@ -154,19 +177,16 @@ fn idle(history: u64, input: &Input, now: Tick, rule: &Rule) -> (State, Option<A
     if input.gate.is_some() {
         return (State::Idle, None);
     }
-    let worst_us = input.worst_us().filter(|us| rule.thresholds.breached(*us));
-    let history = rule.hold.relevant(history << 1 | u64::from(worst_us.is_some()));
-    match worst_us {
-        Some(reported_us) if rule.hold.satisfied(history) => {
-            let measured = input.measured_breach(rule);
-            let trigger = if measured { Trigger::Measured } else { Trigger::Forecast };
-            let Input { predicted_us, measured_us, .. } = *input;
-            let firing = Firing { since: now, trigger, reported_us, measured };
-            (State::Firing(firing), Some(Action::Fire { trigger, predicted_us, measured_us }))
-        }
-        _ if history == 0 => (State::Idle, None),
-        _ => (State::Pending { history }, None),
+    let speaks = input.speaks_for_firing(rule);
+    let history = rule.hold.relevant(history << 1 | u64::from(speaks));
+    if speaks && rule.hold.satisfied(history) {
+        let measured = input.measured_breach(rule);
+        let trigger = if measured { Trigger::Measured } else { Trigger::Forecast };
+        let Input { predicted_us, measured_us, chance, .. } = *input;
+        let firing = Firing { since: now, trigger, reported_us: input.worst_us(), measured };
+        return (State::Firing(firing), Some(Action::Fire { trigger, predicted_us, chance, measured_us }));
     }
+    if history == 0 { (State::Idle, None) } else { (State::Pending { history }, None) }
 }
 
 fn firing_on(
@@ -176,33 +196,32 @@ fn firing_on(
     now: Tick,
     rule: &Rule,
 ) -> (State, Option<Action>) {
-    match input.worst_us() {
-        None => match (input.gate, recovering) {
+    if input.is_silent() {
+        return match (input.gate, recovering) {
             (Some(Gate::Stale { ticks }), _) if ticks >= SILENT_TICKS => {
                 (State::Idle, Some(Action::Resolve { reason: Resolution::Silent }))
             }
             (_, Some(since)) => (State::Resolving { firing, since }, None),
             (_, None) => (State::Firing(firing), None),
-        },
-        Some(worst_us) if rule.thresholds.recovered(worst_us) => {
-            let since = recovering.unwrap_or(now);
-            if now.since(since) >= rule.keep_firing.get() {
-                (State::Idle, Some(Action::Resolve { reason: Resolution::Recovered }))
-            } else {
-                (State::Resolving { firing, since }, None)
-            }
-        }
-        Some(worst_us) => {
-            let came_true = !firing.measured && input.measured_breach(rule);
-            if !came_true && worst_us <= firing.reported_us * WORTH_REPORTING {
-                return (State::Firing(firing), None);
-            }
-            firing.measured |= came_true;
-            firing.reported_us = firing.reported_us.max(worst_us);
-            let Input { predicted_us, measured_us, .. } = *input;
-            (State::Firing(firing), Some(Action::Update { predicted_us, measured_us }))
-        }
+        };
     }
+    if input.speaks_for_resolving(rule) {
+        let since = recovering.unwrap_or(now);
+        return if now.since(since) >= rule.keep_firing.get() {
+            (State::Idle, Some(Action::Resolve { reason: Resolution::Recovered }))
+        } else {
+            (State::Resolving { firing, since }, None)
+        };
+    }
+    let came_true = !firing.measured && input.measured_breach(rule);
+    let worst_us = input.worst_us();
+    if !came_true && worst_us <= firing.reported_us * WORTH_REPORTING {
+        return (State::Firing(firing), None);
+    }
+    firing.measured |= came_true;
+    firing.reported_us = firing.reported_us.max(worst_us);
+    let Input { predicted_us, measured_us, chance, .. } = *input;
+    (State::Firing(firing), Some(Action::Update { predicted_us, chance, measured_us }))
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@ pub use offsets::{OffsetsError, QuantileOffsets};
 /// The probabilities that a forecast carries, ascending.
 pub const QUANTILES: [f32; 3] = [0.5, 0.9, 0.99];
 
-/// Standard normal quantiles of [`QUANTILES`]: the axis on which levels between them are interpolated.
-const NORMAL: [f32; 3] = [0.0, 1.281_551_6, 2.326_347_9];
+/// Log-odds of [`QUANTILES`]: the axis on which what lies between them is interpolated.
+const LOG_ODDS: [f64; 3] = [0.0, 2.197_224_577_336_219_6, 4.595_119_850_134_59];
+
+/// The furthest that log-odds go: beyond, a chance is 0 or 1 for all that can be counted.
+pub const MAX_LOG_ODDS: f64 = 15.0;
 
 /// Quantiles (see [`QUANTILES`]) of the maximum measured RTT over the horizon, in µs: finite, positive, ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,17 +23,6 @@ pub struct Forecast {
     /// µs, in the order of [`QUANTILES`].
     quantiles_us: [f32; 3],
 }
-
-/// The probability on which a decision rests, one of [`Level::LADDER`]. The higher it is, the earlier a rule warns
-/// and the more often in vain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct Level(u8);
-
-/// A level that is not on the ladder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("decision level {0} is not on the ladder of {count}: expected 0 to {last}", count = Level::LADDER.len(), last = Level::LADDER.len() - 1)]
-pub struct LevelError(u8);
 
 impl Forecast {
     /// A forecast from ln(µs) in the order of [`QUANTILES`]. Crossing quantiles are put in order, which never makes
@@ -53,79 +45,24 @@ impl Forecast {
         self.quantiles_us.map(f32::ln)
     }
 
-    /// The RTT in µs that stays unexceeded with the probability of `level`: ln RTT is interpolated on the normal
-    /// axis, which is exact for a log-normal maximum.
-    pub fn at(&self, level: Level) -> f32 {
-        let ln = self.ln_us();
-        let z = level.normal();
-        let lower = usize::from(z > NORMAL[1]);
-        let share = (z - NORMAL[lower]) / (NORMAL[lower + 1] - NORMAL[lower]);
-        (ln[lower] + share * (ln[lower + 1] - ln[lower])).exp()
-    }
-}
-
-impl Level {
-    /// Probabilities and their standard normal quantiles, ascending. Below the median the line through the median and
-    /// the 0.9 quantile is drawn on: nothing there is learned, it is caution for rules with a budget.
-    pub const LADDER: [(f32, f32); 10] = [
-        (0.1, -1.281_551_6),
-        (0.25, -0.674_489_8),
-        (0.5, 0.0),
-        (0.6, 0.253_347_1),
-        (0.7, 0.524_400_5),
-        (0.8, 0.841_621_2),
-        (0.9, 1.281_551_6),
-        (0.95, 1.644_853_6),
-        (0.975, 1.959_964),
-        (0.99, 2.326_347_9),
-    ];
-
-    /// Where every rule starts, and stays without a budget of false alerts: a breach is forecast when it is more likely
-    /// than not. Higher levels warn earlier, but quantiles learned from many faults are wide in calm: at 0.9 the first
-    /// trained models and fitted rules called every lab target in trouble all the time.
-    pub const DEFAULT: Self = Self(2);
-
-    /// The probability.
-    pub fn quantile(self) -> f32 {
-        self.rung().0
+    /// The RTT in µs that stays unexceeded with the probability `quantile`: ln RTT is interpolated over log-odds, which is
+    /// exact for a log-logistic maximum. Outside of [`QUANTILES`] the outer lines are drawn on.
+    pub fn at(&self, quantile: f64) -> f32 {
+        let log_odds = (quantile / (1.0 - quantile)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
+        let ln = self.ln_us().map(f64::from);
+        let lower = usize::from(log_odds > LOG_ODDS[1]);
+        let share = (log_odds - LOG_ODDS[lower]) / (LOG_ODDS[lower + 1] - LOG_ODDS[lower]);
+        (ln[lower] + share * (ln[lower + 1] - ln[lower])).exp() as f32
     }
 
-    /// One rung more cautious about false alerts; `None` at the end of the ladder.
-    pub fn lower(self) -> Option<Self> {
-        self.0.checked_sub(1).map(Self)
-    }
-
-    /// One rung more eager to warn; `None` at the end of the ladder.
-    pub fn higher(self) -> Option<Self> {
-        Self::try_from(self.0.saturating_add(1)).ok()
-    }
-
-    fn normal(self) -> f32 {
-        self.rung().1
-    }
-
-    fn rung(self) -> (f32, f32) {
-        Self::LADDER[usize::from(self.0)]
-    }
-}
-
-impl Default for Level {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-impl TryFrom<u8> for Level {
-    type Error = LevelError;
-
-    fn try_from(rung: u8) -> Result<Self, LevelError> {
-        if usize::from(rung) < Self::LADDER.len() { Ok(Self(rung)) } else { Err(LevelError(rung)) }
-    }
-}
-
-impl From<Level> for u8 {
-    fn from(level: Level) -> Self {
-        level.0
+    /// Log-odds that the maximum exceeds `us`: the inverse of [`Self::at`].
+    pub fn log_odds_above(&self, us: f32) -> f64 {
+        let (ln, at) = (self.ln_us().map(f64::from), f64::from(us.ln()));
+        let lower = usize::from(at > ln[1]);
+        let (width, odds) = (ln[lower + 1] - ln[lower], LOG_ODDS[lower + 1] - LOG_ODDS[lower]);
+        // Quantiles that coincide are a step.
+        let below = LOG_ODDS[lower] + (at - ln[lower]) / width.max(1e-6) * odds;
+        -below.clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 }
 
@@ -151,19 +88,22 @@ mod tests {
     }
 
     #[test]
-    fn levels_meet_the_quantiles_and_rise_between_them() {
+    fn what_lies_between_the_quantiles_meets_them_and_rises() {
         let forecast = Forecast::from_ln([4.0, 5.0, 7.0]).unwrap();
-        let at: Vec<f32> = (0..10).map(|rung| forecast.at(Level::try_from(rung).unwrap())).collect();
+        let at: Vec<f32> = [0.1, 0.25, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map(|quantile| forecast.at(quantile)).into();
         assert!(at.is_sorted());
         let [q50, q90, q99] = forecast.quantiles_us();
-        assert!(close(at[2], q50) && close(at[6], q90) && close(at[9], q99), "{at:?}");
+        assert!(close(at[2], q50) && close(at[4], q90) && close(at[6], q99), "{at:?}");
     }
 
     #[test]
-    fn the_ladder_ends_at_both_ends() {
-        assert_eq!(Level(0).lower(), None);
-        assert_eq!(Level(9).higher(), None);
-        assert_eq!(Level::DEFAULT.quantile(), 0.5);
-        assert_eq!(Level::try_from(10), Err(LevelError(10)));
+    fn the_chance_of_more_is_what_the_quantiles_say() {
+        let forecast = Forecast::from_ln([4.0, 5.0, 7.0]).unwrap();
+        for quantile in [0.1, 0.5, 0.8, 0.9, 0.99, 0.999] {
+            let chance = 1.0 / (1.0 + (-forecast.log_odds_above(forecast.at(quantile))).exp());
+            assert!((chance - (1.0 - quantile)).abs() < 1e-3, "{quantile}: {chance}");
+        }
+        let sure = Forecast::from_ln([4.0; 3]).unwrap();
+        assert_eq!((sure.log_odds_above(60.0), sure.log_odds_above(50.0)), (-MAX_LOG_ODDS, MAX_LOG_ODDS));
     }
 }

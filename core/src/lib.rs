@@ -3,6 +3,7 @@
 //! Everything here is pure: no clock, no randomness, no kernel, no Kubernetes. Time is a tick number that the caller
 //! passes in. The data flows in one direction: [`signal`] → window → features → forecast → calibrate → decide → score.
 
+pub mod adapt;
 pub mod alert;
 pub mod calibrate;
 pub mod causes;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
+    forecast::QUANTILES,
     recurrence::Recurrence,
     signal::{Signal, Signals},
     tick::Tick,
@@ -16,6 +17,9 @@ pub const BINS: usize = 360;
 const SHORTEST: usize = 2;
 /// The longest period looked for, in bins (30 min): two of them fit.
 const LONGEST: usize = BINS / 2;
+
+/// Bins with a measured RTT below which their quantiles say nothing.
+pub const LEAST_MAXIMA: usize = 12;
 
 /// What ten seconds were like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +102,8 @@ pub struct Memory {
     last: Option<Tick>,
     /// Found when a bin completes: cheap enough once in ten ticks, too slow for every one.
     recurrences: [Option<Recurrence>; Track::ALL.len()],
+    /// Likewise.
+    maxima: Option<[f32; QUANTILES.len()]>,
 }
 
 impl Default for Memory {
@@ -109,7 +115,7 @@ impl Default for Memory {
 impl Memory {
     /// Nothing remembered yet.
     pub fn new() -> Self {
-        Self { bins: VecDeque::with_capacity(BINS), filling: Bin::EMPTY, last: None, recurrences: [None; 3] }
+        Self { bins: VecDeque::with_capacity(BINS), filling: Bin::EMPTY, last: None, recurrences: [None; 3], maxima: None }
     }
 
     /// Takes in a tick. The caller pushes in order; a tick that is not later adds to the bin that fills.
@@ -119,6 +125,7 @@ impl Memory {
             self.bins.clear();
             self.filling = Bin::EMPTY;
             self.recurrences = [None; 3];
+            self.maxima = None;
         } else if begun > 0 {
             for _ in 0..begun {
                 self.complete();
@@ -126,6 +133,7 @@ impl Memory {
             self.recurrences = Track::ALL.map(|track| {
                 Recurrence::find::<BINS>(self.bins.iter().map(|bin| track.scaled(bin)), SHORTEST, LONGEST)
             });
+            self.maxima = self.quantiles();
         }
         self.filling.add(signals);
         self.last = Some(tick);
@@ -136,6 +144,25 @@ impl Memory {
             self.bins.pop_front();
         }
         self.bins.push_back(std::mem::replace(&mut self.filling, Bin::EMPTY));
+    }
+
+    fn quantiles(&self) -> Option<[f32; QUANTILES.len()]> {
+        let mut buffer = [0.0; BINS];
+        let mut count = 0;
+        for (slot, ln) in buffer.iter_mut().zip(self.bins_rtt_ln().filter(|ln| !ln.is_nan())) {
+            *slot = ln;
+            count += 1;
+        }
+        let known = &mut buffer[..count];
+        known.sort_unstable_by(f32::total_cmp);
+        (count >= LEAST_MAXIMA)
+            .then(|| QUANTILES.map(|quantile| known[((quantile * count as f32).ceil() as usize).clamp(1, count) - 1]))
+    }
+
+    /// [`QUANTILES`] (nearest rank) of the ten-second maxima of the measured RTT over the last hour, in ln µs; `None` before
+    /// [`LEAST_MAXIMA`] were measured.
+    pub const fn maxima(&self) -> Option<[f32; QUANTILES.len()]> {
+        self.maxima
     }
 
     /// The complete bins, oldest first.

@@ -1,6 +1,7 @@
 //! What a user wants to be warned of. A value of these types is valid by construction: reading a policy means
 //! building one of them or learning why it cannot be built.
 
+mod confidence;
 mod identity;
 mod meaning;
 mod name;
@@ -11,6 +12,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use confidence::{Confidence, ConfidenceError};
 pub use identity::{Identity, Kind};
 pub use name::{Name, NameError};
 pub use selector::{Labels, Operator, Requirement, Selector};
@@ -79,7 +81,9 @@ pub struct Rule {
     pub severity: Severity,
     /// What forecasts.
     pub model: ModelRef,
-    /// False alerts per target and day that the rule may cost. Moves the decision level, never the threshold.
+    /// How likely a breach has to be for a warning.
+    pub confidence: Confidence,
+    /// False alerts per target and day that the rule may cost. Moves the confidence up, never the threshold.
     pub max_false_alerts_per_day: Option<NonZeroU32>,
 }
 

@@ -2,11 +2,12 @@
 //! and every comparison run this fold and no other.
 
 mod ledger;
+mod said;
 
 use crate::{
     calibrate::Truth,
     decide::{self, Action, Input, State},
-    forecast::{Forecast, Level},
+    forecast::Forecast,
     gate::{Gate, Gatekeeper, Start},
     policy::Rule,
     score::{IncidentEvent, Judge, Standing, Verdict},
@@ -14,6 +15,15 @@ use crate::{
 };
 
 pub use ledger::{Ledger, LedgerError};
+pub use said::{Basis, Said};
+
+/// What is kept of a tick until its horizon has passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Open {
+    said: Said,
+    /// Whether the threshold was not breached at the time: what goes on is no news.
+    is_calm: bool,
+}
 
 /// What is known of one target under one rule. Takes no memory beyond its own size.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +31,19 @@ pub struct Watch {
     last: Option<Tick>,
     gatekeeper: Gatekeeper,
     gate: Option<Gate>,
-    truth: Truth,
+    truth: Truth<Open>,
     state: State,
     judge: Judge,
+    outlook: Option<Outlook>,
+}
+
+/// What is known of the coming ten seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlook {
+    /// The forecast after calibration.
+    pub forecast: Forecast,
+    /// The chance that the horizon breaches the threshold.
+    pub chance: f32,
 }
 
 /// What came of one tick.
@@ -33,18 +53,33 @@ pub struct Step {
     pub gate: Option<Gate>,
     /// The forecast after calibration.
     pub forecast: Option<Forecast>,
-    /// The forecast in µs at the decision level.
+    /// The RTT in µs that the rule expects to be exceeded as surely as a warning has to be: above the threshold it warns,
+    /// where forecast and chance agree.
     pub predicted_us: Option<f32>,
+    /// The chance that the horizon breaches the threshold.
+    pub chance: Option<f32>,
+    /// The chance that a warning needed.
+    pub needed: f32,
     /// What was measured in µs, as the rule saw it.
     pub measured_us: Option<f32>,
-    /// The level at which the rule decided.
-    pub level: Level,
     /// What to tell.
     pub action: Option<Action>,
     /// How an earlier alert (or the one just fired) turned out.
     pub verdict: Option<Verdict>,
     /// An incident that started or ended.
     pub incident: Option<IncidentEvent>,
+}
+
+impl Step {
+    /// The quantile of [`Self::predicted_us`].
+    pub fn quantile(&self) -> f64 {
+        f64::from(1.0 - self.needed)
+    }
+
+    /// Whether a breach is as likely as a warning needs.
+    pub fn is_likely(&self) -> bool {
+        self.chance.is_some_and(|chance| chance > self.needed)
+    }
 }
 
 impl Watch {
@@ -57,17 +92,18 @@ impl Watch {
             truth: Truth::default(),
             state: State::Idle,
             judge: Judge::default(),
+            outlook: None,
         }
     }
 
-    /// Takes in one tick: what was measured in it (µs) and what was forecast at its end. Learns and counts in
-    /// `ledger`, which all targets of the rule share. `None`, and no effect, when `now` is not later than the step
-    /// before. Ticks may be left out; a target that yields nothing is stepped with `None`s.
+    /// Takes in one tick: what was measured in it (µs) and what a forecaster has to say at its end. Learns and counts in
+    /// `ledger`, which all targets of the rule share. `None`, and no effect, when `now` is not later than the step before.
+    /// Ticks may be left out; a target that yields nothing is stepped with `None`s.
     pub fn step(
         &mut self,
         now: Tick,
         measured_us: Option<f32>,
-        forecast: Option<Forecast>,
+        basis: Option<&Basis>,
         rule: &Rule,
         ledger: &mut Ledger,
     ) -> Option<Step> {
@@ -75,17 +111,26 @@ impl Watch {
             return None;
         }
         self.last = Some(now);
+        ledger.turn(now);
         let measured_us = measured_us.filter(|us| us.is_finite() && *us > 0.0);
         let gate = self.gatekeeper.observe(now, measured_us);
 
-        let matured = self.truth.observe(now, measured_us, forecast);
+        let threshold_us = rule.thresholds.breach_us() as f32;
+        let said = basis.and_then(|basis| ledger.say(basis, threshold_us));
+        let is_calm = measured_us.is_none_or(|us| !rule.thresholds.breached(us));
+        let matured = self.truth.observe(now, measured_us, said.map(|said| Open { said, is_calm }));
         // What a gate distrusts teaches nothing.
         if let Some(matured) = matured.filter(|_| gate.is_none()) {
-            ledger.calibrator.learn(now, &matured);
+            let Open { said, is_calm } = matured.said;
+            ledger.learn(now, &said, is_calm, matured.truth_us, threshold_us);
         }
-        let forecast = forecast.map(|forecast| ledger.calibrator.apply(&forecast));
-        let level = ledger.budget.level();
-        let predicted_us = forecast.map(|forecast| forecast.at(level));
+        let needed = ledger.caution.needed(rule.confidence);
+        let forecast = said.map(|said| said.forecast);
+        let predicted_us = forecast.map(|forecast| forecast.at(1.0 - needed));
+        let chance = said.map(|said| said.chance);
+        if let Some(chance) = chance.filter(|_| is_calm && gate.is_none()) {
+            ledger.reliability.hear(chance);
+        }
 
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
         let standing = match (self.state.firing(), gate) {
@@ -95,20 +140,26 @@ impl Watch {
         };
         let judged = self.judge.observe(now, breached, standing, &mut ledger.scorecard);
 
-        let (state, action) = decide::decide(self.state, &Input { gate, predicted_us, measured_us }, now, rule);
+        let (chance, needed) = (chance.map(|chance| chance as f32), needed as f32);
+        self.outlook = forecast.zip(chance).map(|(forecast, chance)| Outlook { forecast, chance });
+        let input = Input { gate, chance, needed, predicted_us, measured_us };
+        let (state, action) = decide::decide(self.state, &input, now, rule);
         (self.state, self.gate) = (state, gate);
         let fired = match action {
             Some(Action::Fire { .. }) => self.judge.fired(now, rule.hold.delay(), &mut ledger.scorecard),
             _ => Default::default(),
         };
-        ledger.budget.spend(rule.max_false_alerts_per_day, judged.unconfirmed + fired.unconfirmed);
+        let unconfirmed = judged.unconfirmed + fired.unconfirmed;
+        ledger.caution.judge(rule.confidence, judged.confirmed, unconfirmed);
+        ledger.caution.spend(rule.max_false_alerts_per_day, unconfirmed);
 
         Some(Step {
             gate,
             forecast,
             predicted_us,
+            chance,
+            needed,
             measured_us,
-            level,
             action,
             verdict: judged.verdict.or(fired.verdict),
             incident: judged.incident,
@@ -138,24 +189,29 @@ impl Watch {
         &self.state
     }
 
+    /// What was said of the coming ten seconds at the last step.
+    pub const fn outlook(&self) -> Option<&Outlook> {
+        self.outlook.as_ref()
+    }
+
     /// Why nothing may fire, as of the last step.
     pub const fn gate(&self) -> Option<Gate> {
         self.gate
     }
 }
 
-/// Runs a whole series of one target through a fresh watch: tick, measured RTT (µs) and forecast, in order. `told`
+/// Runs a whole series of one target through a fresh watch: tick, measured RTT (µs) and what is said, in order. `told`
 /// sees each step; what was learned and counted is added to `ledger`.
 pub fn backtest(
-    series: impl IntoIterator<Item = (Tick, Option<f32>, Option<Forecast>)>,
+    series: impl IntoIterator<Item = (Tick, Option<f32>, Option<Basis>)>,
     rule: &Rule,
     ledger: &mut Ledger,
     mut told: impl FnMut(Tick, &Step),
 ) {
     let mut watch = None;
-    for (now, measured_us, forecast) in series {
+    for (now, measured_us, basis) in series {
         let watch = watch.get_or_insert_with(|| Watch::new(Start::Fresh, now));
-        if let Some(step) = watch.step(now, measured_us, forecast, rule, ledger) {
+        if let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) {
             told(now, &step);
         }
     }
@@ -169,7 +225,7 @@ mod tests {
     use crate::{
         decide::{Resolution, Trigger},
         forecast::{Naive, QuantileOffsets},
-        policy::{Hold, KeepFiring, ModelRef, Name, Severity, Thresholds},
+        policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds},
         window,
     };
 
@@ -181,8 +237,13 @@ mod tests {
             keep_firing: KeepFiring::ticks(5).unwrap(),
             severity: Severity::Warning,
             model: ModelRef::Default,
+            confidence: Confidence::default(),
             max_false_alerts_per_day: None,
         }
+    }
+
+    fn alone(ln_us: [f32; 3]) -> Option<Basis> {
+        Forecast::from_ln(ln_us).map(Basis::Alone)
     }
 
     /// Runs a series of measured RTT through the fold with a rule of thumb; the steps that told something.
@@ -190,7 +251,7 @@ mod tests {
         let (mut ledger, mut said, offsets) = (Ledger::default(), Vec::new(), QuantileOffsets::default());
         let series = (0..ticks).map(|tick| {
             let seen = (0..=tick).rev().take(window::LENGTH).map(&measured).collect::<Vec<_>>();
-            let forecast = naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets));
+            let forecast = naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets)).map(Basis::Alone);
             (Tick(tick), measured(tick), forecast)
         });
         backtest(series, &rule(), &mut ledger, |Tick(tick), step| {
@@ -262,7 +323,7 @@ mod tests {
     fn forecasts_are_corrected_by_their_truth_and_not_while_gated() {
         let low = Forecast::from_ln([10_000_f32.ln(); 3]).unwrap();
         let (mut ledger, mut upper_us) = (Ledger::default(), Vec::new());
-        let series = (0..400).map(|tick| (Tick(tick), Some(calm(tick)), Some(low)));
+        let series = (0..400).map(|tick| (Tick(tick), Some(calm(tick)), Some(Basis::Alone(low))));
         backtest(series, &rule(), &mut ledger, |_, step| upper_us.push(step.forecast.unwrap().quantiles_us()[1]));
         assert_eq!(ledger.calibrator.labels(), 400 - 59, "the first 59 ticks warm up");
         assert_eq!(upper_us[59], low.quantiles_us()[1]);
@@ -272,25 +333,38 @@ mod tests {
     }
 
     #[test]
-    fn false_alerts_beyond_the_budget_lower_the_decision_level_and_leave_the_threshold() {
+fn false_alerts_raise_the_bar_and_leave_the_threshold() {
         let (high, low) = ([250_000_f32.ln(); 3], [25_000_f32.ln(); 3]);
-        let series = |tick| {
-            let forecast = Forecast::from_ln(if tick % 60 < 3 { high } else { low });
-            (Tick(tick), Some(calm(tick)), forecast)
-        };
-        let level_after = |budget| {
+        let series = |tick| (Tick(tick), Some(calm(tick)), alone(if tick % 60 < 3 { high } else { low }));
+        let after = |seconds, budget| {
             let (rule, mut ledger) = (Rule { max_false_alerts_per_day: budget, ..rule() }, Ledger::default());
-            backtest((0..600).map(series), &rule, &mut ledger, |_, _| {});
-            assert!(ledger.scorecard.unconfirmed >= 3, "{:?}", ledger.scorecard);
-            ledger.budget.level()
+            let mut needed = Vec::new();
+            backtest((0..seconds).map(series), &rule, &mut ledger, |_, step| needed.push(step.needed));
+            (ledger.scorecard.unconfirmed, *needed.last().unwrap())
         };
-        assert_eq!(level_after(None), Level::DEFAULT);
-        assert!(level_after(std::num::NonZeroU32::new(1)) < Level::DEFAULT);
+        let first = after(60, None).1;
+        let (false_alerts, needed) = after(200, None);
+        assert!(false_alerts >= 2 && needed > first, "{false_alerts}: {first} to {needed}");
+        assert!(after(200, std::num::NonZeroU32::new(1)).1 > needed, "a budget asks for more");
+    }
+
+    #[test]
+    fn an_overconfident_forecaster_falls_silent_within_minutes() {
+        let series = (0..7_200).map(|tick| (Tick(tick), Some(calm(tick)), alone([250_000_f32.ln(); 3])));
+        let (mut ledger, mut last) = (Ledger::default(), 0);
+        backtest(series, &rule(), &mut ledger, |Tick(tick), step| {
+            if step.chance > Some(step.needed) {
+                last = tick;
+            }
+        });
+        assert!((60..600).contains(&last), "{last}");
+        let low: u64 = ledger.reliability.bins()[..2].iter().map(|bin| bin.said).sum();
+        assert!(low > 6_000, "{:?}", ledger.reliability);
     }
 
     #[test]
     fn the_delay_of_the_hold_extends_the_time_in_which_a_warning_can_come_true() {
-        let high = |tick| Forecast::from_ln(if tick < 102 { [250_000_f32.ln(); 3] } else { [25_000_f32.ln(); 3] });
+        let high = |tick| alone(if tick < 102 { [250_000_f32.ln(); 3] } else { [25_000_f32.ln(); 3] });
         for (breach, confirmed) in [(112, 1), (113, 0)] {
             let measured = |tick| Some(if tick == breach { 300_000.0 } else { calm(tick) });
             let series = (0..130).map(|tick| (Tick(tick), measured(tick), high(tick).filter(|_| tick >= 100)));
@@ -345,7 +419,7 @@ mod tests {
         assert!(
             !std::mem::needs_drop::<Watch>() && !std::mem::needs_drop::<Step>() && !std::mem::needs_drop::<Ledger>()
         );
-        assert!(size_of::<Watch>() <= 1_024, "{}", size_of::<Watch>());
+        assert!(size_of::<Watch>() <= 8_192, "{}", size_of::<Watch>());
     }
 
     proptest! {
@@ -360,7 +434,7 @@ mod tests {
             for (gap, measured, ln) in series {
                 // Mostly without holes, so that warm-up ends and truth is known.
                 now += if gap == 3 { 3 } else { 1 };
-                let step = watch.step(Tick(now), measured, Forecast::from_ln(ln), &rule, &mut ledger).unwrap();
+                let step = watch.step(Tick(now), measured, alone(ln).as_ref(), &rule, &mut ledger).unwrap();
                 fires += u64::from(matches!(step.action, Some(Action::Fire { .. })));
                 verdicts += u64::from(step.verdict.is_some());
                 if let (Some(raw), Some(calibrated)) = (Forecast::from_ln(ln), step.forecast) {

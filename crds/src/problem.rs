@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use netprecursor_core::policy::{NameError, RuleError, RulesError};
+use netprecursor_core::policy::{ConfidenceError, NameError, RuleError, RulesError};
 use thiserror::Error;
 
 use crate::{Duration, duration::DurationError, policy::API_VERSION};
@@ -85,6 +85,9 @@ pub enum Fault {
     /// Rules that do not go together.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// A confidence that always or never warns.
+    #[error(transparent)]
+    Confidence(#[from] ConfidenceError),
     /// The member that the signal needs is not there.
     #[error("got `signal: {signal}` without it, expected `{member}: {{threshold: 200ms}}`: add it")]
     MemberMissing {

@@ -3,7 +3,15 @@
 
 use std::sync::LazyLock;
 
-use netprecursor_core::forecast::{Naive, QuantileOffsets};
+use netprecursor_core::{
+    adapt::{self, Learned},
+    forecast::{Naive, QuantileOffsets},
+};
+
+use crate::{Forecaster, Refusal, Scorer, Use, contract::PolicyContract};
+
+/// The name of the forecaster that learns in place.
+pub const ADAPTIVE: &str = "adaptive";
 
 /// Trained models by name.
 const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx"))];
@@ -17,6 +25,11 @@ static OFFSETS: LazyLock<QuantileOffsets> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../artifacts/naive-offsets.json")).expect("the offsets that training wrote")
 });
 
+#[expect(clippy::expect_used, reason = "compiled in, and read by a test")]
+static PRIOR: LazyLock<Learned> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../artifacts/adaptive-prior.json")).expect("the prior that training wrote")
+});
+
 /// A trained model.
 pub fn model(name: &str) -> Option<&'static [u8]> {
     MODELS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
@@ -24,7 +37,7 @@ pub fn model(name: &str) -> Option<&'static [u8]> {
 
 /// The names that a policy may give as `builtin`.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    MODELS.iter().map(|(name, _)| *name).chain(Naive::ALL.into_iter().map(Naive::name))
+    [ADAPTIVE].into_iter().chain(MODELS.iter().map(|(name, _)| *name)).chain(Naive::ALL.into_iter().map(Naive::name))
 }
 
 /// What stands in for a model that is refused: the best rule of thumb on the families held out.
@@ -37,10 +50,26 @@ pub fn offsets() -> QuantileOffsets {
     OFFSETS.clone()
 }
 
+/// What training learned for [`ADAPTIVE`]: where every rule begins.
+pub fn prior() -> Learned {
+    PRIOR.clone()
+}
+
+/// The forecaster that learns in place, with the models that ship.
+///
+/// # Errors
+/// A model of this release that is refused, which a test rules out.
+pub fn adaptive() -> Result<Forecaster, Refusal> {
+    let [name] = adapt::MODELS;
+    let bytes = model(name).unwrap_or_default();
+    // It came with the binary: whoever could change it could change the checks as well.
+    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
+    Ok(Forecaster::adaptive([scorer], offsets()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Scorer, Use, contract::PolicyContract};
 
     #[test]
     fn every_model_that_ships_may_be_used_by_a_policy_of_this_release() {
@@ -57,6 +86,12 @@ mod tests {
         let chosen: serde_json::Value = serde_json::from_str(include_str!("../artifacts/default.json")).unwrap();
         assert_eq!(chosen["builtin"], DEFAULT);
         assert!(names().any(|name| name == DEFAULT));
+    }
+
+    #[test]
+    fn every_expert_that_is_a_model_ships() {
+        assert!(adapt::MODELS.iter().all(|name| model(name).is_some()));
+        assert!(adaptive().is_ok() && prior() != Learned::default());
     }
 
     #[test]

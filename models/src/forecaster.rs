@@ -2,22 +2,54 @@
 //! take this step and no other.
 
 use netprecursor_core::{
+    adapt::{Evidence, MODELS},
     causes::{self, Cause, RestsOn},
     features::COUNT,
-    forecast::{Forecast, Level, Naive, QUANTILES, QuantileOffsets},
+    forecast::{Forecast, Naive, QUANTILES, QuantileOffsets},
+    watch::Basis,
     window::Window,
 };
 
 use crate::{ScoreError, Scorer};
 
-/// A model or a rule of thumb.
+/// A model, a rule of thumb, or all of them as experts.
 #[derive(Debug)]
 pub struct Forecaster(Engine);
 
 #[derive(Debug)]
 enum Engine {
     Naive { naive: Naive, offsets: Box<QuantileOffsets> },
-    Model { scorer: Box<Scorer>, out: Vec<f32>, single: Vec<f32> },
+    Model(Box<Model>),
+    Experts { models: Box<[Model; MODELS.len()]>, offsets: Box<QuantileOffsets> },
+}
+
+/// A model with its outputs for the rows of the last run.
+#[derive(Debug)]
+struct Model {
+    scorer: Scorer,
+    out: Vec<f32>,
+    /// For single rows.
+    single: Vec<f32>,
+}
+
+impl Model {
+    const fn new(scorer: Scorer) -> Self {
+        Self { scorer, out: Vec::new(), single: Vec::new() }
+    }
+
+    fn run(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
+        self.scorer.score(rows, &mut self.out).inspect_err(|_| self.out.clear())
+    }
+
+    fn forecast(&self, row: usize) -> Option<Forecast> {
+        let row = self.out.get(row * QUANTILES.len()..)?.first_chunk::<{ QUANTILES.len() }>()?;
+        Forecast::from_ln(*row)
+    }
+
+    fn alone(&mut self, row: &[f32]) -> Option<Forecast> {
+        self.scorer.score(row, &mut self.single).ok()?;
+        Forecast::from_ln(*self.single.first_chunk()?)
+    }
 }
 
 impl Forecaster {
@@ -28,7 +60,12 @@ impl Forecaster {
 
     /// A model that was loaded for a policy.
     pub fn model(scorer: Scorer) -> Self {
-        Self(Engine::Model { scorer: Box::new(scorer), out: Vec::new(), single: Vec::new() })
+        Self(Engine::Model(Box::new(Model::new(scorer))))
+    }
+
+    /// The rules of thumb and the models of the release, in the order of [`MODELS`], as experts that are mixed in place.
+    pub fn adaptive(scorers: [Scorer; MODELS.len()], offsets: QuantileOffsets) -> Self {
+        Self(Engine::Experts { models: Box::new(scorers.map(Model::new)), offsets: Box::new(offsets) })
     }
 
     /// Takes in the features of all targets at one tick, one row each. A rule of thumb has no use for them.
@@ -38,37 +75,42 @@ impl Forecaster {
     pub fn run(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
         match &mut self.0 {
             Engine::Naive { .. } => Ok(()),
-            Engine::Model { scorer, out, .. } => scorer.score(rows, out).inspect_err(|_| out.clear()),
+            Engine::Model(model) => model.run(rows),
+            Engine::Experts { models, .. } => models.iter_mut().try_for_each(|model| model.run(rows)),
         }
     }
 
-    /// The forecast for the target whose row was number `row` of the last run and whose window is `window`.
-    pub fn forecast(&self, row: usize, window: &Window) -> Option<Forecast> {
+    /// What there is to say of the target whose row was number `row` of the last run, whose window is `window` and whose
+    /// features are `features`.
+    pub fn say(&self, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
         match &self.0 {
-            Engine::Naive { naive, offsets } => naive.forecast(window.measured(), offsets),
-            Engine::Model { out, .. } => {
-                let row = out.get(row * QUANTILES.len()..)?.first_chunk::<{ QUANTILES.len() }>()?;
-                Forecast::from_ln(*row)
+            Engine::Naive { naive, offsets } => naive.forecast(window.measured(), offsets).map(Basis::Alone),
+            Engine::Model(model) => model.forecast(row).map(Basis::Alone),
+            Engine::Experts { models, offsets } => {
+                let forecasts = models.each_ref().map(|model| model.forecast(row));
+                Evidence::of(window, features, offsets, forecasts).map(Basis::Experts)
             }
         }
     }
 
     /// The causes of an alert that fires now: `features` are those of `window`, `baseline` those of the target before,
-    /// when known, and `level` that at which the rule decided. Not for every tick: a model is asked 18 times.
+    /// when known, and `quantile` that by which the rule decided. Not for every tick: a model is asked 18 times. Of experts
+    /// the first model is asked.
     pub fn causes(
         &mut self,
         window: &Window,
         features: &[f32; COUNT],
         baseline: Option<&[f32; COUNT]>,
-        level: Level,
+        quantile: f64,
     ) -> Vec<Cause> {
-        let rests_on = match (&mut self.0, baseline) {
-            (Engine::Model { scorer, single, .. }, Some(baseline)) => RestsOn::of(
-                |row| {
-                    let scored = scorer.score(row, single).ok().and_then(|()| single.first_chunk());
-                    let forecast = scored.and_then(|ln_us| Forecast::from_ln(*ln_us));
-                    forecast.map_or(f32::NAN, |forecast| forecast.at(level).ln())
-                },
+        let model = match &mut self.0 {
+            Engine::Naive { .. } => None,
+            Engine::Model(model) => Some(&mut **model),
+            Engine::Experts { models, .. } => models.first_mut(),
+        };
+        let rests_on = match (model, baseline) {
+            (Some(model), Some(baseline)) => RestsOn::of(
+                |row| model.alone(row).map_or(f32::NAN, |forecast| forecast.at(quantile).ln()),
                 features,
                 baseline,
             ),
@@ -118,22 +160,23 @@ mod tests {
         let rows: Vec<f32> = windows.iter().flat_map(vector).collect();
         let mut forecaster = shipped();
         forecaster.run(&rows).unwrap();
-        let together = [0, 1].map(|row| forecaster.forecast(row, &windows[row]).unwrap());
-        assert_eq!(forecaster.forecast(2, &windows[0]), None);
+        let say = |forecaster: &Forecaster, row, window: &Window| forecaster.say(row, window, &vector(window));
+        let together = [0, 1].map(|row| say(&forecaster, row, &windows[row]).unwrap());
+        assert_eq!(say(&forecaster, 2, &windows[0]), None);
         for (window, together) in windows.iter().zip(together) {
             forecaster.run(&vector(window)).unwrap();
-            assert_eq!(forecaster.forecast(0, window), Some(together));
+            assert_eq!(say(&forecaster, 0, window), Some(together));
         }
         assert!(forecaster.run(&rows[1..]).is_err());
-        assert_eq!(forecaster.forecast(0, &windows[0]), None, "rows that do not fit leave no forecast behind");
+        assert_eq!(say(&forecaster, 0, &windows[0]), None, "rows that do not fit leave no forecast behind");
     }
 
     #[test]
     fn models_and_rules_of_thumb_name_the_same_cause_with_and_without_a_baseline() {
         let (window, before) = (window(1.0), [0.0; COUNT]);
-        for mut forecaster in [shipped(), Forecaster::naive(Naive::Max10, builtin::offsets())] {
+        for mut forecaster in [shipped(), builtin::adaptive().unwrap(), Forecaster::naive(Naive::Max10, builtin::offsets())] {
             for baseline in [None, Some(&before)] {
-                let causes = forecaster.causes(&window, &vector(&window), baseline, Level::DEFAULT);
+                let causes = forecaster.causes(&window, &vector(&window), baseline, 0.5);
                 assert_eq!(causes[0].group, features::Group::Queue, "{causes:?}");
             }
         }

@@ -2,13 +2,17 @@
 //! alerts: a shift of the forecast moves the operating point, and calibration would move it back.
 
 use netprecursor_core::{
+    adapt,
     decide::{self, Action, Input, State},
-    forecast::{Forecast, Level},
+    forecast::Forecast,
     gate::{Gatekeeper, Start},
     policy::Rule,
     score::{Judge, Scorecard, Standing},
     tick::Tick,
 };
+
+/// More likely than not.
+const NEEDED: f32 = 0.5;
 
 /// One target under one rule at a fixed operating point.
 #[derive(Debug, Clone)]
@@ -24,7 +28,8 @@ impl FixedWatch {
         Self { gatekeeper: Gatekeeper::new(Start::Fresh, now), state: State::Idle, judge: Judge::default() }
     }
 
-    /// Takes in one tick and counts in `card`; the forecast's 0.9 quantile is raised by `shift` in ln(µs).
+    /// Takes in one tick and counts in `card`; the forecast is raised by `shift` in ln(µs), and
+    /// warns when a breach is more likely than not by it.
     pub(super) fn step(
         &mut self,
         now: Tick,
@@ -35,7 +40,9 @@ impl FixedWatch {
         card: &mut Scorecard,
     ) {
         let gate = self.gatekeeper.observe(now, measured_us);
-        let predicted_us = forecast.map(|forecast| forecast.at(Level::DEFAULT) * shift.exp());
+        let threshold_us = rule.thresholds.breach_us() as f32 / shift.exp();
+        let chance = forecast.map(|forecast| adapt::chance(forecast.log_odds_above(threshold_us)) as f32);
+        let predicted_us = forecast.map(|forecast| forecast.at(0.5) * shift.exp());
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
         let standing = match (self.state.firing(), gate) {
             (Some(_), _) => Standing::Firing,
@@ -43,7 +50,7 @@ impl FixedWatch {
             (None, None) => Standing::Quiet,
         };
         self.judge.observe(now, breached, standing, card);
-        let (state, action) = decide::decide(self.state, &Input { gate, predicted_us, measured_us }, now, rule);
+        let (state, action) = decide::decide(self.state, &Input { gate, chance, needed: NEEDED, predicted_us, measured_us }, now, rule);
         self.state = state;
         if matches!(action, Some(Action::Fire { .. })) {
             self.judge.fired(now, rule.hold.delay(), card);

@@ -7,11 +7,18 @@ use netprecursor_core::forecast::Naive;
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
 use netprecursor_settings::path::path;
 
-/// `naive:NAME`, with these offsets or those of the release, or the path of a model.
+/// `adaptive`; `naive:NAME`, with these offsets or those of the release; or the path of a model.
 pub(crate) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Forecaster> {
+    if name == builtin::ADAPTIVE {
+        anyhow::ensure!(
+            offsets.is_none(),
+            "got --offsets with `adaptive`, expected none: it begins with those of the release and tracks its own"
+        );
+        return Ok(builtin::adaptive()?);
+    }
     let Some(rule) = name.strip_prefix("naive:") else {
         let path = path(name.into())?;
-        let bytes = fs::read(path).with_context(|| format!("{name}: expected an ONNX file, or naive:NAME"))?;
+        let bytes = fs::read(path).with_context(|| format!("{name}: expected an ONNX file, naive:NAME or adaptive"))?;
         let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()));
         return Ok(Forecaster::model(scorer.with_context(|| format!("{name} is refused"))?));
     };

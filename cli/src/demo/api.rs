@@ -96,7 +96,7 @@ pub(super) struct Cause {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Score {
     pub(super) model: Model,
-    pub(super) decision_quantile: f32,
+    pub(super) needed_percent: f32,
     pub(super) scorecard: Scorecard,
 }
 

@@ -8,7 +8,7 @@ use netprecursor_core::{
     policy::Rule,
     score::Scorecard,
     tick::Tick,
-    watch::{Ledger, Watch},
+    watch::{Basis, Ledger, Watch},
     window::Window,
 };
 use netprecursor_models::builtin;
@@ -57,7 +57,7 @@ impl Rivals {
             let measured_us = signals.measured_rtt_us();
             for (Runner { naive, ledger }, watch) in self.runners.iter_mut().zip(&mut target.watches) {
                 let forecast = naive.forecast(target.window.measured(), &self.offsets);
-                watch.step(now, measured_us, forecast, &self.rule, ledger);
+                watch.step(now, measured_us, forecast.map(Basis::Alone).as_ref(), &self.rule, ledger);
             }
         }
     }

@@ -116,7 +116,7 @@ fn speaker(view: &View) -> String {
     } else {
         "a trained model"
     };
-    format!("{} ({kind}{stands_in}), {:.0} % quantile", score.model.name, score.decision_quantile * 100.0)
+    format!("{} ({kind}{stands_in}), warns from {:.0} %", score.model.name, score.needed_percent)
 }
 
 fn score(view: &View) -> String {
@@ -211,7 +211,7 @@ mod tests {
         ]);
         let model = serde_json::json!({"name": "max-10", "standsIn": "got no model, expected one"});
         let card = netprecursor_core::score::Scorecard { alerts: 1, ..Default::default() };
-        let scores = serde_json::json!([{"model": model, "decisionQuantile": 0.9, "scorecard": card}]);
+        let scores = serde_json::json!([{"model": model, "neededPercent": 62.0, "scorecard": card}]);
         View {
             targets: serde_json::from_value(targets).unwrap(),
             alerts: vec![alert(&[])],

@@ -58,12 +58,12 @@ impl Calibrator {
 
     /// Takes in a forecast whose truth is known at `now`. It takes effect with the first label of a later tick, when
     /// those of all targets are in.
-    pub fn learn(&mut self, now: Tick, matured: &Matured) {
+    pub fn learn(&mut self, now: Tick, matured: &Matured<Forecast>) {
         if self.open.tick != now {
             self.close();
             self.open.tick = now;
         }
-        let quantiles_us = self.apply(&matured.forecast).quantiles_us();
+        let quantiles_us = self.apply(&matured.said).quantiles_us();
         for (covered, us) in self.covered.iter_mut().zip(quantiles_us) {
             *covered = covered.saturating_add((matured.truth_us <= us).into());
         }
@@ -111,8 +111,8 @@ impl Calibrator {
 mod tests {
     use super::*;
 
-    fn matured(forecast_us: [f32; 3], truth_us: f32) -> Matured {
-        Matured { forecast: Forecast::from_ln(forecast_us.map(f32::ln)).unwrap(), truth_us }
+    fn matured(forecast_us: [f32; 3], truth_us: f32) -> Matured<Forecast> {
+        Matured { said: Forecast::from_ln(forecast_us.map(f32::ln)).unwrap(), truth_us }
     }
 
     /// A number in [0, 1) for a tick, evenly spread.
@@ -128,7 +128,7 @@ mod tests {
         for tick in 0..20_000 {
             let label = matured([0.3_f32.exp(), 0.5_f32.exp(), 0.6_f32.exp()], even(tick).exp());
             if tick >= 10_000 {
-                covered += u32::from(label.truth_us <= calibrator.apply(&label.forecast).quantiles_us()[1]);
+                covered += u32::from(label.truth_us <= calibrator.apply(&label.said).quantiles_us()[1]);
             }
             calibrator.learn(Tick(tick), &label);
         }
@@ -144,8 +144,8 @@ mod tests {
             let label = matured([900.0, 1_000.0, 1_100.0], truth_us);
             (0..100_000).for_each(|tick| calibrator.learn(Tick(tick), &label));
             assert!(calibrator.offsets().iter().all(|offset| offset.abs() <= MAX_OFFSET));
-            assert!(calibrator.apply(&label.forecast).quantiles_us().is_sorted());
-            assert!((calibrator.apply(&label.forecast).quantiles_us()[0] - 900.0).abs() < 0.1, "the median moved");
+            assert!(calibrator.apply(&label.said).quantiles_us().is_sorted());
+            assert!((calibrator.apply(&label.said).quantiles_us()[0] - 900.0).abs() < 0.1, "the median moved");
         }
     }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Hold, KeepFiring, ModelRef, Name, Severity, Thresholds};
+use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds};
 
 const THRESHOLD: f32 = 1_000.0;
 const RESOLVE: f32 = 800.0;
@@ -16,6 +16,7 @@ fn rule(hold: Hold, keep_firing: u64) -> Rule {
         keep_firing: KeepFiring::ticks(keep_firing).unwrap(),
         severity: Severity::Warning,
         model: ModelRef::Default,
+        confidence: Confidence::default(),
         max_false_alerts_per_day: None,
     }
 }
@@ -32,18 +33,26 @@ fn run(inputs: &[Input], rule: &Rule) -> Vec<(State, Input, Option<Action>)> {
     inputs.iter().enumerate().map(step).collect()
 }
 
+/// What is known of a tick whose chance of a breach agrees with its forecast.
+fn known(gate: Option<Gate>, predicted_us: Option<f32>, measured_us: Option<f32>) -> Input {
+    let chance = predicted_us.map(|us| match us {
+        us if us > THRESHOLD => 0.9,
+        us if us < RESOLVE => 0.1,
+        _ => 0.4,
+    });
+    Input { gate, chance, needed: 0.5, predicted_us, measured_us }
+}
+
 /// Inputs in letters: `.` calm, `-` between the thresholds, `P` breach forecast, `M` breach measured, ` ` nothing,
 /// `g` gated in breach, `s` stale for a minute.
 fn inputs(letters: &str) -> Vec<Input> {
     let input = |letter| match letter {
-        '.' => Input { predicted_us: Some(100.0), measured_us: Some(90.0), gate: None },
-        '-' => Input { predicted_us: Some(900.0), measured_us: Some(90.0), gate: None },
-        'P' => Input { predicted_us: Some(2_000.0), measured_us: Some(90.0), gate: None },
-        'M' => Input { predicted_us: None, measured_us: Some(2_000.0), gate: None },
-        'g' => Input { predicted_us: Some(2_000.0), measured_us: None, gate: Some(Gate::Grace { ticks_left: 1 }) },
-        's' => {
-            Input { predicted_us: Some(2_000.0), measured_us: None, gate: Some(Gate::Stale { ticks: SILENT_TICKS }) }
-        }
+        '.' => known(None, Some(100.0), Some(90.0)),
+        '-' => known(None, Some(900.0), Some(90.0)),
+        'P' => known(None, Some(2_000.0), Some(90.0)),
+        'M' => known(None, None, Some(2_000.0)),
+        'g' => known(Some(Gate::Grace { ticks_left: 1 }), Some(2_000.0), None),
+        's' => known(Some(Gate::Stale { ticks: SILENT_TICKS }), Some(2_000.0), None),
         _ => Input::default(),
     };
     letters.chars().map(input).collect()
@@ -88,11 +97,21 @@ fn transitions_are_as_told() {
 
 #[test]
 fn worse_by_a_tenth_is_worth_an_update() {
-    let at = |us| Input { predicted_us: Some(us), ..Input::default() };
+    let at = |us| known(None, Some(us), None);
     let steps =
         run(&[at(2_000.0), at(2_150.0), at(2_250.0), at(2_400.0), at(2_500.0)], &rule(Hold::ticks(1).unwrap(), 0));
     let updates: Vec<_> = steps.iter().map(|(_, _, action)| matches!(action, Some(Action::Update { .. }))).collect();
     assert_eq!(updates, [false, false, true, false, true]);
+}
+
+#[test]
+fn a_warning_needs_the_chance_whatever_the_forecast_says_and_stays_while_a_breach_is_half_as_likely() {
+    let at = |chance| Input { chance: Some(chance), needed: 0.6, predicted_us: Some(5_000.0), ..Input::default() };
+    let steps = run(&[at(0.6), at(0.61), at(0.31), at(0.3)], &rule(Hold::ticks(1).unwrap(), 0));
+    let told: Vec<_> = steps.into_iter().map(|(_, _, action)| action).collect();
+    assert!(matches!(told[1], Some(Action::Fire { trigger: Trigger::Forecast, chance: Some(0.61), .. })), "{told:?}");
+    assert_eq!((told[0], told[2]), (None, None));
+    assert_eq!(told[3], Some(Action::Resolve { reason: Resolution::Recovered }));
 }
 
 #[test]
@@ -116,7 +135,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => (10..120_u64).prop_map(|ticks| Some(Gate::Stale { ticks })),
         1 => Just(Some(Gate::Constant { samples: 60 })),
     ];
-    (gate, value(), value()).prop_map(|(gate, predicted_us, measured_us)| Input { gate, predicted_us, measured_us })
+    (gate, value(), value()).prop_map(|(gate, predicted_us, measured_us)| known(gate, predicted_us, measured_us))
 }
 
 fn any_hold() -> impl Strategy<Value = (u32, u32)> {

@@ -12,7 +12,7 @@ impl Rule {
     /// 16 hexadecimal digits over everything that decides when the rule fires and how it is scored. Name and severity
     /// do not.
     pub fn meaning(&self) -> String {
-        let Self { name: _, thresholds, hold, keep_firing, severity: _, model, max_false_alerts_per_day } = self;
+        let Self { name: _, thresholds, hold, keep_firing, severity: _, model, confidence, max_false_alerts_per_day } = self;
         let (model_kind, model_name, model_digest) = match model {
             ModelRef::Default => (0_u64, "", None),
             ModelRef::Builtin(name) => (1, name.as_str(), None),
@@ -26,6 +26,7 @@ impl Rule {
             u64::from(hold.k),
             u64::from(hold.of),
             keep_firing.get(),
+            u64::from(confidence.get()),
             max_false_alerts_per_day.map_or(0, |budget| u64::from(budget.get())),
             model_kind,
             model_name.len() as u64,
@@ -45,7 +46,7 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{Hold, KeepFiring, ModelRef, Name, Rule, Severity, Thresholds};
+    use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Rule, Severity, Thresholds};
 
     fn rule() -> Rule {
         Rule {
@@ -55,6 +56,7 @@ mod tests {
             keep_firing: KeepFiring::default(),
             severity: Severity::Warning,
             model: ModelRef::Default,
+            confidence: Confidence::default(),
             max_false_alerts_per_day: None,
         }
     }
@@ -69,6 +71,7 @@ mod tests {
             Rule { model: ModelRef::Builtin("max-10".to_owned()), ..rule() },
             Rule { model: published("a/b", 1), ..rule() },
             Rule { model: published("a/b", 2), ..rule() },
+            Rule { confidence: Confidence::percent(51).unwrap(), ..rule() },
             Rule { max_false_alerts_per_day: std::num::NonZeroU32::new(1), ..rule() },
         ];
         let mut meanings: Vec<String> = others.iter().map(Rule::meaning).collect();
@@ -88,6 +91,6 @@ mod tests {
 
     #[test]
     fn a_meaning_is_stable_across_releases() {
-        assert_eq!(rule().meaning(), "995ae8e7ed74983b");
+        assert_eq!(rule().meaning(), "b3a7caa6da4c924a");
     }
 }

@@ -3,24 +3,35 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::{Basis, Said};
 use crate::{
-    calibrate::{Budget, Calibrator},
+    adapt::Learned,
+    calibrate::{Calibrator, Caution, Matured, Reliability},
+    forecast::Forecast,
     score::Scorecard,
+    tick::Tick,
 };
 
 /// The version of the JSON form. A ledger of another one is not read: its counters would mean something else.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Calibration, budget and score of one rule over all of its targets.
+/// What one rule learned and how it scored over all of its targets.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
+    /// How experts are mixed, and how likely breaches are.
+    pub learned: Learned,
     /// By how much the upper quantiles are off.
     pub calibrator: Calibrator,
-    /// The decision level, and what false alerts it may cost.
-    pub budget: Budget,
+    /// How sure the rule has to be to warn.
+    pub caution: Caution,
+    /// Whether chances mean what they say.
+    pub reliability: Reliability,
     /// Who was right.
     pub scorecard: Scorecard,
+    /// The tick whose labels are being taken in.
+    #[serde(skip)]
+    tick: Tick,
 }
 
 /// A ledger that cannot be read.
@@ -55,6 +66,54 @@ struct LedgerFile<L> {
 }
 
 impl Ledger {
+    /// A ledger that begins with what training learned.
+    pub fn starting_from(learned: Learned) -> Self {
+        Self { learned, ..Self::default() }
+    }
+
+    /// Ends the ticks before `now`: what they taught takes effect.
+    pub(super) fn turn(&mut self, now: Tick) {
+        if self.tick != now {
+            self.learned.close();
+            self.caution.close();
+            self.reliability.close();
+            self.tick = now;
+        }
+    }
+
+    /// Forecast and chance of a breach of `threshold_us`; `None` when there is nothing to say.
+    pub(super) fn say(&self, basis: &Basis, threshold_us: f32) -> Option<Said> {
+        let (raw, made) = match basis {
+            Basis::Alone(forecast) => (*forecast, None),
+            Basis::Experts(evidence) => {
+                let made = self.learned.make(evidence)?;
+                (made.forecast()?, Some(made))
+            }
+        };
+        let forecast = self.calibrator.apply(&raw);
+        let log_odds = match &made {
+            Some(made) => self.learned.log_odds(made.evidence(), threshold_us),
+            None => forecast.log_odds_above(threshold_us),
+        };
+        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(log_odds), made })
+    }
+
+    /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
+    pub(super) fn learn(&mut self, now: Tick, said: &Said, is_calm: bool, truth_us: f32, threshold_us: f32) {
+        self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us });
+        let breached = truth_us > threshold_us;
+        if let Some(made) = &said.made {
+            self.learned.learn_forecast(made, truth_us);
+            if is_calm {
+                self.learned.learn_breach(made.evidence(), threshold_us, breached);
+            }
+        }
+        if is_calm {
+            self.learned.learn_meaning(said.log_odds, breached);
+            self.reliability.learn(said.chance, breached);
+        }
+    }
+
     /// The ledger as JSON, with its version.
     ///
     /// # Errors
@@ -73,7 +132,12 @@ impl Ledger {
             return Err(LedgerError::Version { got });
         }
         let LedgerFile { ledger, .. } = serde_json::from_str::<LedgerFile<Self>>(json)?;
-        for (part, sound) in [("calibrator", ledger.calibrator.is_sound()), ("budget", ledger.budget.is_sound())] {
+        let parts = [
+            ("calibrator", ledger.calibrator.is_sound()),
+            ("caution", ledger.caution.is_sound()),
+            ("reliability", ledger.reliability.is_sound()),
+        ];
+        for (part, sound) in parts {
             if !sound {
                 return Err(LedgerError::Unsound { part });
             }
@@ -96,11 +160,18 @@ mod tests {
     #[test]
     fn a_ledger_of_another_version_or_make_is_refused() {
         let json = Ledger::default().to_json().unwrap();
-        let refused = |from: &str, to: &str| Ledger::from_json(&json.replace(from, to)).unwrap_err();
-        assert!(matches!(refused(r#""version":1"#, r#""version":2"#), LedgerError::Version { got: 2 }));
+        let refused = |from: &str, to: &str| {
+            assert!(json.contains(from), "{from}");
+            Ledger::from_json(&json.replace(from, to)).unwrap_err()
+        };
+        assert!(matches!(refused(r#""version":2"#, r#""version":1"#), LedgerError::Version { got: 1 }));
         assert!(matches!(refused("alerts", "alarms"), LedgerError::Json(_)));
-        assert!(matches!(refused("[0.0,0.0]", "[9.0,0.0]"), LedgerError::Unsound { part: "calibrator" }));
-        assert!(matches!(refused(r#""tokens":1.0"#, r#""tokens":-3.0"#), LedgerError::Unsound { part: "budget" }));
+        assert!(matches!(refused(r#""offsets":[0.0,0.0]"#, r#""offsets":[9.0,0.0]"#), LedgerError::Unsound { part: "calibrator" }));
+        assert!(matches!(refused(r#""tokens":1.0"#, r#""tokens":-3.0"#), LedgerError::Unsound { part: "caution" }));
+        assert!(matches!(refused(r#""highest":0.0"#, r#""highest":2.0"#), LedgerError::Unsound { part: "reliability" }));
+        // serde_json writes what is no number as null.
+        assert!(matches!(refused(r#""shift":0.0"#, r#""shift":null"#), LedgerError::Json(_)));
+        assert!(refused(r#""shift":0.0"#, r#""shift":99.0"#).to_string().contains("expected JSON"));
         assert!(matches!(Ledger::from_json(&json[..40]), Err(LedgerError::Json(_))));
     }
 }

@@ -44,6 +44,12 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
         None => Some(core::ModelRef::Default),
         Some(model) => self::model(model, place, &format!("{path}.model"), problems),
     };
+    let confidence = match rule.min_confidence_percent {
+        None => Some(core::Confidence::default()),
+        Some(percent) => {
+            problems.keep(format!("{path}.minConfidencePercent"), core::Confidence::percent(percent))
+        }
+    };
     let budget = match rule.max_false_alerts_per_day.map(NonZeroU32::new) {
         Some(None) => {
             problems.add(format!("{path}.maxFalseAlertsPerDay"), Fault::BudgetZero);
@@ -59,6 +65,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
         keep_firing: keep_firing?,
         severity: rule.severity.into(),
         model: model?,
+        confidence: confidence?,
         max_false_alerts_per_day: budget?,
     })
 }

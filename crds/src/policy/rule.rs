@@ -37,8 +37,13 @@ pub struct Rule {
     /// What forecasts; the release's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelReference>,
-    /// False alerts per pod and day that the rule may cost. Moves the quantile by which it decides, never the
-    /// threshold; no budget when absent.
+    /// How likely a breach within the next ten seconds has to be for a warning, in percent; `50` when absent, which warns
+    /// when a breach is more likely than not. More warns later and less often in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5, max = 99))]
+    pub min_confidence_percent: Option<i64>,
+    /// False alerts per pod and day that the rule may cost. Asks for more confidence than `minConfidencePercent` when they
+    /// are used up, and never moves the threshold; no budget when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_false_alerts_per_day: Option<u32>,

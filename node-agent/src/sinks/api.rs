@@ -1,6 +1,7 @@
 //! The HTTP interface: `/api/v1/` in JSON, `/metrics`, `/healthz`, `/readyz`, and the page.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,12 +16,16 @@ use axum::{
     routing::get,
 };
 use netprecursor_core::{
+    adapt,
+    calibrate::{BINS, Bin},
     gate::Gate,
     policy::Identity,
     score::Scorecard,
     signal::Signal,
     tick::{HORIZON, Tick},
+    watch::Ledger,
 };
+use netprecursor_models::builtin;
 use serde::{Deserialize, Serialize};
 use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
@@ -35,7 +40,7 @@ use crate::{
         alerts::Alert,
         forecaster::Speaker,
         history::Point,
-        pipeline::Pipeline,
+        pipeline::{ActiveRule, Pipeline},
         selection::Selection,
         target::{RuleId, Target},
     },
@@ -175,10 +180,11 @@ struct TargetView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<String>,
     uid: String,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     watched_seconds: u64,
     measured_us: Option<f32>,
     predicted_us: Option<f32>,
+    chance: Option<f32>,
     firing: bool,
     established: Option<u32>,
     coverage_percent: Option<u8>,
@@ -216,6 +222,7 @@ fn targets(pipeline: &Pipeline) -> Vec<TargetView> {
             watched_seconds: pipeline.now.since(target.since),
             measured_us: target.history.latest().and_then(|point| point.measured_us),
             predicted_us: target.history.latest().and_then(|point| point.predicted_us),
+            chance: target.history.latest().and_then(|point| point.chance),
             firing: target.is_firing(),
             established: target.coverage.map(|coverage| coverage.established),
             coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
@@ -250,7 +257,7 @@ struct WindowView {
     /// The last five minutes.
     points: Vec<Point>,
     /// The last minute of every signal, oldest first.
-    signals: std::collections::BTreeMap<&'static str, Vec<Option<f32>>>,
+    signals: BTreeMap<&'static str, Vec<Option<f32>>>,
 }
 
 async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) -> Response {
@@ -301,30 +308,37 @@ async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>
 #[serde(rename_all = "camelCase")]
 struct ForecastView {
     target: String,
+    #[serde(flatten)]
+    policy: Identity,
+    rule: String,
     model: Speaker,
     tick: Tick,
     horizon_seconds: u64,
-    /// Before calibration, at the probabilities 0.5, 0.9 and 0.99; none when there is nothing to forecast from.
+    /// At the probabilities 0.5, 0.9 and 0.99; none when there is nothing to forecast from.
     quantiles_us: Option<[f32; 3]>,
+    /// The chance that the horizon breaches the rule's threshold.
+    chance: Option<f32>,
+    /// The chance that a warning needs.
+    needed: f64,
 }
 
 fn forecasts(pipeline: &Pipeline) -> Vec<ForecastView> {
     let mut views = Vec::new();
-    for (row, target) in pipeline.targets.iter().enumerate() {
-        let mut seen = Vec::new();
-        for (id, _) in &target.watches {
-            let forecaster = pipeline.policies[id.policy].rules[id.rule].forecaster;
-            if seen.contains(&forecaster) {
-                continue;
-            }
-            seen.push(forecaster);
-            let forecast = pipeline.forecasters.forecast(forecaster, row, &target.window);
+    for target in &pipeline.targets {
+        for (id, watch) in &target.watches {
+            let active = &pipeline.policies[id.policy];
+            let rule = &active.rules[id.rule];
+            let outlook = watch.outlook();
             views.push(ForecastView {
                 target: target.name.clone(),
-                model: pipeline.forecasters.speaker(forecaster).clone(),
+                policy: active.policy.identity(),
+                rule: rule.rule.name.to_string(),
+                model: pipeline.forecasters.speaker(rule.forecaster).clone(),
                 tick: pipeline.now,
                 horizon_seconds: HORIZON,
-                quantiles_us: forecast.map(|forecast| forecast.quantiles_us()),
+                quantiles_us: outlook.map(|outlook| outlook.forecast.quantiles_us()),
+                chance: outlook.map(|outlook| outlook.chance),
+                needed: rule.ledger.caution.needed(rule.rule.confidence),
             });
         }
     }
@@ -344,13 +358,30 @@ struct ScoreView<'a> {
     policy: Identity,
     rule: String,
     model: Speaker,
-    decision_quantile: f32,
+    /// The chance in percent that a warning needs: the policy's confidence, and what false warnings added.
+    needed_percent: f64,
+    /// The highest chance in percent that was said of late.
+    reachable_percent: f32,
     precision_percent: Option<u8>,
     recall_percent: Option<u8>,
     lead_median_seconds: Option<u64>,
     /// Coverage of the calibrated quantiles; none before enough truth is known.
     coverage: Option<[f64; 3]>,
+    /// What was said with which chance, and what came true of it: ten bins, lowest chances first.
+    reliability: &'a [Bin; BINS],
+    /// What the forecast is mixed of, by voice, at the probabilities 0.5, 0.9 and 0.99; absent for a model by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<BTreeMap<String, [f64; 3]>>,
     scorecard: &'a Scorecard,
+}
+
+fn is_adaptive(pipeline: &Pipeline, rule: &ActiveRule) -> bool {
+    pipeline.forecasters.speaker(rule.forecaster).name == builtin::ADAPTIVE
+}
+
+fn weights(ledger: &Ledger) -> BTreeMap<String, [f64; 3]> {
+    let weights = ledger.learned.mixture().weights();
+    (0..adapt::VOICES).map(|voice| (adapt::voice_name(voice), weights.map(|weights| weights[voice]))).collect()
 }
 
 fn scores(pipeline: &Pipeline) -> serde_json::Value {
@@ -363,11 +394,14 @@ fn scores(pipeline: &Pipeline) -> serde_json::Value {
             policy: active.policy.identity(),
             rule: rule.rule.name.to_string(),
             model: pipeline.forecasters.speaker(rule.forecaster).clone(),
-            decision_quantile: rule.ledger.budget.level().quantile(),
+            needed_percent: 100.0 * rule.ledger.caution.needed(rule.rule.confidence),
+            reachable_percent: 100.0 * rule.ledger.reliability.highest(),
             precision_percent: percent(rule.ledger.scorecard.precision()),
             recall_percent: percent(rule.ledger.scorecard.recall()),
             lead_median_seconds: rule.ledger.scorecard.median_lead(),
             coverage: rule.ledger.calibrator.coverage(),
+            reliability: rule.ledger.reliability.bins(),
+            weights: is_adaptive(pipeline, rule).then(|| weights(&rule.ledger)),
             scorecard: &rule.ledger.scorecard,
         })
         .collect();

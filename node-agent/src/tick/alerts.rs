@@ -95,6 +95,8 @@ pub struct Alert {
     pub resolve_us: u64,
     /// The worst forecast told, µs.
     pub predicted_us: Option<f32>,
+    /// The highest chance of a breach told, 0 to 1.
+    pub chance: Option<f32>,
     /// The worst measured value told, µs.
     pub measured_us: Option<f32>,
     /// Seconds between warning and breach.

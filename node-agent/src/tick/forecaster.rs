@@ -5,8 +5,9 @@ use std::{fs, io, sync::PoisonError};
 use netprecursor_core::{
     causes::Cause,
     features::COUNT,
-    forecast::{Forecast, Level, Naive},
+    forecast::Naive,
     policy::ModelRef,
+    watch::Basis,
     window::Window,
 };
 use netprecursor_models::{
@@ -183,9 +184,9 @@ impl Forecasters {
         }
     }
 
-    /// The forecast for one row.
-    pub fn forecast(&self, id: Id, row: usize, window: &Window) -> Option<Forecast> {
-        self.loaded[id.0].engine.forecast(row, window)
+    /// What there is to say of the target of one row.
+    pub fn say(&self, id: Id, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
+        self.loaded[id.0].engine.say(row, window, features)
     }
 
     /// The causes of an alert that fires, with the target's features now and before.
@@ -195,9 +196,9 @@ impl Forecasters {
         window: &Window,
         features: &[f32; COUNT],
         baseline: Option<&[f32; COUNT]>,
-        level: Level,
+        quantile: f64,
     ) -> Vec<Cause> {
-        self.loaded[id.0].engine.causes(window, features, baseline, level)
+        self.loaded[id.0].engine.causes(window, features, baseline, quantile)
     }
 }
 
@@ -227,6 +228,9 @@ fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
 }
 
 fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
+    if name == builtin::ADAPTIVE {
+        return Ok((Speaker { name: name.to_owned(), sha256: None, stands_in: None }, builtin::adaptive()?));
+    }
     if let Some(naive) = Naive::from_name(name) {
         return Ok((
             Speaker { name: name.to_owned(), sha256: None, stands_in: None },

@@ -15,9 +15,10 @@ pub struct Point {
     pub unix: u64,
     /// Maximum RTT of the tick in µs; none when nothing was measured.
     pub measured_us: Option<f32>,
-    /// Forecast of the maximum RTT of the ten seconds that follow, in µs, at the decision level of the target's first
-    /// rule.
+    /// Forecast of the maximum RTT of the ten seconds that follow, in µs, as the target's first rule decides by it.
     pub predicted_us: Option<f32>,
+    /// The chance that those ten seconds breach the threshold of the target's first rule.
+    pub chance: Option<f32>,
     /// Whether an alert was out.
     pub firing: bool,
 }

@@ -190,17 +190,18 @@ impl Pipeline {
         let Self { targets, policies, forecasters, alerts, .. } = self;
         let target = &mut targets[row];
         let measured_us = target.signals.measured_rtt_us();
-        let mut predicted_us = None;
+        let (mut predicted_us, mut chance) = (None, None);
         let mut breached = false;
         for index in 0..target.watches.len() {
             let (id, watch) = &mut target.watches[index];
             let active = &mut policies[id.policy];
             let mode = active.policy.mode;
             let ActiveRule { rule, ledger, forecaster, .. } = &mut active.rules[id.rule];
-            let forecast = forecasters.forecast(*forecaster, row, &target.window);
-            let Some(step) = watch.step(now, measured_us, forecast, rule, ledger) else { continue };
+            let basis = forecasters.say(*forecaster, row, &target.window, &target.features);
+            let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) else { continue };
             predicted_us = predicted_us.or(step.predicted_us);
-            breached |= [measured_us, step.predicted_us].into_iter().flatten().any(|us| rule.thresholds.breached(us));
+            chance = chance.or(step.chance);
+            breached |= measured_us.is_some_and(|us| rule.thresholds.breached(us)) || step.is_likely();
             if mode == Mode::Shadow || (step.action.is_none() && step.verdict.is_none()) {
                 continue;
             }
@@ -208,7 +209,7 @@ impl Pipeline {
             if let Some(Action::Fire { .. }) = step.action {
                 let baseline = target.baseline.median();
                 let (window, features) = (&target.window, &target.features);
-                let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref(), step.level);
+                let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref(), step.quantile());
                 let speaker = forecasters.speaker(*forecaster).clone();
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, &causes, speaker, unix);
                 let subject = active.reference.as_ref().zip(target.pod());
@@ -227,7 +228,7 @@ impl Pipeline {
             target.baseline.observe(now, &target.features);
         }
         let firing = target.is_firing();
-        target.history.push(Point { unix, measured_us, predicted_us, firing });
+        target.history.push(Point { unix, measured_us, predicted_us, chance, firing });
     }
 
     /// Takes up the targets that there are now and lets go of those that are gone.
@@ -300,7 +301,7 @@ fn fire(
     model: Speaker,
     unix: u64,
 ) -> Option<Alert> {
-    let Some(Action::Fire { trigger, predicted_us, measured_us }) = step.action else { return None };
+    let Some(Action::Fire { trigger, predicted_us, chance, measured_us }) = step.action else { return None };
     Some(Alert {
         name,
         policy: policy.identity(),
@@ -313,6 +314,7 @@ fn fire(
         threshold_us: rule.thresholds.breach_us(),
         resolve_us: rule.thresholds.resolve_us(),
         predicted_us,
+        chance,
         measured_us,
         lead_seconds: None,
         confirmed: Confirmed::Unknown,
@@ -342,8 +344,9 @@ fn act(alert: &mut Alert, action: &Action, unix: u64, told: &mut Vec<Transition>
     match action {
         // Told where the alert is made.
         Action::Fire { .. } => {}
-        Action::Update { predicted_us, measured_us } => {
+        Action::Update { predicted_us, chance, measured_us } => {
             alert.predicted_us = worse(alert.predicted_us, *predicted_us);
+            alert.chance = worse(alert.chance, *chance);
             alert.measured_us = worse(alert.measured_us, *measured_us);
             told.push(Transition::Updated(alert.clone()));
         }

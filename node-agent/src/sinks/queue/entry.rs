@@ -112,6 +112,9 @@ pub struct Record {
     pub resolve_us: Option<u64>,
     /// The worst forecast told.
     pub predicted_us: Option<u64>,
+    /// The highest chance of a breach told, percent; records of before 0.2 have none.
+    #[serde(default)]
+    pub chance_percent: Option<u8>,
     /// The worst measured value told.
     pub measured_us: Option<u64>,
     /// Seconds between warning and breach.
@@ -155,6 +158,7 @@ impl Record {
             threshold_us: alert.threshold_us,
             resolve_us: Some(alert.resolve_us),
             predicted_us: us(alert.predicted_us),
+            chance_percent: alert.chance.map(|chance| (chance * 100.0).round() as u8),
             measured_us: us(alert.measured_us),
             lead_seconds: alert.lead_seconds,
             confirmed: alert.confirmed,

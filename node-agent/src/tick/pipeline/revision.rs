@@ -7,7 +7,9 @@ use netprecursor_core::{
     alert,
     gate::Start,
     policy::{Mode, Name, Policy, Rule},
+    watch::Ledger,
 };
+use netprecursor_models::builtin;
 
 use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
 use crate::cluster::seam::PolicyRef;
@@ -116,8 +118,8 @@ impl Pipeline {
                             self.start = Start::Restart;
                         }
                         let kept = remembered.as_ref().map(|ledger| ledger.scorecard.target_seconds);
-                        let ledger = remembered.unwrap_or_default();
-                        ActiveRule { ledger, kept, ..ActiveRule::new(rule.clone(), forecaster, unix) }
+                        let new = ActiveRule::new(rule.clone(), forecaster, unix);
+                        ActiveRule { ledger: remembered.unwrap_or(new.ledger), kept, ..new }
                     }
                 };
                 rules.push(active);
@@ -136,6 +138,6 @@ impl Pipeline {
 
 impl ActiveRule {
     fn new(rule: Rule, forecaster: super::Id, unix: u64) -> Self {
-        Self { rule, ledger: netprecursor_core::watch::Ledger::default(), forecaster, since: unix, kept: None }
+        Self { rule, ledger: Ledger::starting_from(builtin::prior()), forecaster, since: unix, kept: None }
     }
 }

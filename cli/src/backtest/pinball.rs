@@ -1,0 +1,147 @@
+//! Pinball losses of a forecaster and of the rules of thumb on the same seconds, and how often its quantiles held.
+
+use std::collections::BTreeMap;
+
+use netprecursor_core::{
+    calibrate::Truth,
+    forecast::{Forecast, Naive, QUANTILES, QuantileOffsets},
+    tick::Tick,
+    window::Window,
+};
+use netprecursor_models::builtin;
+use serde::Serialize;
+
+type ByQuantile = [f64; QUANTILES.len()];
+
+/// The rules of thumb with the release's offsets.
+#[derive(Debug)]
+pub(super) struct Rivals(QuantileOffsets);
+
+/// What was forecast at a tick, to be paired with what came.
+type Said = (Forecast, [Forecast; Naive::ALL.len()]);
+
+/// Pairs forecasts of one target with their truth.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pairing(Truth<Said>);
+
+/// Sums over targets.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    rows: u64,
+    model: ByQuantile,
+    rules: [ByQuantile; Naive::ALL.len()],
+    held: [u64; QUANTILES.len()],
+}
+
+/// As a line of the result shows them.
+#[derive(Debug, Serialize)]
+pub(super) struct Losses {
+    pinball: Pinball,
+    /// Share of truths at or below each quantile.
+    coverage: BTreeMap<String, Option<f64>>,
+}
+
+/// Mean losses in ln(µs), nothing without rows.
+#[derive(Debug, Serialize)]
+struct Pinball {
+    rows: u64,
+    model: BTreeMap<String, Option<f64>>,
+    rules: BTreeMap<&'static str, BTreeMap<String, Option<f64>>>,
+}
+
+impl Rivals {
+    pub(super) fn new() -> Self {
+        Self(builtin::offsets())
+    }
+
+    /// What each rule of thumb forecasts; `None` unless all do.
+    pub(super) fn forecasts(&self, window: &Window) -> Option<[Forecast; Naive::ALL.len()]> {
+        let mut forecasts = Naive::ALL.map(|naive| naive.forecast(window.measured(), &self.0)).into_iter();
+        let first = forecasts.next()??;
+        let mut all = [first; Naive::ALL.len()];
+        for (slot, forecast) in all[1..].iter_mut().zip(forecasts) {
+            *slot = forecast?;
+        }
+        Some(all)
+    }
+}
+
+impl Pairing {
+    /// Takes in a tick: what was measured in it, and what was forecast at its end.
+    pub(super) fn observe(&mut self, now: Tick, measured_us: Option<f32>, said: Option<Said>, tally: &mut Tally) {
+        if let Some(matured) = self.0.observe(now, measured_us, said) {
+            tally.add(&matured.said, matured.truth_us);
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, (model, rules): &Said, truth_us: f32) {
+        self.rows += 1;
+        let losses = std::iter::once((model, &mut self.model)).chain(rules.iter().zip(&mut self.rules));
+        for (forecast, sums) in losses {
+            for ((sum, said_us), quantile) in sums.iter_mut().zip(forecast.quantiles_us()).zip(QUANTILES) {
+                *sum += pinball(quantile.into(), (truth_us / said_us).ln().into());
+            }
+        }
+        for (held, said_us) in self.held.iter_mut().zip(model.quantiles_us()) {
+            *held += u64::from(truth_us <= said_us);
+        }
+    }
+
+    /// The means.
+    pub(super) fn losses(self) -> Losses {
+        let rows = self.rows;
+        let mean = |sum: f64| (rows > 0).then(|| sum / rows as f64);
+        let means = |sums: ByQuantile| named(sums.map(mean));
+        Losses {
+            pinball: Pinball {
+                rows,
+                model: means(self.model),
+                rules: Naive::ALL.into_iter().map(Naive::name).zip(self.rules.map(means)).collect(),
+            },
+            coverage: named(self.held.map(|held| mean(held as f64))),
+        }
+    }
+}
+
+fn named<T>(values: [T; QUANTILES.len()]) -> BTreeMap<String, T> {
+    QUANTILES.map(|quantile| quantile.to_string()).into_iter().zip(values).collect()
+}
+
+/// The loss of a forecast that the truth exceeds by `excess`: `quantile` times it, or what is short of 1 times the
+/// shortfall (Koenker & Bassett 1978, "Regression quantiles").
+fn pinball(quantile: f64, excess: f64) -> f64 {
+    if excess >= 0.0 { quantile * excess } else { (quantile - 1.0) * excess }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forecast(us: f32) -> Forecast {
+        Forecast::from_ln([us.ln(); 3]).unwrap()
+    }
+
+    #[test]
+    fn losses_are_means_over_the_seconds_whose_truth_is_known() {
+        let (mut pairing, mut tally) = (Pairing::default(), Tally::default());
+        for tick in 0..20 {
+            let said = (forecast(100.0), [forecast(50.0); Naive::ALL.len()]);
+            pairing.observe(Tick(tick), Some(100.0), Some(said), &mut tally);
+        }
+        let json = serde_json::to_value(tally.losses()).unwrap();
+        assert_eq!(json["pinball"]["rows"], 10);
+        assert_eq!(json["pinball"]["model"]["0.9"], 0.0);
+        let loss = json["pinball"]["rules"]["last"]["0.9"].as_f64().unwrap();
+        assert!((loss - 0.9 * 2.0_f64.ln()).abs() < 1e-6, "{loss}");
+        assert_eq!(json["coverage"]["0.5"], 1.0);
+    }
+
+    #[test]
+    fn a_forecast_too_high_costs_the_rest_of_its_quantile() {
+        assert!((pinball(0.9, -1.0) - 0.1).abs() < 1e-12 && (pinball(0.9, 1.0) - 0.9).abs() < 1e-12);
+        let empty = serde_json::to_value(Tally::default().losses()).unwrap();
+        assert_eq!((&empty["pinball"]["rows"], &empty["coverage"]["0.99"]), (&0.into(), &serde_json::Value::Null));
+    }
+}

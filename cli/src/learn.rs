@@ -1,0 +1,247 @@
+//! `netprecursor learn`: what the forecaster `adaptive` begins with, learned from recordings as an agent would learn it in
+//! place. Made for training; what it writes ships with a release.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use netprecursor_core::{
+    adapt::{Evidence, FEATURES, Learned, Made},
+    calibrate::Truth,
+    features::{self, COUNT},
+    tick::Tick,
+    watch::Basis,
+    window::Window,
+};
+use netprecursor_models::{Forecaster, builtin};
+
+use crate::{
+    arguments,
+    recording::Recording,
+    replay::{self, ReplayError},
+    terminal,
+};
+
+/// Thresholds by which breaches are learned: quantiles of what a target measured, and multiples of its median. Several, so
+/// that what is learned is a distance and not a level.
+const QUANTILES: [f32; 2] = [0.98, 0.995];
+const MULTIPLES: [f32; 2] = [2.0, 3.0];
+const THRESHOLDS: usize = QUANTILES.len() + MULTIPLES.len();
+
+/// The usual size of a feature is looked at each so many rows.
+const SIZE_EVERY: u64 = 7;
+
+/// The usual size of a feature that recordings hardly have.
+const UNKNOWN_SIZE: f32 = 0.1;
+/// Fewer values than this say nothing of a size.
+const LEAST_SIZES: usize = 1_000;
+
+/// Learns from recordings what the forecaster `adaptive` begins with, and writes it as JSON
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Recordings, as 'netprecursor record', 'dataset' and 'import' write them, in the order in which they are learned from
+    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
+    recordings: Vec<PathBuf>,
+    /// How often all of them are gone through
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
+    passes: u8,
+    /// The file to write
+    #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
+    out: PathBuf,
+}
+
+/// What is known of the targets before anything is learned.
+#[derive(Debug, Default)]
+struct Survey {
+    /// µs by target.
+    measured: BTreeMap<String, Vec<f32>>,
+    sizes: Vec<Vec<f32>>,
+    rows: u64,
+}
+
+/// What waits for its truth: a forecast, and what was measured at the time.
+type Open = (Made, f32);
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut forecaster = builtin::adaptive()?;
+    let recordings: Vec<Recording> = args.recordings.iter().map(|path| Recording::open(path)).collect::<Result<_, _>>()?;
+    let steps = recordings.len() as u64 * (u64::from(args.passes) + 1);
+    let bar = terminal::bar(Some(steps));
+    let mut survey = Survey { sizes: vec![Vec::new(); FEATURES], ..Survey::default() };
+    for recording in &recordings {
+        each(recording, &mut forecaster, |target, _, measured_us, evidence| survey.add(target, measured_us, evidence))?;
+        bar.inc(1);
+    }
+    let thresholds: HashMap<String, [f32; THRESHOLDS]> =
+        survey.measured.iter_mut().filter_map(|(name, us)| Some((name.clone(), thresholds(us)?))).collect();
+    let usual = std::array::from_fn(|feature| usual(&mut survey.sizes[feature]));
+    let mut learned = Learned::default().with_scales(&usual);
+    for _ in 0..args.passes {
+        for recording in &recordings {
+            learn(recording, &mut forecaster, &thresholds, &mut learned)?;
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    let json = serde_json::to_string_pretty(&learned.as_prior())?;
+    fs::write(&args.out, json + "\n").with_context(|| format!("cannot write {}", args.out.display()))?;
+    terminal::print(&format!(
+        "learned from {} target seconds of {} targets, written to {}\n",
+        survey.rows,
+        thresholds.len(),
+        args.out.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hands over every second of every target whose window is full.
+fn each(
+    recording: &Recording,
+    forecaster: &mut Forecaster,
+    mut told: impl FnMut(&str, Tick, Option<f32>, Option<&Evidence>),
+) -> anyhow::Result<()> {
+    let mut vector = [0.0; COUNT];
+    replay::play(recording, |row, now, signals, window: &Window| {
+        features::extract(window, &mut vector);
+        forecaster.run(&vector)?;
+        let basis = forecaster.say(0, window, &vector).filter(|_| window.is_full());
+        let evidence = match &basis {
+            Some(Basis::Experts(evidence)) => Some(evidence),
+            _ => None,
+        };
+        told(&row.target, now, signals.measured_rtt_us(), evidence);
+        anyhow::Ok(())
+    })
+    .map_err(|error: anyhow::Error| match error.downcast::<ReplayError>() {
+        Ok(error) => error.into(),
+        Err(error) => error,
+    })
+}
+
+/// One pass through one recording. The labels of one tick count as one, whatever the number of targets and thresholds.
+fn learn(
+    recording: &Recording,
+    forecaster: &mut Forecaster,
+    thresholds: &HashMap<String, [f32; THRESHOLDS]>,
+    learned: &mut Learned,
+) -> anyhow::Result<()> {
+    let mut truths: HashMap<String, Truth<Open>> = HashMap::new();
+    let mut tick = None;
+    each(recording, forecaster, |target, now, measured_us, evidence| {
+        let Some(thresholds) = thresholds.get(target) else { return };
+        if tick.replace(now).is_some_and(|last| last != now) {
+            learned.close();
+        }
+        let open = evidence.and_then(|evidence| learned.make(evidence)).map(|made| (made, measured_us.unwrap_or(0.0)));
+        let truth = truths.entry(target.to_owned()).or_default();
+        if let Some(matured) = truth.observe(now, measured_us, open) {
+            let (made, measured_us) = matured.said;
+            learned.learn_forecast(&made, matured.truth_us);
+            for threshold_us in thresholds.iter().filter(|threshold_us| measured_us <= **threshold_us) {
+                learned.learn_breach(made.evidence(), *threshold_us, matured.truth_us > *threshold_us);
+            }
+        }
+    })?;
+    learned.close();
+    Ok(())
+}
+
+impl Survey {
+    fn add(&mut self, target: &str, measured_us: Option<f32>, evidence: Option<&Evidence>) {
+        self.rows += 1;
+        if let Some(us) = measured_us {
+            match self.measured.get_mut(target) {
+                Some(known) => known.push(us),
+                None => drop(self.measured.insert(target.to_owned(), vec![us])),
+            }
+        }
+        if self.rows.is_multiple_of(SIZE_EVERY)
+            && let Some(evidence) = evidence
+        {
+            for (sizes, value) in self.sizes.iter_mut().zip(evidence.features()) {
+                // Zero is what a feature is that was not measured.
+                if *value != 0.0 {
+                    sizes.push(value.abs());
+                }
+            }
+        }
+    }
+}
+
+fn thresholds(us: &mut [f32]) -> Option<[f32; THRESHOLDS]> {
+    us.sort_unstable_by(f32::total_cmp);
+    let at = |quantile: f32| us.get(((quantile * us.len() as f32) as usize).min(us.len().saturating_sub(1))).copied();
+    let median = at(0.5)?;
+    let mut all = [median; THRESHOLDS];
+    for (slot, quantile) in all.iter_mut().zip(QUANTILES) {
+        *slot = at(quantile)?;
+    }
+    for (slot, multiple) in all[QUANTILES.len()..].iter_mut().zip(MULTIPLES) {
+        *slot = median * multiple;
+    }
+    Some(all)
+}
+
+/// The median size of a feature where it was measured.
+fn usual(sizes: &mut [f32]) -> f32 {
+    if sizes.len() < LEAST_SIZES {
+        return UNKNOWN_SIZE;
+    }
+    let middle = sizes.len() / 2;
+    *sizes.select_nth_unstable_by(middle, f32::total_cmp).1
+}
+
+#[cfg(test)]
+mod tests {
+    use netprecursor_core::signal::{Signal, Signals};
+
+    use super::*;
+    use crate::{
+        record,
+        recording::{Row, Writer, tests::origin},
+    };
+
+    /// Two targets that rise to a breach every two minutes.
+    fn recorded(path: &std::path::Path) {
+        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
+        for tick in 0..1_200_u64 {
+            for (target, level) in [("a", 1_000.0), ("b", 30_000.0)] {
+                let rise = (tick % 120).saturating_sub(100) as f32 / 8.0;
+                let mut signals = Signals::ABSENT;
+                signals.set(Signal::RttMax, level * rise.exp2() * (1.0 + (tick * 7 % 13) as f32 / 100.0));
+                let floats = signals.as_slice().to_vec();
+                writer
+                    .push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target: target.into(), uid: target.into(), floats })
+                    .unwrap();
+            }
+        }
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn what_is_learned_is_a_sound_beginning_and_the_same_each_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let recording = directory.path().join("r.parquet");
+        recorded(&recording);
+        let texts = ["one.json", "two.json"].map(|name| {
+            let out = directory.path().join(name);
+            run(&Args { recordings: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
+            fs::read_to_string(out).unwrap()
+        });
+        assert_eq!(texts[0], texts[1]);
+        let learned: Learned = serde_json::from_str(&texts[0]).unwrap();
+        assert_ne!(learned, Learned::default());
+    }
+
+    #[test]
+    fn thresholds_are_quantiles_and_multiples_of_the_median() {
+        let mut us: Vec<f32> = (0..1_000).map(|us| us as f32).collect();
+        assert_eq!(thresholds(&mut us), Some([980.0, 995.0, 1_000.0, 1_500.0]));
+        assert_eq!(thresholds(&mut []), None);
+    }
+}

@@ -1,0 +1,293 @@
+//! What was learned, as JSON with names: a release with other experts or features takes over what it knows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EXPERTS, Evidence, Expert, FEATURES, Hazard, Made, Mixture, Recalibration, VOICES, feature_name, hazard,
+    mixture::{self, Quantile, Scales},
+    offsets::MAX_OFFSET,
+    voice_name,
+};
+use crate::forecast::QUANTILES;
+
+/// All that is learned in place for a rule, and where training lets it begin.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Learned {
+    mixture: Mixture,
+    hazard: Hazard,
+    recalibration: Recalibration,
+    scales: Scales,
+}
+
+/// Numbers that no learning leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{part} has numbers out of range")]
+pub struct StoreError {
+    /// Where.
+    pub part: &'static str,
+}
+
+/// The JSON form.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Stored {
+    /// In the order of [`QUANTILES`].
+    quantiles: Vec<StoredQuantile>,
+    /// Weight and sum of squared gradients by input.
+    hazard: BTreeMap<String, [f64; 2]>,
+    recalibration: Recalibration,
+    /// The usual size by feature.
+    scales: BTreeMap<String, f32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredQuantile {
+    /// ln(µs) by expert.
+    offsets: BTreeMap<String, f64>,
+    /// Regret, variance and range by voice.
+    voices: BTreeMap<String, [f64; 3]>,
+    /// Weight and sum of squared gradients by input.
+    regression: BTreeMap<String, [f64; 2]>,
+}
+
+impl Learned {
+    /// What the mixture makes of the evidence; `None` when every expert is asleep.
+    pub fn make(&self, evidence: &Evidence) -> Option<Made> {
+        self.mixture.make(evidence, &self.scales)
+    }
+
+    /// Log-odds of a breach of `threshold_us`, before recalibration.
+    pub fn log_odds(&self, evidence: &Evidence, threshold_us: f32) -> f64 {
+        self.hazard.log_odds(evidence, &self.scales, threshold_us)
+    }
+
+    /// The chance that log-odds have come to mean.
+    pub fn chance(&self, log_odds: f64) -> f64 {
+        self.recalibration.chance(log_odds)
+    }
+
+    /// Takes in what was forecast and the maximum of its horizon in µs; it takes effect with [`Self::close`].
+    pub fn learn_forecast(&mut self, made: &Made, truth_us: f32) {
+        self.mixture.learn(made, &self.scales, truth_us);
+    }
+
+    /// Takes in whether a horizon breached the threshold; it takes effect with [`Self::close`].
+    pub fn learn_breach(&mut self, evidence: &Evidence, threshold_us: f32, breached: bool) {
+        self.hazard.learn(evidence, &self.scales, threshold_us, breached);
+    }
+
+    /// Takes in what log-odds, as they were said, came to; it takes effect with [`Self::close`].
+    pub fn learn_meaning(&mut self, log_odds: f64, breached: bool) {
+        self.recalibration.learn(log_odds, breached);
+    }
+
+    /// Ends a tick.
+    pub fn close(&mut self) {
+        self.mixture.close();
+        self.hazard.close();
+        self.recalibration.close();
+    }
+
+    /// The mixture, for those who show its weights.
+    pub const fn mixture(&self) -> &Mixture {
+        &self.mixture
+    }
+
+    /// What was learned on some networks as a beginning on others: it soon gives way to what is seen there.
+    #[must_use]
+    pub fn as_prior(mut self) -> Self {
+        self.mixture.quantiles.iter_mut().for_each(|quantile| quantile.aggregation.temper());
+        self.hazard.temper();
+        self.recalibration = Recalibration::default();
+        self
+    }
+
+    /// Learns from now on with features in units of these usual sizes; what is too small counts as noise.
+    #[must_use]
+    pub fn with_scales(mut self, usual: &[f32; FEATURES]) -> Self {
+        self.scales = Scales(usual.map(|size| if size > Scales::LEAST { size } else { Scales::LEAST }));
+        self
+    }
+
+    pub(crate) fn store(&self) -> Stored {
+        let quantiles = self.mixture.quantiles.iter().map(Quantile::store).collect();
+        let (weights, squares) = (&self.hazard.weights, &self.hazard.squares);
+        Stored {
+            quantiles,
+            hazard: pairs(hazard::input_name, weights, squares),
+            recalibration: self.recalibration.clone(),
+            scales: self.scales.0.iter().enumerate().map(|(index, scale)| (feature_name(index), *scale)).collect(),
+        }
+    }
+
+    /// What is stored, with what it does not know as it is here.
+    pub(crate) fn restored(mut self, stored: &Stored) -> Result<Self, StoreError> {
+        for (quantile, stored) in self.mixture.quantiles.iter_mut().zip(&stored.quantiles) {
+            quantile.restore(stored)?;
+        }
+        take(hazard::input_name, &mut self.hazard.weights, &mut self.hazard.squares, &stored.hazard);
+        self.recalibration = stored.recalibration.clone();
+        for (index, scale) in self.scales.0.iter_mut().enumerate() {
+            *scale = stored.scales.get(&feature_name(index)).copied().unwrap_or(*scale);
+        }
+        let parts = [
+            ("hazard", self.hazard.is_sound()),
+            ("recalibration", self.recalibration.is_sound()),
+            ("scales", self.scales.0.iter().all(|scale| scale.is_finite() && *scale >= Scales::LEAST)),
+        ];
+        match parts.into_iter().find(|(_, sound)| !sound) {
+            Some((part, _)) => Err(StoreError { part }),
+            None => Ok(self),
+        }
+    }
+}
+
+impl Serialize for Learned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.store().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Learned {
+    /// What is missing is as if nothing was learned.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        Self::default().restored(&stored).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Quantile {
+    fn store(&self) -> StoredQuantile {
+        let aggregation = &self.aggregation;
+        StoredQuantile {
+            offsets: Expert::all().map(|expert| expert.name().to_owned()).zip(self.offsets.ln).collect(),
+            voices: (0..VOICES)
+                .map(|voice| {
+                    let numbers = [aggregation.regret[voice], aggregation.variance[voice], aggregation.range[voice]];
+                    (voice_name(voice), numbers)
+                })
+                .collect(),
+            regression: pairs(regression_name, &self.regression.weights, &self.regression.squares),
+        }
+    }
+
+    fn restore(&mut self, stored: &StoredQuantile) -> Result<(), StoreError> {
+        for (expert, offset) in Expert::all().zip(&mut self.offsets.ln) {
+            *offset = stored.offsets.get(expert.name()).copied().unwrap_or(*offset);
+        }
+        for voice in 0..VOICES {
+            if let Some([regret, variance, range]) = stored.voices.get(&voice_name(voice)) {
+                self.aggregation.regret[voice] = *regret;
+                self.aggregation.variance[voice] = *variance;
+                self.aggregation.range[voice] = *range;
+            }
+        }
+        let Self { regression, aggregation, offsets } = self;
+        take(regression_name, &mut regression.weights, &mut regression.squares, &stored.regression);
+        let parts = [
+            ("offsets", offsets.ln.iter().all(|offset| offset.abs() <= MAX_OFFSET)),
+            ("voices", aggregation.is_sound()),
+            ("regression", regression.is_sound()),
+        ];
+        if let Some((part, _)) = parts.into_iter().find(|(_, sound)| !sound) {
+            return Err(StoreError { part });
+        }
+        aggregation.weigh();
+        Ok(())
+    }
+}
+
+fn regression_name(input: usize) -> String {
+    if input < mixture::INPUTS - 1 { feature_name(input) } else { "bias".to_owned() }
+}
+
+fn pairs<const N: usize>(name: fn(usize) -> String, first: &[f64; N], second: &[f64; N]) -> BTreeMap<String, [f64; 2]> {
+    (0..N).map(|input| (name(input), [first[input], second[input]])).collect()
+}
+
+fn take<const N: usize>(
+    name: fn(usize) -> String,
+    first: &mut [f64; N],
+    second: &mut [f64; N],
+    stored: &BTreeMap<String, [f64; 2]>,
+) {
+    for input in 0..N {
+        if let Some([a, b]) = stored.get(&name(input)) {
+            (first[input], second[input]) = (*a, *b);
+        }
+    }
+}
+
+const _: () = assert!(QUANTILES.len() == 3 && EXPERTS * 2 + 1 == VOICES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taught() -> Learned {
+        let mut learned = Learned::default().with_scales(&[0.07; FEATURES]);
+        for tick in 0..500_u32 {
+            let us = 1_000.0 + 700.0 * (tick as f32 * 0.618_034).fract();
+            let mut experts = [[us.ln(); EXPERTS]; QUANTILES.len()];
+            experts[1][3] = f32::NAN;
+            let mut features = [0.1; FEATURES];
+            features[4] = (tick as f32 * 0.37).fract();
+            let evidence = Evidence { experts, features };
+            let made = learned.make(&evidence).unwrap();
+            let log_odds = learned.log_odds(&evidence, 1_500.0);
+            learned.learn_forecast(&made, us * 1.2);
+            learned.learn_breach(&evidence, 1_500.0, us > 1_300.0);
+            learned.learn_meaning(log_odds, us > 1_300.0);
+            learned.close();
+        }
+        learned
+    }
+
+    #[test]
+    fn what_was_learned_survives_json() {
+        let learned = taught();
+        let read: Learned = serde_json::from_str(&serde_json::to_string(&learned).unwrap()).unwrap();
+        let evidence = Evidence { experts: [[7.0; EXPERTS]; QUANTILES.len()], features: [0.05; FEATURES] };
+        let says = |learned: &Learned| {
+            let log_odds = learned.log_odds(&evidence, 1_500.0);
+            let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
+            forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds, learned.chance(log_odds)])
+        };
+        for (one, other) in says(&learned).zip(says(&read)) {
+            // serde_json reads to the last digit but one.
+            assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
+        }
+        assert_ne!(learned.chance(0.0), Learned::default().chance(0.0));
+    }
+
+    #[test]
+    fn names_that_another_release_knows_are_left_out_and_its_own_stay_as_they_begin() {
+        let learned = taught();
+        let json = serde_json::to_string(&learned).unwrap();
+        let older = json.replace("\"hour\":", "\"fortnight\":").replace("\"trend5_in_10s near\":", "\"gone\":");
+        let read = Learned::default().restored(&serde_json::from_str(&older).unwrap()).unwrap();
+        assert_eq!(read.mixture.quantiles[0].offsets.ln[Expert::Hour.position()], 0.0);
+        assert_eq!(read.mixture.quantiles[0].offsets.ln[0], learned.mixture.quantiles[0].offsets.ln[0]);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_part() {
+        let value = serde_json::to_value(taught()).unwrap();
+        for (part, path, number) in [
+            ("offsets", "/quantiles/0/offsets/last", serde_json::json!(99.0)),
+            ("voices", "/quantiles/1/voices/last", serde_json::json!([0.0, -1.0, 1.0])),
+            ("regression", "/quantiles/2/regression/bias", serde_json::json!([0.0, 0.0])),
+            ("hazard", "/hazard/bias", serde_json::json!([1e9, 1.0])),
+            ("recalibration", "/recalibration/shift", serde_json::json!(-99.0)),
+            ("scales", "/scales/rtt_shift", serde_json::json!(0.0)),
+        ] {
+            let mut wrong = value.clone();
+            *wrong.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = number;
+            let error = serde_json::from_value::<Learned>(wrong).unwrap_err().to_string();
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How sure a rule has to be to warn: as sure as the user wants, and more after warnings that did not come true.
+//!
+//! Two things add to the log-odds of the confidence that the policy asks for, and neither ever moves the threshold:
+//!
+//! - what is *earned*: each false warning adds and each one that came true takes away, in the proportion at which the sum
+//!   stays where as many come true as the confidence says. A new rule begins a little more careful than it is asked to be.
+//! - what the *budget* of false alerts demands, a bucket of tokens: each second of each target earns its part of the daily
+//!   allowance, each false alert takes one. When there is none to take, the rule gets a rung more careful; when two have
+//!   gathered, a rung less.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{adapt::chance, policy::Confidence};
+
+/// Log-odds that a warning moves the bar, in all: a false one takes the confidence's share of it, a true one the rest.
+const STEP: f64 = 0.5;
+
+/// Log-odds that a new rule adds.
+const FIRST: f64 = 0.5;
+
+/// The most log-odds that warnings add, and the most rungs that a budget does.
+const MAX_EARNED: f64 = 4.0;
+const MAX_RUNGS: u8 = 8;
+
+/// Log-odds of a rung.
+const RUNG: f64 = 0.5;
+
+/// What a second of the rule leaves of what false warnings added: half of it is forgiven within a day, so that a network
+/// that got better is warned of again.
+const KEEP: f64 = 0.999_991_98;
+
+/// False alerts that can be saved up.
+const SAVED: f64 = 2.0;
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// The bar of a rule over all of its targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Caution {
+    earned: f64,
+    rungs: u8,
+    tokens: f64,
+}
+
+impl Default for Caution {
+    fn default() -> Self {
+        Self { earned: FIRST, rungs: 0, tokens: 1.0 }
+    }
+}
+
+impl Caution {
+    /// The chance that a warning needs.
+    pub fn needed(&self, confidence: Confidence) -> f64 {
+        chance(confidence.log_odds() + self.earned + RUNG * f64::from(self.rungs))
+    }
+
+    /// Takes in how warnings turned out.
+    pub fn judge(&mut self, confidence: Confidence, confirmed: u32, unconfirmed: u32) {
+        let share = confidence.share();
+        let moved = share * f64::from(unconfirmed) - (1.0 - share) * f64::from(confirmed);
+        self.earned = (self.earned + STEP * moved).clamp(0.0, MAX_EARNED);
+    }
+
+    /// Ends a second of the rule.
+    pub fn close(&mut self) {
+        self.earned *= KEEP;
+    }
+
+    /// Takes in one second of one target and the alerts found false in it. Without an allowance nothing is demanded.
+    pub fn spend(&mut self, per_day: Option<NonZeroU32>, false_alerts: u32) {
+        let Some(per_day) = per_day else {
+            (self.rungs, self.tokens) = (0, 1.0);
+            return;
+        };
+        self.tokens += f64::from(per_day.get()) / SECONDS_PER_DAY;
+        for _ in 0..false_alerts {
+            if self.tokens >= 1.0 {
+                self.tokens -= 1.0;
+            } else {
+                self.tokens = 0.0;
+                self.rungs = self.rungs.saturating_add(1).min(MAX_RUNGS);
+            }
+        }
+        if self.tokens >= SAVED {
+            self.rungs = self.rungs.saturating_sub(1);
+            self.tokens = 1.0;
+        }
+    }
+
+    /// Whether every number is one that warnings can lead to; what is read from a file might not be.
+    pub(crate) fn is_sound(&self) -> bool {
+        (0.0..=MAX_EARNED).contains(&self.earned)
+            && self.rungs <= MAX_RUNGS
+            && (0.0..=SAVED).contains(&self.tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Option<NonZeroU32> = NonZeroU32::new(1);
+
+    fn half() -> Confidence {
+        Confidence::default()
+    }
+
+    #[test]
+    fn a_rule_never_warns_with_less_confidence_than_the_policy_asks_for() {
+        for percent in [5, 50, 99] {
+            let (confidence, mut caution) = (Confidence::percent(percent).unwrap(), Caution::default());
+            (0..100).for_each(|_| caution.judge(confidence, 1, 0));
+            assert!((caution.needed(confidence) - percent as f64 / 100.0).abs() < 1e-6, "{percent}");
+            (0..1_000).for_each(|_| caution.judge(confidence, 0, 1));
+            assert!(caution.needed(confidence) > confidence.share() && caution.needed(confidence) < 1.0);
+            assert!(caution.is_sound());
+        }
+    }
+
+    #[test]
+    fn false_warnings_raise_the_bar_and_a_day_without_any_lowers_it() {
+        let mut caution = Caution::default();
+        let first = caution.needed(half());
+        assert!(first > 0.5 && first < 0.65, "{first}");
+        caution.judge(half(), 0, 3);
+        let raised = caution.needed(half());
+        assert!(raised > 0.7, "{raised}");
+        (0..86_400).for_each(|_| caution.close());
+        assert!(caution.needed(half()) < first + 0.05, "{}", caution.needed(half()));
+    }
+
+    #[test]
+    fn the_bar_stays_where_as_many_come_true_as_the_confidence_says() {
+        let confidence = Confidence::percent(70).unwrap();
+        let mut caution = Caution { earned: 2.0, ..Caution::default() };
+        for round in 0..1_000 {
+            caution.judge(confidence, u32::from(round % 10 < 7), u32::from(round % 10 >= 7));
+        }
+        assert!((caution.earned - 2.0).abs() < 1.1, "{caution:?}");
+    }
+
+    #[test]
+    fn false_alerts_beyond_the_allowance_raise_the_bar_and_quiet_days_lower_it() {
+        let mut caution = Caution::default();
+        caution.spend(ONE, 1);
+        assert_eq!(caution.rungs, 0, "the first one is allowed");
+        caution.spend(ONE, 1);
+        assert_eq!(caution.rungs, 1);
+        (0..86_400 * 2 + 10).for_each(|_| caution.spend(ONE, 0));
+        assert_eq!(caution.rungs, 0);
+        (0..100).for_each(|_| caution.spend(ONE, 2));
+        assert!(caution.rungs == MAX_RUNGS && caution.is_sound());
+        caution.spend(None, 3);
+        assert_eq!(caution.rungs, 0, "without a budget nothing is demanded");
+    }
+}

@@ -1,0 +1,30 @@
+//! What is said of a target at a tick, and what a ledger makes of it.
+
+use crate::{
+    adapt::{Evidence, Made},
+    forecast::Forecast,
+};
+
+/// What a forecaster has to say of a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made and used up within a tick, which allocates nothing")]
+pub enum Basis {
+    /// A model or a rule of thumb by itself.
+    Alone(Forecast),
+    /// Experts that are mixed as the rule's ledger has learned to.
+    Experts(Evidence),
+}
+
+/// What a ledger makes of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Said {
+    /// Before the upper quantiles were calibrated.
+    pub(super) raw: Forecast,
+    /// The forecast.
+    pub forecast: Forecast,
+    /// Log-odds of a breach, before they were recalibrated.
+    pub(super) log_odds: f64,
+    /// The chance that the horizon breaches the threshold.
+    pub chance: f64,
+    pub(super) made: Option<Made>,
+}
