@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// What to warn of: a file of policies, whose selectors do not matter here
     #[arg(long, value_name = "FILE.yaml", value_parser = arguments::file())]
     policy: PathBuf,
-    /// Recordings, as 'netprecursor record' and 'netprecursor dataset' write them; what is learned in one counts in the
+    /// Recordings, as 'netprecursor record', 'dataset' and 'import' write them; what is learned in one counts in the
     /// next
     #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
     recordings: Vec<PathBuf>,

@@ -24,7 +24,7 @@ use crate::{
 /// rules of thumb say
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Recordings, as 'netprecursor record' and 'netprecursor dataset' write them
+    /// Recordings, as 'netprecursor record', 'dataset' and 'import' write them
     #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
     recordings: Vec<PathBuf>,
     /// The file to write

@@ -1,4 +1,4 @@
-//! netprecursor for humans: demo, lab, dataset, record, replay, model, kubectl plugin.
+//! netprecursor for humans: demo, lab, dataset, record, import, replay, model, kubectl plugin.
 
 mod arguments;
 mod attribution;
@@ -7,6 +7,7 @@ mod child;
 mod dataset;
 mod demo;
 mod extract;
+mod import;
 mod kubectl;
 mod lab;
 mod learn;
@@ -39,6 +40,7 @@ enum Command {
     Record(record::Args),
     Dataset(dataset::Args),
     Demo(demo::Args),
+    Import(import::Args),
     Extract(extract::Args),
     Backtest(backtest::Args),
     Attribution(attribution::Args),
@@ -60,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(&args),
         Command::Dataset(args) => dataset::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Attribution(args) => attribution::run(&args),
