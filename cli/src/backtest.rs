@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use netprecursor_core::{
+    adapt::Learned,
     features::{self, COUNT},
     gate::Start,
     policy::{Identity, Rule, Thresholds},
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Offsets of the rules of thumb; those of the release when absent
     #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
     offsets: Option<PathBuf>,
+    /// What adaptive begins with, as 'netprecursor learn' writes it; that of the release when absent
+    #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
+    prior: Option<PathBuf>,
     /// What to warn of: a file of policies, whose selectors do not matter here
     #[arg(long, value_name = "FILE.yaml", value_parser = arguments::file())]
     policy: PathBuf,
@@ -101,13 +105,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot read {origin}; expected a file of policies, as in examples/policies"))?;
     let policies = policies_from_yaml(&origin, &yaml)?;
     let thresholds = args.thresholds.as_deref().map(thresholds).transpose()?;
+    let prior = args.prior.as_deref().map_or_else(|| Ok(builtin::prior()), prior)?;
     let mut watched: Vec<Watched> = policies
         .iter()
         .flat_map(|policy| policy.rules.iter().map(|rule| (policy.identity(), rule)))
         .map(|(policy, rule)| Watched {
             policy,
             rule: rule.clone(),
-            ledger: Ledger::starting_from(builtin::prior()),
+            ledger: Ledger::starting_from(prior.clone()),
             total: Scorecard::default(),
             tally: Tally::default(),
             shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
@@ -228,6 +233,12 @@ impl Watched {
         }
         Ok(text)
     }
+}
+
+fn prior(path: &Path) -> anyhow::Result<Learned> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; expected a file that 'netprecursor learn' wrote", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}: expected what 'netprecursor learn' writes", path.display()))
 }
 
 fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {

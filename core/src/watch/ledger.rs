@@ -90,23 +90,29 @@ impl Ledger {
                 (made.forecast()?, Some(made))
             }
         };
-        let forecast = self.calibrator.apply(&raw);
-        let log_odds = match &made {
-            Some(made) => self.learned.log_odds(made.evidence(), threshold_us),
-            None => forecast.log_odds_above(threshold_us),
+        let (forecast, log_odds) = match &made {
+            // The mixture tracks offsets of its own.
+            Some(made) => (raw, self.learned.log_odds(made.evidence(), threshold_us)),
+            None => {
+                let forecast = self.calibrator.apply(&raw);
+                (forecast, forecast.log_odds_above(threshold_us))
+            }
         };
         Some(Said { raw, forecast, log_odds, chance: self.learned.chance(log_odds), made })
     }
 
     /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
     pub(super) fn learn(&mut self, now: Tick, said: &Said, is_calm: bool, truth_us: f32, threshold_us: f32) {
-        self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us });
+        self.calibrator.count(&said.forecast, truth_us);
         let breached = truth_us > threshold_us;
-        if let Some(made) = &said.made {
-            self.learned.learn_forecast(made, truth_us);
-            if is_calm {
-                self.learned.learn_breach(made.evidence(), threshold_us, breached);
+        match &said.made {
+            Some(made) => {
+                self.learned.learn_forecast(made, truth_us);
+                if is_calm {
+                    self.learned.learn_breach(made.evidence(), threshold_us, breached);
+                }
             }
+            None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
         }
         if is_calm {
             self.learned.learn_meaning(said.log_odds, breached);
