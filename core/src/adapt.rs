@@ -18,6 +18,9 @@ mod recalibration;
 mod regression;
 mod store;
 
+#[cfg(test)]
+mod tests;
+
 pub use aggregation::Aggregation;
 pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
 pub use hazard::{Hazard, chance};
