@@ -1,5 +1,6 @@
 //! `netprecursor backtest`: what a model or a rule of thumb would have warned of in recordings, by the agent's own fold.
 
+mod chances;
 mod fixed;
 pub(crate) mod forecaster;
 mod pinball;
@@ -26,6 +27,7 @@ use netprecursor_models::{Forecaster, builtin};
 use serde::Serialize;
 
 use crate::{arguments, recording::Recording, replay, terminal};
+use chances::{Chances, Counted};
 use fixed::FixedWatch;
 use pinball::{Losses, Pairing, Rivals, Tally};
 
@@ -76,6 +78,9 @@ struct Line<'a> {
     /// Of the agent's fold alone.
     #[serde(flatten)]
     losses: Option<Losses>,
+    /// Likewise: of the seconds in which the threshold was not breached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chances: Option<Counted>,
 }
 
 /// A rule with all that it learned.
@@ -85,6 +90,7 @@ struct Watched {
     ledger: Ledger,
     total: Scorecard,
     tally: Tally,
+    chances: Chances,
     shifts: Vec<(f32, Scorecard)>,
 }
 
@@ -93,7 +99,7 @@ struct Target {
     rules: Vec<Rule>,
     watches: Vec<Watch>,
     /// Of the first rule, and so on: the same truth for all.
-    pairings: Vec<Pairing>,
+    pairings: Vec<(Pairing, chances::Pairing)>,
     fixed: Vec<Vec<FixedWatch>>,
 }
 
@@ -115,6 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             ledger: Ledger::starting_from(prior.clone()),
             total: Scorecard::default(),
             tally: Tally::default(),
+            chances: Chances::default(),
             shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
         })
         .collect();
@@ -162,10 +169,14 @@ fn fold(
         let measured_us = signals.measured_rtt_us();
         let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();
         let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.pairings).zip(&mut target.fixed);
-        for (watched, (((rule, watch), pairing), fixed)) in watched.iter_mut().zip(rules) {
+        for (watched, (((rule, watch), (pairing, likely)), fixed)) in watched.iter_mut().zip(rules) {
             let step = watch.step(now, measured_us, basis.as_ref(), rule, &mut watched.ledger);
             let forecast = step.and_then(|step| step.forecast);
             pairing.observe(now, measured_us, forecast.zip(rivals), &mut watched.tally);
+            let breached = |us| rule.thresholds.breached(us);
+            let open = step.filter(|step| step.gate.is_none() && !measured_us.is_some_and(breached));
+            let chance = open.and_then(|step| step.chance);
+            likely.observe(now, measured_us, chance, breached, &mut watched.chances);
             for ((shift, card), fixed) in watched.shifts.iter_mut().zip(fixed) {
                 fixed.step(now, measured_us, forecast, *shift, rule, card);
             }
@@ -205,7 +216,7 @@ impl Target {
             None => {}
         }
         let watches = rules.iter().map(|_| Watch::new(Start::Fresh, now)).collect();
-        let pairings = rules.iter().map(|_| Pairing::default()).collect();
+        let pairings = rules.iter().map(|_| Default::default()).collect();
         let fixed = watched.iter().map(|watched| vec![FixedWatch::new(now); watched.shifts.len()]).collect();
         Ok(Some(Self { rules, watches, pairings, fixed }))
     }
@@ -217,18 +228,19 @@ impl Watched {
         let card = std::mem::take(&mut self.ledger.scorecard);
         self.total.merge(&card);
         let losses = std::mem::take(&mut self.tally).losses();
+        let chances = std::mem::take(&mut self.chances).counted();
         if !args.json {
             return Ok(String::new());
         }
         let mut text = String::new();
-        let mut line = |shift, scorecard: &Scorecard, losses| {
+        let mut line = |shift, scorecard: &Scorecard, losses, chances| {
             let (model, policy, rule) = (&args.model, &self.policy, self.rule.name.as_str());
-            let line = Line { model, recording, policy, rule, shift, scorecard, losses };
+            let line = Line { model, recording, policy, rule, shift, scorecard, losses, chances };
             serde_json::to_string(&line).map(|line| text += &(line + "\n"))
         };
-        line(None, &card, Some(losses))?;
+        line(None, &card, Some(losses), Some(chances))?;
         for (shift, card) in &mut self.shifts {
-            line(Some(*shift), card, None)?;
+            line(Some(*shift), card, None, None)?;
             *card = Scorecard::default();
         }
         Ok(text)
@@ -329,9 +341,9 @@ spec:
         recorded(&path);
         let policies = policies_from_yaml("test", POLICY).unwrap();
         let (policy, rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
-        let (ledger, total, tally) = Default::default();
+        let (ledger, total, tally, chances) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
-        let mut watched = [Watched { policy, rule, ledger, total, tally, shifts }];
+        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts }];
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
@@ -371,6 +383,7 @@ spec:
                 ledger: Ledger::default(),
                 total: Scorecard::default(),
                 tally: Tally::default(),
+                chances: Chances::default(),
                 shifts: Vec::new(),
             })
             .collect();

@@ -1,8 +1,9 @@
 """Trains the model of the release on a dataset and reports what it is worth.
 
-    python train.py --data DIR --out ../artifacts
+    python train.py --data DIR --import DIR --out ../artifacts
 
-DIR is what `netprecursor dataset` made. Features come from `netprecursor extract`, event scores from `netprecursor
+The first DIR is what `netprecursor dataset` made, the second has series of round trips for the forecaster that learns in
+place (see adapt.py). Features come from `netprecursor extract`, event scores from `netprecursor
 backtest`: what is trained and judged is what the agent computes. Versions are pinned in requirements.txt; seeds are
 fixed, so that the same data give the same report.
 """
@@ -17,6 +18,7 @@ import tempfile
 import numpy as np
 import pandas
 
+import adapt
 import data
 import evaluate
 import events
@@ -37,13 +39,25 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=pathlib.Path, required=True, nargs="+", help="directories of datasets")
     arguments.add_argument("--out", type=pathlib.Path, required=True, help="directory of the artifacts")
+    arguments.add_argument("--import", type=pathlib.Path, nargs="+", default=[], dest="imports",
+                           help="directories of series: *.csv[.gz] with the columns series, t, rtt_max_ms, rtt_mean_ms, n")
+    arguments.add_argument("--adaptive-only", action="store_true", help="leave the model as it is")
     arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
     arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
-
     manifests, episodes = data.episodes(options.data)
+    if not options.adaptive_only:
+        train_model(options, manifests, episodes)
+    # The prior is compiled in: what it was before takes no part in what it will be.
+    evaluation = options.out.parent / "EVALUATION.md"
+    adapt.run(options.netprecursor, episodes, options.imports, options.out, evaluation, log)
+    log(evaluation.read_text())
+
+
+def train_model(options, manifests, episodes):
+    """The model, the offsets of the rules of thumb, and their report."""
+    schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
     extracted = options.data[0] / "features.parquet"
     data.extract(options.netprecursor, episodes, extracted)
     rows = data.load(extracted, episodes, schema)
@@ -110,7 +124,6 @@ def main():
         },
     }
     figures["default"] = default(figures)
-    (options.out / "default.json").write_text(json.dumps(figures["default"], indent=1) + "\n")
     (options.out / "dataset-manifest.json").write_text(combined)
     report.write(options.out, figures)
     log((options.out / "REPORT.md").read_text().split("## Data")[0])
@@ -138,8 +151,8 @@ def compare(binary, path, schema, tests, forecasts):
 
 
 def default(figures):
-    """What forecasts when a policy names nothing: what ranks coming breaches best on families never seen, because ranking
-    them is what a warning is. Better quantiles during a fault warn of nothing."""
+    """What would forecast if nothing learned in place: what ranks coming breaches best on families never seen, because
+    ranking them is what a warning is. Better quantiles during a fault warn of nothing."""
     ranked = figures["average_precision"]["families"]["average_precision"]
     winner = max(ranked, key=ranked.get)
     rules = {name: value for name, value in ranked.items() if name != "model"}
