@@ -57,14 +57,14 @@ fn canned(targets: &[String], text: &str) -> impl Fn(&str) -> Option<Value> + Se
                 .iter()
                 .map(|name| {
                     let points: Vec<Value> = (1_000..1_100)
-                        .map(|unix| json!({"unix": unix, "measuredUs": 20_000 + unix, "predictedUs": 30_000, "firing": unix > 1_090}))
+                        .map(|unix| json!({"unix": unix, "measuredUs": 20_000 + unix, "predictedUs": 30_000, "chance": 0.31, "firing": unix > 1_090}))
                         .collect();
                     json!({"target": name, "points": points})
                 })
                 .collect(),
             "alerts" => json!([alert(&targets[firing], &text, &model)]),
             "scores" => json!([{
-                "policy": "demo", "rule": "rtt", "model": model, "decisionQuantile": 0.9, "precisionPercent": 78,
+                "policy": "demo", "rule": "rtt", "model": model, "neededPercent": 62.2, "reachablePercent": 88.4, "precisionPercent": 78,
                 "recallPercent": 87, "leadMedianSeconds": 6, "coverage": null,
                 "scorecard": {"alerts": 9, "confirmed": 7, "late": 0, "unconfirmed": 2, "unjudged": 0, "incidents": 8,
                     "warned": 7, "missed": 1, "ongoing": 0, "gated": 0}
@@ -88,7 +88,7 @@ fn target(name: &str, firing: bool, model: &Value) -> Value {
         rule["samples"] = 30.into();
     }
     json!({"target": name, "uid": name, "labels": {"app": "demo"}, "watchedSeconds": 37, "measuredUs": 61_000.0,
-        "predictedUs": if firing { 132_000.0 } else { 72_000.0 }, "firing": firing, "established": 12,
+        "predictedUs": if firing { 132_000.0 } else { 72_000.0 }, "chance": if firing { 0.87 } else { 0.04 }, "firing": firing, "established": 12,
         "coveragePercent": 98, "rules": [rule]})
 }
 
@@ -96,7 +96,7 @@ fn alert(target: &str, text: &str, model: &Value) -> Value {
     json!({
         "name": "demo-1", "policy": "demo", "rule": "rtt", "target": target, "targetUid": target, "severity": "Warning",
         "state": "Firing", "trigger": "Forecast", "thresholdUs": 100_000, "predictedUs": 132_000.0,
-        "measuredUs": 143_000.0, "leadSeconds": 6, "confirmed": "True", "count": 2, "firedUnix": 1_090,
+        "chance": 0.91, "measuredUs": 143_000.0, "leadSeconds": 6, "confirmed": "True", "count": 2, "firedUnix": 1_090,
         "resolvedUnix": null, "resolution": null, "model": model,
         "causes": [
             {"group": "Queue", "feature": "standing_queue_bytes_max10", "unit": "bytes", "value": 182_000.0,
@@ -203,7 +203,9 @@ fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
         ">78 %<",
         ">87 %<",
         ">6 s<",
-        "decides at the 90 % quantile",
+        "warns from a chance of 62 %, highest of late 88 %",
+        "87 % chance of a breach",
+        "chance 91 %",
         "damped-holt stands in:",
         "sched unavailable",
         "kernel 6.18.4",

@@ -30,6 +30,7 @@ pub(super) struct Target {
     pub(super) target: String,
     pub(super) measured_us: Option<f32>,
     pub(super) predicted_us: Option<f32>,
+    pub(super) chance: Option<f32>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -58,6 +59,7 @@ pub(super) struct Alert {
     pub(super) state: AlertState,
     pub(super) trigger: Trigger,
     pub(super) predicted_us: Option<f32>,
+    pub(super) chance: Option<f32>,
     pub(super) measured_us: Option<f32>,
     pub(super) lead_seconds: Option<u64>,
     pub(super) confirmed: Confirmed,

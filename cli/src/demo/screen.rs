@@ -141,7 +141,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
     let limit = words::time(facts.threshold_us);
     let mut text = format!(
         "netprecursor demo, seed {}: {now} of {total}, {}\nforecast by {}, limit {limit}\npage: {}\n\n\
-         \x1b[1m{:<8} {:>9} {:>10}  {:<26} CAUSE\x1b[0m\n",
+         \x1b[1m{:<8} {:>9} {:>10} {:>7}  {:<26} CAUSE\x1b[0m\n",
         facts.seed,
         stage(moment),
         speaker(view),
@@ -149,6 +149,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
         "TARGET",
         "RTT NOW",
         "NEXT 10 s",
+        "CHANCE",
         "STATE"
     );
     for target in &view.targets {
@@ -168,10 +169,11 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{color}{:<8} {:>9} {:>10}  {state:<26} {cause}\x1b[0m",
+            "{color}{:<8} {:>9} {:>10} {:>7}  {state:<26} {cause}\x1b[0m",
             words::short(&target.target),
             words::maybe_time(target.measured_us),
             words::maybe_time(target.predicted_us),
+            words::percent(target.chance),
         );
     }
     text += &format!("\n{}\n", score(view));
@@ -182,15 +184,16 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
 fn status(facts: &Facts, view: &View, moment: &Moment) -> String {
     let [now, total] = moment.seconds.map(words::clock);
     let worst =
-        view.targets.iter().max_by(|a, b| a.predicted_us.unwrap_or(0.0).total_cmp(&b.predicted_us.unwrap_or(0.0)));
+        view.targets.iter().max_by(|a, b| a.chance.unwrap_or(0.0).total_cmp(&b.chance.unwrap_or(0.0)));
     let worst = worst.map_or_else(
         || "no target yet".to_owned(),
         |target| {
             let (_, state) = words::state(target, view.alert(&target.target), facts.threshold_us);
             format!(
-                "highest forecast {} of {} (now {}, {state})",
-                words::maybe_time(target.predicted_us),
+                "highest chance {} of {} (forecast {}, now {}, {state})",
+                words::percent(target.chance),
                 words::short(&target.target),
+                words::maybe_time(target.predicted_us),
                 words::maybe_time(target.measured_us)
             )
         },
@@ -205,7 +208,7 @@ mod tests {
 
     fn view() -> View {
         let targets = serde_json::json!([
-            {"target": "npla-web1", "measuredUs": 61_000.0, "predictedUs": 132_000.0, "rules": [{"state": "Firing"}]},
+            {"target": "npla-web1", "measuredUs": 61_000.0, "predictedUs": 132_000.0, "chance": 0.87, "rules": [{"state": "Firing"}]},
             {"target": "npla-web2", "measuredUs": null, "predictedUs": null,
              "rules": [{"state": "Idle", "gate": "WarmingUp", "ticks": 37, "samples": 3}]},
         ]);
@@ -230,7 +233,7 @@ mod tests {
         let text = frame(&facts(), &view(), &NOW, &VecDeque::from(["01:23 web1 WARNING".to_owned()]));
         for part in [
             "seed 1000001: 01:23 of 04:07, surge 1 builds up",
-            "forecast by max-10 (a rule of thumb, standing in: got no model, expected one), 90 % quantile, limit 100 ms",
+            "forecast by max-10 (a rule of thumb, standing in: got no model, expected one), warns from 62 %, limit 100 ms",
             "http://127.0.0.1:9470/",
             "WARNING                    RTT history 100 %",
             "warming up 37/60",
@@ -241,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn a_status_line_names_the_highest_forecast() {
+    fn a_status_line_names_the_highest_chance() {
         let line = status(&facts(), &view(), &NOW);
-        assert!(line.contains("highest forecast 132 ms of web1 (now 61 ms, WARNING)"), "{line}");
+        assert!(line.contains("highest chance 87 % of web1 (forecast 132 ms, now 61 ms, WARNING)"), "{line}");
         assert_eq!(line.lines().count(), 1);
     }
 

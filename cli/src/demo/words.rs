@@ -21,6 +21,11 @@ pub(super) fn cause(cause: &Cause) -> String {
     format!("{} {} %: {} {value}, usually {baseline}", spaced(&cause.group), cause.share_percent, cause.feature)
 }
 
+/// A share in percent.
+pub(super) fn percent(share: Option<f32>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+}
+
 /// Without the lab's own part of the name: `web3` of `nplab1cd-web3`.
 pub(super) fn short(target: &str) -> &str {
     target.split_once('-').map_or(target, |(_, name)| name)
@@ -68,7 +73,8 @@ pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec
         let measured = maybe_time(now.measured_us);
         turns.push(match now.trigger {
             Trigger::Forecast => format!(
-                "{name} WARNING: up to {} within 10 s, limit {threshold}, now {measured}{why}",
+                "{name} WARNING: {} chance of more than {threshold} within 10 s, forecast {}, now {measured}{why}",
+                percent(now.chance),
                 maybe_time(now.predicted_us)
             ),
             Trigger::Measured => format!("{name} TROUBLE without a warning: {measured}, limit {threshold}{why}"),
@@ -103,7 +109,7 @@ pub(super) mod tests {
     pub(crate) fn alert(edits: &[(&str, serde_json::Value)]) -> Alert {
         let mut json = serde_json::json!({
             "name": "demo-1", "target": "npla-web1", "state": "Firing", "trigger": "Forecast", "predictedUs": 132_000.0,
-            "measuredUs": 61_000.0, "leadSeconds": null, "confirmed": "Unknown", "count": 1, "firedUnix": 100,
+            "chance": 0.87, "measuredUs": 61_000.0, "leadSeconds": null, "confirmed": "Unknown", "count": 1, "firedUnix": 100,
             "resolution": null, "causes": [{"group": "RttHistory", "feature": "rtt_measured_max10_ln", "unit": "µs",
             "value": 61_000.0, "baseline": 14_000.0, "sharePercent": 100}]
         });
@@ -127,7 +133,7 @@ pub(super) mod tests {
         let told = turns(None, &fired, "100 ms");
         assert_eq!(
             told,
-            ["web1 WARNING: up to 132 ms within 10 s, limit 100 ms, now 61 ms; \
+            ["web1 WARNING: 87 % chance of more than 100 ms within 10 s, forecast 132 ms, now 61 ms; \
               RTT history 100 %: rtt_measured_max10_ln 61 ms, usually 14 ms"]
         );
         assert_eq!(turns(Some(&fired), &fired, "100 ms"), Vec::<String>::new());
@@ -149,6 +155,7 @@ pub(super) mod tests {
             target: "npla-web1".into(),
             measured_us: Some(measured),
             predicted_us: None,
+            chance: None,
             rules: vec![serde_json::from_str(rule).unwrap()],
         };
         let warming = r#"{"state":"Idle","gate":"WarmingUp","ticks":37,"samples":30}"#;
