@@ -6,6 +6,7 @@ mod clean;
 mod cluster;
 mod coverage;
 mod fixture;
+mod fold;
 mod identity;
 mod local;
 mod pods;
