@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn an_alert_that_an_earlier_release_kept_is_read_without_a_chance() {
-        let entry = Entry::new(crate::sinks::words::tests::firing());
+        let entry = Entry::new(words::tests::firing());
         let written = String::from_utf8(entry.to_json().unwrap()).unwrap();
         let before = written.replace(r#""chance_percent":74,"#, "");
         assert_ne!(written, before);
