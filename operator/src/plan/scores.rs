@@ -148,7 +148,7 @@ pub(super) fn unannounced(
         })
     });
     let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| Verdict::yes("ConfidenceNotReached", some_of(told.into_iter(), 3)))
+    (!told.is_empty()).then(|| Verdict::yes("ConfidenceNotReached", some_of(told, 3)))
 }
 
 fn day(name: &str, account: &Account, bar: Option<&Bar>, now: Timestamp) -> RuleStatus {
