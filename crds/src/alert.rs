@@ -52,6 +52,12 @@ pub const MAX_CAUSES: usize = 8;
         description = "The highest RTT that was forecast."
     ),
     printcolumn(
+        name = "Chance",
+        type_ = "integer",
+        json_path = ".status.chancePercent",
+        description = "The highest chance of a breach that was told, in percent."
+    ),
+    printcolumn(
         name = "Measured",
         type_ = "string",
         json_path = ".status.measured",
@@ -159,6 +165,10 @@ pub struct PrecursorAlertStatus {
     /// The highest RTT that was forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<Duration>,
+    /// The highest chance in percent that was told of a breach within ten seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub chance_percent: Option<u8>,
     /// The highest RTT that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Duration>,

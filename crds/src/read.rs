@@ -152,7 +152,7 @@ fn part<T: DeserializeOwned>(value: &Value, path: &str, strict: bool, problems: 
     }
     let read: Result<T, serde_json::Error> = read;
     let inner = track.path().to_string();
-    problems.keep(joined(path, if inner == "." { "" } else { &inner }), read.map_err(shape))
+    problems.keep(joined(path, if inner == "." { "" } else { &inner }), read.map_err(|error| shape(&error, &inner)))
 }
 
 fn unknown_field(path: &str) -> Fault {
@@ -169,7 +169,7 @@ fn unknown_at_top(document: &Value, problems: &mut Problems) {
 }
 
 /// serde's own words with ours for what follows from them.
-fn shape(error: serde_json::Error) -> Fault {
+fn shape(error: &serde_json::Error, field: &str) -> Fault {
     let text = error.to_string();
     if let Some(field) = text.strip_prefix("missing field ") {
         return Fault::Shape(format!("got none of it, expected the field {field}: add it"));
@@ -177,8 +177,13 @@ fn shape(error: serde_json::Error) -> Fault {
     let told = text.strip_prefix("invalid type: ").unwrap_or(&text);
     // YAML takes `7`, `1e5`, `yes` and `on` for numbers and truth.
     let is_scalar = ["integer", "floating point", "boolean"].iter().any(|kind| told.starts_with(kind));
-    let quotes = if is_scalar && told.ends_with("expected a string") { ": put it in quotes" } else { "" };
-    Fault::Shape(format!("got {told}{quotes}"))
+    let advice = match field {
+        _ if is_scalar && told.ends_with("expected a string") => ": put it in quotes",
+        // Not `0.5`, `50%` or `'50'`.
+        _ if field.ends_with("Percent") => ": write whole percent, for example `50`",
+        _ => "",
+    };
+    Fault::Shape(format!("got {told}{advice}"))
 }
 
 fn joined(path: &str, inner: &str) -> String {

@@ -253,6 +253,15 @@ pub struct RuleCount {
     /// Alerts of which no object was made because of a cap, since the agent started.
     #[serde(default)]
     pub throttled: u64,
+    /// The chance in percent that a warning needs: `minConfidencePercent`, and what false warnings added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub needed_percent: Option<u8>,
+    /// The highest chance in percent that was forecast of late while RTT was within the threshold; half of it is forgotten
+    /// within a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub reachable_percent: Option<u8>,
     /// The counts.
     #[serde(flatten)]
     pub counters: Counters,

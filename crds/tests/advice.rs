@@ -56,6 +56,11 @@ fn what_is_advised_in_place_of_a_wrong_value_is_accepted() {
         ("namespace: shop", "namespace: {}", &["the.shop", "Shop"][..]),
         ("severity: Warning", "model: {file: {}}", &["~/storage.onnx", "''"][..]),
         ("severity: Warning", "severity: {}", &["warning", "High"][..]),
+        (
+            "severity: Warning",
+            "minConfidencePercent: {}",
+            &["0", "4", "100", "-50", "0.5", "50%", "'50'", "high", "yes", "99999999999999999999"][..],
+        ),
     ];
     let mut followed = 0;
     for (from, place, wrong) in table {

@@ -1,6 +1,6 @@
 //! Policy files as users write them, right and wrong.
 
-use netprecursor_core::policy::{Hold, Labels, Mode, ModelRef, Policy, Scope, Severity};
+use netprecursor_core::policy::{Confidence, Hold, Labels, Mode, ModelRef, Policy, Scope, Severity};
 use netprecursor_crds::{Fault, policies_from_yaml};
 
 const CHECKOUT: &str = include_str!("../../examples/policies/checkout.yaml");
@@ -40,6 +40,7 @@ fn a_policy_means_what_it_says() {
         (rule.severity, &rule.model, rule.max_false_alerts_per_day),
         (Severity::Warning, &ModelRef::Default, None)
     );
+    assert_eq!(rule.confidence, Confidence::default(), "more likely than not");
 }
 
 #[test]
@@ -47,6 +48,8 @@ fn expressions_budgets_models_and_clusters_are_understood() {
     let web = &read(include_str!("../../examples/policies/web-tiers.yaml"))[0];
     assert!(web.target.matches(&labels(&[("tier", "gateway")])));
     assert!(!web.target.matches(&labels(&[("tier", "gateway"), ("canary", "yes")])));
+    let confidences: Vec<_> = web.rules.iter().map(|rule| rule.confidence.get()).collect();
+    assert_eq!(confidences, [50, 80]);
     let slow = web.rules.iter().next().unwrap();
     assert_eq!(slow.hold, Hold::debounce(3, 5).unwrap());
     assert_eq!((slow.thresholds.resolve_us(), slow.max_false_alerts_per_day.map(u32::from)), (64_000, Some(1)));
@@ -97,6 +100,18 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("keepFiringFor", "keepfiringFor", "spec.rules[0].keepfiringFor", "unknown"),
         ("severity: Warning", "severity: warning", "spec.rules[0].severity", "expected one of `Info`, `Warning`"),
         ("severity: Warning", "maxFalseAlertsPerDay: 0", "spec.rules[0].maxFalseAlertsPerDay", "at least 1"),
+        (
+            "severity: Warning",
+            "minConfidencePercent: 4",
+            "spec.rules[0].minConfidencePercent",
+            "got 4, expected whole percent from 5 to 99: write for example `50`",
+        ),
+        ("severity: Warning", "minConfidencePercent: 100", "spec.rules[0].minConfidencePercent", "got 100, expected"),
+        ("severity: Warning", "minConfidencePercent: 0", "spec.rules[0].minConfidencePercent", "got 0, expected"),
+        ("severity: Warning", "minConfidencePercent: -50", "spec.rules[0].minConfidencePercent", "got -50, expected"),
+        ("severity: Warning", "minConfidencePercent: 0.5", "spec.rules[0].minConfidencePercent", "write whole percent"),
+        ("severity: Warning", "minConfidencePercent: 50%", "spec.rules[0].minConfidencePercent", "write whole percent"),
+        ("severity: Warning", "minConfidence: 50", "spec.rules[0].minConfidence", "unknown"),
         ("signal: RttForecast", "signal: Rtt", "spec.rules[0].signal", "unknown variant `Rtt`, expected `RttForecast`"),
         ("name: rtt", "name: RTT", "spec.rules[0].name", "lower-case"),
         ("name: checkout", "name: check_out", "metadata.name", "lower-case"),
@@ -115,6 +130,14 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         let problems = problems(from, to);
         let told = problems.iter().any(|(at, fault)| at == path && fault.contains(text));
         assert!(told, "{from} → {to}: expected `{text}` at `{path}`, got {problems:#?}");
+    }
+}
+
+#[test]
+fn every_confidence_that_neither_always_nor_never_warns_is_taken() {
+    let said = |percent: i64| CHECKOUT.replace("severity: Warning", &format!("minConfidencePercent: {percent}"));
+    for percent in 5..=99 {
+        assert_eq!(i64::from(read(&said(percent))[0].rules.iter().next().unwrap().confidence.get()), percent);
     }
 }
 

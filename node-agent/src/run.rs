@@ -34,6 +34,7 @@ use crate::{
         queue::Limits,
         sink::{Board, Sink},
         stream::Stream,
+        words,
     },
     tick::{outcome::Transition, pipeline::Pipeline},
 };
@@ -296,6 +297,7 @@ fn log(transition: &Transition) {
         policy = %alert.policy,
         rule = alert.rule,
         predicted_ms = milliseconds(alert.predicted_us),
+        chance_percent = alert.chance.map(words::percent),
         measured_ms = milliseconds(alert.measured_us),
         threshold_ms = milliseconds(Some(alert.threshold_us as f32)),
         confirmed = ?alert.confirmed,

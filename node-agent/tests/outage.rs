@@ -158,6 +158,7 @@ fn alert(server: &Server, agent: usize, number: usize) -> Alert {
         threshold_us: 200_000,
         resolve_us: 160_000,
         predicted_us: Some(231_000.0),
+        chance: Some(0.74),
         measured_us: None,
         lead_seconds: None,
         confirmed: Confirmed::Unknown,

@@ -211,6 +211,7 @@ async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition()
         (&alert["status"]["predicted"], &alert["status"]["resolveThreshold"]),
         (&json!("231ms"), &json!("160ms"))
     );
+    assert_eq!(alert["status"]["chancePercent"], 74);
     let event = world.server.objects(EVENTS)[0].clone();
     assert_eq!(event["related"]["uid"], alert["metadata"]["uid"]);
     assert_eq!(event["regarding"]["uid"], "pod-1");

@@ -189,6 +189,11 @@ impl Account {
         before != (self.hours.len(), self.nodes.len())
     }
 
+    /// Changes when the meaning of the rule does.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
     /// Since when the rule is what it is.
     pub const fn since(&self) -> Timestamp {
         self.since

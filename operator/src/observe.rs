@@ -24,9 +24,9 @@ pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
 pub use alert::{Alert, Told};
 pub use mirror::{Key, Mirror, Seen, Sight};
 pub use policy::{Policy, Spec};
-pub use report::Report;
 #[cfg(test)]
 pub(crate) use report::reduce as report;
+pub use report::{Bar, Report};
 pub(crate) use source::seen;
 pub use source::{Source, Visitor, Wire};
 

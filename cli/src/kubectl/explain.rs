@@ -69,6 +69,7 @@ struct Told {
     threshold: Duration,
     resolve_threshold: Option<Duration>,
     predicted: Option<Duration>,
+    chance_percent: Option<u8>,
     measured: Option<Duration>,
     lead: Option<Duration>,
     fired_at: Time,
@@ -165,6 +166,7 @@ fn told(alert: &PrecursorAlert) -> Option<Told> {
         threshold: status.threshold.clone(),
         resolve_threshold: status.resolve_threshold.clone(),
         predicted: status.predicted.clone(),
+        chance_percent: status.chance_percent,
         measured: status.measured.clone(),
         lead: status.lead.clone(),
         fired_at: status.fired_at.clone(),
@@ -221,7 +223,7 @@ mod tests {
                 "podRef": {"name": "checkout-x2", "uid": "u-1"}, "nodeName": "node1"},
             "status": {
                 "state": "Resolved", "severity": "Warning", "threshold": "200ms", "resolveThreshold": "160ms",
-                "predicted": "231ms", "measured": "244ms", "lead": "6s", "count": 2, "firedAt": time(FIRED),
+                "predicted": "231ms", "chancePercent": 74, "measured": "244ms", "lead": "6s", "count": 2, "firedAt": time(FIRED),
                 "resolvedAt": time(FIRED + 30), "trigger": "Forecast", "resolution": "Recovered",
                 "causes": [
                     {"group": "Queue", "feature": "rtt_p50_us", "unit": "µs", "value": "182000", "baseline": "9000", "sharePercent": 61},
@@ -256,6 +258,7 @@ mod tests {
             "Resolved",
             "fired 2 times",
             "231 ms",
+            "chance        74 %  of a breach within ten seconds",
             "244 ms",
             "200 ms",
             "6 s  from the warning",
@@ -272,6 +275,13 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} is not in\n{shown}");
         }
+    }
+
+    #[test]
+    fn an_alert_of_an_older_agent_has_no_chance() {
+        let older = alert(|alert| alert["status"]["chancePercent"] = Value::Null);
+        let shown = shown(&Objects { alert: older, ..objects(Window::Unavailable(Unavailable::Old)) });
+        assert!(!shown.contains("chance"), "{shown}");
     }
 
     #[test]

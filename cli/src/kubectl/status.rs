@@ -80,6 +80,9 @@ struct Rule {
     precision_percent: Option<u8>,
     recall_percent: Option<u8>,
     lead_median: Option<Duration>,
+    /// The chance that a warning needs, and the highest of late.
+    needed_percent: Option<u8>,
+    reachable_percent: Option<u8>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +97,7 @@ struct Alert {
     rule: String,
     threshold: Duration,
     predicted: Option<Duration>,
+    chance_percent: Option<u8>,
     measured: Option<Duration>,
     lead: Option<Duration>,
     fired_at: Time,
@@ -222,6 +226,8 @@ fn policy(
                 precision_percent: rule.precision_percent,
                 recall_percent: rule.recall_percent,
                 lead_median: rule.lead_median.clone(),
+                needed_percent: rule.needed_percent,
+                reachable_percent: rule.reachable_percent,
             })
             .collect(),
         troubles: troubles.to_vec(),
@@ -251,6 +257,7 @@ fn alert(alert: &PrecursorAlert) -> Option<Alert> {
         rule: alert.spec.rule.clone(),
         threshold: status.threshold.clone(),
         predicted: status.predicted.clone(),
+        chance_percent: status.chance_percent,
         measured: status.measured.clone(),
         lead: status.lead.clone(),
         fired_at: status.fired_at.clone(),

@@ -46,9 +46,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
     };
     let confidence = match rule.min_confidence_percent {
         None => Some(core::Confidence::default()),
-        Some(percent) => {
-            problems.keep(format!("{path}.minConfidencePercent"), core::Confidence::percent(percent))
-        }
+        Some(percent) => problems.keep(format!("{path}.minConfidencePercent"), core::Confidence::percent(percent)),
     };
     let budget = match rule.max_false_alerts_per_day.map(NonZeroU32::new) {
         Some(None) => {

@@ -173,6 +173,13 @@ pub const POLICY: &[Reason] = &[
         Severity::Remark,
         "the message says which nodes, and why; docs/troubleshooting.md, *Sensors*, what to do",
     ),
+    sign(
+        "Unannounced",
+        "ConfidenceNotReached",
+        Severity::Remark,
+        "lower `minConfidencePercent`, or rely on measured breaches, which fire without it: in these pods' traffic nothing \
+         announces trouble surely enough",
+    ),
     sign("Overlapping", "SamePods", Severity::Remark, "narrow one of the selectors where one alert is enough"),
 ];
 

@@ -38,12 +38,13 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelReference>,
     /// How likely a breach within the next ten seconds has to be for a warning, in percent; `50` when absent, which warns
-    /// when a breach is more likely than not. More warns later and less often in vain.
+    /// when a breach is more likely than not. More warns later and less often in vain. A new rule asks for somewhat more,
+    /// and so does one whose warnings did not come true. A breach that is measured fires without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 99))]
     pub min_confidence_percent: Option<i64>,
-    /// False alerts per pod and day that the rule may cost. Asks for more confidence than `minConfidencePercent` when they
-    /// are used up, and never moves the threshold; no budget when absent.
+    /// False alerts per pod and day that the rule may cost. Once they are used up, a warning needs a higher chance than
+    /// `minConfidencePercent`; the threshold never moves. No budget when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_false_alerts_per_day: Option<u32>,
@@ -100,7 +101,8 @@ pub enum Severity {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::model)]
 pub struct ModelReference {
-    /// A model or rule of thumb that comes with the release, by name, such as `rtt-xgboost` or `max-10`.
+    /// A model or rule of thumb that comes with the release, by name, such as `adaptive` (which learns in place),
+    /// `rtt-xgboost` or `max-10`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub builtin: Option<String>,

@@ -30,8 +30,8 @@ pub struct PrecursorPolicyStatus {
     #[schemars(length(max = 128))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "window"]))]
     pub rules: Vec<RuleStatus>,
-    /// `Ready`, `ModelReady`, `TargetsResolved`, `AgentsReady` always; `WarmingUp`, `Throttled`, `Degraded` and
-    /// `Overlapping` where they say something.
+    /// `Ready`, `ModelReady`, `TargetsResolved`, `AgentsReady` always; `WarmingUp`, `Throttled`, `Degraded`,
+    /// `Unannounced` and `Overlapping` where they say something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -92,6 +92,16 @@ pub struct RuleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 24), transform = cel::decimal)]
     pub false_alerts_per_pod_day: Option<String>,
+    /// The chance in percent that a warning needs now: `minConfidencePercent`, and what false warnings added to it. Of the
+    /// node that comes nearest to a warning; in the entry of `24h` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub needed_percent: Option<u8>,
+    /// The highest chance in percent that was forecast of late while RTT was within the threshold; half of it is forgotten
+    /// within a day. Below `neededPercent` nothing has come near a warning. Of the same node; in the entry of `24h` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub reachable_percent: Option<u8>,
 }
 
 /// What the counts of a rule cover.

@@ -58,6 +58,7 @@ fn large(count: usize) -> Value {
             "keepFiringFor": "0h59m60s",
             "severity": "Critical",
             "model": {"configMapKeyRef": {"name": "n".repeat(253), "key": "k".repeat(253), "sha256": "ab".repeat(32)}},
+            "minConfidencePercent": 99,
             "maxFalseAlertsPerDay": u32::MAX,
         })
     };
@@ -111,6 +112,7 @@ pub(crate) fn alert(name: &str) -> PrecursorAlert {
             "threshold": "200ms",
             "resolveThreshold": "160ms",
             "predicted": "231ms",
+            "chancePercent": 74,
             "measured": "244ms",
             "lead": "6s",
             "count": 2,
@@ -151,7 +153,8 @@ pub(crate) fn report() -> PrecursorNodeReport {
             "models": [{"policyUID": "u1", "rule": "rtt", "name": "max-10", "ready": false, "reason": "wrong digest"}],
             "rules": [{
                 "policyUID": "u1", "policyName": "checkout", "policyNamespace": "shop", "rule": "rtt", "ruleHash": "0f",
-                "since": "2026-01-02T03:04:05Z", "targets": 12, "throttled": 1, "alerts": 4, "confirmed": 3, "late": 1,
+                "since": "2026-01-02T03:04:05Z", "targets": 12, "throttled": 1, "neededPercent": 62,
+                "reachablePercent": 31, "alerts": 4, "confirmed": 3, "late": 1,
                 "unconfirmed": 1, "unjudged": 1, "incidents": 3, "warned": 2, "missed": 1, "ongoing": 1, "gated": 1,
                 "leadSeconds": [0, 1, 1], "targetSeconds": 9,
             }],
@@ -197,6 +200,7 @@ async fn a_policys_status_comes_back_as_it_was_written() {
                 "name": "rtt", "window": window, "since": "2026-01-02T03:04:05Z", "alerts": 9, "confirmed": 7, "late": 1,
                 "unconfirmed": 1, "unjudged": 0, "incidents": 8, "warned": 7, "missed": 1, "precisionPercent": 87,
                 "recallPercent": 87, "leadMedian": "6s", "leadP10": "2s", "falseAlertsPerPodDay": "0.25",
+                "neededPercent": 62, "reachablePercent": 31,
             })
         };
         policy["status"] = json!({

@@ -70,9 +70,16 @@ fn policy() -> impl Strategy<Value = Value> {
         maybe(text(duration().boxed())),
         maybe(model),
         maybe((0..3_u32).prop_map(Value::from)),
+        maybe(prop_oneof![4 => 3..=101_i64, 1 => -9..=9_i64, 1 => any::<i64>()].prop_map(Value::from)),
     );
     (rule, label(), label(), maybe(expression), any::<bool>()).prop_map(
-        |((name, threshold, resolve, hold_for, debounce, keep, model, budget), key, value, expression, labelled)| {
+        |(
+            (name, threshold, resolve, hold_for, debounce, keep, model, budget, confidence),
+            key,
+            value,
+            expression,
+            labelled,
+        )| {
             let mut policy = document(CHECKOUT);
             let mut rule = json!({"name": name, "signal": "RttForecast", "rttForecast": {"threshold": threshold}});
             let mut put = |pointer: &str, field: &str, value: Option<Value>| {
@@ -86,6 +93,7 @@ fn policy() -> impl Strategy<Value = Value> {
             put("", "keepFiringFor", keep);
             put("", "model", model);
             put("", "maxFalseAlertsPerDay", budget);
+            put("", "minConfidencePercent", confidence);
             policy["spec"]["rules"] = json!([rule]);
             let mut selector = json!({});
             if labelled {

@@ -161,3 +161,29 @@ async fn kubectl_applies_every_policy_that_is_for_clusters() {
         assert!(applied >= 7, "{version}: only {applied}");
     }
 }
+
+/// Numbers in all notations of YAML, and what looks like one: what kubectl sends is what we read.
+#[tokio::test]
+async fn a_confidence_is_the_same_for_kubectl_and_for_us() {
+    let kubectl = Kubectl::on(Version::DEFAULT).await;
+    let cluster = Cluster::new(Version::DEFAULT).await;
+    cluster.namespace("shop").await;
+    let with =
+        |percent: &str| crate::CHECKOUT.replace("severity: Warning", &format!("minConfidencePercent: {percent}"));
+    let mut taken = Vec::new();
+    for percent in [
+        "60", "0x3c", "0b111100", "0o74", "6_0", "+60", "5", "99", "4", "100", "0", "-60", "1:00", "0.6", "60%",
+        "'60'", "yes",
+    ] {
+        let theirs = kubectl.run(&["create", "--dry-run=server", "-f", "-"], &with(percent));
+        let ours = netprecursor_crds::policies_from_yaml("test", &with(percent));
+        assert_eq!(theirs.is_ok(), ours.is_ok(), "`{percent}`: {theirs:?}, {ours:?}");
+        if let Ok(policies) = ours {
+            let stored = kubectl.documents(&with(percent))[0]["spec"]["rules"][0]["minConfidencePercent"].as_i64();
+            let read = policies[0].rules.iter().next().unwrap().confidence.get();
+            assert_eq!(stored, Some(read.into()), "`{percent}`");
+            taken.push(percent);
+        }
+    }
+    assert_eq!(taken, ["60", "0x3c", "0b111100", "0o74", "6_0", "+60", "5", "99"]);
+}

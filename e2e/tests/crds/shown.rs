@@ -32,11 +32,12 @@ async fn alerts_are_listed_with_what_counts() {
         cluster.write(&serde_json::to_value(accepted::alert("shown-0123456789")).unwrap()).await;
         let (columns, cells) =
             table(&cluster, &format!("{API}/namespaces/shop/precursoralerts/shown-0123456789")).await;
-        let expected = "NAME SEVERITY RULE POD PREDICTED MEASURED LEAD STATE [CONFIRMED] [POLICY] [NODE] [COUNT] AGE";
+        let expected =
+            "NAME SEVERITY RULE POD PREDICTED CHANCE MEASURED LEAD STATE [CONFIRMED] [POLICY] [NODE] [COUNT] AGE";
         assert_eq!(columns.join(" "), expected, "{version}");
-        let shown = json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", "231ms", "244ms", "6s", "Firing"]);
-        assert_eq!(json!(cells[..8]), shown, "{version}");
-        assert_eq!(json!(cells[9..12]), json!(["checkout", "node1", 2]), "{version}");
+        let shown = json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", "231ms", 74, "244ms", "6s", "Firing"]);
+        assert_eq!(json!(cells[..9]), shown, "{version}");
+        assert_eq!(json!(cells[10..13]), json!(["checkout", "node1", 2]), "{version}");
     }
 }
 
@@ -124,6 +125,9 @@ async fn kubectl_explains_every_field() {
         for (kind, path, text) in [
             ("PrecursorPolicy", "spec.rules.rttForecast.threshold", "In breach above this RTT"),
             ("PrecursorPolicy", "spec.rules.severity", "- `Critical`: Look at it now."),
+            ("PrecursorPolicy", "spec.rules.minConfidencePercent", "`50` when absent"),
+            ("PrecursorPolicy", "status.rules.reachablePercent", "The highest chance in percent"),
+            ("PrecursorAlert", "status.chancePercent", "of a breach within ten seconds"),
             ("ClusterPrecursorPolicy", "spec.target.namespaceSelector", "in every namespace when absent"),
             ("PrecursorAlert", "status.causes.sharePercent", "in percent"),
             ("PrecursorNodeReport", "status.sensors.reason", "what to do"),

@@ -149,7 +149,7 @@ pub struct ModelData {
 }
 
 /// What one rule counted on this node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RuleData {
     /// The policy.
     pub policy: PolicyRef,
@@ -161,6 +161,10 @@ pub struct RuleData {
     pub since: u64,
     /// The pods of this node that it watches.
     pub targets: u32,
+    /// The chance that a warning needs.
+    pub needed: f32,
+    /// The highest chance that was said of late.
+    pub reachable: f32,
     /// The counters.
     pub scorecard: Scorecard,
 }

@@ -163,6 +163,12 @@ fn targets(scrape: &mut Scrape, pipeline: &Pipeline) {
     gauge(scrape, "rtt_forecast_seconds", "Forecast maximum RTT of the next ten seconds", &|target| {
         target.history.latest()?.predicted_us.map(|us| f64::from(us) / 1e6)
     });
+    gauge(
+        scrape,
+        "rtt_breach_chance_ratio",
+        "Chance that the next ten seconds breach the threshold of the target's first rule",
+        &|target| target.history.latest()?.chance.map(f64::from),
+    );
     gauge(scrape, "socket_coverage_ratio", "Share of established sockets that the tcp sensor sees", &|target| {
         target.coverage.map(|coverage| f64::from(coverage.ratio()))
     });
@@ -183,6 +189,25 @@ fn rules(scrape: &mut Scrape, policies: &[ActivePolicy], forecasters: &Forecaste
         for active in policies {
             for rule in &active.rules {
                 family.add(&rule_labels(&active.policy.identity(), rule), value(&rule.ledger.scorecard) as f64);
+            }
+        }
+    }
+    type Bar = (&'static str, &'static str, fn(&ActiveRule) -> f64);
+    let bars: [Bar; 2] = [
+        ("rule_chance_needed_ratio", "Chance of a breach that a warning needs", |active| {
+            active.ledger.caution.needed(active.rule.confidence)
+        }),
+        (
+            "rule_chance_reachable_ratio",
+            "Highest chance of a breach of late; half of it is forgotten within a day",
+            |active| active.ledger.reliability.highest().into(),
+        ),
+    ];
+    for (name, help, value) in bars {
+        let family = scrape.family(name, help, Kind::Gauge);
+        for active in policies {
+            for rule in &active.rules {
+                family.add(&rule_labels(&active.policy.identity(), rule), value(rule));
             }
         }
     }
@@ -271,9 +296,12 @@ mod tests {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|s| s.0)
             .collect();
-        // Seven families, four policies.
-        assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (28, 28), "{text}");
+        // Nine families, four policies.
+        assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (36, 36), "{text}");
         let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy_namespace="",policy="checkout",rule="rtt"}"#;
         assert!(series.contains(&format!("netprecursor_rule_alerts_total{labels}").as_str()), "{text}");
+        let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.6");
+        assert!(text.lines().any(|line| line.starts_with(&needed)), "a new rule needs more than 50 %: {text}");
+        assert!(text.contains(&format!("netprecursor_rule_chance_reachable_ratio{labels} 0.0\n")), "{text}");
     }
 }

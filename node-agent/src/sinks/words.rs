@@ -29,13 +29,14 @@ pub fn note(alert: &Record) -> String {
     let threshold = exact(alert.threshold_us);
     let text = match alert.ending {
         None => {
-            let what = match (alert.trigger, alert.predicted_us, alert.measured_us) {
-                (Trigger::Forecast, Some(predicted), _) => format!("is forecast to reach {}", rounded(predicted)),
-                (Trigger::Measured, _, Some(measured)) => format!("is {}", rounded(measured)),
-                _ => "is in breach".to_owned(),
+            let what = match alert.trigger {
+                Trigger::Forecast => warning(alert),
+                Trigger::Measured => {
+                    let measured = alert.measured_us.map_or_else(|| "in breach".to_owned(), rounded);
+                    format!("is {measured}, above the threshold of {threshold}")
+                }
             };
-            let within = if alert.trigger == Trigger::Forecast { " within 10s" } else { "" };
-            format!("RTT {what}{within}, above the threshold of {threshold} ({rule}).{}", causes(&alert.causes))
+            format!("RTT {what} ({rule}).{}", causes(&alert.causes))
         }
         Some(ending) => {
             let why = match ending {
@@ -52,6 +53,29 @@ pub fn note(alert: &Record) -> String {
         }
     };
     cut(&text, MAX_NOTE)
+}
+
+/// What is ahead. The chance is what warns; the forecast may lie below the threshold all the same.
+fn warning(alert: &Record) -> String {
+    let threshold = exact(alert.threshold_us);
+    // As it is shown: what rounds to the threshold is not said to be above it.
+    let above =
+        alert.predicted_us.filter(|us| *us > alert.threshold_us).map(rounded).filter(|shown| *shown != threshold);
+    match (above, alert.chance_percent) {
+        (Some(reached), Some(chance)) => {
+            format!(
+                "is forecast to reach {reached} within 10s with a chance of {chance} %, above the threshold of {threshold}"
+            )
+        }
+        (Some(reached), None) => {
+            format!("is forecast to reach {reached} within 10s, above the threshold of {threshold}")
+        }
+        (None, Some(chance)) => {
+            let forecast = alert.predicted_us.map(|us| format!(" (forecast {})", rounded(us))).unwrap_or_default();
+            format!("has a chance of {chance} % to exceed the threshold of {threshold} within 10s{forecast}")
+        }
+        (None, None) => format!("is forecast to exceed the threshold of {threshold} within 10s"),
+    }
 }
 
 /// Causes in words, the largest first; nothing when none is known.
@@ -96,6 +120,11 @@ fn group(name: &str) -> String {
         words.extend(letter.to_lowercase());
     }
     if let Some(rest) = words.strip_prefix("rtt") { format!("RTT{rest}") } else { words }
+}
+
+/// A share in whole percent.
+pub fn percent(share: f32) -> u8 {
+    (share.clamp(0.0, 1.0) * 100.0).round() as u8
 }
 
 /// At most `max` bytes, cut between characters, an ellipsis for the rest.
@@ -150,6 +179,7 @@ pub(crate) mod tests {
             threshold_us: 200_000,
             resolve_us: Some(160_000),
             predicted_us: Some(231_400),
+            chance_percent: Some(74),
             measured_us: None,
             lead_seconds: None,
             confirmed: Confirmed::Unknown,
@@ -174,10 +204,45 @@ pub(crate) mod tests {
     fn a_warning_says_what_is_ahead_and_why() {
         assert_eq!(
             note(&firing()),
-            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt). \
-             Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
+            "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
+             checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
         assert_eq!(reason(&firing()), "RttBreachForecast");
+    }
+
+    #[test]
+    fn a_warning_says_of_the_forecast_what_is_so() {
+        let ahead = |predicted_us, chance_percent| {
+            let note = note(&Record { predicted_us, chance_percent, causes: Vec::new(), ..firing() });
+            note.strip_suffix(" (policy checkout, rule rtt).").unwrap_or(&note).to_owned()
+        };
+        let chance = "RTT has a chance of 74 % to exceed the threshold of 200ms within 10s";
+        assert_eq!(ahead(Some(190_000), Some(74)), format!("{chance} (forecast 190ms)"));
+        assert_eq!(ahead(Some(200_000), Some(74)), format!("{chance} (forecast 200ms)"));
+        assert_eq!(ahead(Some(200_400), Some(74)), format!("{chance} (forecast 200ms)"));
+        assert_eq!(ahead(None, Some(74)), chance);
+        // Records of earlier releases.
+        assert_eq!(
+            ahead(Some(231_400), None),
+            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms"
+        );
+        assert_eq!(ahead(Some(190_000), None), "RTT is forecast to exceed the threshold of 200ms within 10s");
+    }
+
+    #[test]
+    fn a_breach_that_is_measured_needs_no_chance() {
+        let measured =
+            Record { trigger: Trigger::Measured, measured_us: Some(244_000), causes: Vec::new(), ..firing() };
+        assert_eq!(note(&measured), "RTT is 244ms, above the threshold of 200ms (policy checkout, rule rtt).");
+        let lost = Record { measured_us: None, ..measured };
+        assert_eq!(note(&lost), "RTT is in breach, above the threshold of 200ms (policy checkout, rule rtt).");
+    }
+
+    #[test]
+    fn shares_are_told_in_whole_percent() {
+        for (share, told) in [(0.0, 0), (0.004, 0), (0.744, 74), (0.996, 100), (1.5, 100), (-1.0, 0), (f32::NAN, 0)] {
+            assert_eq!(percent(share), told, "{share}");
+        }
     }
 
     #[test]

@@ -3,12 +3,7 @@
 use std::{fs, io, sync::PoisonError};
 
 use netprecursor_core::{
-    causes::Cause,
-    features::COUNT,
-    forecast::Naive,
-    policy::ModelRef,
-    watch::Basis,
-    window::Window,
+    causes::Cause, features::COUNT, forecast::Naive, policy::ModelRef, watch::Basis, window::Window,
 };
 use netprecursor_models::{
     Forecaster as Engine, Refusal, Scorer, Use, builtin,

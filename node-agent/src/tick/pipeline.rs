@@ -46,7 +46,7 @@ pub type Remembered = Box<dyn FnMut(&Policy, &Rule) -> Option<Ledger> + Send>;
 pub struct ActiveRule {
     /// The rule.
     pub rule: Rule,
-    /// Calibration, budget and score over all its targets.
+    /// What it learned, how sure its warnings have to be, and its score, over all its targets.
     pub ledger: Ledger,
     /// Its forecaster.
     pub forecaster: Id,

@@ -24,6 +24,7 @@ pub(crate) fn record(number: usize) -> Record {
         threshold_us: 200_000,
         resolve_us: Some(160_000),
         predicted_us: Some(231_400),
+        chance_percent: Some(74),
         measured_us: None,
         lead_seconds: None,
         confirmed: Confirmed::Unknown,

@@ -48,6 +48,7 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         threshold_us: 200_000,
         resolve_us: 160_000,
         predicted_us: Some(231_400.0),
+        chance: Some(0.744),
         measured_us: is_over.then_some(244_000.0),
         lead_seconds: is_over.then_some(6),
         confirmed: if is_over { Confirmed::True } else { Confirmed::Unknown },

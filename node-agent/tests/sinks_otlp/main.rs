@@ -55,6 +55,7 @@ fn seen(is_later: bool) -> Seen {
         place: place("web"),
         measured_us: Some(12_500.0),
         predicted_us: Some(231_000.0),
+        chance: Some(0.75),
         sockets: Some((200, 194)),
         bytes: Some((1000.0, 500.0)),
         queue_bytes: Some(9000.0),
@@ -71,6 +72,8 @@ fn seen(is_later: bool) -> Seen {
         rules: vec![SeenRule {
             policy: checkout(),
             rule: "rtt".to_owned(),
+            needed: 0.625,
+            reachable: 0.875,
             scorecard: Scorecard { alerts: 9, confirmed: 7, missed: 1, lead_seconds, ..Scorecard::default() },
             model: "rtt-xgboost".to_owned(),
             is_model_ready: true,
@@ -109,6 +112,7 @@ fn fired() -> Transition {
         threshold_us: 200_000,
         resolve_us: 160_000,
         predicted_us: Some(231_000.0),
+        chance: Some(0.75),
         measured_us: None,
         lead_seconds: None,
         confirmed: Confirmed::Unknown,
@@ -272,6 +276,7 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     let close = |got: Option<f64>, expected: f64| got.is_some_and(|got| (got - expected).abs() < 1e-6);
     assert!(close(value("netprecursor.rtt.max", &web), 0.0125), "{:?}", value("netprecursor.rtt.max", &web));
     assert!(close(value("netprecursor.rtt.forecast", &web), 0.231));
+    assert_eq!(value("netprecursor.rtt.breach.chance", &web), Some(0.75));
     assert!(close(value("netprecursor.socket.coverage", &web), 0.97));
     assert_eq!(value("netprecursor.queue.standing", &web), Some(9000.0));
     let received_bytes = [web[0], web[1], ("network.io.direction", "receive")];
@@ -281,12 +286,15 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     assert_eq!(value("netprecursor.rule.alerts.confirmed", &rule), Some(7.0));
     assert_eq!(value("netprecursor.rule.incidents.missed", &rule), Some(1.0));
     assert_eq!(value("netprecursor.rule.lead", &rule), Some(6.0));
+    assert_eq!(value("netprecursor.rule.chance.needed", &rule), Some(0.625));
+    assert_eq!(value("netprecursor.rule.chance.reachable", &rule), Some(0.875));
     let sensor = [("netprecursor.sensor.name", "sched"), ("netprecursor.sensor.state", "Unavailable")];
     assert_eq!(value("netprecursor.sensor.state", &sensor), Some(1.0));
     assert_eq!(value("netprecursor.sink.pending", &[("netprecursor.sink.name", "kubernetes")]), Some(4.0));
     assert_eq!(value("netprecursor.series.omitted", &[]), Some(0.0));
     for (name, unit, is_counter) in [
         ("netprecursor.rtt.max", "s", false),
+        ("netprecursor.rtt.breach.chance", "1", false),
         ("netprecursor.queue.standing", "By", false),
         ("netprecursor.network.throughput", "By/s", false),
         ("netprecursor.rule.alerts", "{alert}", true),
@@ -310,6 +318,7 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     assert_eq!(of("k8s.pod.uid").as_deref(), Some("pod-uid"));
     assert_eq!(of("k8s.deployment.name").as_deref(), Some("web"));
     assert_eq!(of("netprecursor.alert.threshold").as_deref(), Some("0.2"));
+    assert_eq!(of("netprecursor.alert.chance").as_deref(), Some("0.75"));
     assert!(of("netprecursor.alert.causes").is_some_and(|causes| causes.contains("queue (61 %")), "{record:?}");
 
     let database = [("k8s.statefulset.name", "db")];

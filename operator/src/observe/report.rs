@@ -21,8 +21,33 @@ pub struct Report {
     pub throttled: Vec<(String, u64)>,
     /// Whether nothing was seen for long enough yet.
     pub is_warming_up: bool,
+    /// How sure rules that watch pods here have to be, and how sure they were; agents of before 0.2 do not say.
+    pub bars: Vec<(RuleKey, Bar)>,
     /// What was counted, until the ledger has it.
     pub counted: Vec<Reported>,
+}
+
+/// What a node's warnings of a rule need, and what there was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bar {
+    /// Of which rule, by what it means.
+    pub hash: String,
+    /// The chance in percent that a warning needs.
+    pub needed: u8,
+    /// The highest chance in percent of late.
+    pub reachable: u8,
+}
+
+impl Bar {
+    /// Whether some chance of late was enough for a warning.
+    pub const fn is_reached(&self) -> bool {
+        self.reachable >= self.needed
+    }
+
+    /// By how much the highest chance of late is above what a warning needs, in percentage points.
+    pub fn margin(&self) -> i16 {
+        i16::from(self.reachable) - i16::from(self.needed)
+    }
 }
 
 /// What is kept of a report.
@@ -45,7 +70,12 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         since: rule.since.0,
         card: (&rule.counters).into(),
     });
+    let bars = status.rules.iter().filter(|rule| rule.targets > 0).filter_map(|rule| {
+        let (needed, reachable) = rule.needed_percent.zip(rule.reachable_percent)?;
+        Some((key(&rule.policy_uid, &rule.rule), Bar { hash: rule.rule_hash.clone(), needed, reachable }))
+    });
     Some(Report {
+        bars: bars.collect(),
         heartbeat: status.heartbeat.as_ref().map(|time| time.0),
         degraded: diagnosis::report::lessened(&status),
         fallbacks: fallbacks.collect(),

@@ -1,19 +1,28 @@
 //! Scores of rules as the status tells them, and the snapshots that they survive restarts by.
+//!
+//! How sure the warnings of a rule have to be differs by node, because each node learns by itself. The status tells the node
+//! that comes nearest to a warning: a rule that is sure enough anywhere is shown so.
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use netprecursor_core::score::Scorecard;
 use netprecursor_crds::{
     Duration,
+    diagnosis::some_of,
     policy::{RuleStatus, ScoreWindow},
 };
 use serde_json::{Value, json};
 
-use super::{Due, Write, condition::seconds};
+use super::{
+    Due, Write,
+    condition::{Verdict, seconds},
+};
 use crate::{
     config::Settings,
-    ledger::{Account, WINDOW_HOURS},
-    observe::{Observed, Policy, Seen},
+    ledger::{Account, RuleKey, WINDOW_HOURS},
+    observe::{Bar, Observed, Policy, Seen},
     owned,
 };
 
@@ -27,6 +36,9 @@ const KEY: &str = "scores.json.gz";
 
 /// Between two snapshots of a shard. An older one is as good: counting goes on from where it was.
 const KEEP_SECONDS: i64 = 600;
+
+/// Seconds that a rule has watched, summed over its pods, before it is said what it cannot do.
+const JUDGED_SECONDS: u64 = 3_600;
 
 /// Decimals of false alerts per pod and day.
 const DECIMALS: usize = 2;
@@ -77,21 +89,76 @@ pub fn snapshot_of(map: k8s_openapi::api::core::v1::ConfigMap) -> Option<Vec<u8>
     map.binary_data?.remove(KEY).map(|bytes| bytes.0)
 }
 
-/// How the rules of a policy did.
-pub(super) fn rules(observed: &Observed, policy: &Seen<Policy>, now: Timestamp) -> Vec<RuleStatus> {
-    let Ok(spec) = &policy.value.spec else { return Vec::new() };
-    let rules = spec.policy.rules.iter().filter_map(|rule| {
-        let name = rule.name.as_str();
-        let account = observed.ledger.account(&policy.uid, name)?;
-        Some([day(name, account, now), since_change(name, account)])
-    });
-    rules.flatten().collect()
+/// The bar of each rule on the node that comes nearest to a warning.
+pub(super) type Bars<'a> = BTreeMap<&'a RuleKey, &'a Bar>;
+
+pub(super) fn bars(observed: &Observed) -> Bars<'_> {
+    let mut bars = Bars::new();
+    for (key, bar) in observed.reports.iter().flat_map(|(_, report)| &report.value.bars) {
+        // What a node that has not heard of a change says is of another rule.
+        let account = observed.ledger.account(&key.policy, &key.rule);
+        if account.is_none_or(|account| account.hash() != bar.hash) {
+            continue;
+        }
+        let nearest = bars.entry(key).or_insert(bar);
+        if (bar.margin(), bar.reachable) > (nearest.margin(), nearest.reachable) {
+            *nearest = bar;
+        }
+    }
+    bars
 }
 
-fn day(name: &str, account: &Account, now: Timestamp) -> RuleStatus {
+/// How the rules of a policy did.
+pub(super) fn rules(observed: &Observed, policy: &Seen<Policy>, bars: &Bars<'_>, now: Timestamp) -> Vec<RuleStatus> {
+    let accounts = accounts(observed, policy).map(|(key, account)| {
+        [day(&key.rule, account, bars.get(&key).copied(), now), since_change(&key.rule, account)]
+    });
+    accounts.flatten().collect()
+}
+
+fn accounts<'a>(observed: &'a Observed, policy: &'a Seen<Policy>) -> impl Iterator<Item = (RuleKey, &'a Account)> {
+    let rules = policy.value.spec.iter().flat_map(|spec| spec.policy.rules.iter());
+    rules.filter_map(|rule| {
+        let key = RuleKey { policy: policy.uid.clone(), rule: rule.name.as_str().to_owned() };
+        let account = observed.ledger.account(&key.policy, &key.rule)?;
+        Some((key, account))
+    })
+}
+
+/// Whether incidents came without a warning because no rule was as sure as its warnings have to be. Nothing is said of a rule
+/// that has not watched for long, nor of one that warned in the last day or had nothing to warn of: a calm network has low
+/// chances and is well.
+pub(super) fn unannounced(
+    observed: &Observed,
+    policy: &Seen<Policy>,
+    bars: &Bars<'_>,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let told = accounts(observed, policy).filter_map(|(key, account)| {
+        let bar = bars.get(&key).filter(|bar| !bar.is_reached())?;
+        let day = account.window(now);
+        let is_silent = day.alerts <= day.late && day.missed > 0;
+        (is_silent && account.total().target_seconds >= JUDGED_SECONDS).then(|| {
+            let incidents = if day.missed == 1 { "incident" } else { "incidents" };
+            format!(
+                "rule {}: the highest chance of late is {} %, its warnings need {} %; {} {incidents} of the last day came without \
+                 one",
+                key.rule, bar.reachable, bar.needed, day.missed
+            )
+        })
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| Verdict::yes("ConfidenceNotReached", some_of(told, 3)))
+}
+
+fn day(name: &str, account: &Account, bar: Option<&Bar>, now: Timestamp) -> RuleStatus {
     let begin = now - SignedDuration::from_hours(WINDOW_HOURS);
     let since = (account.since() > begin).then(|| account.since());
-    rule(name, ScoreWindow::Day, since, &account.window(now))
+    RuleStatus {
+        needed_percent: bar.map(|bar| bar.needed.min(100)),
+        reachable_percent: bar.map(|bar| bar.reachable.min(100)),
+        ..rule(name, ScoreWindow::Day, since, &account.window(now))
+    }
 }
 
 fn since_change(name: &str, account: &Account) -> RuleStatus {
@@ -117,6 +184,8 @@ fn rule(name: &str, window: ScoreWindow, since: Option<Timestamp>, card: &Scorec
         recall_percent: card.recall().map(percent),
         lead_median: card.median_lead().map(lead),
         lead_p10: card.lead_quantile(0.1).map(lead),
+        needed_percent: None,
+        reachable_percent: None,
         false_alerts_per_pod_day: card.false_alerts_per_day().map(|rate| format!("{rate:.DECIMALS$}")),
     }
 }

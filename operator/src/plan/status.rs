@@ -24,6 +24,8 @@ struct Survey<'a> {
     agents: [Verdict; 2],
     targets: Targets<'a>,
     fallbacks: models::Fallbacks<'a>,
+    /// How sure rules have to be, and were.
+    bars: scores::Bars<'a>,
     /// Pods that agents watch.
     watched: BTreeMap<&'a str, u32>,
     /// Alerts that are out.
@@ -88,6 +90,7 @@ fn status(
         advised("WarmingUp", survey.warming_up(policy)),
         advised("Throttled", survey.throttled(policy)),
         ("Degraded", survey.degraded(policy)),
+        advised("Unannounced", scores::unannounced(observed, policy, &survey.bars, now)),
         ("Overlapping", survey.targets.overlap(key, policy)),
     ];
     let ready = match &policy.value.spec {
@@ -105,7 +108,7 @@ fn status(
         observed_generation: generation,
         targets: figure(&survey.watched),
         firing: figure(&survey.firing),
-        rules: scores::rules(observed, policy, now),
+        rules: scores::rules(observed, policy, &survey.bars, now),
         conditions,
     }
 }
@@ -144,6 +147,7 @@ impl<'a> Survey<'a> {
             agents: agents::verdicts(observed, settings, due),
             targets: Targets::find(observed),
             fallbacks: models::fallbacks(observed),
+            bars: scores::bars(observed),
             watched: BTreeMap::new(),
             firing: BTreeMap::new(),
             throttled: BTreeMap::new(),

@@ -287,6 +287,99 @@ fn scores_hold_in_shadow_mode_and_after_alerts_expired() {
     assert!(plan.writes.iter().any(|write| matches!(write, Write::KeepScores { .. })));
 }
 
+/// A rule of which a node says that nothing was as likely as a warning needs, and that two incidents came without one.
+fn unannounced(changes: Value) -> Value {
+    let mut counts = json!({
+        "targets": 1, "targetSeconds": 3_600, "incidents": 2, "missed": 2, "neededPercent": 62, "reachablePercent": 31,
+    });
+    counts.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    counts
+}
+
+fn day(plan: &Plan) -> netprecursor_crds::policy::RuleStatus {
+    let is_day =
+        |rule: &&netprecursor_crds::policy::RuleStatus| rule.window == netprecursor_crds::policy::ScoreWindow::Day;
+    status(plan).rules.iter().find(is_day).unwrap().clone()
+}
+
+#[test]
+fn a_rule_whose_confidence_nothing_reaches_says_so_and_is_followed() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.report("n1", unannounced(json!({})));
+    let plan = cluster.plan(at(0));
+    assert_eq!(condition(&plan, "Unannounced"), is("True", "ConfidenceNotReached"));
+    let told = message(&plan, "Unannounced");
+    let expected = "rule rtt: the highest chance of late is 31 %, its warnings need 62 %; 2 incidents of the last day came \
+                    without one; lower `minConfidencePercent`, or rely on measured breaches";
+    assert!(told.starts_with(expected), "{told}");
+    assert!(!message(&plan, "Ready").contains("Unannounced"), "{}", message(&plan, "Ready"));
+}
+
+#[test]
+fn nothing_is_said_of_a_confidence_too_early_in_calm_or_where_it_is_reached_or_not_known() {
+    for (changes, why) in [
+        (json!({"targetSeconds": 3_599}), "less than an hour"),
+        (json!({"incidents": 0, "missed": 0}), "nothing to warn of"),
+        (json!({"alerts": 1, "confirmed": 1}), "a warning"),
+        (json!({"reachablePercent": 62}), "reached"),
+        (json!({"reachablePercent": null}), "an agent of before"),
+        (json!({"neededPercent": null}), "an agent of before"),
+        (json!({"targets": 0}), "not watched any more"),
+    ] {
+        let mut cluster = Cluster::new();
+        cluster.policy("shop", "checkout", json!({}));
+        cluster.report("n1", unannounced(changes));
+        assert_eq!(condition(&cluster.plan(at(0)), "Unannounced"), None, "{why}");
+    }
+    let mut late = Cluster::new();
+    late.policy("shop", "checkout", json!({}));
+    late.report("n1", unannounced(json!({"alerts": 2, "late": 2})));
+    assert_eq!(condition(&late.plan(at(0)), "Unannounced"), is("True", "ConfidenceNotReached"));
+}
+
+#[test]
+fn a_confidence_that_one_node_reaches_is_reached() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.report("n1", unannounced(json!({"neededPercent": 95, "reachablePercent": 70})));
+    let plan = cluster.plan(at(0));
+    assert_eq!((day(&plan).needed_percent, day(&plan).reachable_percent), (Some(95), Some(70)));
+    // A chance that is lower, where less is needed.
+    cluster.report("n2", unannounced(json!({"neededPercent": 50, "reachablePercent": 55})));
+    let plan = cluster.plan(at(0));
+    assert_eq!((day(&plan).needed_percent, day(&plan).reachable_percent), (Some(50), Some(55)));
+    assert_eq!(condition(&plan, "Unannounced"), None);
+}
+
+#[test]
+fn what_a_node_says_of_a_rule_that_changed_since_is_not_shown() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    cluster.report("n1", unannounced(json!({"neededPercent": 50, "reachablePercent": 55})));
+    let since = at(100).to_string();
+    cluster.report("n2", unannounced(json!({"ruleHash": "new", "since": since})));
+    let told = day(&cluster.plan(at(100)));
+    assert_eq!((told.needed_percent, told.reachable_percent), (Some(62), Some(31)));
+    let since_change = |plan: &Plan| status(plan).rules.iter().filter(|rule| rule.needed_percent.is_some()).count();
+    assert_eq!(since_change(&cluster.plan(at(100))), 1, "in the entry of 24h alone");
+}
+
+#[test]
+fn the_forecaster_that_learns_in_place_is_a_builtin() {
+    let mut cluster = Cluster::new();
+    let of = |builtin: &str| {
+        let threshold = json!({"threshold": "200ms"});
+        json!([{"name": "rtt", "signal": "RttForecast", "rttForecast": threshold, "model": {"builtin": builtin}}])
+    };
+    cluster.policy("shop", "checkout", json!({"rules": of("adaptive")}));
+    assert_eq!(condition(&cluster.plan(at(0)), "ModelReady"), is("True", "Builtin"));
+    cluster.policy("shop", "checkout", json!({"rules": of("adaptiv")}));
+    let plan = cluster.plan(at(0));
+    assert_eq!(condition(&plan, "ModelReady"), is("False", "UnknownBuiltin"));
+    assert!(message(&plan, "ModelReady").contains("expected one of adaptive, "), "{}", message(&plan, "ModelReady"));
+}
+
 #[test]
 fn alerts_without_an_object_are_counted_in_the_policy() {
     let mut cluster = Cluster::new();

@@ -101,6 +101,9 @@ fn figures(told: &Told, style: Style) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<10}{shown:>8}  {}", style.paint(mood, &bar));
     }
+    if let Some(chance) = told.chance_percent {
+        let _ = writeln!(text, "  {:<10}{:>8}  of a breach within ten seconds", "chance", format!("{chance} %"));
+    }
     if let Some(resolve) = &told.resolve_threshold {
         let _ =
             writeln!(text, "  {:<10}{:>8}", "resolves", us(resolve).map_or_else(|| clean(&resolve.to_string()), time));

@@ -33,7 +33,8 @@ fn says(type_: &str, status: &str, reason: &str, message: &str) -> Value {
 
 fn policy(name: &str, conditions: &[Value]) -> PrecursorPolicy {
     let rule = json!({"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}});
-    let score = json!({"name": "rtt", "window": "24h", "alerts": 9, "precisionPercent": 78, "recallPercent": 87, "leadMedian": "6s"});
+    let score = json!({"name": "rtt", "window": "24h", "alerts": 9, "precisionPercent": 78, "recallPercent": 87, "leadMedian": "6s",
+        "neededPercent": 62, "reachablePercent": 93});
     serde_json::from_value(json!({
         "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
         "metadata": {"name": name, "namespace": "shop", "generation": 3},
@@ -49,7 +50,7 @@ fn firing(name: &str, severity: &str) -> PrecursorAlert {
         "metadata": {"name": name, "namespace": "shop"},
         "spec": {"policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "p-1"}, "rule": "rtt",
             "podRef": {"name": "checkout-x2", "uid": "u-1"}, "nodeName": "node1"},
-        "status": {"state": "Firing", "severity": severity, "threshold": "200ms", "predicted": "231ms", "count": 1,
+        "status": {"state": "Firing", "severity": severity, "threshold": "200ms", "predicted": "231ms", "chancePercent": 74, "count": 1,
             "firedAt": "2023-11-14T22:12:20Z", "trigger": "Forecast", "model": {"name": "damped-holt"}},
     }))
     .unwrap()
@@ -80,6 +81,7 @@ fn what_is_not_ready_comes_first_with_its_message() {
         "{screen}"
     );
     assert!(screen.contains("78%") && screen.contains("87%") && screen.contains("6s"), "{screen}");
+    assert!(screen.contains("LEAD   NEEDED   REACHABLE") && screen.contains("6s     62%      93%"), "{screen}");
 }
 
 #[test]
@@ -101,11 +103,22 @@ fn a_policy_that_the_operator_has_not_seen_is_not_ready() {
 }
 
 #[test]
+fn what_an_older_operator_does_not_say_is_not_known() {
+    let mut older = policy("cart", &[says("Ready", "True", "Watching", "")]);
+    for rule in &mut older.status.as_mut().unwrap().rules {
+        (rule.needed_percent, rule.reachable_percent) = (None, None);
+    }
+    let screen = screen(&objects(vec![older]));
+    assert!(screen.contains("6s     -        -"), "{screen}");
+}
+
+#[test]
 fn the_most_urgent_alert_comes_first() {
     let objects = Objects { alerts: Some(vec![firing("a", "Info"), firing("b", "Critical")]), ..objects(Vec::new()) };
     let names: Vec<_> = report(&objects, now()).alerts.into_iter().flatten().map(|alert| alert.name).collect();
     assert_eq!(names, ["b", "a"]);
-    assert!(screen(&objects).contains("231ms"), "{}", screen(&objects));
+    let screen = screen(&objects);
+    assert!(screen.contains("PREDICTED   CHANCE") && screen.contains("231ms       74%"), "{screen}");
 }
 
 #[test]

@@ -54,7 +54,20 @@ fn policies(status: &Status, style: Style) -> String {
         };
         return format!("{title}\n  {why}\n");
     }
-    let header = ["NAMESPACE", "NAME", "MODE", "READY", "TARGETS", "FIRING", "RULE", "PRECISION", "RECALL", "LEAD"];
+    let header = [
+        "NAMESPACE",
+        "NAME",
+        "MODE",
+        "READY",
+        "TARGETS",
+        "FIRING",
+        "RULE",
+        "PRECISION",
+        "RECALL",
+        "LEAD",
+        "NEEDED",
+        "REACHABLE",
+    ];
     // Each rule has its line; what is the policy's stands on the first.
     let (mut rows, mut of) = (Vec::new(), Vec::new());
     for (index, policy) in policies.iter().enumerate() {
@@ -77,6 +90,8 @@ fn policies(status: &Status, style: Style) -> String {
                 percent(rule.and_then(|rule| rule.precision_percent)),
                 percent(rule.and_then(|rule| rule.recall_percent)),
                 maybe(rule.and_then(|rule| rule.lead_median.as_ref())),
+                percent(rule.and_then(|rule| rule.needed_percent)),
+                percent(rule.and_then(|rule| rule.reachable_percent)),
             ]);
             of.push(index);
         }
@@ -115,7 +130,8 @@ fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
         let why = if shadows == 0 { "none" } else { "none; policies in mode Shadow count alerts and make none" };
         return format!("{title}\n  {why}\n");
     }
-    let header = ["NAMESPACE", "NAME", "SEVERITY", "POD", "THRESHOLD", "PREDICTED", "MEASURED", "LEAD", "FOR"];
+    let header =
+        ["NAMESPACE", "NAME", "SEVERITY", "POD", "THRESHOLD", "PREDICTED", "CHANCE", "MEASURED", "LEAD", "FOR"];
     let rows: Vec<_> = alerts
         .iter()
         .take(SHOWN)
@@ -127,6 +143,7 @@ fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
                 alert.pod.clone(),
                 alert.threshold.to_string(),
                 maybe(alert.predicted.as_ref()),
+                percent(alert.chance_percent),
                 maybe(alert.measured.as_ref()),
                 maybe(alert.lead.as_ref()),
                 moment::ago(now, alert.fired_at.0),

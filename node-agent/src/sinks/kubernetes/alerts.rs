@@ -90,6 +90,7 @@ pub(super) fn status(record: &Record) -> PrecursorAlertStatus {
         threshold: Duration::new(words::exact(record.threshold_us)),
         resolve_threshold: record.resolve_us.map(|us| Duration::new(words::exact(us))),
         predicted: record.predicted_us.map(|us| Duration::new(words::rounded(us))),
+        chance_percent: record.chance_percent.map(|percent| percent.min(100)),
         measured: record.measured_us.map(|us| Duration::new(words::rounded(us))),
         lead: record.lead_seconds.map(|s| Duration::new(format!("{}s", s.min(86_400)))),
         count: record.count.max(1),
@@ -228,10 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_texts() {
+    fn durations_are_texts_and_shares_are_whole_percent() {
         let status = json!(status(&firing()));
         assert_eq!(status["threshold"], "200ms");
         assert_eq!(status["predicted"], "231ms");
+        assert_eq!(status["chancePercent"], 74);
         assert_eq!(status["causes"][0]["value"], "182000");
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_has_no_chance() {
+        let status = json!(status(&Record { chance_percent: None, ..firing() }));
+        assert!(status.get("chancePercent").is_none(), "{status}");
     }
 }

@@ -153,6 +153,8 @@ fn rule(data: &RuleData, own: &Own) -> RuleCount {
         since: time(data.since),
         targets: data.targets,
         throttled: throttled.copied().unwrap_or(0),
+        needed_percent: Some(words::percent(data.needed)),
+        reachable_percent: Some(words::percent(data.reachable)),
         counters: Counters::from(&data.scorecard),
     }
 }
@@ -236,6 +238,7 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     for rule in &mut states.rules {
         rule.targets = 0;
         rule.throttled = 0;
+        (rule.needed_percent, rule.reachable_percent) = (None, None);
         rule.counters = Counters::default();
     }
     states
@@ -287,6 +290,8 @@ mod tests {
                 hash: "h".to_owned(),
                 since: 1_700_000_000,
                 targets: 3,
+                needed: 0.622,
+                reachable: 0.31,
                 scorecard: Scorecard { alerts: 4, ..Scorecard::default() },
             }],
             ..ReportData::default()
@@ -308,6 +313,8 @@ mod tests {
         assert_eq!(report["socketCoveragePercent"], 97);
         assert_eq!(report["sensors"][1]["reason"], "no tracefs");
         assert_eq!((&report["rules"][0]["policyUID"], &report["rules"][0]["alerts"]), (&json!("p-1"), &json!(4)));
+        let rule = &report["rules"][0];
+        assert_eq!((&rule["neededPercent"], &rule["reachablePercent"]), (&json!(62), &json!(31)));
         let conditions: Vec<_> = report["conditions"].as_array().unwrap().iter().map(|c| c["status"].clone()).collect();
         assert_eq!(conditions, ["True", "False", "True"]);
     }
@@ -318,6 +325,7 @@ mod tests {
         let mut later = data();
         (later.sockets, later.targets, later.unix) = (Some((10, 1)), 9, later.unix + 60);
         later.rules[0].targets = 9;
+        (later.rules[0].needed, later.rules[0].reachable) = (0.7, 0.1);
         later.rules[0].scorecard.target_seconds = 180;
         let overhead = Some(Overhead { cpu: "4m".to_owned(), memory: "31Mi".to_owned() });
         let now = status(&later, &Own { overhead, pending: 7, ..own() }, 1_700_000_060, Some(&before));

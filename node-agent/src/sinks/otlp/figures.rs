@@ -27,12 +27,17 @@ pub struct Family {
 }
 
 /// All families, in the order of [`Figures::points`].
-pub const FAMILIES: [Family; 26] = [
+pub const FAMILIES: [Family; 29] = [
     gauge("netprecursor.rtt.max", "s", "Largest clean RTT, or stall, since the export before"),
     gauge(
         "netprecursor.rtt.forecast",
         "s",
         "Largest forecast of the maximum RTT of the next ten seconds, since the export before",
+    ),
+    gauge(
+        "netprecursor.rtt.breach.chance",
+        "1",
+        "Largest chance that the next ten seconds breach the threshold of the first rule, since the export before",
     ),
     gauge("netprecursor.socket.coverage", "1", "Share of established sockets that the tcp sensor sees"),
     gauge("netprecursor.network.throughput", "By/s", "Bytes per second, mean of the last minute at most"),
@@ -48,6 +53,12 @@ pub const FAMILIES: [Family; 26] = [
     counter("netprecursor.rule.incidents.missed", "{incident}", "Incidents that no warning preceded"),
     counter("netprecursor.rule.watched", "s", "Time watched, summed over targets"),
     gauge("netprecursor.rule.lead", "s", "Median time from warning to incident"),
+    gauge("netprecursor.rule.chance.needed", "1", "Chance of a breach that a warning needs"),
+    gauge(
+        "netprecursor.rule.chance.reachable",
+        "1",
+        "Highest chance of a breach of late; half of it is forgotten within a day",
+    ),
     gauge("netprecursor.rule.model.ready", "1", "1 when the rule's own model speaks, 0 when a rule of thumb stands in"),
     gauge("netprecursor.sensor.state", "1", "1 for the state that a sensor is in, 0 for the others"),
     gauge("netprecursor.sink.pending", "{message}", "What waits to be told"),
@@ -142,6 +153,9 @@ impl Figures {
         if let Some(us) = largest(|target| target.predicted_us) {
             self.add("netprecursor.rtt.forecast", attributes(), f64::from(us) / 1e6);
         }
+        if let Some(chance) = largest(|target| target.chance) {
+            self.add("netprecursor.rtt.breach.chance", attributes(), f64::from(chance));
+        }
         if let Some(bytes) = largest(|target| target.queue_bytes) {
             self.add("netprecursor.queue.standing", attributes(), f64::from(bytes));
         }
@@ -185,6 +199,8 @@ impl Figures {
             if let Some(lead) = card.median_lead() {
                 self.add("netprecursor.rule.lead", attributes(), lead as f64);
             }
+            self.add("netprecursor.rule.chance.needed", attributes(), rule.needed);
+            self.add("netprecursor.rule.chance.reachable", attributes(), rule.reachable);
             self.add_model(rule, attributes());
         }
         seen.rules.len().saturating_sub(MAX_RULES)
@@ -299,6 +315,18 @@ mod tests {
     }
 
     #[test]
+    fn the_chance_of_a_workload_is_that_of_its_likeliest_pod() {
+        let likely = |chance| SeenTarget { chance, ..target("web", 1.0) };
+        let seen = Seen {
+            targets: vec![likely(Some(0.25)), likely(None), likely(Some(0.75)), target("db", 1.0)],
+            ..Seen::default()
+        };
+        let figures = Figures::of(&seen);
+        let told: Vec<f64> = figures.points("netprecursor.rtt.breach.chance").iter().map(|point| point.value).collect();
+        assert_eq!(told, [0.75], "a workload without a forecast has none");
+    }
+
+    #[test]
     fn what_is_gone_has_no_series() {
         let figures = Figures::of(&Seen { targets: vec![target("db", 1.0)], ..Seen::default() });
         assert!(
@@ -332,6 +360,8 @@ mod tests {
         let rules = identities.iter().map(|policy| SeenRule {
             policy: policy.clone(),
             rule: "rtt".to_owned(),
+            needed: 0.62,
+            reachable: 0.31,
             scorecard: Default::default(),
             model: "m".to_owned(),
             is_model_ready: true,
@@ -348,7 +378,13 @@ mod tests {
             ..Seen::default()
         };
         let figures = Figures::of(&seen);
-        for family in ["netprecursor.rule.alerts", "netprecursor.rule.model.ready", "netprecursor.alerts.firing"] {
+        for family in [
+            "netprecursor.rule.alerts",
+            "netprecursor.rule.chance.needed",
+            "netprecursor.rule.chance.reachable",
+            "netprecursor.rule.model.ready",
+            "netprecursor.alerts.firing",
+        ] {
             let points = figures.points(family);
             let series: BTreeSet<String> = points.iter().map(|point| format!("{:?}", point.attributes)).collect();
             assert_eq!((points.len(), series.len()), (4, 4), "{family}");

@@ -126,6 +126,7 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
     let numbers = [
         ("netprecursor.alert.threshold", Some(alert.threshold_us as f64 / 1e6)),
         ("netprecursor.alert.predicted", alert.predicted_us.filter(|us| us.is_finite()).map(seconds)),
+        ("netprecursor.alert.chance", alert.chance.filter(|chance| chance.is_finite()).map(f64::from)),
         ("netprecursor.alert.measured", alert.measured_us.filter(|us| us.is_finite()).map(seconds)),
         ("netprecursor.alert.lead", alert.lead_seconds.map(|s| s as f64)),
     ];

@@ -32,6 +32,8 @@ pub struct SeenTarget {
     pub measured_us: Option<f32>,
     /// Largest RTT forecast, µs.
     pub predicted_us: Option<f32>,
+    /// Largest chance of a breach, by the target's first rule.
+    pub chance: Option<f32>,
     /// Established sockets, and those of them that are seen.
     pub sockets: Option<(u32, u32)>,
     /// Bytes per second received and sent.
@@ -47,6 +49,10 @@ pub struct SeenRule {
     pub policy: Identity,
     /// The rule.
     pub rule: String,
+    /// The chance that a warning needs.
+    pub needed: f64,
+    /// The highest chance that was said of late.
+    pub reachable: f64,
     /// What it counted.
     pub scorecard: Scorecard,
     /// Who forecasts for it.
@@ -96,6 +102,8 @@ impl Seen {
                 SeenRule {
                     policy: active.policy.identity(),
                     rule: rule.rule.name.to_string(),
+                    needed: rule.ledger.caution.needed(rule.rule.confidence),
+                    reachable: rule.ledger.reliability.highest().into(),
                     scorecard: rule.ledger.scorecard.clone(),
                     model: speaker.name.clone(),
                     is_model_ready: speaker.stands_in.is_none(),
@@ -132,6 +140,7 @@ impl SeenTarget {
                 .map_or_else(|| Place { name: target.name.clone(), ..Place::default() }, |pod| pod.into()),
             measured_us: largest(&mut points().map(|point| point.measured_us)),
             predicted_us: largest(&mut points().map(|point| point.predicted_us)),
+            chance: largest(&mut points().map(|point| point.chance)),
             sockets: target.coverage.map(|coverage| (coverage.established, coverage.seen)),
             bytes: mean(Signal::RxBytes).zip(mean(Signal::TxBytes)),
             queue_bytes: largest(

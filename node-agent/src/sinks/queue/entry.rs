@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     cluster::seam::{PolicyKind, Subject},
+    sinks::words,
     tick::alerts::{Alert, AlertState, CauseView, Confirmed},
 };
 
@@ -158,7 +159,7 @@ impl Record {
             threshold_us: alert.threshold_us,
             resolve_us: Some(alert.resolve_us),
             predicted_us: us(alert.predicted_us),
-            chance_percent: alert.chance.map(|chance| (chance * 100.0).round() as u8),
+            chance_percent: alert.chance.map(words::percent),
             measured_us: us(alert.measured_us),
             lead_seconds: alert.lead_seconds,
             confirmed: alert.confirmed,
@@ -354,5 +355,15 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(shown(value), expected);
         }
+    }
+
+    #[test]
+    fn an_alert_that_an_earlier_release_kept_is_read_without_a_chance() {
+        let entry = Entry::new(words::tests::firing());
+        let written = String::from_utf8(entry.to_json().unwrap()).unwrap();
+        let before = written.replace(r#""chance_percent":74,"#, "");
+        assert_ne!(written, before);
+        let read = Entry::from_json(before.as_bytes()).unwrap();
+        assert_eq!(read.alert, Record { chance_percent: None, ..entry.alert });
     }
 }

@@ -67,6 +67,8 @@ impl Pipeline {
                     hash: active.rule.meaning(),
                     since: active.since,
                     targets,
+                    needed: active.ledger.caution.needed(active.rule.confidence) as f32,
+                    reachable: active.ledger.reliability.highest(),
                     scorecard: active.ledger.scorecard.clone(),
                 });
             }
