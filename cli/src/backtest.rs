@@ -250,7 +250,8 @@ impl Watched {
 fn prior(path: &Path) -> anyhow::Result<Learned> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read {}; expected a file that 'netprecursor learn' wrote", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{}: expected what 'netprecursor learn' writes", path.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{}: expected what 'netprecursor learn' writes", path.display()))
 }
 
 fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {

@@ -26,11 +26,16 @@ use crate::{
     terminal,
 };
 
-/// Thresholds by which breaches are learned: quantiles of what a target measured, and multiples of its median. Several, so
-/// that what is learned is a distance and not a level.
+/// Thresholds by which breaches are learned: quantiles of what a target measured, where it was watched for long, and multiples
+/// of its lower quartile, which is calm even where a fault takes half of a recording. Several, so that what is learned is a
+/// distance and not a level.
 const QUANTILES: [f32; 2] = [0.98, 0.995];
-const MULTIPLES: [f32; 2] = [2.0, 3.0];
+const LONG_SECONDS: usize = 1_800;
+const MULTIPLES: [f32; 4] = [1.5, 2.0, 3.0, 5.0];
 const THRESHOLDS: usize = QUANTILES.len() + MULTIPLES.len();
+/// Trouble is rare: a threshold that is exceeded in a larger share of a recording's seconds is none that a user would set, and
+/// teaches a base rate that no network has.
+const MOST_BREACHED: f32 = 0.05;
 
 /// The usual size of a feature is looked at each so many rows.
 const SIZE_EVERY: u64 = 7;
@@ -46,6 +51,9 @@ pub(crate) struct Args {
     /// Recordings, as 'netprecursor record', 'dataset' and 'import' write them, in the order in which they are learned from
     #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
     recordings: Vec<PathBuf>,
+    /// Recordings that teach forecasts and no breaches, such as episodes of the lab: faults take more of them than of life
+    #[arg(long = "forecasts-only", value_name = "FILE.parquet", num_args = 1.., value_parser = arguments::file())]
+    forecasts_only: Vec<PathBuf>,
     /// How often all of them are gone through
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
     passes: u8,
@@ -69,11 +77,11 @@ type Open = (Made, f32);
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut forecaster = builtin::adaptive()?;
-    let recordings: Vec<Recording> = args.recordings.iter().map(|path| Recording::open(path)).collect::<Result<_, _>>()?;
+    let recordings = args.interleaved()?;
     let steps = recordings.len() as u64 * (u64::from(args.passes) + 1);
     let bar = terminal::bar(Some(steps));
     let mut survey = Survey { sizes: vec![Vec::new(); FEATURES], ..Survey::default() };
-    for recording in &recordings {
+    for (recording, _) in &recordings {
         each(recording, &mut forecaster, |target, _, measured_us, evidence| survey.add(target, measured_us, evidence))?;
         bar.inc(1);
     }
@@ -82,8 +90,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let usual = std::array::from_fn(|feature| usual(&mut survey.sizes[feature]));
     let mut learned = Learned::default().with_scales(&usual);
     for _ in 0..args.passes {
-        for recording in &recordings {
-            learn(recording, &mut forecaster, &thresholds, &mut learned)?;
+        for (recording, of_breaches) in &recordings {
+            learn(recording, &mut forecaster, &thresholds, *of_breaches, &mut learned)?;
             bar.inc(1);
         }
     }
@@ -97,6 +105,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.out.display()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    /// All recordings, and whether they teach breaches; those that do not evenly among the others, because what was learned
+    /// last weighs most.
+    fn interleaved(&self) -> anyhow::Result<Vec<(Recording, bool)>> {
+        let place = |of_breaches: bool, paths: &[PathBuf]| {
+            let count = paths.len() as f64;
+            let places =
+                paths.iter().enumerate().map(move |(at, path)| ((at as f64 + 0.5) / count, path.clone(), of_breaches));
+            places.collect::<Vec<_>>()
+        };
+        let mut all = place(true, &self.recordings);
+        all.extend(place(false, &self.forecasts_only));
+        all.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
+        let opened = all.into_iter().map(|(_, path, of_breaches)| Ok((Recording::open(&path)?, of_breaches)));
+        opened.collect()
+    }
 }
 
 /// Hands over every second of every target whose window is full.
@@ -128,6 +154,7 @@ fn learn(
     recording: &Recording,
     forecaster: &mut Forecaster,
     thresholds: &HashMap<String, [f32; THRESHOLDS]>,
+    of_breaches: bool,
     learned: &mut Learned,
 ) -> anyhow::Result<()> {
     let mut truths: HashMap<String, Truth<Open>> = HashMap::new();
@@ -142,7 +169,7 @@ fn learn(
         if let Some(matured) = truth.observe(now, measured_us, open) {
             let (made, measured_us) = matured.said;
             learned.learn_forecast(&made, matured.truth_us);
-            for threshold_us in thresholds.iter().filter(|threshold_us| measured_us <= **threshold_us) {
+            for threshold_us in thresholds.iter().filter(|us| of_breaches && us.is_finite() && measured_us <= **us) {
                 learned.learn_breach(made.evidence(), *threshold_us, matured.truth_us > *threshold_us);
             }
         }
@@ -176,13 +203,14 @@ impl Survey {
 fn thresholds(us: &mut [f32]) -> Option<[f32; THRESHOLDS]> {
     us.sort_unstable_by(f32::total_cmp);
     let at = |quantile: f32| us.get(((quantile * us.len() as f32) as usize).min(us.len().saturating_sub(1))).copied();
-    let median = at(0.5)?;
-    let mut all = [median; THRESHOLDS];
-    for (slot, quantile) in all.iter_mut().zip(QUANTILES) {
+    let calm = at(0.25)?;
+    let mut all = [f32::INFINITY; THRESHOLDS];
+    for (slot, quantile) in all.iter_mut().zip(QUANTILES).filter(|_| us.len() >= LONG_SECONDS) {
         *slot = at(quantile)?;
     }
-    for (slot, multiple) in all[QUANTILES.len()..].iter_mut().zip(MULTIPLES) {
-        *slot = median * multiple;
+    let rare = at(1.0 - MOST_BREACHED)?;
+    for (slot, multiple) in all[QUANTILES.len()..].iter_mut().zip(MULTIPLES).filter(|(_, times)| calm * times >= rare) {
+        *slot = calm * multiple;
     }
     Some(all)
 }
@@ -230,7 +258,8 @@ mod tests {
         recorded(&recording);
         let texts = ["one.json", "two.json"].map(|name| {
             let out = directory.path().join(name);
-            run(&Args { recordings: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
+            let recordings = vec![recording.clone()];
+            run(&Args { recordings, forecasts_only: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
             fs::read_to_string(out).unwrap()
         });
         assert_eq!(texts[0], texts[1]);
@@ -239,9 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_are_quantiles_and_multiples_of_the_median() {
-        let mut us: Vec<f32> = (0..1_000).map(|us| us as f32).collect();
-        assert_eq!(thresholds(&mut us), Some([980.0, 995.0, 1_000.0, 1_500.0]));
+    fn thresholds_are_multiples_of_what_is_calm_and_after_a_while_quantiles() {
+        let mut us: Vec<f32> = (0..2_000).map(|us| us as f32).collect();
+        let never = f32::INFINITY;
+        assert_eq!(thresholds(&mut us), Some([1_960.0, 1_990.0, never, never, never, 2_500.0]));
+        assert_eq!(thresholds(&mut us[..1_000]).map(|all| all[0]), Some(f32::INFINITY));
         assert_eq!(thresholds(&mut []), None);
     }
 }

@@ -70,8 +70,7 @@ mod tests {
             match tick.checked_sub(HORIZON) {
                 None => assert_eq!(matured, None, "{tick}"),
                 Some(made) => {
-                    let expected =
-                        Matured { said: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
+                    let expected = Matured { said: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
                     assert_eq!(matured, Some(expected), "{tick}");
                 }
             }

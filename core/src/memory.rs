@@ -115,7 +115,13 @@ impl Default for Memory {
 impl Memory {
     /// Nothing remembered yet.
     pub fn new() -> Self {
-        Self { bins: VecDeque::with_capacity(BINS), filling: Bin::EMPTY, last: None, recurrences: [None; 3], maxima: None }
+        Self {
+            bins: VecDeque::with_capacity(BINS),
+            filling: Bin::EMPTY,
+            last: None,
+            recurrences: [None; 3],
+            maxima: None,
+        }
     }
 
     /// Takes in a tick. The caller pushes in order; a tick that is not later adds to the bin that fills.

@@ -251,7 +251,8 @@ mod tests {
         let (mut ledger, mut said, offsets) = (Ledger::default(), Vec::new(), QuantileOffsets::default());
         let series = (0..ticks).map(|tick| {
             let seen = (0..=tick).rev().take(window::LENGTH).map(&measured).collect::<Vec<_>>();
-            let forecast = naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets)).map(Basis::Alone);
+            let forecast =
+                naive.and_then(|naive| naive.forecast(seen.iter().rev().copied(), &offsets)).map(Basis::Alone);
             (Tick(tick), measured(tick), forecast)
         });
         backtest(series, &rule(), &mut ledger, |Tick(tick), step| {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-fn false_alerts_raise_the_bar_and_leave_the_threshold() {
+    fn false_alerts_raise_the_bar_and_leave_the_threshold() {
         let (high, low) = ([250_000_f32.ln(); 3], [25_000_f32.ln(); 3]);
         let series = |tick| (Tick(tick), Some(calm(tick)), alone(if tick % 60 < 3 { high } else { low }));
         let after = |seconds, budget| {

@@ -174,7 +174,9 @@ mod tests {
     #[test]
     fn models_and_rules_of_thumb_name_the_same_cause_with_and_without_a_baseline() {
         let (window, before) = (window(1.0), [0.0; COUNT]);
-        for mut forecaster in [shipped(), builtin::adaptive().unwrap(), Forecaster::naive(Naive::Max10, builtin::offsets())] {
+        for mut forecaster in
+            [shipped(), builtin::adaptive().unwrap(), Forecaster::naive(Naive::Max10, builtin::offsets())]
+        {
             for baseline in [None, Some(&before)] {
                 let causes = forecaster.causes(&window, &vector(&window), baseline, 0.5);
                 assert_eq!(causes[0].group, features::Group::Queue, "{causes:?}");

@@ -87,10 +87,12 @@ def series_thresholds(recordings):
     return result
 
 
-def learn(binary, recordings, out):
-    """Writes the prior."""
-    shuffled = sorted(recordings, key=lambda path: hashlib.sha256(str(path.name).encode() + str(path.parent.name).encode()).digest())
-    subprocess.run([binary, "learn", "--out", str(out), "--recording", *map(str, shuffled)], check=True)
+def learn(binary, lab, series, out):
+    """Writes the prior. The lab teaches forecasts; breaches are learned from life, whose base rate it has not."""
+    shuffle = lambda paths: sorted(paths, key=lambda path: hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest())
+    command = [binary, "learn", "--out", str(out), "--recording", *map(str, shuffle(series or lab))]
+    command += ["--forecasts-only", *map(str, shuffle(lab))] if series and lab else []
+    subprocess.run(command, check=True)
 
 
 def backtest(binary, model, recordings, thresholds, confidence=50, prior=None):
@@ -226,23 +228,23 @@ def run(binary, episodes, directories, out, report, log):
     """Learns the prior and judges it."""
     with tempfile.TemporaryDirectory() as directory:
         series = imported(binary, directories, pathlib.Path(directory))
-        taught = [episode.recording for episode in episodes if episode.split in ("train", "validation")]
-        taught += [path for recordings in series.values() for path in halves(recordings)[0]]
+        lab = [episode.recording for episode in episodes if episode.split in ("train", "validation")]
+        taught = [path for recordings in series.values() for path in halves(recordings)[0]]
         prior = out / PRIOR
-        learn(binary, taught, prior)
+        learn(binary, lab, taught, prior)
         # What each network is worth without having been learned from.
         across = []
         for name, recordings in series.items():
             others = [path for path in taught if path not in set(recordings)]
             foreign = pathlib.Path(directory, f"without-{name}.json")
-            learn(binary, others, foreign)
+            learn(binary, lab, others, foreign)
             subject = Set(name, "imported", recordings, series_thresholds(recordings), "the prior never saw this network")
             across.append(judge(binary, foreign, subject))
             log(f"{name}: judged with a prior that never saw it")
         figures = {
             "prior": {"sha256": hashlib.sha256(prior.read_bytes()).hexdigest(),
-                      "recordings": len(taught),
-                      "episodes": sum(episode.split in ("train", "validation") for episode in episodes),
+                      "recordings": len(lab) + len(taught),
+                      "episodes": len(lab),
                       "series": {name: len(halves(recordings)[0]) for name, recordings in series.items()}},
             "sets": [],
         }

@@ -69,7 +69,13 @@ mod tests {
         let (mut pairing, mut chances) = (Pairing::default(), Chances::default());
         for tick in 0..30 {
             let us = if tick == 25 { 200.0 } else { 100.0 };
-            pairing.observe(Tick(tick), Some(us), Some(if tick >= 15 { 0.75 } else { 0.1 }), |us| us > 150.0, &mut chances);
+            pairing.observe(
+                Tick(tick),
+                Some(us),
+                Some(if tick >= 15 { 0.75 } else { 0.1 }),
+                |us| us > 150.0,
+                &mut chances,
+            );
         }
         assert_eq!(chances.counted().said, [(100, 15, 0), (750, 5, 5)]);
     }

@@ -50,7 +50,8 @@ impl FixedWatch {
             (None, None) => Standing::Quiet,
         };
         self.judge.observe(now, breached, standing, card);
-        let (state, action) = decide::decide(self.state, &Input { gate, chance, needed: NEEDED, predicted_us, measured_us }, now, rule);
+        let (state, action) =
+            decide::decide(self.state, &Input { gate, chance, needed: NEEDED, predicted_us, measured_us }, now, rule);
         self.state = state;
         if matches!(action, Some(Action::Fire { .. })) {
             self.judge.fired(now, rule.hold.delay(), card);

@@ -183,8 +183,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
 
 fn status(facts: &Facts, view: &View, moment: &Moment) -> String {
     let [now, total] = moment.seconds.map(words::clock);
-    let worst =
-        view.targets.iter().max_by(|a, b| a.chance.unwrap_or(0.0).total_cmp(&b.chance.unwrap_or(0.0)));
+    let worst = view.targets.iter().max_by(|a, b| a.chance.unwrap_or(0.0).total_cmp(&b.chance.unwrap_or(0.0)));
     let worst = worst.map_or_else(
         || "no target yet".to_owned(),
         |target| {

@@ -38,8 +38,9 @@ fn losses(ticks: u64, rtt_us: impl Fn(u64) -> f32) -> Vec<(u64, f32, [f32; Naive
             let came = matured.truth_us.ln();
             let said = matured.said.forecast().unwrap().ln_us();
             let sum = |said: [f32; 3]| (0..3).map(|at| pinball(QUANTILES[at], said[at], came)).sum::<f32>();
-            let rules = Naive::ALL
-                .map(|naive| sum([0, 1, 2].map(|quantile| matured.said.evidence().said(quantile, Expert::Naive(naive)))));
+            let rules = Naive::ALL.map(|naive| {
+                sum([0, 1, 2].map(|quantile| matured.said.evidence().said(quantile, Expert::Naive(naive))))
+            });
             losses.push((tick, sum(said), rules));
             learned.learn_forecast(&matured.said, matured.truth_us);
             learned.close();
@@ -76,7 +77,8 @@ fn a_minute_after_a_step_in_level_the_mixture_beats_every_rule_and_after_ten_it_
             let (mixture, rule) = (mixture(70, 180), mean(within(70, 180).map(|(.., rules)| rules[naive as usize])));
             assert!(mixture < rule, "{factor}, {}: {mixture} against {rule}", naive.name());
         }
-        let before = mean(losses.iter().filter(|(tick, ..)| (step - 600..step).contains(tick)).map(|(_, loss, _)| *loss));
+        let before =
+            mean(losses.iter().filter(|(tick, ..)| (step - 600..step).contains(tick)).map(|(_, loss, _)| *loss));
         assert!(mixture(600, 900) < 3.0 * before, "{factor}: {before} before, {} after", mixture(600, 900));
     }
 }

@@ -92,9 +92,7 @@ impl Caution {
 
     /// Whether every number is one that warnings can lead to; what is read from a file might not be.
     pub(crate) fn is_sound(&self) -> bool {
-        (0.0..=MAX_EARNED).contains(&self.earned)
-            && self.rungs <= MAX_RUNGS
-            && (0.0..=SAVED).contains(&self.tokens)
+        (0.0..=MAX_EARNED).contains(&self.earned) && self.rungs <= MAX_RUNGS && (0.0..=SAVED).contains(&self.tokens)
     }
 }
 

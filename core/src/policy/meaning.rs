@@ -12,7 +12,8 @@ impl Rule {
     /// 16 hexadecimal digits over everything that decides when the rule fires and how it is scored. Name and severity
     /// do not.
     pub fn meaning(&self) -> String {
-        let Self { name: _, thresholds, hold, keep_firing, severity: _, model, confidence, max_false_alerts_per_day } = self;
+        let Self { name: _, thresholds, hold, keep_firing, severity: _, model, confidence, max_false_alerts_per_day } =
+            self;
         let (model_kind, model_name, model_digest) = match model {
             ModelRef::Default => (0_u64, "", None),
             ModelRef::Builtin(name) => (1, name.as_str(), None),

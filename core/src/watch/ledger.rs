@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::Learned,
+    adapt::{Learned, LogOdds},
     calibrate::{Calibrator, Caution, Matured, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -95,10 +95,10 @@ impl Ledger {
             Some(made) => (raw, self.learned.log_odds(made.evidence(), threshold_us)),
             None => {
                 let forecast = self.calibrator.apply(&raw);
-                (forecast, forecast.log_odds_above(threshold_us))
+                (forecast, LogOdds { learned: forecast.log_odds_above(threshold_us), trend: None })
             }
         };
-        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(log_odds), made })
+        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(&log_odds), made })
     }
 
     /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
@@ -115,7 +115,7 @@ impl Ledger {
             None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
         }
         if is_calm {
-            self.learned.learn_meaning(said.log_odds, breached);
+            self.learned.learn_meaning(&said.log_odds, breached);
             self.reliability.learn(said.chance, breached);
         }
     }
@@ -172,9 +172,15 @@ mod tests {
         };
         assert!(matches!(refused(r#""version":2"#, r#""version":1"#), LedgerError::Version { got: 1 }));
         assert!(matches!(refused("alerts", "alarms"), LedgerError::Json(_)));
-        assert!(matches!(refused(r#""offsets":[0.0,0.0]"#, r#""offsets":[9.0,0.0]"#), LedgerError::Unsound { part: "calibrator" }));
+        assert!(matches!(
+            refused(r#""offsets":[0.0,0.0]"#, r#""offsets":[9.0,0.0]"#),
+            LedgerError::Unsound { part: "calibrator" }
+        ));
         assert!(matches!(refused(r#""tokens":1.0"#, r#""tokens":-3.0"#), LedgerError::Unsound { part: "caution" }));
-        assert!(matches!(refused(r#""highest":0.0"#, r#""highest":2.0"#), LedgerError::Unsound { part: "reliability" }));
+        assert!(matches!(
+            refused(r#""highest":0.0"#, r#""highest":2.0"#),
+            LedgerError::Unsound { part: "reliability" }
+        ));
         // serde_json writes what is no number as null.
         assert!(matches!(refused(r#""shift":0.0"#, r#""shift":null"#), LedgerError::Json(_)));
         assert!(refused(r#""shift":0.0"#, r#""shift":99.0"#).to_string().contains("expected JSON"));

@@ -20,8 +20,11 @@ const TICKS: usize = 60 + 10 + 8;
 /// Unix second, tick and signals of the only target.
 fn seen(line: &Value) -> Option<(u64, Tick, Signals)> {
     let target = line["targets"].as_array()?.first()?;
-    let values: Vec<f32> =
-        target["signals"].as_array()?.iter().map(|value| value.as_f64().map_or(f32::NAN, |value| value as f32)).collect();
+    let values: Vec<f32> = target["signals"]
+        .as_array()?
+        .iter()
+        .map(|value| value.as_f64().map_or(f32::NAN, |value| value as f32))
+        .collect();
     let signals = Signals::from_values(values.first_chunk::<{ Signal::COUNT }>()?);
     Some((line["unix_ms"].as_u64()? / 1_000, Tick(line["tick"].as_u64()?), signals))
 }
@@ -49,7 +52,9 @@ fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
         }
     }
     let history = agent.json("/api/v1/history");
-    let told = |unix: u64| history[0]["points"].as_array().unwrap().iter().find(|point| point["unix"] == unix).unwrap().clone();
+    let told = |unix: u64| {
+        history[0]["points"].as_array().unwrap().iter().find(|point| point["unix"] == unix).unwrap().clone()
+    };
 
     let rule = policies_from_yaml("test", &std::fs::read_to_string(policy.path()).unwrap()).unwrap();
     let rule = rule[0].rules.iter().next().unwrap();
@@ -65,7 +70,9 @@ fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
         let basis = forecaster.say(0, &window, &vector);
         let step = watch.step(*now, signals.measured_rtt_us(), basis.as_ref(), rule, &mut ledger).unwrap();
         let point = told(*unix);
-        for (field, said) in [("predictedUs", step.predicted_us), ("chance", step.chance), ("measuredUs", step.measured_us)] {
+        for (field, said) in
+            [("predictedUs", step.predicted_us), ("chance", step.chance), ("measuredUs", step.measured_us)]
+        {
             let shown = point[field].as_f64().map(|shown| shown as f32);
             assert_eq!(shown.map(f32::to_bits), said.map(f32::to_bits), "{field} at {now:?}: {shown:?}, fold {said:?}");
         }
