@@ -163,7 +163,7 @@ fn alerts(
             && let Some(origin) = during(row.unix_ms)
         {
             let before = target.baseline.median();
-            told(forecaster.causes(window, &vector, before.as_ref(), step.quantile()), origin);
+            told(forecaster.causes(window, &vector, before.as_ref()), origin);
         }
         let breached = measured_us.is_some_and(|us| rule.thresholds.breached(us));
         if window.is_full() && !breached && !step.is_likely() {

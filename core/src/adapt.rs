@@ -28,4 +28,4 @@ pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
 pub use recalibration::Recalibration;
 pub use regression::Regression;
-pub use store::{Learned, LogOdds, StoreError};
+pub use store::{Learned, StoreError};

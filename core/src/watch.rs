@@ -53,8 +53,8 @@ pub struct Step {
     pub gate: Option<Gate>,
     /// The forecast after calibration.
     pub forecast: Option<Forecast>,
-    /// The RTT in µs that the rule expects to be exceeded as surely as a warning has to be: above the threshold it warns,
-    /// where forecast and chance agree.
+    /// The median of the forecast in µs, for those who are told. What is decided by is the chance: the two are learned apart,
+    /// and may lie on two sides of a threshold.
     pub predicted_us: Option<f32>,
     /// The chance that the horizon breaches the threshold.
     pub chance: Option<f32>,
@@ -71,11 +71,6 @@ pub struct Step {
 }
 
 impl Step {
-    /// The quantile of [`Self::predicted_us`].
-    pub fn quantile(&self) -> f64 {
-        f64::from(1.0 - self.needed)
-    }
-
     /// Whether a breach is as likely as a warning needs.
     pub fn is_likely(&self) -> bool {
         self.chance.is_some_and(|chance| chance > self.needed)
@@ -126,7 +121,7 @@ impl Watch {
         }
         let needed = ledger.caution.needed(rule.confidence);
         let forecast = said.map(|said| said.forecast);
-        let predicted_us = forecast.map(|forecast| forecast.at(1.0 - needed));
+        let predicted_us = forecast.map(|forecast| forecast.quantiles_us()[0]);
         let chance = said.map(|said| said.chance);
         if let Some(chance) = chance.filter(|_| is_calm && gate.is_none()) {
             ledger.reliability.hear(chance);

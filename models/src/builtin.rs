@@ -18,7 +18,7 @@ const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/
 
 /// What forecasts when a policy names nothing: what ranks coming breaches best on the families of faults held out of
 /// training (`models/artifacts/default.json` says so, and by how much; a test compares).
-pub const DEFAULT: &str = ADAPTIVE;
+pub const DEFAULT: &str = "damped-holt";
 
 #[expect(clippy::expect_used, reason = "compiled in, and read by a test")]
 static OFFSETS: LazyLock<QuantileOffsets> = LazyLock::new(|| {

@@ -94,26 +94,17 @@ impl Forecaster {
     }
 
     /// The causes of an alert that fires now: `features` are those of `window`, `baseline` those of the target before,
-    /// when known, and `quantile` that by which the rule decided. Not for every tick: a model is asked 18 times. Of experts
-    /// the first model is asked.
-    pub fn causes(
-        &mut self,
-        window: &Window,
-        features: &[f32; COUNT],
-        baseline: Option<&[f32; COUNT]>,
-        quantile: f64,
-    ) -> Vec<Cause> {
+    /// when known. Not for every tick: a model is asked 18 times, for its median; of experts the first model is asked.
+    pub fn causes(&mut self, window: &Window, features: &[f32; COUNT], baseline: Option<&[f32; COUNT]>) -> Vec<Cause> {
         let model = match &mut self.0 {
             Engine::Naive { .. } => None,
             Engine::Model(model) => Some(&mut **model),
             Engine::Experts { models, .. } => models.first_mut(),
         };
         let rests_on = match (model, baseline) {
-            (Some(model), Some(baseline)) => RestsOn::of(
-                |row| model.alone(row).map_or(f32::NAN, |forecast| forecast.at(quantile).ln()),
-                features,
-                baseline,
-            ),
+            (Some(model), Some(baseline)) => {
+                RestsOn::of(|row| model.alone(row).map_or(f32::NAN, |forecast| forecast.ln_us()[0]), features, baseline)
+            }
             _ => RestsOn::NOTHING,
         };
         causes::causes(window, features, &rests_on)
@@ -178,7 +169,7 @@ mod tests {
             [shipped(), builtin::adaptive().unwrap(), Forecaster::naive(Naive::Max10, builtin::offsets())]
         {
             for baseline in [None, Some(&before)] {
-                let causes = forecaster.causes(&window, &vector(&window), baseline, 0.5);
+                let causes = forecaster.causes(&window, &vector(&window), baseline);
                 assert_eq!(causes[0].group, features::Group::Queue, "{causes:?}");
             }
         }

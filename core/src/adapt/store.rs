@@ -10,7 +10,7 @@ use super::{
     offsets::MAX_OFFSET,
     voice_name,
 };
-use crate::forecast::{Forecast, Naive, QUANTILES};
+use crate::forecast::QUANTILES;
 
 /// All that is learned in place for a rule, and where training lets it begin.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,20 +18,7 @@ pub struct Learned {
     mixture: Mixture,
     hazard: Hazard,
     recalibration: Recalibration,
-    /// Of [`LogOdds::trend`].
-    trend: Recalibration,
     scales: Scales,
-}
-
-/// How likely a breach is, before what is said has come to mean what it says. Two witnesses, because each is silent where the
-/// other sees: what was learned in place, and a trend that is carried on, which needs to have learned nothing. A breach is as
-/// likely as the surer one says.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LogOdds {
-    /// Of what was learned, or of a forecaster by itself.
-    pub learned: f64,
-    /// Of the damped trend among the experts; `None` for a forecaster by itself.
-    pub trend: Option<f64>,
 }
 
 /// Numbers that no learning leads to.
@@ -51,8 +38,6 @@ pub(crate) struct Stored {
     /// Weight and sum of squared gradients by input.
     hazard: BTreeMap<String, [f64; 2]>,
     recalibration: Recalibration,
-    #[serde(default)]
-    trend: Recalibration,
     /// The usual size by feature.
     scales: BTreeMap<String, f32>,
 }
@@ -74,19 +59,14 @@ impl Learned {
         self.mixture.make(evidence, &self.scales)
     }
 
-    /// Log-odds of a breach of `threshold_us`.
-    pub fn log_odds(&self, evidence: &Evidence, threshold_us: f32) -> LogOdds {
-        let trend = [0, 1, 2].map(|quantile| evidence.said(quantile, Expert::Naive(Naive::DampedHolt)));
-        LogOdds {
-            learned: self.hazard.log_odds(evidence, &self.scales, threshold_us),
-            trend: Forecast::from_ln(trend).map(|forecast| forecast.log_odds_above(threshold_us)),
-        }
+    /// Log-odds of a breach of `threshold_us`, before recalibration.
+    pub fn log_odds(&self, evidence: &Evidence, threshold_us: f32) -> f64 {
+        self.hazard.log_odds(evidence, &self.scales, threshold_us)
     }
 
     /// The chance that log-odds have come to mean.
-    pub fn chance(&self, log_odds: &LogOdds) -> f64 {
-        let trend = log_odds.trend.map_or(0.0, |trend| self.trend.chance(trend));
-        self.recalibration.chance(log_odds.learned).max(trend)
+    pub fn chance(&self, log_odds: f64) -> f64 {
+        self.recalibration.chance(log_odds)
     }
 
     /// Takes in what was forecast and the maximum of its horizon in µs; it takes effect with [`Self::close`].
@@ -100,11 +80,8 @@ impl Learned {
     }
 
     /// Takes in what log-odds, as they were said, came to; it takes effect with [`Self::close`].
-    pub fn learn_meaning(&mut self, log_odds: &LogOdds, breached: bool) {
-        self.recalibration.learn(log_odds.learned, breached);
-        if let Some(trend) = log_odds.trend {
-            self.trend.learn(trend, breached);
-        }
+    pub fn learn_meaning(&mut self, log_odds: f64, breached: bool) {
+        self.recalibration.learn(log_odds, breached);
     }
 
     /// Ends a tick.
@@ -112,7 +89,6 @@ impl Learned {
         self.mixture.close();
         self.hazard.close();
         self.recalibration.close();
-        self.trend.close();
     }
 
     /// The mixture, for those who show its weights.
@@ -125,7 +101,7 @@ impl Learned {
     pub fn as_prior(mut self) -> Self {
         self.mixture.quantiles.iter_mut().for_each(|quantile| quantile.aggregation.temper());
         self.hazard.temper();
-        (self.recalibration, self.trend) = Default::default();
+        self.recalibration = Recalibration::default();
         self
     }
 
@@ -143,7 +119,6 @@ impl Learned {
             quantiles,
             hazard: pairs(hazard::input_name, weights, squares),
             recalibration: self.recalibration.clone(),
-            trend: self.trend.clone(),
             scales: self.scales.0.iter().enumerate().map(|(index, scale)| (feature_name(index), *scale)).collect(),
         }
     }
@@ -155,13 +130,12 @@ impl Learned {
         }
         take(hazard::input_name, &mut self.hazard.weights, &mut self.hazard.squares, &stored.hazard);
         self.recalibration = stored.recalibration.clone();
-        self.trend = stored.trend.clone();
         for (index, scale) in self.scales.0.iter_mut().enumerate() {
             *scale = stored.scales.get(&feature_name(index)).copied().unwrap_or(*scale);
         }
         let parts = [
             ("hazard", self.hazard.is_sound()),
-            ("recalibration", self.recalibration.is_sound() && self.trend.is_sound()),
+            ("recalibration", self.recalibration.is_sound()),
             ("scales", self.scales.0.iter().all(|scale| scale.is_finite() && *scale >= Scales::LEAST)),
         ];
         match parts.into_iter().find(|(_, sound)| !sound) {
@@ -266,7 +240,7 @@ mod tests {
             let log_odds = learned.log_odds(&evidence, 1_500.0);
             learned.learn_forecast(&made, us * 1.2);
             learned.learn_breach(&evidence, 1_500.0, us > 1_300.0);
-            learned.learn_meaning(&log_odds, us > 1_300.0);
+            learned.learn_meaning(log_odds, us > 1_300.0);
             learned.close();
         }
         learned
@@ -280,14 +254,13 @@ mod tests {
         let says = |learned: &Learned| {
             let log_odds = learned.log_odds(&evidence, 1_500.0);
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
-            forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds.learned, learned.chance(&log_odds)])
+            forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds, learned.chance(log_odds)])
         };
         for (one, other) in says(&learned).zip(says(&read)) {
             // serde_json reads to the last digit but one.
             assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
         }
-        let even = LogOdds { learned: 0.0, trend: None };
-        assert_ne!(learned.chance(&even), Learned::default().chance(&even));
+        assert_ne!(learned.chance(0.0), Learned::default().chance(0.0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::{Learned, LogOdds},
+    adapt::Learned,
     calibrate::{Calibrator, Caution, Matured, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -95,10 +95,10 @@ impl Ledger {
             Some(made) => (raw, self.learned.log_odds(made.evidence(), threshold_us)),
             None => {
                 let forecast = self.calibrator.apply(&raw);
-                (forecast, LogOdds { learned: forecast.log_odds_above(threshold_us), trend: None })
+                (forecast, forecast.log_odds_above(threshold_us))
             }
         };
-        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(&log_odds), made })
+        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(log_odds), made })
     }
 
     /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
@@ -115,7 +115,7 @@ impl Ledger {
             None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
         }
         if is_calm {
-            self.learned.learn_meaning(&said.log_odds, breached);
+            self.learned.learn_meaning(said.log_odds, breached);
             self.reliability.learn(said.chance, breached);
         }
     }

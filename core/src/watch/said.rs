@@ -1,7 +1,7 @@
 //! What is said of a target at a tick, and what a ledger makes of it.
 
 use crate::{
-    adapt::{Evidence, LogOdds, Made},
+    adapt::{Evidence, Made},
     forecast::Forecast,
 };
 
@@ -23,7 +23,7 @@ pub struct Said {
     /// The forecast.
     pub forecast: Forecast,
     /// Log-odds of a breach, before they were recalibrated.
-    pub(super) log_odds: LogOdds,
+    pub(super) log_odds: f64,
     /// The chance that the horizon breaches the threshold.
     pub chance: f64,
     pub(super) made: Option<Made>,

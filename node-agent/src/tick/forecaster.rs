@@ -191,9 +191,8 @@ impl Forecasters {
         window: &Window,
         features: &[f32; COUNT],
         baseline: Option<&[f32; COUNT]>,
-        quantile: f64,
     ) -> Vec<Cause> {
-        self.loaded[id.0].engine.causes(window, features, baseline, quantile)
+        self.loaded[id.0].engine.causes(window, features, baseline)
     }
 }
 

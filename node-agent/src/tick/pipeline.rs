@@ -209,7 +209,7 @@ impl Pipeline {
             if let Some(Action::Fire { .. }) = step.action {
                 let baseline = target.baseline.median();
                 let (window, features) = (&target.window, &target.features);
-                let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref(), step.quantile());
+                let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
                 let speaker = forecasters.speaker(*forecaster).clone();
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, &causes, speaker, unix);
                 let subject = active.reference.as_ref().zip(target.pod());
