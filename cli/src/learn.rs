@@ -19,12 +19,7 @@ use netprecursor_core::{
 };
 use netprecursor_models::{Forecaster, builtin};
 
-use crate::{
-    arguments,
-    recording::Recording,
-    replay::{self, ReplayError},
-    terminal,
-};
+use crate::{arguments, recording::Recording, replay, terminal};
 
 /// Thresholds by which breaches are learned: quantiles of what a target measured, where it was watched for long, and multiples
 /// of its lower quartile, which is calm even where a fault takes half of a recording. Several, so that what is learned is a
@@ -142,10 +137,6 @@ fn each(
         };
         told(&row.target, now, signals.measured_rtt_us(), evidence);
         anyhow::Ok(())
-    })
-    .map_err(|error: anyhow::Error| match error.downcast::<ReplayError>() {
-        Ok(error) => error.into(),
-        Err(error) => error,
     })
 }
 

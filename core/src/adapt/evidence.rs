@@ -167,10 +167,6 @@ impl Evidence {
         &self.features
     }
 
-    /// x
-    pub fn x(&self) -> (&[[f32; EXPERTS]; 3], &[f32; FEATURES]) {
-        (&self.experts, &self.features)
-    }
     /// What an expert forecasts for a quantile, ln(µs), by its position; NaN for nothing.
     pub(super) fn said(&self, quantile: usize, expert: Expert) -> f32 {
         self.experts[quantile][expert.position()]
