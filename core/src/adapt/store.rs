@@ -101,7 +101,7 @@ impl Learned {
     pub fn as_prior(mut self) -> Self {
         self.mixture.quantiles.iter_mut().for_each(|quantile| quantile.aggregation.temper());
         self.hazard.temper();
-        self.recalibration = Recalibration::default();
+        self.recalibration = Recalibration::of_a_prior();
         self
     }
 

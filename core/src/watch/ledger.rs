@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::Learned,
+    adapt::{Learned, Recalibration},
     calibrate::{Calibrator, Caution, Matured, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -21,6 +21,8 @@ const VERSION: u32 = 2;
 pub struct Ledger {
     /// How experts are mixed, and how likely breaches are.
     pub learned: Learned,
+    /// What the chances of a forecaster by itself have come to mean; those of experts are part of what was learned.
+    pub alone: Recalibration,
     /// By how much the upper quantiles are off.
     pub calibrator: Calibrator,
     /// How sure the rule has to be to warn.
@@ -75,6 +77,7 @@ impl Ledger {
     pub(super) fn turn(&mut self, now: Tick) {
         if self.tick != now {
             self.learned.close();
+            self.alone.close();
             self.caution.close();
             self.reliability.close();
             self.tick = now;
@@ -90,15 +93,19 @@ impl Ledger {
                 (made.forecast()?, Some(made))
             }
         };
-        let (forecast, log_odds) = match &made {
+        let (forecast, log_odds, chance) = match &made {
             // The mixture tracks offsets of its own.
-            Some(made) => (raw, self.learned.log_odds(made.evidence(), threshold_us)),
+            Some(made) => {
+                let log_odds = self.learned.log_odds(made.evidence(), threshold_us);
+                (raw, log_odds, self.learned.chance(log_odds))
+            }
             None => {
                 let forecast = self.calibrator.apply(&raw);
-                (forecast, forecast.log_odds_above(threshold_us))
+                let log_odds = forecast.log_odds_above(threshold_us);
+                (forecast, log_odds, self.alone.chance(log_odds))
             }
         };
-        Some(Said { raw, forecast, log_odds, chance: self.learned.chance(log_odds), made })
+        Some(Said { raw, forecast, log_odds, chance, made })
     }
 
     /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
@@ -115,7 +122,10 @@ impl Ledger {
             None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
         }
         if is_calm {
-            self.learned.learn_meaning(said.log_odds, breached);
+            match &said.made {
+                Some(_) => self.learned.learn_meaning(said.log_odds, breached),
+                None => self.alone.learn(said.log_odds, breached),
+            }
             self.reliability.learn(said.chance, breached);
         }
     }
@@ -139,6 +149,7 @@ impl Ledger {
         }
         let LedgerFile { ledger, .. } = serde_json::from_str::<LedgerFile<Self>>(json)?;
         let parts = [
+            ("alone", ledger.alone.is_sound()),
             ("calibrator", ledger.calibrator.is_sound()),
             ("caution", ledger.caution.is_sound()),
             ("reliability", ledger.reliability.is_sound()),
