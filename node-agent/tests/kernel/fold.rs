@@ -33,7 +33,8 @@ fn seen(line: &Value) -> Option<(u64, Tick, Signals)> {
 fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
     let Some(_alone) = alone() else { return };
     let (name, state) = (Host::new().name.clone(), scratch());
-    let policy = policy("[{name: rtt, signal: RttForecast, rttForecast: {threshold: 2ms}, model: {builtin: adaptive}}]");
+    let policy =
+        policy("[{name: rtt, signal: RttForecast, rttForecast: {threshold: 2ms}, model: {builtin: adaptive}}]");
     let file = policy.path().to_str().unwrap();
     let agent = Agent::start(state.path(), &["--target", &format!("netns:{name}"), "--policy", file]);
     agent.until_ready_is(200);
