@@ -10,6 +10,7 @@
 //! steadier. Whoever learns takes in labels and ends a tick with `close`.
 
 mod aggregation;
+mod descent;
 mod evidence;
 mod hazard;
 mod mixture;

@@ -1,7 +1,12 @@
 //! How likely the horizon is to breach a threshold: a logistic regression that is learned in place, over the distances of
-//! the experts from the threshold and the features. Steps on the logistic loss with a rate per coefficient (AdaGrad).
+//! the experts from the threshold and the features.
 
-use super::{Evidence, Expert, FEATURES, feature_name, mixture::Scales};
+use super::{
+    Evidence, Expert, FEATURES,
+    descent::{Descent, Pace},
+    feature_name,
+    mixture::Scales,
+};
 use crate::forecast::{MAX_LOG_ODDS, Naive, QUANTILES};
 
 /// Distances that are looked at: rules of thumb, the quantiles of the hour, recurrence, and the trends of 5 and 15 s carried
@@ -18,36 +23,26 @@ const UNKNOWN: f32 = -1.0;
 /// All that is weighed: distances in bands, features, and 1.
 pub(super) const INPUTS: usize = DISTANCES * BANDS.len() + FEATURES + 1;
 
-/// The step of a coefficient whose gradients have been 1 so far.
-const RATE: f64 = 0.05;
+const PACE: Pace = Pace { rate: 0.05, first: 1.0, furthest: 20.0 };
 
-/// What the sum of squared gradients begins with, and the most with which one from training does: what was learned on one
-/// network stays open on another.
-const FIRST: f64 = 1.0;
+/// The largest sum of squared gradients with which a coefficient from training begins: what was learned on one network stays
+/// open on another.
 const PRIOR_SQUARES: f64 = 100.0;
 
 /// Log-odds before anything is known: breaches are rare.
 const FIRST_BIAS: f64 = -3.0;
 
-/// The furthest a coefficient goes.
-const MAX_WEIGHT: f64 = 20.0;
-
 /// What all targets of a rule taught of breaches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hazard {
-    pub(super) weights: [f64; INPUTS],
-    /// Sums of squared gradients.
-    pub(super) squares: [f64; INPUTS],
-    /// Of the tick that is open.
-    gradient: [f64; INPUTS],
-    labels: u32,
+    pub(super) descent: Descent<INPUTS>,
 }
 
 impl Default for Hazard {
     fn default() -> Self {
-        let mut weights = [0.0; INPUTS];
-        weights[INPUTS - 1] = FIRST_BIAS;
-        Self { weights, squares: [FIRST; INPUTS], gradient: [0.0; INPUTS], labels: 0 }
+        let mut descent = Descent::new(&PACE);
+        descent.weights[INPUTS - 1] = FIRST_BIAS;
+        Self { descent }
     }
 }
 
@@ -61,39 +56,26 @@ impl Hazard {
     pub(super) fn learn(&mut self, evidence: &Evidence, scales: &Scales, threshold_us: f32, breached: bool) {
         let inputs = inputs(evidence, scales, threshold_us);
         let slope = chance(self.weigh(&inputs)) - if breached { 1.0 } else { 0.0 };
-        for (gradient, input) in self.gradient.iter_mut().zip(inputs) {
-            *gradient += slope * f64::from(input);
-        }
-        self.labels += 1;
+        self.descent.learn(slope, &inputs);
     }
 
     /// Ends a tick.
     pub(super) fn close(&mut self) {
-        if self.labels == 0 {
-            return;
-        }
-        let labels = f64::from(std::mem::take(&mut self.labels));
-        for ((weight, squares), gradient) in self.weights.iter_mut().zip(&mut self.squares).zip(&mut self.gradient) {
-            let gradient = std::mem::take(gradient) / labels;
-            *squares += gradient * gradient;
-            *weight = (*weight - RATE * gradient / squares.sqrt()).clamp(-MAX_WEIGHT, MAX_WEIGHT);
-        }
+        self.descent.close(&PACE);
     }
 
     /// What was learned on one network as a beginning on another.
     pub(super) fn temper(&mut self) {
-        self.squares = self.squares.map(|squares| squares.min(PRIOR_SQUARES));
+        self.descent.squares = self.descent.squares.map(|squares| squares.min(PRIOR_SQUARES));
     }
 
     /// Whether every number is one that learning can lead to; what is read from a file might not be.
     pub(super) fn is_sound(&self) -> bool {
-        self.weights.iter().all(|weight| weight.abs() <= MAX_WEIGHT)
-            && self.squares.iter().all(|squares| squares.is_finite() && *squares >= FIRST)
+        self.descent.is_sound(&PACE)
     }
 
     fn weigh(&self, inputs: &[f32; INPUTS]) -> f64 {
-        let sum: f64 = self.weights.iter().zip(inputs).map(|(weight, input)| weight * f64::from(*input)).sum();
-        sum.clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+        self.descent.predict(inputs).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 }
 

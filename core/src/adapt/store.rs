@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EXPERTS, Evidence, Expert, FEATURES, Hazard, Made, Mixture, Recalibration, VOICES, feature_name, hazard,
+    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Recalibration, VOICES,
+    descent::Descent,
+    feature_name, hazard,
     mixture::{self, Quantile, Scales},
     offsets::MAX_OFFSET,
     voice_name,
 };
-use crate::forecast::QUANTILES;
 
 /// All that is learned in place for a rule, and where training lets it begin.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,7 +34,7 @@ pub struct StoreError {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Stored {
-    /// In the order of [`QUANTILES`].
+    /// In the order of [`crate::forecast::QUANTILES`].
     quantiles: Vec<StoredQuantile>,
     /// Weight and sum of squared gradients by input.
     hazard: BTreeMap<String, [f64; 2]>,
@@ -114,10 +115,9 @@ impl Learned {
 
     pub(crate) fn store(&self) -> Stored {
         let quantiles = self.mixture.quantiles.iter().map(Quantile::store).collect();
-        let (weights, squares) = (&self.hazard.weights, &self.hazard.squares);
         Stored {
             quantiles,
-            hazard: pairs(hazard::input_name, weights, squares),
+            hazard: pairs(hazard::input_name, &self.hazard.descent),
             recalibration: self.recalibration.clone(),
             scales: self.scales.0.iter().enumerate().map(|(index, scale)| (feature_name(index), *scale)).collect(),
         }
@@ -128,7 +128,7 @@ impl Learned {
         for (quantile, stored) in self.mixture.quantiles.iter_mut().zip(&stored.quantiles) {
             quantile.restore(stored)?;
         }
-        take(hazard::input_name, &mut self.hazard.weights, &mut self.hazard.squares, &stored.hazard);
+        take(hazard::input_name, &mut self.hazard.descent, &stored.hazard);
         self.recalibration = stored.recalibration.clone();
         for (index, scale) in self.scales.0.iter_mut().enumerate() {
             *scale = stored.scales.get(&feature_name(index)).copied().unwrap_or(*scale);
@@ -170,7 +170,7 @@ impl Quantile {
                     (voice_name(voice), numbers)
                 })
                 .collect(),
-            regression: pairs(regression_name, &self.regression.weights, &self.regression.squares),
+            regression: pairs(regression_name, &self.regression.descent),
         }
     }
 
@@ -186,7 +186,7 @@ impl Quantile {
             }
         }
         let Self { regression, aggregation, offsets } = self;
-        take(regression_name, &mut regression.weights, &mut regression.squares, &stored.regression);
+        take(regression_name, &mut regression.descent, &stored.regression);
         let parts = [
             ("offsets", offsets.ln.iter().all(|offset| offset.abs() <= MAX_OFFSET)),
             ("voices", aggregation.is_sound()),
@@ -204,28 +204,22 @@ fn regression_name(input: usize) -> String {
     if input < mixture::INPUTS - 1 { feature_name(input) } else { "bias".to_owned() }
 }
 
-fn pairs<const N: usize>(name: fn(usize) -> String, first: &[f64; N], second: &[f64; N]) -> BTreeMap<String, [f64; 2]> {
-    (0..N).map(|input| (name(input), [first[input], second[input]])).collect()
+fn pairs<const N: usize>(name: fn(usize) -> String, learned: &Descent<N>) -> BTreeMap<String, [f64; 2]> {
+    (0..N).map(|input| (name(input), [learned.weights[input], learned.squares[input]])).collect()
 }
 
-fn take<const N: usize>(
-    name: fn(usize) -> String,
-    first: &mut [f64; N],
-    second: &mut [f64; N],
-    stored: &BTreeMap<String, [f64; 2]>,
-) {
+fn take<const N: usize>(name: fn(usize) -> String, learned: &mut Descent<N>, stored: &BTreeMap<String, [f64; 2]>) {
     for input in 0..N {
-        if let Some([a, b]) = stored.get(&name(input)) {
-            (first[input], second[input]) = (*a, *b);
+        if let Some([weight, squares]) = stored.get(&name(input)) {
+            (learned.weights[input], learned.squares[input]) = (*weight, *squares);
         }
     }
 }
 
-const _: () = assert!(QUANTILES.len() == 3 && EXPERTS * 2 + 1 == VOICES);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{adapt::EXPERTS, forecast::QUANTILES};
 
     fn taught() -> Learned {
         let mut learned = Learned::default().with_scales(&[0.07; FEATURES]);
