@@ -6,6 +6,7 @@ mod offsets;
 use serde::{Deserialize, Serialize};
 
 pub use naive::Naive;
+pub(crate) use naive::nearest_rank;
 pub use offsets::{OffsetsError, QuantileOffsets};
 
 /// The probabilities that a forecast carries, ascending.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    forecast::QUANTILES,
+    forecast::{QUANTILES, nearest_rank},
     recurrence::Recurrence,
     signal::{Signal, Signals},
     tick::Tick,
@@ -161,8 +161,7 @@ impl Memory {
         }
         let known = &mut buffer[..count];
         known.sort_unstable_by(f32::total_cmp);
-        (count >= LEAST_MAXIMA)
-            .then(|| QUANTILES.map(|quantile| known[((quantile * count as f32).ceil() as usize).clamp(1, count) - 1]))
+        (count >= LEAST_MAXIMA).then(|| QUANTILES.map(|quantile| known[nearest_rank(quantile, count)]))
     }
 
     /// [`QUANTILES`] (nearest rank) of the ten-second maxima of the measured RTT over the last hour, in ln µs; `None` before

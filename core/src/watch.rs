@@ -112,7 +112,8 @@ impl Watch {
 
         let threshold_us = rule.thresholds.breach_us() as f32;
         let said = basis.and_then(|basis| ledger.say(basis, threshold_us));
-        let is_calm = measured_us.is_none_or(|us| !rule.thresholds.breached(us));
+        let breached = measured_us.map(|us| rule.thresholds.breached(us));
+        let is_calm = breached != Some(true);
         let matured = self.truth.observe(now, measured_us, said.map(|said| Open { said, is_calm }));
         // What a gate distrusts teaches nothing.
         if let Some(matured) = matured.filter(|_| gate.is_none()) {
@@ -127,7 +128,6 @@ impl Watch {
             ledger.reliability.hear(chance);
         }
 
-        let breached = measured_us.map(|us| rule.thresholds.breached(us));
         let standing = match (self.state.firing(), gate) {
             (Some(_), _) => Standing::Firing,
             (None, Some(_)) => Standing::Gated,

@@ -87,6 +87,11 @@ impl Naive {
     }
 }
 
+/// Where the nearest-rank quantile of so many sorted values stands; 0 of none.
+pub(crate) fn nearest_rank(quantile: f32, count: usize) -> usize {
+    ((quantile * count as f32).ceil() as usize).clamp(1, count.max(1)) - 1
+}
+
 /// Nearest-rank quantile of at most [`LOOK_BACK`] values.
 fn recent_quantile(values: impl Iterator<Item = f32>, quantile: f32) -> Option<f32> {
     let mut buffer = [0.0; LOOK_BACK];
@@ -96,8 +101,7 @@ fn recent_quantile(values: impl Iterator<Item = f32>, quantile: f32) -> Option<f
         count += 1;
     }
     let values = &mut buffer[..count];
-    let rank = ((quantile * count as f32).ceil() as usize).clamp(1, count.max(1)) - 1;
-    (count > 0).then(|| *values.select_nth_unstable_by(rank, f32::total_cmp).1)
+    (count > 0).then(|| *values.select_nth_unstable_by(nearest_rank(quantile, count), f32::total_cmp).1)
 }
 
 /// Turns the newest [`LOOK_BACK`] values around without allocating.

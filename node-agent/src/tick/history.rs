@@ -15,7 +15,7 @@ pub struct Point {
     pub unix: u64,
     /// Maximum RTT of the tick in µs; none when nothing was measured.
     pub measured_us: Option<f32>,
-    /// Forecast of the maximum RTT of the ten seconds that follow, in µs, as the target's first rule decides by it.
+    /// Forecast of the maximum RTT of the ten seconds that follow, in µs: the median of the target's first rule.
     pub predicted_us: Option<f32>,
     /// The chance that those ten seconds breach the threshold of the target's first rule.
     pub chance: Option<f32>,
