@@ -297,16 +297,10 @@ fn table(model: &str, watched: &[Watched]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use netprecursor_core::{
-        forecast::QuantileOffsets,
-        signal::{Signal, Signals},
-    };
+    use netprecursor_core::forecast::QuantileOffsets;
 
     use super::*;
-    use crate::{
-        record,
-        recording::{Row, Writer, tests::origin},
-    };
+    use crate::recording::tests::record_rtt;
 
     const POLICY: &str = "
 apiVersion: netprecursor.io/v1alpha1
@@ -325,14 +319,7 @@ spec:
     }
 
     fn recorded(path: &Path) {
-        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
-        for tick in 0..400 {
-            let mut signals = Signals::ABSENT;
-            signals.set(Signal::RttMax, ramp(tick));
-            let (target, uid, floats) = ("web1".to_owned(), "u1".to_owned(), signals.as_slice().to_vec());
-            writer.push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target, uid, floats }).unwrap();
-        }
-        writer.finish().unwrap();
+        record_rtt(path, (0..400).map(|tick| (tick, "web1", Some(ramp(tick)))));
     }
 
     /// The card of the agent's fold and those of the shifts.

@@ -129,23 +129,14 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use netprecursor_core::signal::{Signal, Signals};
     use netprecursor_core::window::LENGTH;
 
     use super::*;
-    use crate::{record, recording::tests::origin};
+    use crate::recording::tests::{origin, record_rtt};
 
     /// A recording of one target in which the RTT of a tick is its number, silent where `rtt` says so.
     fn recorded(path: &std::path::Path, ticks: impl IntoIterator<Item = u64>, rtt: impl Fn(u64) -> Option<f32>) {
-        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
-        for tick in ticks {
-            let mut signals = Signals::ABSENT;
-            signals.set(Signal::RttMax, rtt(tick).unwrap_or(f32::NAN));
-            let floats = signals.as_slice().to_vec();
-            let (target, uid) = ("web1".to_owned(), "u1".to_owned());
-            writer.push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target, uid, floats }).unwrap();
-        }
-        writer.finish().unwrap();
+        record_rtt(path, ticks.into_iter().map(|tick| (tick, "web1", rtt(tick))));
     }
 
     /// Tick and label of each row.

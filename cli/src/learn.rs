@@ -217,29 +217,17 @@ fn usual(sizes: &mut [f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use netprecursor_core::signal::{Signal, Signals};
-
     use super::*;
-    use crate::{
-        record,
-        recording::{Row, Writer, tests::origin},
-    };
+    use crate::recording::tests::record_rtt;
 
     /// Two targets that rise to a breach every two minutes.
     fn recorded(path: &std::path::Path) {
-        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
-        for tick in 0..1_200_u64 {
-            for (target, level) in [("a", 1_000.0), ("b", 30_000.0)] {
-                let rise = (tick % 120).saturating_sub(100) as f32 / 8.0;
-                let mut signals = Signals::ABSENT;
-                signals.set(Signal::RttMax, level * rise.exp2() * (1.0 + (tick * 7 % 13) as f32 / 100.0));
-                let floats = signals.as_slice().to_vec();
-                writer
-                    .push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target: target.into(), uid: target.into(), floats })
-                    .unwrap();
-            }
-        }
-        writer.finish().unwrap();
+        let rtt = |tick: u64, level: f32| {
+            let rise = (tick % 120).saturating_sub(100) as f32 / 8.0;
+            Some(level * rise.exp2() * (1.0 + (tick * 7 % 13) as f32 / 100.0))
+        };
+        let both = |tick| [(tick, "a", rtt(tick, 1_000.0)), (tick, "b", rtt(tick, 30_000.0))];
+        record_rtt(path, (0..1_200).flat_map(both));
     }
 
     #[test]

@@ -93,10 +93,25 @@ fn advice(reason: &io::Error) -> &'static str {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use netprecursor_core::signal::{Signal, Signals};
+
     use super::*;
+    use crate::record;
 
     pub(crate) fn origin() -> Origin {
         Origin { schema_hash: "abc".into(), kernel: "6.18".into(), agent_version: "0.1.0".into() }
+    }
+
+    /// A recording in which all that is known of a second of a target is its RTT.
+    pub(crate) fn record_rtt<'a>(path: &Path, seconds: impl IntoIterator<Item = (u64, &'a str, Option<f32>)>) {
+        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
+        for (tick, target, rtt) in seconds {
+            let mut signals = Signals::ABSENT;
+            signals.set(Signal::RttMax, rtt.unwrap_or(f32::NAN));
+            let (target, uid, floats) = (target.to_owned(), format!("uid-{target}"), signals.as_slice().to_vec());
+            writer.push(&Row { tick, unix_ms: 0, monotonic_ns: 0, target, uid, floats }).unwrap();
+        }
+        writer.finish().unwrap();
     }
 
     fn rows(count: u64) -> Vec<Row> {
