@@ -86,6 +86,7 @@ impl Names {
                             json!(format!("{}<generated>", generated.unwrap_or_default()))
                         }
                         ("metadata", metadata) => self.object(metadata, is_list),
+                        ("managedFields", Value::Array(entries)) => self.managers(entries),
                         (key, Value::String(text)) => Value::from(self.text(key, text)),
                         (_, value) => self.object(value, false),
                     };
@@ -97,6 +98,14 @@ impl Names {
             Value::String(text) => Value::from(self.text("", text)),
             other => other.clone(),
         }
+    }
+
+    /// Entries of one operation are in the order of the second in which they were written, then by manager: whether two
+    /// writes fall into one second differs from run to run.
+    fn managers(&mut self, entries: &[Value]) -> Value {
+        let mut entries = entries.to_vec();
+        entries.sort_by_cached_key(|entry| ["operation", "manager", "subresource"].map(|key| entry[key].to_string()));
+        entries.iter().map(|entry| self.object(entry, false)).collect()
     }
 
     fn text(&mut self, key: &str, text: &str) -> String {
