@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use netprecursor_core::{
-    adapt::{Evidence, FEATURES, Learned, Made},
+    adapt::{Evidence, FEATURES, Learned, Made, Source},
     calibrate::Truth,
     features::{self, COUNT},
     tick::Tick,
@@ -44,11 +44,11 @@ const LEAST_SIZES: usize = 1_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Recordings, as 'netprecursor record', 'dataset' and 'import' write them, in the order in which they are learned from
-    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required = true, value_parser = arguments::file())]
+    #[arg(long = "recording", value_name = "FILE.parquet", num_args = 1.., required_unless_present = "lab", value_parser = arguments::file())]
     recordings: Vec<PathBuf>,
-    /// Recordings that teach forecasts and no breaches, such as episodes of the lab: faults take more of them than of life
-    #[arg(long = "forecasts-only", value_name = "FILE.parquet", num_args = 1.., value_parser = arguments::file())]
-    forecasts_only: Vec<PathBuf>,
+    /// Recordings of the lab; faults take more of them than of life, so that breaches are learned apart
+    #[arg(long, value_name = "FILE.parquet", num_args = 1.., value_parser = arguments::file())]
+    lab: Vec<PathBuf>,
     /// How often all of them are gone through
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
     passes: u8,
@@ -85,8 +85,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let usual = std::array::from_fn(|feature| usual(&mut survey.sizes[feature]));
     let mut learned = Learned::default().with_scales(&usual);
     for _ in 0..args.passes {
-        for (recording, of_breaches) in &recordings {
-            learn(recording, &mut forecaster, &thresholds, *of_breaches, &mut learned)?;
+        for (recording, source) in &recordings {
+            learn(recording, &mut forecaster, &thresholds, *source, &mut learned)?;
             bar.inc(1);
         }
     }
@@ -103,20 +103,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    /// All recordings, and whether they teach breaches; those that do not evenly among the others, because what was learned
-    /// last weighs most.
-    fn interleaved(&self) -> anyhow::Result<Vec<(Recording, bool)>> {
-        let place = |of_breaches: bool, paths: &[PathBuf]| {
+    /// All recordings, those of the lab evenly among the others, because what was learned last weighs most.
+    fn interleaved(&self) -> anyhow::Result<Vec<(Recording, Source)>> {
+        let place = |source: Source, paths: &[PathBuf]| {
             let count = paths.len() as f64;
-            let places =
-                paths.iter().enumerate().map(move |(at, path)| ((at as f64 + 0.5) / count, path.clone(), of_breaches));
+            let places = paths.iter().enumerate().map(move |(at, path)| ((at as f64 + 0.5) / count, path.clone(), source));
             places.collect::<Vec<_>>()
         };
-        let mut all = place(true, &self.recordings);
-        all.extend(place(false, &self.forecasts_only));
+        let mut all = place(Source::Networks, &self.recordings);
+        all.extend(place(Source::Lab, &self.lab));
         all.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-        let opened = all.into_iter().map(|(_, path, of_breaches)| Ok((Recording::open(&path)?, of_breaches)));
-        opened.collect()
+        all.into_iter().map(|(_, path, source)| Ok((Recording::open(&path)?, source))).collect()
     }
 }
 
@@ -145,7 +142,7 @@ fn learn(
     recording: &Recording,
     forecaster: &mut Forecaster,
     thresholds: &HashMap<String, [f32; THRESHOLDS]>,
-    of_breaches: bool,
+    source: Source,
     learned: &mut Learned,
 ) -> anyhow::Result<()> {
     let mut truths: HashMap<String, Truth<Open>> = HashMap::new();
@@ -160,8 +157,8 @@ fn learn(
         if let Some(matured) = truth.observe(now, measured_us, open) {
             let (made, measured_us) = matured.said;
             learned.learn_forecast(&made, matured.truth_us);
-            for threshold_us in thresholds.iter().filter(|us| of_breaches && us.is_finite() && measured_us <= **us) {
-                learned.learn_breach(made.evidence(), *threshold_us, matured.truth_us > *threshold_us);
+            for threshold_us in thresholds.iter().filter(|us| us.is_finite() && measured_us <= **us) {
+                learned.teach_breach(source, made.evidence(), *threshold_us, matured.truth_us > *threshold_us);
             }
         }
     })?;
@@ -238,7 +235,7 @@ mod tests {
         let texts = ["one.json", "two.json"].map(|name| {
             let out = directory.path().join(name);
             let recordings = vec![recording.clone()];
-            run(&Args { recordings, forecasts_only: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
+            run(&Args { recordings, lab: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
             fs::read_to_string(out).unwrap()
         });
         assert_eq!(texts[0], texts[1]);

@@ -10,10 +10,10 @@
 //! steadier. Whoever learns takes in labels and ends a tick with `close`.
 
 mod aggregation;
-mod descent;
 mod evidence;
 mod hazard;
 mod mixture;
+mod newton;
 mod offsets;
 mod recalibration;
 mod regression;
@@ -24,7 +24,7 @@ mod tests;
 
 pub use aggregation::Aggregation;
 pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
-pub use hazard::{Hazard, chance};
+pub use hazard::{Hazard, Odds, Source, chance};
 pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
 pub use recalibration::Recalibration;

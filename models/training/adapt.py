@@ -88,10 +88,11 @@ def series_thresholds(recordings):
 
 
 def learn(binary, lab, series, out):
-    """Writes the prior. The lab teaches forecasts; breaches are learned from life, whose base rate it has not."""
+    """Writes the prior. Breaches are learned apart in the lab and in life, whose base rates differ."""
     shuffle = lambda paths: sorted(paths, key=lambda path: hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest())
-    command = [binary, "learn", "--out", str(out), "--recording", *map(str, shuffle(series or lab))]
-    command += ["--forecasts-only", *map(str, shuffle(lab))] if series and lab else []
+    command = [binary, "learn", "--out", str(out)]
+    command += ["--recording", *map(str, shuffle(series))] if series else []
+    command += ["--lab", *map(str, shuffle(lab))] if lab else []
     subprocess.run(command, check=True)
 
 

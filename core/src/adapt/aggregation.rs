@@ -115,7 +115,7 @@ impl<const N: usize> Aggregation<N> {
                 self.regret[voice] += behind / self.rate(voice);
             }
         }
-        let weights = exponents.map(|exponent| (exponent - highest).exp());
+        let weights = exponents.map(|exponent| (exponent - highest).max(-MAX_LAG).exp());
         let sum: f64 = weights.iter().sum();
         self.weights = weights.map(|weight| (1.0 - SHARE) * weight / sum + SHARE / N as f64);
     }

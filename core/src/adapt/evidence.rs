@@ -17,8 +17,11 @@ pub const EXPERTS: usize = Naive::ALL.len() + 2 + MODELS.len();
 /// Features that are learned from in place.
 pub const FEATURES: usize = RELATIVE.len() + Naive::ALL.len() + OF_HOUR.len() + 1;
 
+/// How many of them, the first ones, are features of the vector.
+pub(super) const RATIOS: usize = 26;
+
 /// Features of the vector that are quotients: what is learned from them on one path holds on another.
-const RELATIVE: [&str; 26] = [
+const RELATIVE: [&str; RATIOS] = [
     "rtt_last_over_max10",
     "rtt_mean10_over_max10",
     "rtt_q50_over_max10",

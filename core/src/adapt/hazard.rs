@@ -1,17 +1,42 @@
-//! How likely the horizon is to breach a threshold: a logistic regression that is learned in place, over the distances of
-//! the experts from the threshold and the features.
+//! How likely the horizon is to breach a threshold: logistic regressions that are learned in place, over the distances of
+//! the experts from the threshold and the features. Three of them, mixed by how well each did here: one that begins with
+//! nothing, one that begins with what was learned on other networks, and one that begins with what was learned in the lab.
+//! Where none of what training saw is like this network, the first one takes over.
 
 use super::{
-    Evidence, Expert, FEATURES,
-    descent::{Descent, Pace},
+    Evidence, Expert,
+    evidence::RATIOS,
     feature_name,
-    mixture::Scales,
+    mixture::{PRIOR_SHARE, Scales},
+    newton::Newton,
 };
 use crate::forecast::{MAX_LOG_ODDS, Naive, QUANTILES};
 
-/// Distances that are looked at: rules of thumb, the quantiles of the hour, recurrence, and the trends of 5 and 15 s carried
-/// on for 5 and 10 s.
-const DISTANCES: usize = Naive::ALL.len() + QUANTILES.len() + 1 + 4;
+/// What a regression begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing: all that it knows it learned here.
+    Here,
+    /// Other networks.
+    Networks,
+    /// Episodes of the lab.
+    Lab,
+}
+
+/// Who is asked how far from the threshold the horizon will be, by quantile: those that a rule of thumb or the last hour
+/// expect. The trends of 5 and 15 s, carried on for 10 s, come after them.
+const ASKED: [(Expert, usize); 7] = [
+    (Expert::Naive(Naive::Last), 0),
+    (Expert::Naive(Naive::Max10), 0),
+    (Expert::Naive(Naive::Max30), 0),
+    (Expert::Naive(Naive::Ewma), 0),
+    (Expert::Naive(Naive::DampedHolt), 0),
+    (Expert::Hour, 1),
+    (Expert::Hour, 2),
+];
+const TRENDS: [&str; 2] = ["trend5", "trend15"];
+const CARRIED_ON: f32 = 10.0;
+const DISTANCES: usize = ASKED.len() + TRENDS.len();
 
 /// Each distance in ln(µs) enters in three bands, so that a straight line becomes a curve: bounds and factor.
 const BANDS: [(f32, f32, f32); 3] = [(-3.0, 1.0, 1.0), (-0.3, 0.3, 3.0), (-0.05, 0.05, 10.0)];
@@ -21,61 +46,130 @@ const BAND_NAMES: [&str; BANDS.len()] = ["wide", "near", "at"];
 const UNKNOWN: f32 = -1.0;
 
 /// All that is weighed: distances in bands, features, and 1.
-pub(super) const INPUTS: usize = DISTANCES * BANDS.len() + FEATURES + 1;
-
-const PACE: Pace = Pace { rate: 0.05, first: 1.0, furthest: 20.0 };
-
-/// The largest sum of squared gradients with which a coefficient from training begins: what was learned on one network stays
-/// open on another.
-const PRIOR_SQUARES: f64 = 100.0;
+pub(super) const INPUTS: usize = DISTANCES * BANDS.len() + RATIOS + 1;
 
 /// Log-odds before anything is known: breaches are rare.
 const FIRST_BIAS: f64 = -3.0;
 
+/// What a tick leaves of what was learned before: half of it is forgotten within ten hours.
+const KEEP: f64 = 0.999_98;
+
+/// A label that was foreseen to this much teaches next to nothing. Most seconds are calm and said to be: they are looked at
+/// in one tick of [`QUIET_EVERY`], where they count as often.
+const FORESEEN: f64 = 0.01;
+const QUIET_EVERY: u32 = 10;
+
+/// The least weight of a regression: what it takes to come back is bounded (fixed share: Herbster & Warmuth 1998).
+const SHARE: f64 = 1e-3;
+
+/// A chance that is never said by a regression, when its merits are counted: one miss is not the end of it.
+const LEAST_CHANCE: f64 = 1e-4;
+
 /// What all targets of a rule taught of breaches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hazard {
-    pub(super) descent: Descent<INPUTS>,
+    pub(super) beliefs: [Newton<INPUTS>; Source::ALL.len()],
+    /// 1 in sum.
+    pub(super) weights: [f64; Source::ALL.len()],
+    open: Open,
+    /// Ticks that were closed.
+    ticks: u32,
+}
+
+/// The labels of one tick: what each regression lost by them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Open {
+    losses: [f64; Source::ALL.len()],
+    labels: u32,
+}
+
+/// Log-odds of a breach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Odds {
+    by_source: [f64; Source::ALL.len()],
+    /// Of all of them together.
+    pub mixed: f64,
+}
+
+impl Source {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Here, Self::Networks, Self::Lab];
+
+    /// The name in ledgers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Networks => "networks",
+            Self::Lab => "lab",
+        }
+    }
 }
 
 impl Default for Hazard {
     fn default() -> Self {
-        let mut descent = Descent::new(&PACE);
-        descent.weights[INPUTS - 1] = FIRST_BIAS;
-        Self { descent }
+        let beliefs = Source::ALL.map(|_| beginner());
+        Self { beliefs, weights: [1.0 / Source::ALL.len() as f64; _], open: Open::default(), ticks: 0 }
     }
 }
 
 impl Hazard {
     /// Log-odds of a breach of `threshold_us` within the horizon.
-    pub(super) fn log_odds(&self, evidence: &Evidence, scales: &Scales, threshold_us: f32) -> f64 {
-        self.weigh(&inputs(evidence, scales, threshold_us))
-    }
-
-    /// Takes in evidence and whether the threshold was breached; it takes effect with [`Self::close`].
-    pub(super) fn learn(&mut self, evidence: &Evidence, scales: &Scales, threshold_us: f32, breached: bool) {
+    pub(super) fn odds(&self, evidence: &Evidence, scales: &Scales, threshold_us: f32) -> Odds {
         let inputs = inputs(evidence, scales, threshold_us);
-        let slope = chance(self.weigh(&inputs)) - if breached { 1.0 } else { 0.0 };
-        self.descent.learn(slope, &inputs);
+        let by_source = self.beliefs.each_ref().map(|belief| log_odds(belief, &inputs));
+        let mixed: f64 = self.weights.iter().zip(by_source).map(|(weight, odds)| weight * chance(odds)).sum();
+        Odds { by_source, mixed: (mixed / (1.0 - mixed)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS) }
     }
 
-    /// Ends a tick.
+    /// Takes in evidence, what was said of it and whether the threshold was breached; it takes effect with [`Self::close`].
+    pub(super) fn learn(&mut self, evidence: &Evidence, scales: &Scales, threshold_us: f32, said: &Odds, breached: bool) {
+        let inputs = inputs(evidence, scales, threshold_us);
+        let looks_at_quiet = self.looks_at_quiet();
+        self.beliefs.iter_mut().for_each(|belief| learn(belief, &inputs, breached, looks_at_quiet));
+        for (loss, odds) in self.open.losses.iter_mut().zip(said.by_source) {
+            let came = if breached { chance(odds) } else { chance(-odds) };
+            *loss -= came.max(LEAST_CHANCE).ln();
+        }
+        self.open.labels += 1;
+    }
+
+    /// Teaches one of the regressions alone: training, which makes what the others begin with.
+    pub(super) fn teach(&mut self, source: Source, evidence: &Evidence, scales: &Scales, threshold_us: f32, breached: bool) {
+        let looks_at_quiet = self.looks_at_quiet();
+        learn(&mut self.beliefs[source as usize], &inputs(evidence, scales, threshold_us), breached, looks_at_quiet);
+    }
+
+    /// Ends a tick. The labels of `n` targets tell of `√n`, as in [`Newton`].
     pub(super) fn close(&mut self) {
-        self.descent.close(&PACE);
+        self.ticks = self.ticks.wrapping_add(1);
+        self.beliefs.iter_mut().for_each(Newton::close);
+        let Open { losses, labels } = std::mem::take(&mut self.open);
+        if labels == 0 {
+            return;
+        }
+        let least = losses.into_iter().fold(f64::INFINITY, f64::min);
+        for (weight, loss) in self.weights.iter_mut().zip(losses) {
+            *weight *= ((least - loss) / f64::from(labels).sqrt()).exp();
+        }
+        let sum: f64 = self.weights.iter().sum();
+        self.weights = self.weights.map(|weight| (1.0 - SHARE) * weight / sum + SHARE / Source::ALL.len() as f64);
     }
 
-    /// What was learned on one network as a beginning on another.
+    const fn looks_at_quiet(&self) -> bool {
+        self.ticks.is_multiple_of(QUIET_EVERY)
+    }
+
+    /// What was learned on some networks, and in the lab, as a beginning on others.
     pub(super) fn temper(&mut self) {
-        self.descent.squares = self.descent.squares.map(|squares| squares.min(PRIOR_SQUARES));
+        self.beliefs[Source::Here as usize] = beginner();
+        self.beliefs.iter_mut().for_each(|belief| belief.scale(PRIOR_SHARE));
+        self.weights = Self::default().weights;
     }
 
     /// Whether every number is one that learning can lead to; what is read from a file might not be.
     pub(super) fn is_sound(&self) -> bool {
-        self.descent.is_sound(&PACE)
-    }
-
-    fn weigh(&self, inputs: &[f32; INPUTS]) -> f64 {
-        self.descent.predict(inputs).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+        self.beliefs.iter().all(Newton::is_sound)
+            && self.weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0)
     }
 }
 
@@ -84,40 +178,52 @@ pub fn chance(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
+fn beginner() -> Newton<INPUTS> {
+    let mut weights = [0.0; INPUTS];
+    weights[INPUTS - 1] = FIRST_BIAS;
+    Newton::new(weights, KEEP)
+}
+
+fn log_odds(belief: &Newton<INPUTS>, inputs: &[f32; INPUTS]) -> f64 {
+    belief.predict(inputs).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+}
+
+fn learn(belief: &mut Newton<INPUTS>, inputs: &[f32; INPUTS], breached: bool, looks_at_quiet: bool) {
+    let said = chance(log_odds(belief, inputs));
+    let slope = said - if breached { 1.0 } else { 0.0 };
+    let times = match (slope.abs() <= FORESEEN, looks_at_quiet) {
+        (false, _) => 1.0,
+        (true, true) => f64::from(QUIET_EVERY),
+        (true, false) => return belief.pass(),
+    };
+    belief.learn(inputs, times * slope, times * said * (1.0 - said));
+}
+
 /// The name of an input in ledgers.
 pub(super) fn input_name(input: usize) -> String {
     let (distance, band) = (input / BANDS.len(), BAND_NAMES[input % BANDS.len()]);
     match input.checked_sub(DISTANCES * BANDS.len()) {
-        Some(FEATURES) => "bias".to_owned(),
+        Some(RATIOS) => "bias".to_owned(),
         Some(feature) => feature_name(feature),
         None => format!("{} {band}", distance_name(distance)),
     }
 }
 
-fn distance_name(distance: usize) -> &'static str {
-    const REST: [&str; DISTANCES - Naive::ALL.len()] = [
-        "hour_q50",
-        "hour_q90",
-        "hour_q99",
-        "recurrence",
-        "trend5_in_10s",
-        "trend15_in_10s",
-        "trend5_in_5s",
-        "trend15_in_5s",
-    ];
-    Naive::ALL.get(distance).map_or_else(|| REST[distance - Naive::ALL.len()], |naive| naive.name())
+fn distance_name(distance: usize) -> String {
+    match ASKED.get(distance) {
+        Some((expert, 0)) => expert.name().to_owned(),
+        Some((expert, quantile)) => format!("{}_q{}", expert.name(), QUANTILES[*quantile]),
+        None => TRENDS[distance - ASKED.len()].to_owned(),
+    }
 }
 
 fn inputs(evidence: &Evidence, scales: &Scales, threshold_us: f32) -> [f32; INPUTS] {
     let threshold = threshold_us.ln();
     let last = evidence.said(0, Expert::Naive(Naive::Last));
-    let [slope5, slope15] = evidence.slopes();
-    let said = Naive::ALL
+    let said = ASKED
         .into_iter()
-        .map(|naive| evidence.said(0, Expert::Naive(naive)))
-        .chain((0..QUANTILES.len()).map(|quantile| evidence.said(quantile, Expert::Hour)))
-        .chain([evidence.said(0, Expert::Recurrence)])
-        .chain([10.0 * slope5, 10.0 * slope15, 5.0 * slope5, 5.0 * slope15].map(|rise| last + rise));
+        .map(|(expert, quantile)| evidence.said(quantile, expert))
+        .chain(evidence.slopes().map(|slope| last + CARRIED_ON * slope));
     let mut inputs = [1.0; INPUTS];
     let (distances, rest) = inputs.split_at_mut(DISTANCES * BANDS.len());
     for (bands, said) in distances.chunks_exact_mut(BANDS.len()).zip(said) {
@@ -126,7 +232,7 @@ fn inputs(evidence: &Evidence, scales: &Scales, threshold_us: f32) -> [f32; INPU
             *slot = distance.clamp(low, high) * factor;
         }
     }
-    for (feature, slot) in rest.iter_mut().take(FEATURES).enumerate() {
+    for (feature, slot) in rest.iter_mut().take(RATIOS).enumerate() {
         *slot = scales.input(evidence, feature);
     }
     inputs
@@ -135,25 +241,63 @@ fn inputs(evidence: &Evidence, scales: &Scales, threshold_us: f32) -> [f32; INPU
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapt::EXPERTS;
+    use crate::adapt::{EXPERTS, FEATURES};
 
     /// Every expert says the same.
     fn evidence(us: f32) -> Evidence {
         Evidence { experts: [[us.ln(); EXPERTS]; QUANTILES.len()], features: [0.0; FEATURES] }
     }
 
-    #[test]
-    fn what_was_near_the_threshold_before_each_breach_comes_to_mean_a_breach() {
-        let (mut hazard, scales) = (Hazard::default(), Scales::default());
-        for tick in 0..10_000 {
+    /// One tick of twenty is near the threshold; a breach follows it, or not.
+    fn teach(hazard: &mut Hazard, ticks: u32, follows: bool) {
+        let scales = Scales::default();
+        for tick in 0..ticks {
             let near = tick % 20 == 0;
-            hazard.learn(&evidence(if near { 90_000.0 } else { 20_000.0 }), &scales, 100_000.0, near);
+            let evidence = evidence(if near { 90_000.0 } else { 20_000.0 });
+            let said = hazard.odds(&evidence, &scales, 100_000.0);
+            hazard.learn(&evidence, &scales, 100_000.0, &said, near && follows);
             hazard.close();
         }
-        let says = |us| chance(hazard.log_odds(&evidence(us), &scales, 100_000.0));
+    }
+
+    #[test]
+    fn where_training_is_wrong_what_is_learned_here_takes_over() {
+        let mut trained = Hazard::default();
+        for source in [Source::Networks, Source::Lab] {
+            let (near, far, scales) = (evidence(90_000.0), evidence(20_000.0), Scales::default());
+            for _ in 0..20_000 {
+                trained.teach(source, &near, &scales, 100_000.0, true);
+                trained.teach(source, &far, &scales, 100_000.0, false);
+                trained.close();
+            }
+        }
+        let says = |hazard: &Hazard| chance(hazard.odds(&evidence(90_000.0), &Scales::default(), 100_000.0).mixed);
+        trained.temper();
+        assert!(says(&trained) > 0.6, "{}", says(&trained));
+        teach(&mut trained, 60, false);
+        assert!(says(&trained) < 0.5, "{} after three times", says(&trained));
+        assert!(trained.weights[Source::Here as usize] > 0.8, "{:?}", trained.weights);
+        assert!(trained.is_sound());
+    }
+
+    #[test]
+    fn what_was_learned_is_given_up_when_it_no_longer_holds() {
+        let mut hazard = Hazard::default();
+        teach(&mut hazard, 20_000, true);
+        teach(&mut hazard, 20_000, false);
+        let says = chance(hazard.odds(&evidence(90_000.0), &Scales::default(), 100_000.0).mixed);
+        assert!(says < 0.3, "{says}");
+    }
+
+    #[test]
+    fn what_was_near_the_threshold_before_each_breach_comes_to_mean_a_breach() {
+        let mut hazard = Hazard::default();
+        teach(&mut hazard, 10_000, true);
+        let scales = Scales::default();
+        let says = |us| chance(hazard.odds(&evidence(us), &scales, 100_000.0).mixed);
         assert!(says(90_000.0) > 0.9 && says(20_000.0) < 0.05, "{} {}", says(90_000.0), says(20_000.0));
         // A distance, not a level: another path with another threshold is judged alike.
-        assert!((chance(hazard.log_odds(&evidence(900.0), &scales, 1_000.0)) - says(90_000.0)).abs() < 1e-4);
+        assert!((chance(hazard.odds(&evidence(900.0), &scales, 1_000.0).mixed) - says(90_000.0)).abs() < 1e-4);
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub const VOICES: usize = 2 * EXPERTS + 1;
 /// Inputs of the regression: the features and 1.
 pub(super) const INPUTS: usize = FEATURES + 1;
 
+/// How much of what training made surer counts on another network: what was learned there stays open here.
+pub(super) const PRIOR_SHARE: f64 = 0.1;
+
 /// The bounded inputs that learning takes: features in units of their usual size.
 const MAX_INPUT: f32 = 5.0;
 const INPUT_SCALE: f32 = 0.3;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Recalibration, VOICES,
-    descent::Descent,
+    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Odds, Recalibration, Source, VOICES,
     feature_name, hazard,
-    mixture::{self, Quantile, Scales},
+    mixture::{self, PRIOR_SHARE, Quantile, Scales},
+    newton::Newton,
     offsets::MAX_OFFSET,
     voice_name,
 };
@@ -36,8 +36,8 @@ pub struct StoreError {
 pub(crate) struct Stored {
     /// In the order of [`crate::forecast::QUANTILES`].
     quantiles: Vec<StoredQuantile>,
-    /// Weight and sum of squared gradients by input.
-    hazard: BTreeMap<String, [f64; 2]>,
+    /// By [`Source`].
+    hazard: BTreeMap<String, StoredBelief>,
     recalibration: Recalibration,
     /// The usual size by feature.
     scales: BTreeMap<String, f32>,
@@ -50,8 +50,27 @@ struct StoredQuantile {
     offsets: BTreeMap<String, f64>,
     /// Regret, variance and range by voice.
     voices: BTreeMap<String, [f64; 3]>,
-    /// Weight and sum of squared gradients by input.
-    regression: BTreeMap<String, [f64; 2]>,
+    regression: StoredNewton,
+    /// The running mean of the regression's losses, ln(µs).
+    loss: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredBelief {
+    /// In the mixture.
+    weight: f64,
+    regression: StoredNewton,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredNewton {
+    coefficients: BTreeMap<String, f64>,
+    /// The order of rows and columns.
+    inputs: Vec<String>,
+    /// Rows of the lower triangle; single precision is enough for how sure something is, and half as long.
+    information: Vec<Vec<f32>>,
 }
 
 impl Learned {
@@ -61,8 +80,8 @@ impl Learned {
     }
 
     /// Log-odds of a breach of `threshold_us`, before recalibration.
-    pub fn log_odds(&self, evidence: &Evidence, threshold_us: f32) -> f64 {
-        self.hazard.log_odds(evidence, &self.scales, threshold_us)
+    pub fn odds(&self, evidence: &Evidence, threshold_us: f32) -> Odds {
+        self.hazard.odds(evidence, &self.scales, threshold_us)
     }
 
     /// The chance that log-odds have come to mean.
@@ -75,9 +94,14 @@ impl Learned {
         self.mixture.learn(made, &self.scales, truth_us);
     }
 
-    /// Takes in whether a horizon breached the threshold; it takes effect with [`Self::close`].
-    pub fn learn_breach(&mut self, evidence: &Evidence, threshold_us: f32, breached: bool) {
-        self.hazard.learn(evidence, &self.scales, threshold_us, breached);
+    /// Takes in what was said of a horizon and whether it breached the threshold; it takes effect with [`Self::close`].
+    pub fn learn_breach(&mut self, evidence: &Evidence, threshold_us: f32, said: &Odds, breached: bool) {
+        self.hazard.learn(evidence, &self.scales, threshold_us, said, breached);
+    }
+
+    /// Likewise for what other rules are to begin with: training.
+    pub fn teach_breach(&mut self, source: Source, evidence: &Evidence, threshold_us: f32, breached: bool) {
+        self.hazard.teach(source, evidence, &self.scales, threshold_us, breached);
     }
 
     /// Takes in what log-odds, as they were said, came to; it takes effect with [`Self::close`].
@@ -100,7 +124,10 @@ impl Learned {
     /// What was learned on some networks as a beginning on others: it soon gives way to what is seen there.
     #[must_use]
     pub fn as_prior(mut self) -> Self {
-        self.mixture.quantiles.iter_mut().for_each(|quantile| quantile.aggregation.temper());
+        for quantile in &mut self.mixture.quantiles {
+            quantile.aggregation.temper();
+            quantile.regression.temper(PRIOR_SHARE);
+        }
         self.hazard.temper();
         self.recalibration = Recalibration::of_a_prior();
         self
@@ -117,7 +144,7 @@ impl Learned {
         let quantiles = self.mixture.quantiles.iter().map(Quantile::store).collect();
         Stored {
             quantiles,
-            hazard: pairs(hazard::input_name, &self.hazard.descent),
+            hazard: self.hazard.store(),
             recalibration: self.recalibration.clone(),
             scales: self.scales.0.iter().enumerate().map(|(index, scale)| (feature_name(index), *scale)).collect(),
         }
@@ -128,7 +155,7 @@ impl Learned {
         for (quantile, stored) in self.mixture.quantiles.iter_mut().zip(&stored.quantiles) {
             quantile.restore(stored)?;
         }
-        take(hazard::input_name, &mut self.hazard.descent, &stored.hazard);
+        self.hazard.restore(&stored.hazard);
         self.recalibration = stored.recalibration.clone();
         for (index, scale) in self.scales.0.iter_mut().enumerate() {
             *scale = stored.scales.get(&feature_name(index)).copied().unwrap_or(*scale);
@@ -159,6 +186,53 @@ impl<'de> Deserialize<'de> for Learned {
     }
 }
 
+impl Hazard {
+    fn store(&self) -> BTreeMap<String, StoredBelief> {
+        let stored = self.beliefs.iter().zip(self.weights);
+        let stored =
+            stored.map(|(belief, weight)| StoredBelief { weight, regression: belief.store(hazard::input_name) });
+        Source::ALL.iter().map(|source| source.name().to_owned()).zip(stored).collect()
+    }
+
+    /// A source that is not stored is as it is here.
+    fn restore(&mut self, stored: &BTreeMap<String, StoredBelief>) {
+        for (source, (belief, weight)) in Source::ALL.iter().zip(self.beliefs.iter_mut().zip(&mut self.weights)) {
+            if let Some(stored) = stored.get(source.name()) {
+                *weight = stored.weight;
+                belief.restore(hazard::input_name, &stored.regression);
+            }
+        }
+        let sum: f64 = self.weights.iter().sum();
+        self.weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+}
+
+impl<const N: usize> Newton<N> {
+    fn store(&self, name: fn(usize) -> String) -> StoredNewton {
+        let inputs: Vec<String> = (0..N).map(name).collect();
+        let is_taught = self.information.iter().flatten().any(|known| *known != 0.0);
+        let rows = self.information.iter().enumerate().filter(|_| is_taught);
+        StoredNewton {
+            coefficients: inputs.iter().cloned().zip(self.weights).collect(),
+            information: rows.map(|(row, known)| known[..=row].iter().map(|known| *known as f32).collect()).collect(),
+            inputs: if is_taught { inputs } else { Vec::new() },
+        }
+    }
+
+    /// Inputs that are not stored are as they are here. What is left of a matrix when rows and columns go is one as well.
+    fn restore(&mut self, name: fn(usize) -> String, stored: &StoredNewton) {
+        let places: Vec<Option<usize>> =
+            (0..N).map(|input| stored.inputs.iter().position(|known| *known == name(input))).collect();
+        for (row, at) in places.iter().enumerate() {
+            self.weights[row] = stored.coefficients.get(&name(row)).copied().unwrap_or(self.weights[row]);
+            for (column, other) in places[..=row].iter().enumerate() {
+                let known = at.zip(*other).and_then(|(one, two)| stored.information.get(one.max(two))?.get(one.min(two)));
+                self.information[row][column] = known.copied().map_or(0.0, f64::from);
+            }
+        }
+    }
+}
+
 impl Quantile {
     fn store(&self) -> StoredQuantile {
         let aggregation = &self.aggregation;
@@ -170,7 +244,8 @@ impl Quantile {
                     (voice_name(voice), numbers)
                 })
                 .collect(),
-            regression: pairs(regression_name, &self.regression.descent),
+            regression: self.regression.newton.store(regression_name),
+            loss: self.regression.loss,
         }
     }
 
@@ -186,7 +261,8 @@ impl Quantile {
             }
         }
         let Self { regression, aggregation, offsets } = self;
-        take(regression_name, &mut regression.descent, &stored.regression);
+        regression.newton.restore(regression_name, &stored.regression);
+        regression.loss = stored.loss;
         let parts = [
             ("offsets", offsets.ln.iter().all(|offset| offset.abs() <= MAX_OFFSET)),
             ("voices", aggregation.is_sound()),
@@ -204,22 +280,13 @@ fn regression_name(input: usize) -> String {
     if input < mixture::INPUTS - 1 { feature_name(input) } else { "bias".to_owned() }
 }
 
-fn pairs<const N: usize>(name: fn(usize) -> String, learned: &Descent<N>) -> BTreeMap<String, [f64; 2]> {
-    (0..N).map(|input| (name(input), [learned.weights[input], learned.squares[input]])).collect()
-}
-
-fn take<const N: usize>(name: fn(usize) -> String, learned: &mut Descent<N>, stored: &BTreeMap<String, [f64; 2]>) {
-    for input in 0..N {
-        if let Some([weight, squares]) = stored.get(&name(input)) {
-            (learned.weights[input], learned.squares[input]) = (*weight, *squares);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{adapt::EXPERTS, forecast::QUANTILES};
+
+    /// Distances before the trends.
+    const ASKED: usize = 7;
 
     fn taught() -> Learned {
         let mut learned = Learned::default().with_scales(&[0.07; FEATURES]);
@@ -231,10 +298,10 @@ mod tests {
             features[4] = (tick as f32 * 0.37).fract();
             let evidence = Evidence { experts, features };
             let made = learned.make(&evidence).unwrap();
-            let log_odds = learned.log_odds(&evidence, 1_500.0);
+            let odds = learned.odds(&evidence, 1_500.0);
             learned.learn_forecast(&made, us * 1.2);
-            learned.learn_breach(&evidence, 1_500.0, us > 1_300.0);
-            learned.learn_meaning(log_odds, us > 1_300.0);
+            learned.learn_breach(&evidence, 1_500.0, &odds, us > 1_300.0);
+            learned.learn_meaning(odds.mixed, us > 1_300.0);
             learned.close();
         }
         learned
@@ -246,7 +313,7 @@ mod tests {
         let read: Learned = serde_json::from_str(&serde_json::to_string(&learned).unwrap()).unwrap();
         let evidence = Evidence { experts: [[7.0; EXPERTS]; QUANTILES.len()], features: [0.05; FEATURES] };
         let says = |learned: &Learned| {
-            let log_odds = learned.log_odds(&evidence, 1_500.0);
+            let log_odds = learned.odds(&evidence, 1_500.0).mixed;
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
             forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds, learned.chance(log_odds)])
         };
@@ -261,10 +328,15 @@ mod tests {
     fn names_that_another_release_knows_are_left_out_and_its_own_stay_as_they_begin() {
         let learned = taught();
         let json = serde_json::to_string(&learned).unwrap();
-        let older = json.replace("\"hour\":", "\"fortnight\":").replace("\"trend5_in_10s near\":", "\"gone\":");
+        let older = json.replace("\"hour\":", "\"fortnight\":").replace("\"trend5 near\"", "\"gone\"");
         let read = Learned::default().restored(&serde_json::from_str(&older).unwrap()).unwrap();
         assert_eq!(read.mixture.quantiles[0].offsets.ln[Expert::Hour.position()], 0.0);
         assert_eq!(read.mixture.quantiles[0].offsets.ln[0], learned.mixture.quantiles[0].offsets.ln[0]);
+        let (gone, bias) = (ASKED * 3 + 1, hazard::INPUTS - 1);
+        let (was, is) = (&learned.hazard.beliefs[0], &read.hazard.beliefs[0]);
+        assert!(was.information[gone][0] != 0.0 && is.information[gone].iter().all(|known| *known == 0.0));
+        assert!((was.information[bias][0] - is.information[bias][0]).abs() < 1e-3);
+        assert_eq!((is.weights[gone], is.weights[bias]), (0.0, was.weights[bias]));
     }
 
     #[test]
@@ -273,8 +345,11 @@ mod tests {
         for (part, path, number) in [
             ("offsets", "/quantiles/0/offsets/last", serde_json::json!(99.0)),
             ("voices", "/quantiles/1/voices/last", serde_json::json!([0.0, -1.0, 1.0])),
-            ("regression", "/quantiles/2/regression/bias", serde_json::json!([0.0, 0.0])),
-            ("hazard", "/hazard/bias", serde_json::json!([1e9, 1.0])),
+            ("regression", "/quantiles/2/regression/coefficients/bias", serde_json::json!(1e9)),
+            ("regression", "/quantiles/0/loss", serde_json::json!(-1.0)),
+            ("hazard", "/hazard/here/regression/coefficients/bias", serde_json::json!(1e9)),
+            ("hazard", "/hazard/here/regression/information/0/0", serde_json::json!(-1e9)),
+            ("hazard", "/hazard/lab/weight", serde_json::json!(-1.0)),
             ("recalibration", "/recalibration/shift", serde_json::json!(-99.0)),
             ("scales", "/scales/rtt_shift", serde_json::json!(0.0)),
         ] {

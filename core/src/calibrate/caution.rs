@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{adapt::chance, policy::Confidence};
 
-/// Log-odds that a warning moves the bar, in all: a false one takes the confidence's share of it, a true one the rest.
+/// Log-odds that a warning moves the bar, in all: a false one takes the confidence's share of it, a true one the rest. Of
+/// `n` in one second each counts `1/√n`: targets that are warned of together share a network.
 const STEP: f64 = 0.5;
 
 /// Log-odds that a new rule adds.
@@ -43,11 +44,20 @@ pub struct Caution {
     earned: f64,
     rungs: u8,
     tokens: f64,
+    #[serde(skip)]
+    open: Open,
+}
+
+/// Warnings that turned out in one second: what they move the bar by, and how many they are.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Open {
+    moved: f64,
+    warnings: u32,
 }
 
 impl Default for Caution {
     fn default() -> Self {
-        Self { earned: FIRST, rungs: 0, tokens: 1.0 }
+        Self { earned: FIRST, rungs: 0, tokens: 1.0, open: Open::default() }
     }
 }
 
@@ -57,16 +67,18 @@ impl Caution {
         chance(confidence.log_odds() + self.earned + RUNG * f64::from(self.rungs))
     }
 
-    /// Takes in how warnings turned out.
+    /// Takes in how warnings turned out; it takes effect with [`Self::close`].
     pub fn judge(&mut self, confidence: Confidence, confirmed: u32, unconfirmed: u32) {
         let share = confidence.share();
-        let moved = share * f64::from(unconfirmed) - (1.0 - share) * f64::from(confirmed);
-        self.earned = (self.earned + STEP * moved).clamp(0.0, MAX_EARNED);
+        self.open.moved += share * f64::from(unconfirmed) - (1.0 - share) * f64::from(confirmed);
+        self.open.warnings += confirmed + unconfirmed;
     }
 
     /// Ends a second of the rule.
     pub fn close(&mut self) {
-        self.earned *= KEEP;
+        let Open { moved, warnings } = std::mem::take(&mut self.open);
+        let moved = if warnings > 0 { STEP * moved / f64::from(warnings).sqrt() } else { 0.0 };
+        self.earned = (self.earned * KEEP + moved).clamp(0.0, MAX_EARNED);
     }
 
     /// Takes in one second of one target and the alerts found false in it. Without an allowance nothing is demanded.
@@ -110,9 +122,16 @@ mod tests {
     fn a_rule_never_warns_with_less_confidence_than_the_policy_asks_for() {
         for percent in [5, 50, 99] {
             let (confidence, mut caution) = (Confidence::percent(percent).unwrap(), Caution::default());
-            (0..100).for_each(|_| caution.judge(confidence, 1, 0));
+            let mut judge = |times, confirmed, unconfirmed| {
+                (0..times).for_each(|_| {
+                    caution.judge(confidence, confirmed, unconfirmed);
+                    caution.close();
+                });
+                caution.clone()
+            };
+            let caution = judge(100, 1, 0);
             assert!((caution.needed(confidence) - percent as f64 / 100.0).abs() < 1e-6, "{percent}");
-            (0..1_000).for_each(|_| caution.judge(confidence, 0, 1));
+            let caution = judge(1_000, 0, 1);
             assert!(caution.needed(confidence) > confidence.share() && caution.needed(confidence) < 1.0);
             assert!(caution.is_sound());
         }
@@ -123,9 +142,16 @@ mod tests {
         let mut caution = Caution::default();
         let first = caution.needed(half());
         assert!(first > 0.5 && first < 0.65, "{first}");
-        caution.judge(half(), 0, 3);
+        let mut together = caution.clone();
+        together.judge(half(), 0, 3);
+        together.close();
+        (0..3).for_each(|_| {
+            caution.judge(half(), 0, 1);
+            caution.close();
+        });
         let raised = caution.needed(half());
         assert!(raised > 0.7, "{raised}");
+        assert!((first..raised).contains(&together.needed(half())), "three at once tell less than three in a row");
         (0..86_400).for_each(|_| caution.close());
         assert!(caution.needed(half()) < first + 0.05, "{}", caution.needed(half()));
     }
@@ -136,6 +162,7 @@ mod tests {
         let mut caution = Caution { earned: 2.0, ..Caution::default() };
         for round in 0..1_000 {
             caution.judge(confidence, u32::from(round % 10 < 7), u32::from(round % 10 >= 7));
+            caution.close();
         }
         assert!((caution.earned - 2.0).abs() < 1.1, "{caution:?}");
     }

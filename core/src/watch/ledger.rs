@@ -86,26 +86,20 @@ impl Ledger {
 
     /// Forecast and chance of a breach of `threshold_us`; `None` when there is nothing to say.
     pub(super) fn say(&self, basis: &Basis, threshold_us: f32) -> Option<Said> {
-        let (raw, made) = match basis {
-            Basis::Alone(forecast) => (*forecast, None),
+        Some(match basis {
+            Basis::Alone(raw) => {
+                let forecast = self.calibrator.apply(raw);
+                let log_odds = forecast.log_odds_above(threshold_us);
+                Said { raw: *raw, forecast, log_odds, chance: self.alone.chance(log_odds), made: None }
+            }
+            // The mixture tracks offsets of its own.
             Basis::Experts(evidence) => {
                 let made = self.learned.make(evidence)?;
-                (made.forecast()?, Some(made))
+                let (forecast, odds) = (made.forecast()?, self.learned.odds(evidence, threshold_us));
+                let (log_odds, chance) = (odds.mixed, self.learned.chance(odds.mixed));
+                Said { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
             }
-        };
-        let (forecast, log_odds, chance) = match &made {
-            // The mixture tracks offsets of its own.
-            Some(made) => {
-                let log_odds = self.learned.log_odds(made.evidence(), threshold_us);
-                (raw, log_odds, self.learned.chance(log_odds))
-            }
-            None => {
-                let forecast = self.calibrator.apply(&raw);
-                let log_odds = forecast.log_odds_above(threshold_us);
-                (forecast, log_odds, self.alone.chance(log_odds))
-            }
-        };
-        Some(Said { raw, forecast, log_odds, chance, made })
+        })
     }
 
     /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
@@ -113,10 +107,10 @@ impl Ledger {
         self.calibrator.count(&said.forecast, truth_us);
         let breached = truth_us > threshold_us;
         match &said.made {
-            Some(made) => {
+            Some((made, odds)) => {
                 self.learned.learn_forecast(made, truth_us);
                 if is_calm {
-                    self.learned.learn_breach(made.evidence(), threshold_us, breached);
+                    self.learned.learn_breach(made.evidence(), threshold_us, odds, breached);
                 }
             }
             None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),

@@ -1,7 +1,7 @@
 //! What is said of a target at a tick, and what a ledger makes of it.
 
 use crate::{
-    adapt::{Evidence, Made},
+    adapt::{Evidence, Made, Odds},
     forecast::Forecast,
 };
 
@@ -26,5 +26,6 @@ pub struct Said {
     pub(super) log_odds: f64,
     /// The chance that the horizon breaches the threshold.
     pub chance: f64,
-    pub(super) made: Option<Made>,
+    /// What experts made of it.
+    pub(super) made: Option<(Made, Odds)>,
 }
