@@ -10,7 +10,8 @@ use crate::forecast::MAX_LOG_ODDS;
 /// The precision of the prior: standard deviations of 1 for the shift and of 0.3 for the stretch of log-odds.
 const PRIOR: [f64; 2] = [1.0, 10.0];
 
-/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one.
+/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one. Those of `n` targets of one tick tell
+/// of `√n`: they share networks.
 const WEIGHT: f64 = 0.1;
 
 /// What a second leaves of what was learned before: half of it is forgotten within an hour.
@@ -83,7 +84,7 @@ impl Recalibration {
         if labels == 0 {
             return;
         }
-        let weight = WEIGHT / f64::from(labels);
+        let weight = WEIGHT / f64::from(labels).sqrt();
         let [a, b, c] = &mut self.precision;
         *a = PRIOR[0] + (*a - PRIOR[0]) * KEEP + weight * curvature[0];
         *b = *b * KEEP + weight * curvature[1];
