@@ -107,7 +107,8 @@ impl Args {
     fn interleaved(&self) -> anyhow::Result<Vec<(Recording, Source)>> {
         let place = |source: Source, paths: &[PathBuf]| {
             let count = paths.len() as f64;
-            let places = paths.iter().enumerate().map(move |(at, path)| ((at as f64 + 0.5) / count, path.clone(), source));
+            let places =
+                paths.iter().enumerate().map(move |(at, path)| ((at as f64 + 0.5) / count, path.clone(), source));
             places.collect::<Vec<_>>()
         };
         let mut all = place(Source::Networks, &self.recordings);

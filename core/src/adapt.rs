@@ -3,11 +3,10 @@
 //! Rules of thumb and trained models are *experts* ([`Evidence`]). What they forecast is corrected by offsets that are
 //! tracked in place ([`Offsets`]), joined by a quantile regression that is learned in place ([`Regression`]) and mixed
 //! with weights that follow who was right ([`Aggregation`]); together they are a [`Mixture`]. Beside it a [`Hazard`]
-//! learns how likely the horizon is to breach a rule's threshold, and a [`Recalibration`] sees to it that what it says
-//! comes to mean what it says. All of it is pooled over the targets of a rule.
+//! learns how likely the horizon is to breach a rule's threshold. All of it is pooled over the targets of a rule.
 //!
-//! The labels of one tick count as one: a node with a hundred targets learns as fast as one with a single target, and
-//! steadier. Whoever learns takes in labels and ends a tick with `close`.
+//! Targets of a rule share networks: the labels of one tick count as one where a mean is followed, and as the root of their
+//! number where [coefficients are learned](newton). Whoever learns takes in labels and ends a tick with `close`.
 
 mod aggregation;
 mod evidence;
@@ -15,7 +14,6 @@ mod hazard;
 mod mixture;
 mod newton;
 mod offsets;
-mod recalibration;
 mod regression;
 mod store;
 
@@ -27,6 +25,5 @@ pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
 pub use hazard::{Hazard, Odds, Source, chance};
 pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
-pub use recalibration::Recalibration;
 pub use regression::Regression;
 pub use store::{Learned, StoreError};

@@ -2,10 +2,12 @@
 //! has to be to warn. None of it ever moves a threshold.
 
 mod caution;
+mod recalibration;
 mod reliability;
 mod tracker;
 
 pub use caution::Caution;
+pub use recalibration::Recalibration;
 pub use reliability::{BINS, Bin, Reliability};
 pub use tracker::{Calibrator, MAX_OFFSET};
 

@@ -122,7 +122,14 @@ impl Hazard {
     }
 
     /// Takes in evidence, what was said of it and whether the threshold was breached; it takes effect with [`Self::close`].
-    pub(super) fn learn(&mut self, evidence: &Evidence, scales: &Scales, threshold_us: f32, said: &Odds, breached: bool) {
+    pub(super) fn learn(
+        &mut self,
+        evidence: &Evidence,
+        scales: &Scales,
+        threshold_us: f32,
+        said: &Odds,
+        breached: bool,
+    ) {
         let inputs = inputs(evidence, scales, threshold_us);
         let looks_at_quiet = self.looks_at_quiet();
         self.beliefs.iter_mut().for_each(|belief| learn(belief, &inputs, breached, looks_at_quiet));
@@ -134,7 +141,14 @@ impl Hazard {
     }
 
     /// Teaches one of the regressions alone: training, which makes what the others begin with.
-    pub(super) fn teach(&mut self, source: Source, evidence: &Evidence, scales: &Scales, threshold_us: f32, breached: bool) {
+    pub(super) fn teach(
+        &mut self,
+        source: Source,
+        evidence: &Evidence,
+        scales: &Scales,
+        threshold_us: f32,
+        breached: bool,
+    ) {
         let looks_at_quiet = self.looks_at_quiet();
         learn(&mut self.beliefs[source as usize], &inputs(evidence, scales, threshold_us), breached, looks_at_quiet);
     }
@@ -168,8 +182,7 @@ impl Hazard {
 
     /// Whether every number is one that learning can lead to; what is read from a file might not be.
     pub(super) fn is_sound(&self) -> bool {
-        self.beliefs.iter().all(Newton::is_sound)
-            && self.weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0)
+        self.beliefs.iter().all(Newton::is_sound) && self.weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0)
     }
 }
 

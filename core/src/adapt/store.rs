@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Odds, Recalibration, Source, VOICES,
-    feature_name, hazard,
+    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Odds, Source, VOICES, feature_name, hazard,
     mixture::{self, PRIOR_SHARE, Quantile, Scales},
     newton::Newton,
     offsets::MAX_OFFSET,
@@ -18,7 +17,6 @@ use super::{
 pub struct Learned {
     mixture: Mixture,
     hazard: Hazard,
-    recalibration: Recalibration,
     scales: Scales,
 }
 
@@ -38,7 +36,6 @@ pub(crate) struct Stored {
     quantiles: Vec<StoredQuantile>,
     /// By [`Source`].
     hazard: BTreeMap<String, StoredBelief>,
-    recalibration: Recalibration,
     /// The usual size by feature.
     scales: BTreeMap<String, f32>,
 }
@@ -79,14 +76,9 @@ impl Learned {
         self.mixture.make(evidence, &self.scales)
     }
 
-    /// Log-odds of a breach of `threshold_us`, before recalibration.
+    /// Log-odds of a breach of `threshold_us`.
     pub fn odds(&self, evidence: &Evidence, threshold_us: f32) -> Odds {
         self.hazard.odds(evidence, &self.scales, threshold_us)
-    }
-
-    /// The chance that log-odds have come to mean.
-    pub fn chance(&self, log_odds: f64) -> f64 {
-        self.recalibration.chance(log_odds)
     }
 
     /// Takes in what was forecast and the maximum of its horizon in µs; it takes effect with [`Self::close`].
@@ -104,16 +96,10 @@ impl Learned {
         self.hazard.teach(source, evidence, &self.scales, threshold_us, breached);
     }
 
-    /// Takes in what log-odds, as they were said, came to; it takes effect with [`Self::close`].
-    pub fn learn_meaning(&mut self, log_odds: f64, breached: bool) {
-        self.recalibration.learn(log_odds, breached);
-    }
-
     /// Ends a tick.
     pub fn close(&mut self) {
         self.mixture.close();
         self.hazard.close();
-        self.recalibration.close();
     }
 
     /// The mixture, for those who show its weights.
@@ -129,7 +115,6 @@ impl Learned {
             quantile.regression.temper(PRIOR_SHARE);
         }
         self.hazard.temper();
-        self.recalibration = Recalibration::of_a_prior();
         self
     }
 
@@ -145,7 +130,6 @@ impl Learned {
         Stored {
             quantiles,
             hazard: self.hazard.store(),
-            recalibration: self.recalibration.clone(),
             scales: self.scales.0.iter().enumerate().map(|(index, scale)| (feature_name(index), *scale)).collect(),
         }
     }
@@ -156,13 +140,11 @@ impl Learned {
             quantile.restore(stored)?;
         }
         self.hazard.restore(&stored.hazard);
-        self.recalibration = stored.recalibration.clone();
         for (index, scale) in self.scales.0.iter_mut().enumerate() {
             *scale = stored.scales.get(&feature_name(index)).copied().unwrap_or(*scale);
         }
         let parts = [
             ("hazard", self.hazard.is_sound()),
-            ("recalibration", self.recalibration.is_sound()),
             ("scales", self.scales.0.iter().all(|scale| scale.is_finite() && *scale >= Scales::LEAST)),
         ];
         match parts.into_iter().find(|(_, sound)| !sound) {
@@ -226,7 +208,8 @@ impl<const N: usize> Newton<N> {
         for (row, at) in places.iter().enumerate() {
             self.weights[row] = stored.coefficients.get(&name(row)).copied().unwrap_or(self.weights[row]);
             for (column, other) in places[..=row].iter().enumerate() {
-                let known = at.zip(*other).and_then(|(one, two)| stored.information.get(one.max(two))?.get(one.min(two)));
+                let known =
+                    at.zip(*other).and_then(|(one, two)| stored.information.get(one.max(two))?.get(one.min(two)));
                 self.information[row][column] = known.copied().map_or(0.0, f64::from);
             }
         }
@@ -301,7 +284,6 @@ mod tests {
             let odds = learned.odds(&evidence, 1_500.0);
             learned.learn_forecast(&made, us * 1.2);
             learned.learn_breach(&evidence, 1_500.0, &odds, us > 1_300.0);
-            learned.learn_meaning(odds.mixed, us > 1_300.0);
             learned.close();
         }
         learned
@@ -315,13 +297,13 @@ mod tests {
         let says = |learned: &Learned| {
             let log_odds = learned.odds(&evidence, 1_500.0).mixed;
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
-            forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds, learned.chance(log_odds)])
+            forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds])
         };
         for (one, other) in says(&learned).zip(says(&read)) {
             // serde_json reads to the last digit but one.
             assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
         }
-        assert_ne!(learned.chance(0.0), Learned::default().chance(0.0));
+        assert_ne!(learned.odds(&evidence, 1_500.0), Learned::default().odds(&evidence, 1_500.0));
     }
 
     #[test]
@@ -350,7 +332,6 @@ mod tests {
             ("hazard", "/hazard/here/regression/coefficients/bias", serde_json::json!(1e9)),
             ("hazard", "/hazard/here/regression/information/0/0", serde_json::json!(-1e9)),
             ("hazard", "/hazard/lab/weight", serde_json::json!(-1.0)),
-            ("recalibration", "/recalibration/shift", serde_json::json!(-99.0)),
             ("scales", "/scales/rtt_shift", serde_json::json!(0.0)),
         ] {
             let mut wrong = value.clone();

@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::{Learned, Recalibration},
-    calibrate::{Calibrator, Caution, Matured, Reliability},
+    adapt::{Learned, chance},
+    calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
     forecast::Forecast,
     score::Scorecard,
     tick::Tick,
@@ -21,7 +21,7 @@ const VERSION: u32 = 2;
 pub struct Ledger {
     /// How experts are mixed, and how likely breaches are.
     pub learned: Learned,
-    /// What the chances of a forecaster by itself have come to mean; those of experts are part of what was learned.
+    /// What the chances of a forecaster by itself have come to mean; those of experts are learned as chances.
     pub alone: Recalibration,
     /// By how much the upper quantiles are off.
     pub calibrator: Calibrator,
@@ -96,8 +96,8 @@ impl Ledger {
             Basis::Experts(evidence) => {
                 let made = self.learned.make(evidence)?;
                 let (forecast, odds) = (made.forecast()?, self.learned.odds(evidence, threshold_us));
-                let (log_odds, chance) = (odds.mixed, self.learned.chance(odds.mixed));
-                Said { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
+                let log_odds = odds.mixed;
+                Said { raw: forecast, forecast, log_odds, chance: chance(log_odds), made: Some((made, odds)) }
             }
         })
     }
@@ -116,9 +116,8 @@ impl Ledger {
             None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
         }
         if is_calm {
-            match &said.made {
-                Some(_) => self.learned.learn_meaning(said.log_odds, breached),
-                None => self.alone.learn(said.log_odds, breached),
+            if said.made.is_none() {
+                self.alone.learn(said.log_odds, breached);
             }
             self.reliability.learn(said.chance, breached);
         }
@@ -188,7 +187,8 @@ mod tests {
         ));
         // serde_json writes what is no number as null.
         assert!(matches!(refused(r#""shift":0.0"#, r#""shift":null"#), LedgerError::Json(_)));
-        assert!(refused(r#""shift":0.0"#, r#""shift":99.0"#).to_string().contains("expected JSON"));
+        assert!(matches!(refused(r#""shift":0.0"#, r#""shift":99.0"#), LedgerError::Unsound { part: "alone" }));
+        assert!(refused(r#""loss":0.03"#, r#""loss":-1.0"#).to_string().contains("expected JSON"));
         assert!(matches!(Ledger::from_json(&json[..40]), Err(LedgerError::Json(_))));
     }
 }

@@ -4,23 +4,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hazard::chance;
-use crate::forecast::MAX_LOG_ODDS;
+use crate::{adapt::chance, forecast::MAX_LOG_ODDS};
 
 /// The precision of the prior: standard deviations of 1 for the shift and of 0.3 for the stretch of log-odds.
 const PRIOR: [f64; 2] = [1.0, 10.0];
 
-/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one. Those of `n` targets of one tick tell
-/// of `√n`: they share networks.
+/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one.
 const WEIGHT: f64 = 0.1;
 
 /// What a second leaves of what was learned before: half of it is forgotten within an hour.
 const KEEP: f64 = 0.9998;
-
-/// The shift with which chances begin that were learned on another network. There they are overconfident, and a rule has to
-/// earn its first warnings: on 5G drives, each begun from a prior that had never seen one, it brings false warnings from 8.5
-/// down to 0.6 per target-hour; it costs 13 of 70 points of recall in the held-out hours of a satellite link.
-const FOREIGN_SHIFT: f64 = -1.5;
 
 /// Beyond these log-odds all are taken for equally sure: 1 in 400.
 const SURE: f64 = 6.0;
@@ -56,11 +49,6 @@ impl Default for Recalibration {
 }
 
 impl Recalibration {
-    /// Of chances that were learned on another network.
-    pub(super) fn of_a_prior() -> Self {
-        Self { shift: FOREIGN_SHIFT, ..Self::default() }
-    }
-
     /// The chance that log-odds have come to mean.
     pub fn chance(&self, log_odds: f64) -> f64 {
         chance((self.shift + self.stretch * log_odds.clamp(-SURE, SURE)).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS))
@@ -84,7 +72,7 @@ impl Recalibration {
         if labels == 0 {
             return;
         }
-        let weight = WEIGHT / f64::from(labels).sqrt();
+        let weight = WEIGHT / f64::from(labels);
         let [a, b, c] = &mut self.precision;
         *a = PRIOR[0] + (*a - PRIOR[0]) * KEEP + weight * curvature[0];
         *b = *b * KEEP + weight * curvature[1];
