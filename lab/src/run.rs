@@ -13,7 +13,7 @@ use nix::unistd::{Uid, geteuid};
 use crate::{
     LabError,
     fault::{Conditions, spin::Spinning},
-    labels::{FaultTimes, Instants, Labels, Observer, ObserverError, PROBE_INTERVAL, TargetLabels},
+    labels::{FaultTimes, Instants, Labels, Observer, ObserverError, TargetLabels},
     load::{self, BULK_PORT, Pacer},
     scenario::{Effect, Load, Resolved, Scenario},
     topology::{Address, Network, Running, client_address, ownership, server_address},
@@ -139,13 +139,13 @@ impl<'a> Episode<'a> {
     fn measure_idle(&self, out: &Path, stop: &AtomicBool) -> Result<ObserverError, LabError> {
         let csv = out.join("idle.csv");
         let client = client_address(0);
-        let mut observer = Observer::start(&self.network.servers, client, Instants::now(), &csv)?;
+        let interval = self.scenario.probe_interval();
+        let mut observer = Observer::start(&self.network.servers, client, interval, Instants::now(), &csv)?;
         let begun = Instant::now();
         while begun.elapsed() < IDLE && !stop.load(Relaxed) {
             thread::sleep(STEP);
         }
         let configured_us = self.scenario.topology.base_rtt_ms * 1e3;
-        let interval = PROBE_INTERVAL;
         let mut measured_us = configured_us;
         for (seen, server) in observer.finish()?.iter().zip(&self.network.servers) {
             let mut rtts: Vec<u32> = seen.seconds.iter().flat_map(|second| second.rtts_us.clone()).collect();
@@ -178,7 +178,8 @@ impl<'a> Episode<'a> {
         let scenario = self.scenario;
         let (begun, started) = (Instant::now(), Instants::now());
         let client = client_address(0);
-        let mut observer = Observer::start(&self.network.servers, client, started, &out.join("observer.csv"))?;
+        let (csv, interval) = (out.join("observer.csv"), scenario.probe_interval());
+        let mut observer = Observer::start(&self.network.servers, client, interval, started, &csv)?;
         let streams = load::streams(scenario);
         let pacer = Pacer::start(&self.network.clients, &self.addresses, &streams, begun, seed)?;
         self.start_steady_tools()?;
@@ -252,7 +253,7 @@ impl<'a> Episode<'a> {
         let mut ports = BULK_PORT..;
         for load in &self.scenario.loads {
             match load {
-                Load::Http(_) | Load::Trickle(_) => {}
+                Load::Http(_) | Load::Trickle(_) | Load::Tide(_) => {}
                 Load::Wrk(wrk) => {
                     for address in &self.addresses {
                         let client = &self.network.clients[self.network.clients.len() - 1];

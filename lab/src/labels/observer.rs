@@ -1,4 +1,5 @@
-//! Probes of its own through the bottleneck: an ICMP echo from each server to the first client every 50 ms.
+//! Probes of its own through the bottleneck: an ICMP echo from each server to the first client, every 50 ms where the
+//! scenario does not say otherwise.
 //!
 //! The client's kernel answers, so no process has to wake up on the way; the answer is timed by the kernel when it
 //! arrives. Sending is timed just before the system call. Both are readings of `CLOCK_REALTIME`, whose step would show
@@ -38,8 +39,6 @@ use crate::{
     topology::{Address, Namespace},
 };
 
-/// Time between two probes of a target.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// An answer that is not there by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(2);
 const ECHO_REQUEST: u8 = 8;
@@ -75,8 +74,15 @@ struct Probe {
 }
 
 impl Observer {
-    /// Starts to probe; `begun` is where seconds count from. Every probe becomes a line of `observer.csv`.
-    pub(crate) fn start(servers: &[Namespace], client: Address, begun: Instants, csv: &Path) -> Result<Self, LabError> {
+    /// Starts to probe each target every `interval`; `begun` is where seconds count from. Every probe becomes a line of
+    /// `observer.csv`.
+    pub(crate) fn start(
+        servers: &[Namespace],
+        client: Address,
+        interval: Duration,
+        begun: Instants,
+        csv: &Path,
+    ) -> Result<Self, LabError> {
         let targets = servers
             .iter()
             .map(|server| {
@@ -88,7 +94,7 @@ impl Observer {
         writeln!(out, "unix_ms,monotonic_ns,target,rtt_us,lost").map_err(LabError::file(csv))?;
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(vec![Seen::default(); targets.len()]));
-        let watch = Watch { targets, begun, out, csv: csv.into(), seen: Arc::clone(&seen) };
+        let watch = Watch { targets, interval, begun, out, csv: csv.into(), seen: Arc::clone(&seen) };
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("lab-observer".into())
@@ -137,6 +143,7 @@ fn open(client: Address) -> io::Result<OwnedFd> {
 
 struct Watch {
     targets: Vec<Probed>,
+    interval: Duration,
     begun: Instants,
     out: BufWriter<File>,
     csv: PathBuf,
@@ -148,7 +155,7 @@ impl Watch {
         // Both are refinements that may be refused.
         let _ = prctl::set_timerslack(1);
         crate::fault::spin::set_nice(-10);
-        let step = INTERVAL / self.targets.len().max(1) as u32;
+        let step = self.interval / self.targets.len().max(1) as u32;
         let mut next = Instant::now();
         let mut turn = 0;
         // Targets take turns, so that probes do not queue behind each other.

@@ -189,7 +189,7 @@ impl Generator {
                 arrivals.expected += rate * (now - last);
                 while arrivals.expected >= arrivals.next {
                     arrivals.next += self.random.exponential();
-                    let server = self.random.below(self.servers.len());
+                    let server = stream.server.unwrap_or_else(|| self.random.below(self.servers.len()));
                     let single = self.random.unit() < stream.fresh_share;
                     let response_bytes = (stream.response_bytes * (0.5 + self.random.unit())) as u64;
                     let address = self.servers[server];

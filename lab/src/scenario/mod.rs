@@ -7,7 +7,7 @@ mod shipped;
 use std::path::Path;
 
 pub use draw::{Draw, Randomness};
-pub use resolve::Resolved;
+pub use resolve::{Resolved, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use shipped::{find, shipped, text};
@@ -38,6 +38,9 @@ pub struct Scenario<N = Draw> {
     pub cycles: u32,
     /// What goes wrong, one after the other. Empty: a calm.
     pub faults: Vec<Fault<N>>,
+    /// Time between two of the observer's probes of a target, ms: more where many targets are watched for long. 20–1000.
+    #[serde(default = "usual_probe_ms", skip_serializing_if = "is_usual_probe_ms")]
+    pub probe_ms: u32,
 }
 
 /// Servers and clients on two sides of one path.
@@ -93,6 +96,8 @@ pub enum Load<N = Draw> {
     Http(Http<N>),
     /// A few requests at a fixed mean rate, for services with small answers.
     Trickle(Trickle<N>),
+    /// Requests whose mean rate rises and falls slowly, as over a day; idle where it falls to nothing.
+    Tide(Tide<N>),
     /// wrk: each connection asks again when it has its answer and has thought (closed loop).
     Wrk(Wrk<N>),
     /// iperf3 from the first server to the first client.
@@ -121,6 +126,27 @@ pub struct Trickle<N = Draw> {
     pub response_bytes: N,
     /// Share of the requests that open a connection of their own. 0–1.
     pub fresh_share: N,
+}
+
+/// Open-loop requests whose mean rate is a sine over time, cut at zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tide<N = Draw> {
+    /// The server that is asked, from 1. Absent: every server has a tide of its own, drawn by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<u32>,
+    /// Requests per second in the middle between high and low. 0.01–300.
+    pub requests_per_s: N,
+    /// Mean size of an answer, bytes. 100–4 000 000.
+    pub response_bytes: N,
+    /// Share of the requests that open a connection of their own. 0–1.
+    pub fresh_share: N,
+    /// Seconds from one high to the next. 10–86 400.
+    pub every_s: N,
+    /// How far the rate moves up and down, as a share of the middle; above 1 the server is idle for a while. 0–4.
+    pub swing: N,
+    /// Where in its course the tide begins: 0 rising from the middle, 0.25 high, 0.75 low. 0–1.
+    pub phase: N,
 }
 
 /// Closed-loop requests.
@@ -169,6 +195,10 @@ pub enum Effect<N = Draw> {
         response_bytes: N,
         /// How the strength moves while the fault lasts.
         shape: Shape<N>,
+        /// The one server that is asked, from 1, taken round where there are fewer; `offered` is then a share of what
+        /// leads to it. Absent: all of them.
+        #[serde(default = "none::<N>", skip_serializing_if = "Option::is_none")]
+        server: Option<N>,
     },
     /// The bottleneck's rate falls, in steps of a second, and comes back at the end.
     Capacity {
@@ -239,6 +269,22 @@ impl<N> Effect<N> {
     }
 }
 
+/// The observer's usual pace, ms.
+const PROBE_MS: u32 = 50;
+
+fn usual_probe_ms() -> u32 {
+    PROBE_MS
+}
+
+fn is_usual_probe_ms(probe_ms: &u32) -> bool {
+    *probe_ms == PROBE_MS
+}
+
+/// The default of a number that may be absent, whatever the number is.
+fn none<N>() -> Option<N> {
+    None
+}
+
 fn one() -> u32 {
     1
 }
@@ -264,6 +310,13 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, LabError> {
         let text = std::fs::read_to_string(path).map_err(LabError::file(path))?;
         Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Seconds from the start of the load to the end of the longest episode that a seed can make.
+    pub fn seconds_at_most(&self) -> f64 {
+        let most = |draw: &Draw| *draw.span().end();
+        let once: f64 = self.faults.iter().map(|fault| most(&fault.after_s) + most(&fault.lasts_s)).sum();
+        most(&self.lead_in_s) + f64::from(self.cycles) * once + most(&self.tail_s)
     }
 
     /// The same faults again and again, for about a day (bounded, so that the resolved file is).

@@ -30,6 +30,7 @@ files![
     "step-capacity",
     "incast",
     "buffer-bloat",
+    "long-calm",
     "demo",
 ];
 
