@@ -14,8 +14,8 @@ use crate::{
     LabError,
     fault::{Conditions, spin::Spinning},
     labels::{FaultTimes, Instants, Labels, Observer, ObserverError, TargetLabels},
-    load::{self, BULK_PORT, Pacer},
-    scenario::{Effect, Load, Resolved, Scenario},
+    load::{self, BULK_PORT, Flood, Pacer},
+    scenario::{Effect, Load, Resolved, Scenario, Sender},
     topology::{Address, Network, Running, client_address, ownership, server_address},
 };
 
@@ -283,6 +283,7 @@ impl<'a> Episode<'a> {
 struct Extras {
     spinning: Option<Spinning>,
     greedy: Option<Running>,
+    flood: Option<Flood>,
 }
 
 impl Extras {
@@ -302,10 +303,23 @@ impl Extras {
             (flows, greedy @ None) => {
                 let port = bulk_ports(episode.scenario).end - 1;
                 let network = &episode.network;
-                let (server, client) = (&network.servers[0], client_address(0));
+                // A scenario has a neighbour only where its bulk transfers come from there, or floods do.
+                let from_neighbour = episode
+                    .scenario
+                    .faults
+                    .iter()
+                    .any(|fault| matches!(fault.effect, Effect::Bulk { from: Sender::Neighbour, .. }));
+                let sender = network.neighbour.as_ref().filter(|_| from_neighbour).unwrap_or(&network.servers[0]);
                 let scratch = &network.record().scratch;
-                *greedy = Some(load::start_bulk_sender(scratch, server, client, port, flows, None)?);
+                *greedy = Some(load::start_bulk_sender(scratch, sender, client_address(0), port, flows, None)?);
             }
+        }
+        if let Some(neighbour) = &episode.network.neighbour {
+            let flood = match &mut self.flood {
+                Some(flood) => flood,
+                none => none.insert(Flood::start(neighbour, &episode.network.clients[0], client_address(0))?),
+            };
+            flood.set_rate(conditions.flood * episode.scenario.capacity_bps());
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub fn origin(effect: &str) -> Option<Origin> {
         // Greedy flows of the target itself fill a long queue: flows and queue are the fault.
         "bulk" => (&[Rates, Queue], &[]),
         // Nothing more is asked for, less gets through.
+        // A neighbour fills the queue that they share: a target sees round trips, and less of what it sends gets through.
+        "flood" => (&[RttHistory], &[Queue, Retransmits, Rates]),
         "capacity" => (&[Queue], &[Rates]),
         "loss" => (&[Retransmits], &[]),
         "cpu" => (&[Scheduling, Pressure], &[]),

@@ -1,10 +1,12 @@
 //! What loads the path: nginx answers, our own paced requests, wrk and iperf3 ask.
 
+mod flood;
 mod nginx;
 mod paced;
 mod requests;
 mod tools;
 
+pub(crate) use flood::Flood;
 pub(crate) use nginx::{start as start_nginx, wait_until_ready};
 pub(crate) use paced::Pacer;
 pub use paced::RequestCounts;

@@ -181,6 +181,19 @@ pub struct Fault<N = Draw> {
     pub lasts_s: N,
     /// What it does.
     pub effect: Effect<N>,
+    /// How often it comes back, as a job does that is run by the clock. Absent: once.
+    #[serde(default = "none::<Repeat<N>>", skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat<N>>,
+}
+
+/// A fault that comes at fixed intervals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat<N = Draw> {
+    /// How often in all. 1–100.
+    pub times: N,
+    /// Seconds from one onset to the next, drawn once; longer than the fault lasts. 1–3600.
+    pub every_s: N,
 }
 
 /// What a fault does.
@@ -232,7 +245,34 @@ pub enum Effect<N = Draw> {
     Bulk {
         /// Parallel connections. 1–16.
         flows: N,
+        /// Who sends.
+        #[serde(default, skip_serializing_if = "Sender::is_target")]
+        from: Sender,
     },
+    /// A host beside the servers, no target, sends datagrams through the shared bottleneck at a rate that heeds nothing.
+    Flood {
+        /// Rate at full strength, as a share of the bottleneck's. 0–5.
+        offered: N,
+        /// How the strength moves while the fault lasts.
+        shape: Shape<N>,
+    },
+}
+
+/// Who sends a bulk transfer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sender {
+    /// The first server, a target.
+    #[default]
+    Target,
+    /// A host beside the servers that shares their bottleneck and is no target.
+    Neighbour,
+}
+
+impl Sender {
+    fn is_target(&self) -> bool {
+        *self == Self::Target
+    }
 }
 
 /// How a load fault's strength moves.
@@ -265,7 +305,13 @@ impl<N> Effect<N> {
             Self::Loss { .. } => "loss",
             Self::Cpu { .. } => "cpu",
             Self::Bulk { .. } => "bulk",
+            Self::Flood { .. } => "flood",
         }
+    }
+
+    /// Whether it comes from the host beside the servers.
+    pub const fn needs_neighbour(&self) -> bool {
+        matches!(self, Self::Flood { .. } | Self::Bulk { from: Sender::Neighbour, .. })
     }
 }
 
@@ -280,8 +326,8 @@ fn is_usual_probe_ms(probe_ms: &u32) -> bool {
     *probe_ms == PROBE_MS
 }
 
-/// The default of a number that may be absent, whatever the number is.
-fn none<N>() -> Option<N> {
+/// The default of what may be absent; serde asks for no more than the type, where its own default wants `N: Default`.
+fn none<T>() -> Option<T> {
     None
 }
 
@@ -315,7 +361,10 @@ impl Scenario {
     /// Seconds from the start of the load to the end of the longest episode that a seed can make.
     pub fn seconds_at_most(&self) -> f64 {
         let most = |draw: &Draw| *draw.span().end();
-        let once: f64 = self.faults.iter().map(|fault| most(&fault.after_s) + most(&fault.lasts_s)).sum();
+        let repeats = |repeat: &Repeat| (most(&repeat.times) - 1.0) * most(&repeat.every_s);
+        let once: f64 = (self.faults.iter())
+            .map(|fault| most(&fault.after_s) + most(&fault.lasts_s) + fault.repeat.as_ref().map_or(0.0, repeats))
+            .sum();
         most(&self.lead_in_s) + f64::from(self.cycles) * once + most(&self.tail_s)
     }
 

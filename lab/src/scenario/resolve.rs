@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Scenario, Shape, Tide, Topology, Trickle, Wrk};
+use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Repeat, Scenario, Shape, Tide, Topology, Trickle, Wrk};
 use crate::LabError;
 
 /// A scenario whose numbers are fixed.
@@ -81,7 +81,7 @@ impl Scenario {
         for _ in 0..self.cycles {
             for (i, fault) in self.faults.iter().enumerate() {
                 draw.prefix = format!("faults[{i}].");
-                faults.push(fault.resolve(&mut draw, &topology)?);
+                faults.extend(fault.resolve(&mut draw, &topology)?);
             }
         }
         let Self { name, family, doc, probe_ms, .. } = self;
@@ -135,6 +135,11 @@ impl Resolved {
             super::Bottleneck::Router => 1.0,
             super::Bottleneck::Server => self.topology.servers,
         }
+    }
+
+    /// Whether there is a host beside the servers that is no target.
+    pub fn has_neighbour(&self) -> bool {
+        self.faults.iter().any(|fault| fault.effect.needs_neighbour())
     }
 
     /// Time between two of the observer's probes of a target.
@@ -230,13 +235,25 @@ impl Load {
 }
 
 impl Fault {
-    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Fault<f64>, LabError> {
+    /// One fault, or as many as it is repeated: each lasts as long as is drawn for it, the effect is the same.
+    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Vec<Fault<f64>>, LabError> {
         let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
-        Ok(Fault {
-            after_s: draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?,
-            lasts_s,
-            effect: self.effect.resolve(draw, topology)?,
-        })
+        let after_s = draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?;
+        let effect = self.effect.resolve(draw, topology)?;
+        let mut faults = vec![Fault { after_s, lasts_s, effect: effect.clone(), repeat: None }];
+        if let Some(Repeat { times, every_s }) = &self.repeat {
+            let times = draw.whole("repeat.times", times, 1.0, 100.0)? as usize;
+            let every_s = draw.number("repeat.every_s", every_s, 1.0, MAX_SECONDS)?;
+            while faults.len() < times {
+                let after_s = every_s - faults[faults.len() - 1].lasts_s;
+                if after_s < 0.0 {
+                    return Err(draw.refuse("repeat.every_s", every_s, "at least as long as the fault lasts"));
+                }
+                let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
+                faults.push(Fault { after_s, lasts_s, effect: effect.clone(), repeat: None });
+            }
+        }
+        Ok(faults)
     }
 }
 
@@ -280,7 +297,17 @@ impl Effect {
                 nice: draw.whole("effect.cpu.nice", nice, 0.0, 19.0)?,
                 duty: draw.number("effect.cpu.duty", duty, 0.05, 1.0)?,
             },
-            Self::Bulk { flows } => Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)? },
+            Self::Bulk { flows, from } => {
+                if self.needs_neighbour() {
+                    require_shared(draw, topology, "bulk.from")?;
+                }
+                Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)?, from: *from }
+            }
+            Self::Flood { offered, shape } => {
+                require_shared(draw, topology, "flood")?;
+                let offered = draw.number("effect.flood.offered", offered, 0.0, 5.0)?;
+                Effect::Flood { offered, shape: shape.resolve(draw)? }
+            }
         })
     }
 }
@@ -292,6 +319,15 @@ fn require_relay(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> 
     }
     let got = format!("base_rtt_ms 0 in '{}'", draw.name);
     Err(draw.refuse(&format!("effect.{effect}"), got, "base_rtt_ms above 0: the relay makes this effect"))
+}
+
+/// A neighbour is one because it shares the bottleneck.
+fn require_shared(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> Result<(), LabError> {
+    if topology.bottleneck == super::Bottleneck::Router {
+        return Ok(());
+    }
+    let got = format!("bottleneck server in '{}'", draw.name);
+    Err(draw.refuse(&format!("effect.{effect}"), got, "bottleneck router: the neighbour shares it"))
 }
 
 impl Shape {
@@ -348,6 +384,7 @@ mod tests {
                 let seconds = resolved.seconds();
                 let usual = match scenario.family.as_str() {
                     "long-calm" => 1800.0..=3600.0,
+                    "periodic-jobs" => 300.0..=3600.0,
                     _ => 120.0..=200.0,
                 };
                 assert!(usual.contains(&seconds), "{} seed {seed}: {seconds} s", scenario.name);
@@ -355,6 +392,21 @@ mod tests {
                 assert!(resolved.lead_in_s >= 60.0, "{}", scenario.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_repeated_begins_by_the_clock() {
+        let scenario = super::super::find("periodic-jobs-short").unwrap().resolve(4).unwrap();
+        let spans = scenario.spans();
+        let every: Vec<f64> = spans.windows(2).map(|pair| pair[1].from - pair[0].from).collect();
+        assert!(spans.len() >= 5 && every.iter().all(|gap| (gap - every[0]).abs() < 1e-6), "{every:?}");
+    }
+
+    #[test]
+    fn a_neighbour_without_a_shared_bottleneck_is_refused() {
+        let mut scenario = super::super::find("noisy-neighbour-flood").unwrap();
+        scenario.topology.bottleneck = super::super::Bottleneck::Server;
+        assert!(scenario.resolve(1).unwrap_err().to_string().contains("bottleneck router"));
     }
 
     #[test]
@@ -379,6 +431,7 @@ mod tests {
             after_s: Draw::Fixed(1.0),
             lasts_s: Draw::Fixed(1.0),
             effect: Effect::Delay { add_ms: Draw::Fixed(5.0) },
+            repeat: None,
         }];
         assert!(scenario.resolve(1).unwrap_err().to_string().contains("base_rtt_ms above 0"));
     }

@@ -31,6 +31,10 @@ files![
     "incast",
     "buffer-bloat",
     "long-calm",
+    "periodic-jobs-short",
+    "periodic-jobs-long",
+    "noisy-neighbour-flood",
+    "noisy-neighbour-flows",
     "demo",
 ];
 

@@ -23,6 +23,7 @@ use crate::{
 
 const TO_CLIENTS: &str = "to-clients";
 const TO_SERVERS: &str = "to-servers";
+const NEIGHBOUR: &str = "neighbour";
 const FROM_SERVERS_TABLE: u32 = 100;
 const FROM_CLIENTS_TABLE: u32 = 200;
 
@@ -36,6 +37,8 @@ pub(crate) struct Network {
     relay: Option<Relay>,
     pub(crate) servers: Vec<Namespace>,
     pub(crate) clients: Vec<Namespace>,
+    /// A host at the servers' side that is no target, where the scenario has one.
+    pub(crate) neighbour: Option<Namespace>,
     router: Namespace,
     bottleneck: Bottleneck,
     bucket: Bucket,
@@ -49,7 +52,11 @@ pub(crate) struct Network {
 /// Names of all namespaces of a lab.
 fn names(id: &str, scenario: &Resolved) -> Vec<String> {
     let numbered = |role: &'static str, count| (1..=count).map(move |n| format!("npl{id}-{role}{n}"));
-    numbered("web", scenario.servers()).chain(numbered("client", scenario.clients())).chain([router_name(id)]).collect()
+    numbered("web", scenario.servers())
+        .chain(numbered("client", scenario.clients()))
+        .chain(numbered(NEIGHBOUR, scenario.has_neighbour().into()))
+        .chain([router_name(id)])
+        .collect()
 }
 
 fn router_name(id: &str) -> String {
@@ -59,6 +66,11 @@ fn router_name(id: &str) -> String {
 /// Address of the n-th (from 0) server.
 pub(crate) fn server_address(n: usize) -> Address {
     Ipv4Addr::new(10, 2, n as u8 + 1, 2)
+}
+
+/// Address of the host beside the servers: after the last of them.
+fn neighbour_address(servers: usize) -> Address {
+    server_address(servers)
 }
 
 /// Address of the n-th (from 0) client.
@@ -74,10 +86,12 @@ impl Network {
         let (id, all) = (id.clone(), namespaces.clone());
         let router_name = router_name(&id);
         let (web_names, rest) = all.split_at(scenario.servers());
-        let client_names = &rest[..scenario.clients()];
+        let (client_names, rest) = rest.split_at(scenario.clients());
+        let neighbour_names = &rest[..scenario.has_neighbour().into()];
 
         let mut lines = all.iter().map(|name| format!("netns add {name}")).collect::<Vec<_>>();
-        let ends = ends(web_names, "web").chain(ends(client_names, "client")).collect::<Vec<_>>();
+        let ends = ends(web_names, "web").chain(ends(client_names, "client")).chain(ends(neighbour_names, NEIGHBOUR));
+        let ends = ends.collect::<Vec<_>>();
         for (name, port) in &ends {
             lines.push(format!("link add eth0 netns {name} type veth peer name {port} netns {router_name}"));
         }
@@ -112,13 +126,30 @@ impl Network {
             iproute::batch("ip", &["-n", client.name()], &end_lines(client_address(n), ""))?;
             client.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/icmp_ratelimit", "0")])?;
         }
-        iproute::batch("ip", &["-n", &router_name], &router_lines(servers.len(), clients.len(), relay.is_none()))?;
+        let neighbour = open(neighbour_names)?.pop();
+        if let Some(neighbour) = &neighbour {
+            let lines = end_lines(neighbour_address(servers.len()), &format!("congctl {congestion_control}"));
+            iproute::batch("ip", &["-n", neighbour.name()], &lines)?;
+        }
+        let lines = router_lines(servers.len(), clients.len(), neighbour.is_some(), relay.is_none());
+        iproute::batch("ip", &["-n", &router_name], &lines)?;
 
         let bucket = Bucket::new(scenario.topology.rate_mbit, scenario.topology.queue_ms);
         let bottleneck = scenario.topology.bottleneck;
         let applied = Conditions::CALM;
-        let network =
-            Self { relay, servers, clients, router, bottleneck, bucket, base_rtt, applied, congestion_control, claim };
+        let network = Self {
+            relay,
+            servers,
+            clients,
+            neighbour,
+            router,
+            bottleneck,
+            bucket,
+            base_rtt,
+            applied,
+            congestion_control,
+            claim,
+        };
         network.set_bucket(network.bucket)?;
         Ok(network)
     }
@@ -147,8 +178,8 @@ impl Network {
 
     /// Removes it and says what did not go.
     pub(crate) fn remove(self) -> Result<(), LabError> {
-        let Self { relay, servers, clients, router, claim, .. } = self;
-        drop((relay, servers, clients, router));
+        let Self { relay, servers, clients, neighbour, router, claim, .. } = self;
+        drop((relay, servers, clients, neighbour, router));
         claim.release()
     }
 
@@ -185,7 +216,7 @@ fn end_lines(address: Address, route: &str) -> Vec<String> {
     ]
 }
 
-fn router_lines(servers: usize, clients: usize, without_relay: bool) -> Vec<String> {
+fn router_lines(servers: usize, clients: usize, neighbour: bool, without_relay: bool) -> Vec<String> {
     let mut lines = vec!["link set lo up".into()];
     for device in [TO_CLIENTS, TO_SERVERS] {
         lines.push(format!("link set {device} txqueuelen 2000 up"));
@@ -200,9 +231,10 @@ fn router_lines(servers: usize, clients: usize, without_relay: bool) -> Vec<Stri
             lines.push(format!("route add default dev {device} table {table}"));
         }
     }
+    let neighbour = neighbour.then(|| (format!("{NEIGHBOUR}1"), neighbour_address(servers), FROM_SERVERS_TABLE));
     let servers = (0..servers).map(|n| (format!("web{}", n + 1), server_address(n), FROM_SERVERS_TABLE));
     let clients = (0..clients).map(|n| (format!("client{}", n + 1), client_address(n), FROM_CLIENTS_TABLE));
-    for (port, address, table) in servers.chain(clients) {
+    for (port, address, table) in servers.chain(clients).chain(neighbour) {
         lines.push(format!("addr add {}/24 dev {port}", gateway(address)));
         lines.push(format!("link set {port} up"));
         lines.push(format!("rule add iif {port} lookup {table}"));
