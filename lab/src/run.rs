@@ -108,6 +108,8 @@ struct Episode<'a> {
     scenario: &'a Resolved,
     // Children end before their namespaces go.
     children: Vec<Running>,
+    /// What receives bulk transfers at the first client.
+    readers: Vec<Running>,
     addresses: Vec<Address>,
     network: Network,
 }
@@ -118,6 +120,7 @@ impl<'a> Episode<'a> {
         let mut episode = Self {
             scenario,
             children: Vec::new(),
+            readers: Vec::new(),
             addresses: (0..scenario.servers()).map(server_address).collect(),
             network,
         };
@@ -130,7 +133,7 @@ impl<'a> Episode<'a> {
             load::wait_until_ready(child, *address, &episode.network.clients[0])?;
         }
         for port in bulk_ports(scenario) {
-            episode.children.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
+            episode.readers.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
         }
         Ok(episode)
     }
@@ -192,7 +195,7 @@ impl<'a> Episode<'a> {
             let now = begun.elapsed().as_secs_f64();
             let conditions = Conditions::at(scenario, now);
             self.network.apply(&conditions)?;
-            extras.apply(&conditions, self, seed)?;
+            extras.apply(&conditions, self, &pacer, seed)?;
             let applied = begun.elapsed().as_secs_f64();
             let open = faults.len().checked_sub(1);
             if let Some(n) = open.filter(|n| now >= spans[*n].to) {
@@ -210,7 +213,7 @@ impl<'a> Episode<'a> {
             tell(stage, now);
             steps = steps.wrapping_add(1);
             if steps.is_multiple_of(CHECK_EVERY) {
-                self.children.iter_mut().try_for_each(Running::check)?;
+                self.children.iter_mut().chain(&mut self.readers).try_for_each(Running::check)?;
                 observer.check()?;
             }
             let left = Duration::from_secs_f64((total - begun.elapsed().as_secs_f64()).max(0.0));
@@ -225,6 +228,7 @@ impl<'a> Episode<'a> {
         drop((extras, pacer));
         let seen = observer.finish()?;
         self.children.clear();
+        self.readers.clear();
         let calm_s = spans.first().map_or(total, |span| span.from) as usize;
         let targets = self.network.servers.iter().zip(&self.addresses).zip(&seen).map(|((server, address), seen)| {
             TargetLabels::new(server.name().into(), address.to_string(), seen, calm_s)
@@ -284,10 +288,22 @@ struct Extras {
     spinning: Option<Spinning>,
     greedy: Option<Running>,
     flood: Option<Flood>,
+    stalled: bool,
 }
 
 impl Extras {
-    fn apply(&mut self, conditions: &Conditions, episode: &Episode<'_>, seed: u64) -> Result<(), LabError> {
+    fn apply(
+        &mut self,
+        conditions: &Conditions,
+        episode: &Episode<'_>,
+        pacer: &Pacer,
+        seed: u64,
+    ) -> Result<(), LabError> {
+        if conditions.stalled != self.stalled {
+            pacer.set_stalled(conditions.stalled);
+            episode.readers.iter().try_for_each(|reader| reader.set_paused(conditions.stalled))?;
+            self.stalled = conditions.stalled;
+        }
         match conditions.spinners {
             None => self.spinning = None,
             Some(spinners) if self.spinning.is_none() => {

@@ -17,6 +17,21 @@ pub struct Conditions {
     pub greedy_flows: u32,
     /// Datagrams from the neighbour, as a share of the bottleneck's rate.
     pub flood: f64,
+    /// Loss in bursts, besides `loss`.
+    pub bursts: Option<Bursts>,
+    /// Whether the readers at the first client have stopped.
+    pub stalled: bool,
+}
+
+/// A Markov chain that loses packets (Gilbert 1960, Elliott 1963). All are chances for each packet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bursts {
+    /// The good state ends.
+    pub enter: f64,
+    /// The bad state ends.
+    pub leave: f64,
+    /// The packet is lost in the bad state.
+    pub lost: f64,
 }
 
 /// Spinning threads.
@@ -32,8 +47,16 @@ pub struct Spinners {
 
 impl Conditions {
     /// Nothing is wrong.
-    pub const CALM: Self =
-        Self { capacity: 1.0, extra_rtt_ms: 0.0, loss: 0.0, spinners: None, greedy_flows: 0, flood: 0.0 };
+    pub const CALM: Self = Self {
+        capacity: 1.0,
+        extra_rtt_ms: 0.0,
+        loss: 0.0,
+        spinners: None,
+        greedy_flows: 0,
+        flood: 0.0,
+        bursts: None,
+        stalled: false,
+    };
 
     /// What should hold `t` seconds after the start of the load.
     pub fn at(scenario: &Resolved, t: f64) -> Self {
@@ -53,6 +76,12 @@ impl Conditions {
                     conditions.spinners = Some(Spinners { threads: *spinners as u32, nice: *nice as i32, duty: *duty });
                 }
                 Effect::Bulk { flows, .. } => conditions.greedy_flows = *flows as u32,
+                Effect::BurstLoss { enter_percent, leave_percent, lost_percent } => {
+                    let [enter, leave, lost] =
+                        [enter_percent, leave_percent, lost_percent].map(|percent| percent / 100.0);
+                    conditions.bursts = Some(Bursts { enter, leave, lost });
+                }
+                Effect::Stall => conditions.stalled = true,
                 Effect::Flood { offered, shape } => conditions.flood = offered * load_strength(shape, t - span.from),
             }
         }

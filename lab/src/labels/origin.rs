@@ -23,7 +23,9 @@ pub fn origin(effect: &str) -> Option<Origin> {
         // A neighbour fills the queue that they share: a target sees round trips, and less of what it sends gets through.
         "flood" => (&[RttHistory], &[Queue, Retransmits, Rates]),
         "capacity" => (&[Queue], &[Rates]),
-        "loss" => (&[Retransmits], &[]),
+        "loss" | "burst-loss" => (&[Retransmits], &[]),
+        // The reader's window closes: nothing but what waits to be sent, and how fast it goes, shows it at the sender.
+        "stall" => (&[Queue, Rates], &[RttHistory, Retransmits]),
         "cpu" => (&[Scheduling, Pressure], &[]),
         // The path is longer: nothing that a host sees moves, but RTT.
         "delay" => (&[RttHistory], &[Queue]),

@@ -52,6 +52,8 @@ pub struct RequestCounts {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Whether the first client's generator does not read.
+    stalled: AtomicBool,
     sent: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
@@ -89,6 +91,7 @@ impl Pacer {
                 begun,
                 random: Randomness::new(seed, 100 + n as u64),
                 shared: Arc::clone(&shared),
+                stalls: n == 0,
             };
             let body = move || {
                 let result = handle.enter().and_then(|()| Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?));
@@ -113,6 +116,11 @@ impl Pacer {
                 .map_err(LabError::namespace(client.name(), "start requests"))?;
         }
         Ok(pacer)
+    }
+
+    /// The first client stops reading its answers, or goes on.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.shared.stalled.store(stalled, Relaxed);
     }
 
     /// What became of the requests so far.
@@ -141,6 +149,8 @@ struct Generator {
     begun: Instant,
     random: Randomness,
     shared: Arc<Shared>,
+    /// Whether it is the one that a stall stops.
+    stalls: bool,
 }
 
 /// What a connection waits for.
@@ -180,6 +190,7 @@ impl Generator {
             self.streams.iter().map(|_| Arrivals { expected: 0.0, next: self.random.exponential() }).collect();
         let mut events = [EpollEvent::empty(); EVENTS];
         let mut buffer = vec![0; 65_536];
+        let mut was_stalled = false;
         let mut last = self.begun.elapsed().as_secs_f64();
         while !self.shared.stop.load(Relaxed) {
             let now = self.begun.elapsed().as_secs_f64();
@@ -202,8 +213,18 @@ impl Generator {
             last = now;
             let timeout = EpollTimeout::from(pause_ms.ceil().max(1.0) as u16);
             let ready = epoll.wait(&mut events, timeout).unwrap_or(0);
+            let stalled = self.stalls && self.shared.stalled.load(Relaxed);
+            if was_stalled && !stalled {
+                // Events come once, when something changes: those of the stall are gone.
+                connections.iter_mut().for_each(|slot| self.progress(slot, &mut buffer));
+            }
+            was_stalled = stalled;
             for event in &events[..ready] {
-                self.progress(&mut connections[event.data() as usize], &mut buffer);
+                let slot = &mut connections[event.data() as usize];
+                let asks = slot.as_ref().is_some_and(|connection| connection.waiting.is_connecting());
+                if asks || !stalled {
+                    self.progress(slot, &mut buffer);
+                }
             }
         }
     }
@@ -322,6 +343,10 @@ impl Connection {
 }
 
 impl Waiting {
+    const fn is_connecting(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+
     /// Takes received bytes; whether the answer is complete, `None` where it is no answer.
     fn take(&mut self, bytes: &[u8]) -> Option<bool> {
         let remaining = match self {

@@ -256,6 +256,18 @@ pub enum Effect<N = Draw> {
         /// How the strength moves while the fault lasts.
         shape: Shape<N>,
     },
+    /// The relay loses packets in bursts, both ways, each by a Markov chain of its own that every packet moves on (Gilbert
+    /// and Elliott; netem's `loss gemodel` without loss in the good state).
+    BurstLoss {
+        /// Chance that a packet ends the good state, percent (netem: p). 0–100.
+        enter_percent: N,
+        /// Chance that a packet ends the bad state, percent (netem: r). 0.1–100.
+        leave_percent: N,
+        /// Share lost in the bad state, percent (netem: 1-h). 0–100.
+        lost_percent: N,
+    },
+    /// What reads at the first client, paced requests and iperf3, stops reading: windows close. It goes on at the end.
+    Stall,
 }
 
 /// Who sends a bulk transfer.
@@ -306,6 +318,8 @@ impl<N> Effect<N> {
             Self::Cpu { .. } => "cpu",
             Self::Bulk { .. } => "bulk",
             Self::Flood { .. } => "flood",
+            Self::BurstLoss { .. } => "burst-loss",
+            Self::Stall => "stall",
         }
     }
 

@@ -303,6 +303,15 @@ impl Effect {
                 }
                 Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)?, from: *from }
             }
+            Self::BurstLoss { enter_percent, leave_percent, lost_percent } => {
+                require_relay(draw, topology, "burst-loss")?;
+                Effect::BurstLoss {
+                    enter_percent: draw.number("effect.burst-loss.enter_percent", enter_percent, 0.0, 100.0)?,
+                    leave_percent: draw.number("effect.burst-loss.leave_percent", leave_percent, 0.1, 100.0)?,
+                    lost_percent: draw.number("effect.burst-loss.lost_percent", lost_percent, 0.0, 100.0)?,
+                }
+            }
+            Self::Stall => Effect::Stall,
             Self::Flood { offered, shape } => {
                 require_shared(draw, topology, "flood")?;
                 let offered = draw.number("effect.flood.offered", offered, 0.0, 5.0)?;

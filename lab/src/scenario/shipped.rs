@@ -35,6 +35,10 @@ files![
     "periodic-jobs-long",
     "noisy-neighbour-flood",
     "noisy-neighbour-flows",
+    "receiver-stall-long",
+    "receiver-stall-short",
+    "retransmit-storm-bulk",
+    "retransmit-storm-requests",
     "demo",
 ];
 

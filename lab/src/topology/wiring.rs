@@ -166,6 +166,7 @@ impl Network {
         if let Some(relay) = &self.relay {
             relay.set_round_trip(self.base_rtt + Duration::from_secs_f64(conditions.extra_rtt_ms / 1e3));
             relay.set_loss(conditions.loss);
+            relay.set_bursts(conditions.bursts);
         }
         self.applied = *conditions;
         Ok(())
