@@ -14,7 +14,7 @@ use crate::{
     LabError,
     fault::{Conditions, spin::Spinning},
     labels::{FaultTimes, Instants, Labels, Observer, ObserverError, TargetLabels},
-    load::{self, BULK_PORT, Flood, Pacer},
+    load::{self, BULK_PORT, Flood, Pace, Pacer},
     scenario::{Effect, Load, Resolved, Scenario, Sender},
     topology::{Address, Network, Running, client_address, ownership, server_address},
 };
@@ -121,13 +121,13 @@ impl<'a> Episode<'a> {
             scenario,
             children: Vec::new(),
             readers: Vec::new(),
-            addresses: (0..scenario.servers()).map(server_address).collect(),
+            addresses: (0..scenario.servers()).map(|n| server_address(scenario.topology.addresses, n)).collect(),
             network,
         };
         let scratch = episode.network.record().scratch.clone();
         for server in &episode.network.servers {
             let cpu = scenario.topology.pin_servers.then(|| pinned_cpu(seed));
-            episode.children.push(load::start_nginx(&scratch, server, cpu)?);
+            episode.children.push(load::start_nginx(&scratch, server, scenario.topology.addresses, cpu)?);
         }
         for (child, address) in episode.children.iter_mut().zip(&episode.addresses) {
             load::wait_until_ready(child, *address, &episode.network.clients[0])?;
@@ -138,10 +138,14 @@ impl<'a> Episode<'a> {
         Ok(episode)
     }
 
+    fn first_client(&self) -> Address {
+        client_address(self.scenario.topology.addresses, 0)
+    }
+
     /// The observer on the idle path, against what the relay is set to.
     fn measure_idle(&self, out: &Path, stop: &AtomicBool) -> Result<ObserverError, LabError> {
         let csv = out.join("idle.csv");
-        let client = client_address(0);
+        let client = self.first_client();
         let interval = self.scenario.probe_interval();
         let mut observer = Observer::start(&self.network.servers, client, interval, Instants::now(), &csv)?;
         let begun = Instant::now();
@@ -180,7 +184,7 @@ impl<'a> Episode<'a> {
     ) -> Result<Labels, LabError> {
         let scenario = self.scenario;
         let (begun, started) = (Instant::now(), Instants::now());
-        let client = client_address(0);
+        let client = self.first_client();
         let (csv, interval) = (out.join("observer.csv"), scenario.probe_interval());
         let mut observer = Observer::start(&self.network.servers, client, interval, started, &csv)?;
         let streams = load::streams(scenario);
@@ -265,15 +269,20 @@ impl<'a> Episode<'a> {
                     }
                 }
                 Load::Bulk(bulk) => {
-                    let rate = (bulk.offered > 0.0).then_some(bulk.offered * self.scenario.topology.rate_mbit * 1e6);
+                    let rate = bulk.offered * self.scenario.topology.rate_mbit * 1e6;
+                    let pace = match (rate > 0.0, bulk.catch_up) {
+                        (false, _) => Pace::Greedy,
+                        (true, false) => Pace::Kernel(rate),
+                        (true, true) => Pace::Application(rate),
+                    };
                     let port = ports.next().unwrap_or(BULK_PORT);
                     self.children.push(load::start_bulk_sender(
                         &scratch,
                         &self.network.servers[0],
-                        client_address(0),
+                        self.first_client(),
                         port,
                         bulk.flows as u32,
-                        rate,
+                        pace,
                     )?);
                 }
             }
@@ -327,13 +336,14 @@ impl Extras {
                     .any(|fault| matches!(fault.effect, Effect::Bulk { from: Sender::Neighbour, .. }));
                 let sender = network.neighbour.as_ref().filter(|_| from_neighbour).unwrap_or(&network.servers[0]);
                 let scratch = &network.record().scratch;
-                *greedy = Some(load::start_bulk_sender(scratch, sender, client_address(0), port, flows, None)?);
+                *greedy =
+                    Some(load::start_bulk_sender(scratch, sender, episode.first_client(), port, flows, Pace::Greedy)?);
             }
         }
         if let Some(neighbour) = &episode.network.neighbour {
             let flood = match &mut self.flood {
                 Some(flood) => flood,
-                none => none.insert(Flood::start(neighbour, &episode.network.clients[0], client_address(0))?),
+                none => none.insert(Flood::start(neighbour, &episode.network.clients[0], episode.first_client())?),
             };
             flood.set_rate(conditions.flood * episode.scenario.capacity_bps());
         }

@@ -9,7 +9,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, BufWriter, IoSliceMut, Write as _},
-    net::SocketAddrV4,
+    net::SocketAddr,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -25,7 +25,7 @@ use nix::{
     sys::{
         prctl,
         socket::{
-            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect,
+            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect,
             recvmsg, send, setsockopt, socket, sockopt,
         },
         time::TimeSpec,
@@ -41,7 +41,9 @@ use crate::{
 
 /// An answer that is not there by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(2);
+/// Type of an echo request of ICMP (RFC 792) and of ICMPv6 (RFC 4443).
 const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST_6: u8 = 128;
 /// ICMP header and as much again as a TCP segment without data has.
 const PROBE_BYTES: usize = 40;
 
@@ -62,6 +64,7 @@ pub(crate) struct Observer {
 struct Probed {
     name: String,
     socket: OwnedFd,
+    echo_request: u8,
     outstanding: VecDeque<Probe>,
     sequence: u16,
 }
@@ -87,7 +90,9 @@ impl Observer {
             .iter()
             .map(|server| {
                 let socket = server.within("open an ICMP socket", || open(client))?;
-                Ok(Probed { name: server.name().into(), socket, outstanding: VecDeque::new(), sequence: 0 })
+                let echo_request = if client.is_ipv6() { ECHO_REQUEST_6 } else { ECHO_REQUEST };
+                let name = server.name().into();
+                Ok(Probed { name, socket, echo_request, outstanding: VecDeque::new(), sequence: 0 })
             })
             .collect::<Result<Vec<_>, LabError>>()?;
         let mut out = BufWriter::new(File::create(csv).map_err(LabError::file(csv))?);
@@ -135,9 +140,13 @@ impl Drop for Observer {
 
 fn open(client: Address) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, SockProtocol::Icmp)?;
+    let (family, protocol) = match client.is_ipv6() {
+        true => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        false => (AddressFamily::Inet, SockProtocol::Icmp),
+    };
+    let socket = socket(family, SockType::Datagram, flags, protocol)?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-    connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(client, 0)))?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(client, 0)))?;
     Ok(socket)
 }
 
@@ -218,7 +227,7 @@ impl Probed {
     fn send(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
         let mut packet = [0; PROBE_BYTES];
-        packet[0] = ECHO_REQUEST; // The kernel fills in identifier and checksum.
+        packet[0] = self.echo_request; // The kernel fills in identifier and checksum.
         packet[6..8].copy_from_slice(&self.sequence.to_be_bytes());
         let sent = Instants::now();
         let sent_realtime = realtime();

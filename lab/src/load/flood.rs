@@ -1,7 +1,7 @@
 //! Datagrams from a host that is no target: a rate that heeds neither loss nor delay.
 
 use std::{
-    net::{SocketAddrV4, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -19,8 +19,8 @@ use crate::{
 const PORT: u16 = 9;
 /// What fits into a frame of Ethernet.
 const PAYLOAD_BYTES: usize = 1400;
-/// Payload with the headers of UDP, IPv4 and Ethernet.
-const FRAME_BITS: f64 = ((PAYLOAD_BYTES + 8 + 20 + 14) * 8) as f64;
+/// Headers besides that of IP.
+const UDP_AND_ETHERNET_BYTES: usize = 8 + 14;
 /// Pause between two sendings while there is a rate, and while there is none.
 const PAUSE: Duration = Duration::from_millis(2);
 const IDLE: Duration = Duration::from_millis(50);
@@ -45,10 +45,15 @@ pub(crate) struct Flood {
 impl Flood {
     /// Starts it at a rate of nothing.
     pub(crate) fn start(from: &Namespace, to: &Namespace, address: Address) -> Result<Self, LabError> {
-        let at = SocketAddrV4::new(address, PORT);
+        let (any, header_bytes): (IpAddr, usize) = match address {
+            IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), 20),
+            IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), 40),
+        };
+        let frame_bits = ((PAYLOAD_BYTES + UDP_AND_ETHERNET_BYTES + header_bytes) * 8) as f64;
+        let at = SocketAddr::new(address, PORT);
         let sink = to.within("bind a UDP socket", || UdpSocket::bind(at))?;
         let socket = from.within("open a UDP socket", || {
-            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
             socket.connect(at)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
@@ -57,7 +62,7 @@ impl Flood {
         let told = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("lab-flood".into())
-            .spawn(move || run(&socket, &told))
+            .spawn(move || run(&socket, frame_bits, &told))
             .map_err(|error| LabError::Thread { what: "flood", got: error.to_string() })?;
         Ok(Self { shared, thread: Some(thread), _sink: sink })
     }
@@ -77,14 +82,14 @@ impl Drop for Flood {
     }
 }
 
-fn run(socket: &UdpSocket, shared: &Shared) {
+fn run(socket: &UdpSocket, frame_bits: f64, shared: &Shared) {
     let payload = [0; PAYLOAD_BYTES];
     let (mut last, mut credit) = (Instant::now(), 0.0);
     while !shared.stop.load(Relaxed) {
         let rate = shared.bits_per_second.load(Relaxed) as f64;
         thread::sleep(if rate > 0.0 { PAUSE } else { IDLE });
         let now = Instant::now();
-        credit += rate / FRAME_BITS * (now - last).min(ARREARS).as_secs_f64();
+        credit += rate / frame_bits * (now - last).min(ARREARS).as_secs_f64();
         last = now;
         while credit >= 1.0 {
             // A full queue at the first hop is a lost datagram, like any other.

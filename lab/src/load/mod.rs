@@ -12,4 +12,4 @@ pub(crate) use paced::Pacer;
 pub use paced::RequestCounts;
 pub use requests::Stream;
 pub(crate) use requests::streams;
-pub(crate) use tools::{BULK_PORT, check_installed, start_bulk_receiver, start_bulk_sender, start_wrk};
+pub(crate) use tools::{BULK_PORT, Pace, check_installed, start_bulk_receiver, start_bulk_sender, start_wrk};

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddrV4, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket},
+        socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -293,8 +293,9 @@ fn request(
 /// Begins to connect, without waiting.
 fn dial(address: Address) -> io::Result<TcpStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
-    match connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, 80))) {
+    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let socket = socket(family, SockType::Stream, flags, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address, 80))) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from(socket)),
         Err(error) => Err(error.into()),
     }

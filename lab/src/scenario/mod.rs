@@ -64,6 +64,26 @@ pub struct Topology<N = Draw> {
     /// Whether each server is pinned to one CPU, where spinners of a `cpu` fault join it.
     #[serde(default)]
     pub pin_servers: bool,
+    /// Kind of all addresses.
+    #[serde(default, skip_serializing_if = "Addresses::is_ipv4")]
+    pub addresses: Addresses,
+}
+
+/// Kind of the addresses of servers and clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addresses {
+    /// Internet Protocol, version 4.
+    #[default]
+    Ipv4,
+    /// Version 6.
+    Ipv6,
+}
+
+impl Addresses {
+    fn is_ipv4(&self) -> bool {
+        *self == Self::Ipv4
+    }
 }
 
 /// Where the bottleneck is.
@@ -169,6 +189,9 @@ pub struct Bulk<N = Draw> {
     pub flows: N,
     /// Share of the bottleneck's rate that they are paced to together; 0: as fast as they can. 0–2.
     pub offered: N,
+    /// Whether the application paces and not the kernel: what a stall keeps back is then sent as fast as the path allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catch_up: bool,
 }
 
 /// Something that goes wrong.

@@ -174,6 +174,7 @@ impl Topology {
             bottleneck: self.bottleneck,
             congestion_control: vec![self.congestion_control[draw.random.below(self.congestion_control.len())]],
             pin_servers: self.pin_servers,
+            addresses: self.addresses,
         })
     }
 }
@@ -229,6 +230,7 @@ impl Load {
             Self::Bulk(bulk) => Load::Bulk(Bulk {
                 flows: draw.whole("bulk.flows", &bulk.flows, 1.0, 16.0)?,
                 offered: draw.number("bulk.offered", &bulk.offered, 0.0, 2.0)?,
+                catch_up: bulk.catch_up,
             }),
         })
     }

@@ -14,6 +14,7 @@ macro_rules! files {
 files![
     "load-ramp-shared",
     "load-ramp-own-queue",
+    "load-ramp-ipv6",
     "bursty-small",
     "bursty-large",
     "periodic-fast",
