@@ -38,8 +38,8 @@ use crate::{
 const TARGETS: &str = "netns:npl*-web*";
 /// How long the agent may take to answer.
 const AGENT_START: Duration = Duration::from_secs(30);
-/// Longer than any shipped scenario takes.
-const LAB_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// What a lab may take beyond its episode, to build and to remove everything on a busy machine.
+const LAB_SLACK: Duration = Duration::from_secs(12 * 60);
 /// Share of an episode's seconds that the agent has to have seen of each target.
 const SEEN_SHARE: f64 = 0.9;
 
@@ -248,9 +248,10 @@ impl Lab {
     fn poll(&mut self) -> Result<Option<&Labels>, Reason> {
         if let Stage::Running(running) = &mut self.stage {
             let log = self.partial.join("lab.log");
+            let limit = Duration::from_secs(self.episode.seconds) + LAB_SLACK;
             match running.ended() {
-                Ok(None) if self.since.elapsed() < LAB_LIMIT => return Ok(None),
-                Ok(None) => return Err(format!("not done after {} s", LAB_LIMIT.as_secs())),
+                Ok(None) if self.since.elapsed() < limit => return Ok(None),
+                Ok(None) => return Err(format!("not done after {} s", limit.as_secs())),
                 Ok(Some(status)) if !status.success() => {
                     return Err(format!("{status}: {}", child::last_words(&log)));
                 }

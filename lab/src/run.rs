@@ -13,9 +13,9 @@ use nix::unistd::{Uid, geteuid};
 use crate::{
     LabError,
     fault::{Conditions, spin::Spinning},
-    labels::{FaultTimes, Instants, Labels, Observer, ObserverError, PROBE_INTERVAL, TargetLabels},
-    load::{self, BULK_PORT, Pacer},
-    scenario::{Effect, Load, Resolved, Scenario},
+    labels::{FaultTimes, Instants, Labels, Observer, ObserverError, TargetLabels},
+    load::{self, BULK_PORT, Flood, Pace, Pacer},
+    scenario::{Effect, Load, Resolved, Scenario, Sender},
     topology::{Address, Network, Running, client_address, ownership, server_address},
 };
 
@@ -108,6 +108,8 @@ struct Episode<'a> {
     scenario: &'a Resolved,
     // Children end before their namespaces go.
     children: Vec<Running>,
+    /// What receives bulk transfers at the first client.
+    readers: Vec<Running>,
     addresses: Vec<Address>,
     network: Network,
 }
@@ -118,34 +120,39 @@ impl<'a> Episode<'a> {
         let mut episode = Self {
             scenario,
             children: Vec::new(),
-            addresses: (0..scenario.servers()).map(server_address).collect(),
+            readers: Vec::new(),
+            addresses: (0..scenario.servers()).map(|n| server_address(scenario.topology.addresses, n)).collect(),
             network,
         };
         let scratch = episode.network.record().scratch.clone();
         for server in &episode.network.servers {
             let cpu = scenario.topology.pin_servers.then(|| pinned_cpu(seed));
-            episode.children.push(load::start_nginx(&scratch, server, cpu)?);
+            episode.children.push(load::start_nginx(&scratch, server, scenario.topology.addresses, cpu)?);
         }
         for (child, address) in episode.children.iter_mut().zip(&episode.addresses) {
             load::wait_until_ready(child, *address, &episode.network.clients[0])?;
         }
         for port in bulk_ports(scenario) {
-            episode.children.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
+            episode.readers.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
         }
         Ok(episode)
+    }
+
+    fn first_client(&self) -> Address {
+        client_address(self.scenario.topology.addresses, 0)
     }
 
     /// The observer on the idle path, against what the relay is set to.
     fn measure_idle(&self, out: &Path, stop: &AtomicBool) -> Result<ObserverError, LabError> {
         let csv = out.join("idle.csv");
-        let client = client_address(0);
-        let mut observer = Observer::start(&self.network.servers, client, Instants::now(), &csv)?;
+        let client = self.first_client();
+        let interval = self.scenario.probe_interval();
+        let mut observer = Observer::start(&self.network.servers, client, interval, Instants::now(), &csv)?;
         let begun = Instant::now();
         while begun.elapsed() < IDLE && !stop.load(Relaxed) {
             thread::sleep(STEP);
         }
         let configured_us = self.scenario.topology.base_rtt_ms * 1e3;
-        let interval = PROBE_INTERVAL;
         let mut measured_us = configured_us;
         for (seen, server) in observer.finish()?.iter().zip(&self.network.servers) {
             let mut rtts: Vec<u32> = seen.seconds.iter().flat_map(|second| second.rtts_us.clone()).collect();
@@ -177,8 +184,9 @@ impl<'a> Episode<'a> {
     ) -> Result<Labels, LabError> {
         let scenario = self.scenario;
         let (begun, started) = (Instant::now(), Instants::now());
-        let client = client_address(0);
-        let mut observer = Observer::start(&self.network.servers, client, started, &out.join("observer.csv"))?;
+        let client = self.first_client();
+        let (csv, interval) = (out.join("observer.csv"), scenario.probe_interval());
+        let mut observer = Observer::start(&self.network.servers, client, interval, started, &csv)?;
         let streams = load::streams(scenario);
         let pacer = Pacer::start(&self.network.clients, &self.addresses, &streams, begun, seed)?;
         self.start_steady_tools()?;
@@ -191,7 +199,7 @@ impl<'a> Episode<'a> {
             let now = begun.elapsed().as_secs_f64();
             let conditions = Conditions::at(scenario, now);
             self.network.apply(&conditions)?;
-            extras.apply(&conditions, self, seed)?;
+            extras.apply(&conditions, self, &pacer, seed)?;
             let applied = begun.elapsed().as_secs_f64();
             let open = faults.len().checked_sub(1);
             if let Some(n) = open.filter(|n| now >= spans[*n].to) {
@@ -209,7 +217,7 @@ impl<'a> Episode<'a> {
             tell(stage, now);
             steps = steps.wrapping_add(1);
             if steps.is_multiple_of(CHECK_EVERY) {
-                self.children.iter_mut().try_for_each(Running::check)?;
+                self.children.iter_mut().chain(&mut self.readers).try_for_each(Running::check)?;
                 observer.check()?;
             }
             let left = Duration::from_secs_f64((total - begun.elapsed().as_secs_f64()).max(0.0));
@@ -224,6 +232,7 @@ impl<'a> Episode<'a> {
         drop((extras, pacer));
         let seen = observer.finish()?;
         self.children.clear();
+        self.readers.clear();
         let calm_s = spans.first().map_or(total, |span| span.from) as usize;
         let targets = self.network.servers.iter().zip(&self.addresses).zip(&seen).map(|((server, address), seen)| {
             TargetLabels::new(server.name().into(), address.to_string(), seen, calm_s)
@@ -252,7 +261,7 @@ impl<'a> Episode<'a> {
         let mut ports = BULK_PORT..;
         for load in &self.scenario.loads {
             match load {
-                Load::Http(_) | Load::Trickle(_) => {}
+                Load::Http(_) | Load::Trickle(_) | Load::Tide(_) => {}
                 Load::Wrk(wrk) => {
                     for address in &self.addresses {
                         let client = &self.network.clients[self.network.clients.len() - 1];
@@ -260,15 +269,20 @@ impl<'a> Episode<'a> {
                     }
                 }
                 Load::Bulk(bulk) => {
-                    let rate = (bulk.offered > 0.0).then_some(bulk.offered * self.scenario.topology.rate_mbit * 1e6);
+                    let rate = bulk.offered * self.scenario.topology.rate_mbit * 1e6;
+                    let pace = match (rate > 0.0, bulk.catch_up) {
+                        (false, _) => Pace::Greedy,
+                        (true, false) => Pace::Kernel(rate),
+                        (true, true) => Pace::Application(rate),
+                    };
                     let port = ports.next().unwrap_or(BULK_PORT);
                     self.children.push(load::start_bulk_sender(
                         &scratch,
                         &self.network.servers[0],
-                        client_address(0),
+                        self.first_client(),
                         port,
                         bulk.flows as u32,
-                        rate,
+                        pace,
                     )?);
                 }
             }
@@ -282,10 +296,23 @@ impl<'a> Episode<'a> {
 struct Extras {
     spinning: Option<Spinning>,
     greedy: Option<Running>,
+    flood: Option<Flood>,
+    stalled: bool,
 }
 
 impl Extras {
-    fn apply(&mut self, conditions: &Conditions, episode: &Episode<'_>, seed: u64) -> Result<(), LabError> {
+    fn apply(
+        &mut self,
+        conditions: &Conditions,
+        episode: &Episode<'_>,
+        pacer: &Pacer,
+        seed: u64,
+    ) -> Result<(), LabError> {
+        if conditions.stalled != self.stalled {
+            pacer.set_stalled(conditions.stalled);
+            episode.readers.iter().try_for_each(|reader| reader.set_paused(conditions.stalled))?;
+            self.stalled = conditions.stalled;
+        }
         match conditions.spinners {
             None => self.spinning = None,
             Some(spinners) if self.spinning.is_none() => {
@@ -301,10 +328,24 @@ impl Extras {
             (flows, greedy @ None) => {
                 let port = bulk_ports(episode.scenario).end - 1;
                 let network = &episode.network;
-                let (server, client) = (&network.servers[0], client_address(0));
+                // A scenario has a neighbour only where its bulk transfers come from there, or floods do.
+                let from_neighbour = episode
+                    .scenario
+                    .faults
+                    .iter()
+                    .any(|fault| matches!(fault.effect, Effect::Bulk { from: Sender::Neighbour, .. }));
+                let sender = network.neighbour.as_ref().filter(|_| from_neighbour).unwrap_or(&network.servers[0]);
                 let scratch = &network.record().scratch;
-                *greedy = Some(load::start_bulk_sender(scratch, server, client, port, flows, None)?);
+                *greedy =
+                    Some(load::start_bulk_sender(scratch, sender, episode.first_client(), port, flows, Pace::Greedy)?);
             }
+        }
+        if let Some(neighbour) = &episode.network.neighbour {
+            let flood = match &mut self.flood {
+                Some(flood) => flood,
+                none => none.insert(Flood::start(neighbour, &episode.network.clients[0], episode.first_client())?),
+            };
+            flood.set_rate(conditions.flood * episode.scenario.capacity_bps());
         }
         Ok(())
     }

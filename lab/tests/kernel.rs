@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use netprecursor_lab::{LabError, Outcome, Stage, run, scenario::Scenario, topology::ownership};
+use netprecursor_lab::{
+    LabError, Outcome, Stage, run,
+    scenario::{Addresses, Scenario},
+    topology::ownership,
+};
 
 /// Names a directory: the test binary then only runs a lab into it, to be killed.
 const CHILD: &str = "NETPRECURSOR_LAB_TEST_CHILD";
@@ -123,6 +127,47 @@ fn greedy_flows_fill_the_queue_and_no_more_than_the_queue() {
     let (median, high) = (full[full.len() / 2], full[full.len() * 19 / 20]);
     assert!(median > 40.0, "the queue of 100 ms stays half empty: {median} ms");
     assert!(high < 10.0 + 100.0 + 25.0, "more than base, queue and a burst: {high} ms");
+}
+
+#[test]
+fn version_6_is_a_path_like_any_other_with_and_without_the_relay() {
+    need_root!();
+    for (base_rtt_ms, faults) in
+        [(10.0, "[{after_s: 0, lasts_s: 4, effect: {flood: {offered: 1.5, shape: constant}}}]"), (0.0, "[]")]
+    {
+        let out = tempfile::tempdir().unwrap();
+        let mut scenario = scenario(base_rtt_ms, 3, faults);
+        scenario.topology.addresses = Addresses::Ipv6;
+        let outcome = play(&scenario, out.path());
+        let labels = &outcome.labels;
+        assert!(labels.targets.iter().all(|target| target.address.starts_with("fd00:2:")), "{labels:?}");
+        assert!(labels.requests.answered > 40 && labels.requests.failed == 0, "{labels:?}");
+        if base_rtt_ms > 0.0 {
+            assert!((labels.observer.measured_us - base_rtt_ms * 1e3).abs() < 1000.0, "{:?}", labels.observer);
+            // Datagrams of a neighbour fill the queue of 100 ms.
+            let (full, _) = observed(&outcome, 4.5, 6.5);
+            assert!(full.get(full.len() / 2).is_none_or(|median| *median > 60.0), "{full:?}");
+        }
+    }
+}
+
+#[test]
+fn losses_come_in_bursts_and_a_stalled_reader_answers_late() {
+    need_root!();
+    let out = tempfile::tempdir().unwrap();
+    let faults = "[{after_s: 0, lasts_s: 5, effect: {burst-loss: {enter_percent: 2, leave_percent: 10, lost_percent: 100}}}, \
+                   {after_s: 3, lasts_s: 3, effect: stall}]";
+    let outcome = play(&scenario(10.0, 3, faults), out.path());
+    let (_, calm) = observed(&outcome, 0.5, 2.8);
+    let (kept, lost) = observed(&outcome, 3.2, 7.8);
+    // In the bad state for a sixth of the packets, out and back: far from none, and from all.
+    let share = lost as f64 / (lost + kept.len()) as f64;
+    assert!(calm == 0 && (0.1..0.6).contains(&share), "{calm} {share}");
+    let effects: Vec<&str> = outcome.labels.faults.iter().map(|fault| fault.effect.as_str()).collect();
+    assert_eq!(effects, ["burst-loss", "stall"]);
+    // Requests of the stall are answered after it, whose tail is a second.
+    let counts = outcome.labels.requests;
+    assert!(counts.answered > 300 && counts.sent - counts.answered < 40, "{counts:?}");
 }
 
 #[test]

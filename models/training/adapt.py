@@ -213,10 +213,11 @@ def sets(episodes, series):
     """What is judged: each family of the lab on seeds and families that nothing was learned from, and each imported file's
     half that was held out."""
     judged = []
-    tests = [episode for episode in episodes if episode.split in ("seeds", "families", "control")]
+    tests = [episode for episode in episodes if episode.split in ("seeds", "families", "control", "life")]
     for family in sorted({episode.family for episode in tests}):
         members = [episode for episode in tests if episode.family == family]
-        note = {"families": "never learned from", "control": "nothing announces it"}.get(members[0].split, "unseen seeds")
+        notes = {"families": "never learned from", "control": "nothing announces it", "life": "hours, faults are rare"}
+        note = notes.get(members[0].split, "unseen seeds")
         judged.append(Set(family, "lab", [episode.recording for episode in members], events.thresholds(members), note))
     for name, recordings in series.items():
         _, held_out = halves(recordings)

@@ -11,8 +11,10 @@ import pandas
 import pyarrow.parquet
 
 # Families that no training, tuning or fitting ever sees. `step` has no precursor: what is forecast there is a leak.
-HELD_OUT = ("bursty", "loss-burst")
+HELD_OUT = ("bursty", "loss-burst", "noisy-neighbour", "retransmit-storm")
 CONTROL = ("step",)
+# Hours at the fault rate of life. Nothing learns from them: one such episode has as many rows as a hundred others.
+LIFE = ("long-calm",)
 # Seconds at both ends of an episode that are left out: a label looks ten ahead, and clocks may be off by a few.
 PURGE_S = 13
 HORIZON_S = 10
@@ -107,14 +109,16 @@ def combined(manifests):
 
 
 def assign_splits(episodes):
-    """Held-out families and the control apart; of every other scenario a share of the seeds, drawn by digest, so that
-    adding episodes moves as few as can be."""
+    """Held-out families, the control and the long calm apart; of every other scenario a share of the seeds, drawn by
+    digest, so that adding episodes moves as few as can be."""
     scenarios = {}
     for episode in episodes:
         if episode.family in HELD_OUT:
             episode.split = "families"
         elif episode.family in CONTROL:
             episode.split = "control"
+        elif episode.family in LIFE:
+            episode.split = "life"
         else:
             scenarios.setdefault(episode.scenario, []).append(episode)
     for members in scenarios.values():

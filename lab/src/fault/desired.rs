@@ -15,6 +15,23 @@ pub struct Conditions {
     pub spinners: Option<Spinners>,
     /// Greedy iperf3 flows.
     pub greedy_flows: u32,
+    /// Datagrams from the neighbour, as a share of the bottleneck's rate.
+    pub flood: f64,
+    /// Loss in bursts, besides `loss`.
+    pub bursts: Option<Bursts>,
+    /// Whether the readers at the first client have stopped.
+    pub stalled: bool,
+}
+
+/// A Markov chain that loses packets (Gilbert 1960, Elliott 1963). All are chances for each packet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bursts {
+    /// The good state ends.
+    pub enter: f64,
+    /// The bad state ends.
+    pub leave: f64,
+    /// The packet is lost in the bad state.
+    pub lost: f64,
 }
 
 /// Spinning threads.
@@ -30,7 +47,16 @@ pub struct Spinners {
 
 impl Conditions {
     /// Nothing is wrong.
-    pub const CALM: Self = Self { capacity: 1.0, extra_rtt_ms: 0.0, loss: 0.0, spinners: None, greedy_flows: 0 };
+    pub const CALM: Self = Self {
+        capacity: 1.0,
+        extra_rtt_ms: 0.0,
+        loss: 0.0,
+        spinners: None,
+        greedy_flows: 0,
+        flood: 0.0,
+        bursts: None,
+        stalled: false,
+    };
 
     /// What should hold `t` seconds after the start of the load.
     pub fn at(scenario: &Resolved, t: f64) -> Self {
@@ -49,7 +75,14 @@ impl Conditions {
                 Effect::Cpu { spinners, nice, duty } => {
                     conditions.spinners = Some(Spinners { threads: *spinners as u32, nice: *nice as i32, duty: *duty });
                 }
-                Effect::Bulk { flows } => conditions.greedy_flows = *flows as u32,
+                Effect::Bulk { flows, .. } => conditions.greedy_flows = *flows as u32,
+                Effect::BurstLoss { enter_percent, leave_percent, lost_percent } => {
+                    let [enter, leave, lost] =
+                        [enter_percent, leave_percent, lost_percent].map(|percent| percent / 100.0);
+                    conditions.bursts = Some(Bursts { enter, leave, lost });
+                }
+                Effect::Stall => conditions.stalled = true,
+                Effect::Flood { offered, shape } => conditions.flood = offered * load_strength(shape, t - span.from),
             }
         }
         conditions
@@ -73,7 +106,7 @@ mod tests {
     fn with(effect: Effect<f64>) -> Resolved {
         let mut scenario = find("calm-light").unwrap().resolve(1).unwrap();
         scenario.lead_in_s = 60.0;
-        scenario.faults = vec![Fault { after_s: 5.0, lasts_s: 20.0, effect }];
+        scenario.faults = vec![Fault { after_s: 5.0, lasts_s: 20.0, effect, repeat: None }];
         scenario
     }
 
@@ -98,6 +131,15 @@ mod tests {
     fn a_step_is_at_full_strength_at_once() {
         let scenario = with(Effect::Loss { percent: 30.0, over_s: 0.0 });
         assert!((Conditions::at(&scenario, 65.0).loss - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_flood_follows_its_shape() {
+        let shape = Shape::Ramp { over_s: 10.0 };
+        let scenario = with(Effect::Flood { offered: 1.2, shape });
+        let flood = |t| Conditions::at(&scenario, t).flood;
+        assert_eq!([64.9, 85.0].map(flood), [0.0, 0.0]);
+        assert!((flood(70.0) - 0.6).abs() < 1e-9 && (flood(80.0) - 1.2).abs() < 1e-9);
     }
 
     #[test]

@@ -3,4 +3,4 @@
 mod desired;
 pub(crate) mod spin;
 
-pub use desired::{Conditions, Spinners, load_strength};
+pub use desired::{Bursts, Conditions, Spinners, load_strength};

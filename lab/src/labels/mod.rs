@@ -6,6 +6,6 @@ mod origin;
 mod record;
 
 pub use incident::{Cause, Incident, Second, incidents};
-pub(crate) use observer::{INTERVAL as PROBE_INTERVAL, Observer};
+pub(crate) use observer::Observer;
 pub use origin::{Origin, origin};
 pub use record::{FaultTimes, Instants, Labels, ObserverError, TargetLabels};

@@ -1,4 +1,5 @@
-//! Probes of its own through the bottleneck: an ICMP echo from each server to the first client every 50 ms.
+//! Probes of its own through the bottleneck: an ICMP echo from each server to the first client, every 50 ms where the
+//! scenario does not say otherwise.
 //!
 //! The client's kernel answers, so no process has to wake up on the way; the answer is timed by the kernel when it
 //! arrives. Sending is timed just before the system call. Both are readings of `CLOCK_REALTIME`, whose step would show
@@ -8,7 +9,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, BufWriter, IoSliceMut, Write as _},
-    net::SocketAddrV4,
+    net::SocketAddr,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -24,7 +25,7 @@ use nix::{
     sys::{
         prctl,
         socket::{
-            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect,
+            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect,
             recvmsg, send, setsockopt, socket, sockopt,
         },
         time::TimeSpec,
@@ -38,11 +39,11 @@ use crate::{
     topology::{Address, Namespace},
 };
 
-/// Time between two probes of a target.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// An answer that is not there by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(2);
+/// Type of an echo request of ICMP (RFC 792) and of ICMPv6 (RFC 4443).
 const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST_6: u8 = 128;
 /// ICMP header and as much again as a TCP segment without data has.
 const PROBE_BYTES: usize = 40;
 
@@ -63,6 +64,7 @@ pub(crate) struct Observer {
 struct Probed {
     name: String,
     socket: OwnedFd,
+    echo_request: u8,
     outstanding: VecDeque<Probe>,
     sequence: u16,
 }
@@ -75,20 +77,29 @@ struct Probe {
 }
 
 impl Observer {
-    /// Starts to probe; `begun` is where seconds count from. Every probe becomes a line of `observer.csv`.
-    pub(crate) fn start(servers: &[Namespace], client: Address, begun: Instants, csv: &Path) -> Result<Self, LabError> {
+    /// Starts to probe each target every `interval`; `begun` is where seconds count from. Every probe becomes a line of
+    /// `observer.csv`.
+    pub(crate) fn start(
+        servers: &[Namespace],
+        client: Address,
+        interval: Duration,
+        begun: Instants,
+        csv: &Path,
+    ) -> Result<Self, LabError> {
         let targets = servers
             .iter()
             .map(|server| {
                 let socket = server.within("open an ICMP socket", || open(client))?;
-                Ok(Probed { name: server.name().into(), socket, outstanding: VecDeque::new(), sequence: 0 })
+                let echo_request = if client.is_ipv6() { ECHO_REQUEST_6 } else { ECHO_REQUEST };
+                let name = server.name().into();
+                Ok(Probed { name, socket, echo_request, outstanding: VecDeque::new(), sequence: 0 })
             })
             .collect::<Result<Vec<_>, LabError>>()?;
         let mut out = BufWriter::new(File::create(csv).map_err(LabError::file(csv))?);
         writeln!(out, "unix_ms,monotonic_ns,target,rtt_us,lost").map_err(LabError::file(csv))?;
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(vec![Seen::default(); targets.len()]));
-        let watch = Watch { targets, begun, out, csv: csv.into(), seen: Arc::clone(&seen) };
+        let watch = Watch { targets, interval, begun, out, csv: csv.into(), seen: Arc::clone(&seen) };
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("lab-observer".into())
@@ -129,14 +140,19 @@ impl Drop for Observer {
 
 fn open(client: Address) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, SockProtocol::Icmp)?;
+    let (family, protocol) = match client.is_ipv6() {
+        true => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        false => (AddressFamily::Inet, SockProtocol::Icmp),
+    };
+    let socket = socket(family, SockType::Datagram, flags, protocol)?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-    connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(client, 0)))?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(client, 0)))?;
     Ok(socket)
 }
 
 struct Watch {
     targets: Vec<Probed>,
+    interval: Duration,
     begun: Instants,
     out: BufWriter<File>,
     csv: PathBuf,
@@ -148,7 +164,7 @@ impl Watch {
         // Both are refinements that may be refused.
         let _ = prctl::set_timerslack(1);
         crate::fault::spin::set_nice(-10);
-        let step = INTERVAL / self.targets.len().max(1) as u32;
+        let step = self.interval / self.targets.len().max(1) as u32;
         let mut next = Instant::now();
         let mut turn = 0;
         // Targets take turns, so that probes do not queue behind each other.
@@ -211,7 +227,7 @@ impl Probed {
     fn send(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
         let mut packet = [0; PROBE_BYTES];
-        packet[0] = ECHO_REQUEST; // The kernel fills in identifier and checksum.
+        packet[0] = self.echo_request; // The kernel fills in identifier and checksum.
         packet[6..8].copy_from_slice(&self.sequence.to_be_bytes());
         let sent = Instants::now();
         let sent_realtime = realtime();

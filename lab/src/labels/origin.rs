@@ -20,8 +20,12 @@ pub fn origin(effect: &str) -> Option<Origin> {
         // Greedy flows of the target itself fill a long queue: flows and queue are the fault.
         "bulk" => (&[Rates, Queue], &[]),
         // Nothing more is asked for, less gets through.
+        // A neighbour fills the queue that they share: a target sees round trips, and less of what it sends gets through.
+        "flood" => (&[RttHistory], &[Queue, Retransmits, Rates]),
         "capacity" => (&[Queue], &[Rates]),
-        "loss" => (&[Retransmits], &[]),
+        "loss" | "burst-loss" => (&[Retransmits], &[]),
+        // The reader's window closes: nothing but what waits to be sent, and how fast it goes, shows it at the sender.
+        "stall" => (&[Queue, Rates], &[RttHistory, Retransmits]),
         "cpu" => (&[Scheduling, Pressure], &[]),
         // The path is longer: nothing that a host sees moves, but RTT.
         "delay" => (&[RttHistory], &[Queue]),

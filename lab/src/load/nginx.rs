@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddrV4, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     LabError,
+    scenario::Addresses,
     topology::{Address, Namespace, Running},
 };
 
@@ -18,19 +19,28 @@ const BLOB_BYTES: u64 = 8 << 20;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts one; `scratch` is the lab's directory.
-pub(crate) fn start(scratch: &Path, namespace: &Namespace, cpu: Option<usize>) -> Result<Running, LabError> {
+pub(crate) fn start(
+    scratch: &Path,
+    namespace: &Namespace,
+    addresses: Addresses,
+    cpu: Option<usize>,
+) -> Result<Running, LabError> {
+    let at = match addresses {
+        Addresses::Ipv4 => "80",
+        Addresses::Ipv6 => "[::]:80",
+    };
     let prefix = scratch.join(namespace.name());
     fs::create_dir_all(&prefix).map_err(LabError::file(&prefix))?;
     let blob = prefix.join("blob");
     fs::File::create(&blob).and_then(|file| file.set_len(BLOB_BYTES)).map_err(LabError::file(&blob))?;
     let configuration = prefix.join("nginx.conf");
-    fs::write(&configuration, configuration_text(&prefix)).map_err(LabError::file(&configuration))?;
+    fs::write(&configuration, configuration_text(&prefix, at)).map_err(LabError::file(&configuration))?;
     let mut command = Command::new("nginx");
     command.arg("-p").arg(&prefix).arg("-c").arg(&configuration).args(["-e", "stderr"]);
     Running::start("nginx", "nginx-light", command, namespace, &prefix.join("nginx.log"), cpu)
 }
 
-fn configuration_text(prefix: &Path) -> String {
+fn configuration_text(prefix: &Path, at: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("  {name}_temp_path {}/{name};\n", prefix.display()))
         .concat();
@@ -39,7 +49,7 @@ fn configuration_text(prefix: &Path) -> String {
          events {{ worker_connections 1024; }}\n\
          http {{\n{temporary}  access_log off;\n  default_type application/octet-stream;\n  sendfile on;\n  \
          keepalive_requests 1000000;\n  keepalive_timeout 300;\n  \
-         server {{ listen 80 backlog=1024; root {prefix}; }}\n}}\n",
+         server {{ listen {at} backlog=1024; root {prefix}; }}\n}}\n",
         prefix = prefix.display()
     )
 }
@@ -50,7 +60,7 @@ pub(crate) fn wait_until_ready(server: &mut Running, address: Address, client: &
     loop {
         server.check()?;
         let attempt = client.within("connect to nginx", || {
-            TcpStream::connect_timeout(&SocketAddrV4::new(address, 80).into(), Duration::from_secs(1))
+            TcpStream::connect_timeout(&SocketAddr::new(address, 80), Duration::from_secs(1))
         });
         match attempt {
             Ok(_) => return Ok(()),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddrV4, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket},
+        socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ pub struct RequestCounts {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Whether the first client's generator does not read.
+    stalled: AtomicBool,
     sent: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
@@ -89,6 +91,7 @@ impl Pacer {
                 begun,
                 random: Randomness::new(seed, 100 + n as u64),
                 shared: Arc::clone(&shared),
+                stalls: n == 0,
             };
             let body = move || {
                 let result = handle.enter().and_then(|()| Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?));
@@ -113,6 +116,11 @@ impl Pacer {
                 .map_err(LabError::namespace(client.name(), "start requests"))?;
         }
         Ok(pacer)
+    }
+
+    /// The first client stops reading its answers, or goes on.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.shared.stalled.store(stalled, Relaxed);
     }
 
     /// What became of the requests so far.
@@ -141,6 +149,8 @@ struct Generator {
     begun: Instant,
     random: Randomness,
     shared: Arc<Shared>,
+    /// Whether it is the one that a stall stops.
+    stalls: bool,
 }
 
 /// What a connection waits for.
@@ -180,6 +190,7 @@ impl Generator {
             self.streams.iter().map(|_| Arrivals { expected: 0.0, next: self.random.exponential() }).collect();
         let mut events = [EpollEvent::empty(); EVENTS];
         let mut buffer = vec![0; 65_536];
+        let mut was_stalled = false;
         let mut last = self.begun.elapsed().as_secs_f64();
         while !self.shared.stop.load(Relaxed) {
             let now = self.begun.elapsed().as_secs_f64();
@@ -189,7 +200,7 @@ impl Generator {
                 arrivals.expected += rate * (now - last);
                 while arrivals.expected >= arrivals.next {
                     arrivals.next += self.random.exponential();
-                    let server = self.random.below(self.servers.len());
+                    let server = stream.server.unwrap_or_else(|| self.random.below(self.servers.len()));
                     let single = self.random.unit() < stream.fresh_share;
                     let response_bytes = (stream.response_bytes * (0.5 + self.random.unit())) as u64;
                     let address = self.servers[server];
@@ -202,8 +213,18 @@ impl Generator {
             last = now;
             let timeout = EpollTimeout::from(pause_ms.ceil().max(1.0) as u16);
             let ready = epoll.wait(&mut events, timeout).unwrap_or(0);
+            let stalled = self.stalls && self.shared.stalled.load(Relaxed);
+            if was_stalled && !stalled {
+                // Events come once, when something changes: those of the stall are gone.
+                connections.iter_mut().for_each(|slot| self.progress(slot, &mut buffer));
+            }
+            was_stalled = stalled;
             for event in &events[..ready] {
-                self.progress(&mut connections[event.data() as usize], &mut buffer);
+                let slot = &mut connections[event.data() as usize];
+                let asks = slot.as_ref().is_some_and(|connection| connection.waiting.is_connecting());
+                if asks || !stalled {
+                    self.progress(slot, &mut buffer);
+                }
             }
         }
     }
@@ -272,8 +293,9 @@ fn request(
 /// Begins to connect, without waiting.
 fn dial(address: Address) -> io::Result<TcpStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
-    match connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, 80))) {
+    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let socket = socket(family, SockType::Stream, flags, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address, 80))) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from(socket)),
         Err(error) => Err(error.into()),
     }
@@ -322,6 +344,10 @@ impl Connection {
 }
 
 impl Waiting {
+    const fn is_connecting(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+
     /// Takes received bytes; whether the answer is complete, `None` where it is no answer.
     fn take(&mut self, bytes: &[u8]) -> Option<bool> {
         let remaining = match self {

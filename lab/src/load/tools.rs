@@ -42,7 +42,7 @@ pub(crate) fn start_wrk(
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c", &format!("{}", load.connections), "-d", FOREVER_S, "--timeout", "60", "-s"]);
     command.arg(&script).args(["-H", &range_header(load.response_bytes as u64)]);
-    command.arg(format!("http://{server}/blob"));
+    command.arg(format!("http://{}/blob", in_url(server)));
     Running::start("wrk", "wrk", command, client, &scratch.join(format!("wrk-{server}.log")), None)
 }
 
@@ -53,24 +53,50 @@ pub(crate) fn start_bulk_receiver(scratch: &Path, client: &Namespace, port: u16)
     Running::start("iperf3", "iperf3", command, client, &scratch.join(format!("iperf3-receiver-{port}.log")), None)
 }
 
-/// Bulk transfer from a server to the first client, paced to `bits_per_second` in all, or greedy.
+/// How fast a bulk transfer goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Pace {
+    /// As fast as it can.
+    Greedy,
+    /// So many bits per second over all flows, whatever happened before.
+    Kernel(f64),
+    /// So many on average since it began: after a stall it catches up.
+    Application(f64),
+}
+
+impl Pace {
+    fn arguments(self, flows: u32) -> Vec<String> {
+        let each = |rate: f64| format!("{:.0}", rate / f64::from(flows));
+        match self {
+            Self::Greedy => Vec::new(),
+            // iperf3's own pacing (-b) sends blocks of 128 kB at once where it is told nothing else. That of the kernel
+            // only works where the sender is iperf3's client (not with -R).
+            Self::Kernel(rate) => vec!["--fq-rate".into(), each(rate)],
+            Self::Application(rate) => {
+                let small = ["-l", "4K", "--pacing-timer", "5000"].map(str::to_owned);
+                ["-b".into(), each(rate)].into_iter().chain(small).collect()
+            }
+        }
+    }
+}
+
+/// Bulk transfer from a server to the first client.
 pub(crate) fn start_bulk_sender(
     scratch: &Path,
     server: &Namespace,
     client: Address,
     port: u16,
     flows: u32,
-    bits_per_second: Option<f64>,
+    pace: Pace,
 ) -> Result<Running, LabError> {
     let mut command = Command::new("iperf3");
     command.args(["-c", &client.to_string(), "-p", &port.to_string(), "-t", FOREVER_S, "-i", "0", "-P"]);
-    command.arg(flows.to_string());
-    if let Some(rate) = bits_per_second {
-        // Paced by the kernel: iperf3's own pacing (-b) sends blocks of 128 kB at once. It only works where the
-        // sender is iperf3's client (not with -R).
-        command.args(["--fq-rate", &format!("{:.0}", rate / f64::from(flows))]);
-    }
+    command.arg(flows.to_string()).args(pace.arguments(flows));
     Running::start("iperf3", "iperf3", command, server, &scratch.join(format!("iperf3-sender-{port}.log")), None)
+}
+
+fn in_url(address: Address) -> String {
+    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 /// Asks for this much of the served file.

@@ -7,7 +7,7 @@ mod shipped;
 use std::path::Path;
 
 pub use draw::{Draw, Randomness};
-pub use resolve::Resolved;
+pub use resolve::{Resolved, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use shipped::{find, shipped, text};
@@ -38,6 +38,9 @@ pub struct Scenario<N = Draw> {
     pub cycles: u32,
     /// What goes wrong, one after the other. Empty: a calm.
     pub faults: Vec<Fault<N>>,
+    /// Time between two of the observer's probes of a target, ms: more where many targets are watched for long. 20–1000.
+    #[serde(default = "usual_probe_ms", skip_serializing_if = "is_usual_probe_ms")]
+    pub probe_ms: u32,
 }
 
 /// Servers and clients on two sides of one path.
@@ -61,6 +64,26 @@ pub struct Topology<N = Draw> {
     /// Whether each server is pinned to one CPU, where spinners of a `cpu` fault join it.
     #[serde(default)]
     pub pin_servers: bool,
+    /// Kind of all addresses.
+    #[serde(default, skip_serializing_if = "Addresses::is_ipv4")]
+    pub addresses: Addresses,
+}
+
+/// Kind of the addresses of servers and clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addresses {
+    /// Internet Protocol, version 4.
+    #[default]
+    Ipv4,
+    /// Version 6.
+    Ipv6,
+}
+
+impl Addresses {
+    fn is_ipv4(&self) -> bool {
+        *self == Self::Ipv4
+    }
 }
 
 /// Where the bottleneck is.
@@ -93,6 +116,8 @@ pub enum Load<N = Draw> {
     Http(Http<N>),
     /// A few requests at a fixed mean rate, for services with small answers.
     Trickle(Trickle<N>),
+    /// Requests whose mean rate rises and falls slowly, as over a day; idle where it falls to nothing.
+    Tide(Tide<N>),
     /// wrk: each connection asks again when it has its answer and has thought (closed loop).
     Wrk(Wrk<N>),
     /// iperf3 from the first server to the first client.
@@ -123,6 +148,27 @@ pub struct Trickle<N = Draw> {
     pub fresh_share: N,
 }
 
+/// Open-loop requests whose mean rate is a sine over time, cut at zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tide<N = Draw> {
+    /// The server that is asked, from 1. Absent: every server has a tide of its own, drawn by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<u32>,
+    /// Requests per second in the middle between high and low. 0.01–300.
+    pub requests_per_s: N,
+    /// Mean size of an answer, bytes. 100–4 000 000.
+    pub response_bytes: N,
+    /// Share of the requests that open a connection of their own. 0–1.
+    pub fresh_share: N,
+    /// Seconds from one high to the next. 10–86 400.
+    pub every_s: N,
+    /// How far the rate moves up and down, as a share of the middle; above 1 the server is idle for a while. 0–4.
+    pub swing: N,
+    /// Where in its course the tide begins: 0 rising from the middle, 0.25 high, 0.75 low. 0–1.
+    pub phase: N,
+}
+
 /// Closed-loop requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +189,9 @@ pub struct Bulk<N = Draw> {
     pub flows: N,
     /// Share of the bottleneck's rate that they are paced to together; 0: as fast as they can. 0–2.
     pub offered: N,
+    /// Whether the application paces and not the kernel: what a stall keeps back is then sent as fast as the path allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catch_up: bool,
 }
 
 /// Something that goes wrong.
@@ -155,6 +204,19 @@ pub struct Fault<N = Draw> {
     pub lasts_s: N,
     /// What it does.
     pub effect: Effect<N>,
+    /// How often it comes back, as a job does that is run by the clock. Absent: once.
+    #[serde(default = "none::<Repeat<N>>", skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat<N>>,
+}
+
+/// A fault that comes at fixed intervals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat<N = Draw> {
+    /// How often in all. 1–100.
+    pub times: N,
+    /// Seconds from one onset to the next, drawn once; longer than the fault lasts. 1–3600.
+    pub every_s: N,
 }
 
 /// What a fault does.
@@ -169,6 +231,10 @@ pub enum Effect<N = Draw> {
         response_bytes: N,
         /// How the strength moves while the fault lasts.
         shape: Shape<N>,
+        /// The one server that is asked, from 1, taken round where there are fewer; `offered` is then a share of what
+        /// leads to it. Absent: all of them.
+        #[serde(default = "none::<N>", skip_serializing_if = "Option::is_none")]
+        server: Option<N>,
     },
     /// The bottleneck's rate falls, in steps of a second, and comes back at the end.
     Capacity {
@@ -202,7 +268,46 @@ pub enum Effect<N = Draw> {
     Bulk {
         /// Parallel connections. 1–16.
         flows: N,
+        /// Who sends.
+        #[serde(default, skip_serializing_if = "Sender::is_target")]
+        from: Sender,
     },
+    /// A host beside the servers, no target, sends datagrams through the shared bottleneck at a rate that heeds nothing.
+    Flood {
+        /// Rate at full strength, as a share of the bottleneck's. 0–5.
+        offered: N,
+        /// How the strength moves while the fault lasts.
+        shape: Shape<N>,
+    },
+    /// The relay loses packets in bursts, both ways, each by a Markov chain of its own that every packet moves on (Gilbert
+    /// and Elliott; netem's `loss gemodel` without loss in the good state).
+    BurstLoss {
+        /// Chance that a packet ends the good state, percent (netem: p). 0–100.
+        enter_percent: N,
+        /// Chance that a packet ends the bad state, percent (netem: r). 0.1–100.
+        leave_percent: N,
+        /// Share lost in the bad state, percent (netem: 1-h). 0–100.
+        lost_percent: N,
+    },
+    /// What reads at the first client, paced requests and iperf3, stops reading: windows close. It goes on at the end.
+    Stall,
+}
+
+/// Who sends a bulk transfer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sender {
+    /// The first server, a target.
+    #[default]
+    Target,
+    /// A host beside the servers that shares their bottleneck and is no target.
+    Neighbour,
+}
+
+impl Sender {
+    fn is_target(&self) -> bool {
+        *self == Self::Target
+    }
 }
 
 /// How a load fault's strength moves.
@@ -235,8 +340,32 @@ impl<N> Effect<N> {
             Self::Loss { .. } => "loss",
             Self::Cpu { .. } => "cpu",
             Self::Bulk { .. } => "bulk",
+            Self::Flood { .. } => "flood",
+            Self::BurstLoss { .. } => "burst-loss",
+            Self::Stall => "stall",
         }
     }
+
+    /// Whether it comes from the host beside the servers.
+    pub const fn needs_neighbour(&self) -> bool {
+        matches!(self, Self::Flood { .. } | Self::Bulk { from: Sender::Neighbour, .. })
+    }
+}
+
+/// The observer's usual pace, ms.
+const PROBE_MS: u32 = 50;
+
+fn usual_probe_ms() -> u32 {
+    PROBE_MS
+}
+
+fn is_usual_probe_ms(probe_ms: &u32) -> bool {
+    *probe_ms == PROBE_MS
+}
+
+/// The default of what may be absent; serde asks for no more than the type, where its own default wants `N: Default`.
+fn none<T>() -> Option<T> {
+    None
 }
 
 fn one() -> u32 {
@@ -264,6 +393,16 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, LabError> {
         let text = std::fs::read_to_string(path).map_err(LabError::file(path))?;
         Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Seconds from the start of the load to the end of the longest episode that a seed can make.
+    pub fn seconds_at_most(&self) -> f64 {
+        let most = |draw: &Draw| *draw.span().end();
+        let repeats = |repeat: &Repeat| (most(&repeat.times) - 1.0) * most(&repeat.every_s);
+        let once: f64 = (self.faults.iter())
+            .map(|fault| most(&fault.after_s) + most(&fault.lasts_s) + fault.repeat.as_ref().map_or(0.0, repeats))
+            .sum();
+        most(&self.lead_in_s) + f64::from(self.cycles) * once + most(&self.tail_s)
     }
 
     /// The same faults again and again, for about a day (bounded, so that the resolved file is).

@@ -1,6 +1,8 @@
 //! The seed fills the ranges in; what comes out is checked, fixed and can be run.
 
-use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Scenario, Shape, Topology, Trickle, Wrk};
+use std::time::Duration;
+
+use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Repeat, Scenario, Shape, Tide, Topology, Trickle, Wrk};
 use crate::LabError;
 
 /// A scenario whose numbers are fixed.
@@ -11,6 +13,7 @@ pub(super) const MAX_CYCLES: u32 = 1_500;
 /// Requests per second that one lab makes at most for its steady load: several labs share a machine.
 const MAX_REQUESTS: f64 = 300.0;
 const RESPONSE_BYTES: std::ops::RangeInclusive<f64> = 100.0..=4e6;
+const PROBE_MS: std::ops::RangeInclusive<u32> = 20..=1000;
 /// Longest episode that is not repeated, seconds.
 const MAX_SECONDS: f64 = 3600.0;
 
@@ -58,7 +61,9 @@ impl Scenario {
         let mut loads = Vec::with_capacity(self.loads.len());
         for (i, load) in self.loads.iter().enumerate() {
             draw.prefix = format!("loads[{i}].");
-            loads.push(load.resolve(&mut draw, &topology)?);
+            for load in load.for_each_server(topology.servers as u32) {
+                loads.push(load.resolve(&mut draw, &topology)?);
+            }
         }
         draw.prefix.clear();
         if loads.is_empty() {
@@ -67,18 +72,21 @@ impl Scenario {
         if !(1..=MAX_CYCLES).contains(&self.cycles) {
             return Err(draw.refuse("cycles", self.cycles, &format!("1 to {MAX_CYCLES}")));
         }
+        if !PROBE_MS.contains(&self.probe_ms) {
+            return Err(draw.refuse("probe_ms", self.probe_ms, "20 to 1000"));
+        }
         let lead_in_s = draw.number("lead_in_s", &self.lead_in_s, 0.0, MAX_SECONDS)?;
         let tail_s = draw.number("tail_s", &self.tail_s, 0.0, MAX_SECONDS)?;
         let mut faults = Vec::with_capacity(self.faults.len() * self.cycles as usize);
         for _ in 0..self.cycles {
             for (i, fault) in self.faults.iter().enumerate() {
                 draw.prefix = format!("faults[{i}].");
-                faults.push(fault.resolve(&mut draw, &topology)?);
+                faults.extend(fault.resolve(&mut draw, &topology)?);
             }
         }
-        let Self { name, family, doc, .. } = self;
-        let (name, family, doc) = (name.clone(), family.clone(), doc.clone());
-        let resolved = Scenario { name, family, doc, topology, loads, lead_in_s, tail_s, cycles: 1, faults };
+        let Self { name, family, doc, probe_ms, .. } = self;
+        let (name, family, doc, probe_ms) = (name.clone(), family.clone(), doc.clone(), *probe_ms);
+        let resolved = Scenario { name, family, doc, topology, loads, lead_in_s, tail_s, cycles: 1, faults, probe_ms };
         draw.prefix.clear();
         if self.cycles < MAX_CYCLES && resolved.seconds() > MAX_SECONDS {
             return Err(draw.refuse("lead_in_s", format!("{:.0} s in all", resolved.seconds()), "at most 3600 s"));
@@ -118,11 +126,25 @@ impl Resolved {
 
     /// Rate of the bottleneck, or of all of them together where each server has its own, bits per second.
     pub fn capacity_bps(&self) -> f64 {
-        let bottlenecks = match self.topology.bottleneck {
+        self.topology.rate_mbit * 1e6 * self.bottlenecks()
+    }
+
+    /// How many bottlenecks there are.
+    pub fn bottlenecks(&self) -> f64 {
+        match self.topology.bottleneck {
             super::Bottleneck::Router => 1.0,
             super::Bottleneck::Server => self.topology.servers,
-        };
-        self.topology.rate_mbit * 1e6 * bottlenecks
+        }
+    }
+
+    /// Whether there is a host beside the servers that is no target.
+    pub fn has_neighbour(&self) -> bool {
+        self.faults.iter().any(|fault| fault.effect.needs_neighbour())
+    }
+
+    /// Time between two of the observer's probes of a target.
+    pub fn probe_interval(&self) -> Duration {
+        Duration::from_millis(self.probe_ms.into())
     }
 }
 
@@ -152,6 +174,7 @@ impl Topology {
             bottleneck: self.bottleneck,
             congestion_control: vec![self.congestion_control[draw.random.below(self.congestion_control.len())]],
             pin_servers: self.pin_servers,
+            addresses: self.addresses,
         })
     }
 }
@@ -163,6 +186,16 @@ fn light_enough(offered: f64, response_bytes: f64, topology: &Topology<f64>) -> 
 }
 
 impl Load {
+    /// What is drawn for each server by itself becomes one load a server.
+    fn for_each_server(&self, servers: u32) -> Vec<Self> {
+        match self {
+            Self::Tide(tide) if tide.server.is_none() => {
+                (1..=servers).map(|server| Self::Tide(Tide { server: Some(server), ..tide.clone() })).collect()
+            }
+            load => vec![load.clone()],
+        }
+    }
+
     fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Load<f64>, LabError> {
         let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
         Ok(match self {
@@ -180,6 +213,15 @@ impl Load {
                 response_bytes: draw.whole("trickle.response_bytes", &trickle.response_bytes, min, max)?,
                 fresh_share: draw.number("trickle.fresh_share", &trickle.fresh_share, 0.0, 1.0)?,
             }),
+            Self::Tide(tide) => Load::Tide(Tide {
+                server: tide.server,
+                requests_per_s: draw.number("tide.requests_per_s", &tide.requests_per_s, 0.01, MAX_REQUESTS)?,
+                response_bytes: draw.whole("tide.response_bytes", &tide.response_bytes, min, max)?,
+                fresh_share: draw.number("tide.fresh_share", &tide.fresh_share, 0.0, 1.0)?,
+                every_s: draw.number("tide.every_s", &tide.every_s, 10.0, 86_400.0)?,
+                swing: draw.number("tide.swing", &tide.swing, 0.0, 4.0)?,
+                phase: draw.number("tide.phase", &tide.phase, 0.0, 1.0)?,
+            }),
             Self::Wrk(wrk) => Load::Wrk(Wrk {
                 connections: draw.whole("wrk.connections", &wrk.connections, 1.0, 64.0)?,
                 response_bytes: draw.whole("wrk.response_bytes", &wrk.response_bytes, min, max)?,
@@ -188,19 +230,32 @@ impl Load {
             Self::Bulk(bulk) => Load::Bulk(Bulk {
                 flows: draw.whole("bulk.flows", &bulk.flows, 1.0, 16.0)?,
                 offered: draw.number("bulk.offered", &bulk.offered, 0.0, 2.0)?,
+                catch_up: bulk.catch_up,
             }),
         })
     }
 }
 
 impl Fault {
-    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Fault<f64>, LabError> {
+    /// One fault, or as many as it is repeated: each lasts as long as is drawn for it, the effect is the same.
+    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Vec<Fault<f64>>, LabError> {
         let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
-        Ok(Fault {
-            after_s: draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?,
-            lasts_s,
-            effect: self.effect.resolve(draw, topology)?,
-        })
+        let after_s = draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?;
+        let effect = self.effect.resolve(draw, topology)?;
+        let mut faults = vec![Fault { after_s, lasts_s, effect: effect.clone(), repeat: None }];
+        if let Some(Repeat { times, every_s }) = &self.repeat {
+            let times = draw.whole("repeat.times", times, 1.0, 100.0)? as usize;
+            let every_s = draw.number("repeat.every_s", every_s, 1.0, MAX_SECONDS)?;
+            while faults.len() < times {
+                let after_s = every_s - faults[faults.len() - 1].lasts_s;
+                if after_s < 0.0 {
+                    return Err(draw.refuse("repeat.every_s", every_s, "at least as long as the fault lasts"));
+                }
+                let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
+                faults.push(Fault { after_s, lasts_s, effect: effect.clone(), repeat: None });
+            }
+        }
+        Ok(faults)
     }
 }
 
@@ -208,13 +263,20 @@ impl Effect {
     fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Effect<f64>, LabError> {
         let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
         Ok(match self {
-            Self::Load { offered, response_bytes, shape } => {
+            Self::Load { offered, response_bytes, shape, server } => {
                 let offered = draw.number("effect.load.offered", offered, 0.0, 20.0)?;
                 let response_bytes = draw.whole("effect.load.response_bytes", response_bytes, min, max)?;
                 Effect::Load {
                     offered,
                     response_bytes: light_enough(offered, response_bytes, topology).min(max),
                     shape: shape.resolve(draw)?,
+                    server: match server {
+                        Some(server) => {
+                            let drawn = draw.whole("effect.load.server", server, 1.0, 32.0)?;
+                            Some((drawn - 1.0) % topology.servers + 1.0)
+                        }
+                        None => None,
+                    },
                 }
             }
             Self::Capacity { to, over_s } => Effect::Capacity {
@@ -237,7 +299,26 @@ impl Effect {
                 nice: draw.whole("effect.cpu.nice", nice, 0.0, 19.0)?,
                 duty: draw.number("effect.cpu.duty", duty, 0.05, 1.0)?,
             },
-            Self::Bulk { flows } => Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)? },
+            Self::Bulk { flows, from } => {
+                if self.needs_neighbour() {
+                    require_shared(draw, topology, "bulk.from")?;
+                }
+                Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)?, from: *from }
+            }
+            Self::BurstLoss { enter_percent, leave_percent, lost_percent } => {
+                require_relay(draw, topology, "burst-loss")?;
+                Effect::BurstLoss {
+                    enter_percent: draw.number("effect.burst-loss.enter_percent", enter_percent, 0.0, 100.0)?,
+                    leave_percent: draw.number("effect.burst-loss.leave_percent", leave_percent, 0.1, 100.0)?,
+                    lost_percent: draw.number("effect.burst-loss.lost_percent", lost_percent, 0.0, 100.0)?,
+                }
+            }
+            Self::Stall => Effect::Stall,
+            Self::Flood { offered, shape } => {
+                require_shared(draw, topology, "flood")?;
+                let offered = draw.number("effect.flood.offered", offered, 0.0, 5.0)?;
+                Effect::Flood { offered, shape: shape.resolve(draw)? }
+            }
         })
     }
 }
@@ -249,6 +330,15 @@ fn require_relay(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> 
     }
     let got = format!("base_rtt_ms 0 in '{}'", draw.name);
     Err(draw.refuse(&format!("effect.{effect}"), got, "base_rtt_ms above 0: the relay makes this effect"))
+}
+
+/// A neighbour is one because it shares the bottleneck.
+fn require_shared(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> Result<(), LabError> {
+    if topology.bottleneck == super::Bottleneck::Router {
+        return Ok(());
+    }
+    let got = format!("bottleneck server in '{}'", draw.name);
+    Err(draw.refuse(&format!("effect.{effect}"), got, "bottleneck router: the neighbour shares it"))
 }
 
 impl Shape {
@@ -303,10 +393,31 @@ mod tests {
             for seed in 0..200 {
                 let resolved = scenario.resolve(seed).unwrap();
                 let seconds = resolved.seconds();
-                assert!((120.0..=200.0).contains(&seconds), "{} seed {seed}: {seconds} s", scenario.name);
+                let usual = match scenario.family.as_str() {
+                    "long-calm" => 1800.0..=3600.0,
+                    "periodic-jobs" => 300.0..=3600.0,
+                    _ => 120.0..=200.0,
+                };
+                assert!(usual.contains(&seconds), "{} seed {seed}: {seconds} s", scenario.name);
+                assert!(seconds <= scenario.seconds_at_most() + 1e-6, "{} seed {seed}", scenario.name);
                 assert!(resolved.lead_in_s >= 60.0, "{}", scenario.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_repeated_begins_by_the_clock() {
+        let scenario = super::super::find("periodic-jobs-short").unwrap().resolve(4).unwrap();
+        let spans = scenario.spans();
+        let every: Vec<f64> = spans.windows(2).map(|pair| pair[1].from - pair[0].from).collect();
+        assert!(spans.len() >= 5 && every.iter().all(|gap| (gap - every[0]).abs() < 1e-6), "{every:?}");
+    }
+
+    #[test]
+    fn a_neighbour_without_a_shared_bottleneck_is_refused() {
+        let mut scenario = super::super::find("noisy-neighbour-flood").unwrap();
+        scenario.topology.bottleneck = super::super::Bottleneck::Server;
+        assert!(scenario.resolve(1).unwrap_err().to_string().contains("bottleneck router"));
     }
 
     #[test]
@@ -331,6 +442,7 @@ mod tests {
             after_s: Draw::Fixed(1.0),
             lasts_s: Draw::Fixed(1.0),
             effect: Effect::Delay { add_ms: Draw::Fixed(5.0) },
+            repeat: None,
         }];
         assert!(scenario.resolve(1).unwrap_err().to_string().contains("base_rtt_ms above 0"));
     }

@@ -14,6 +14,7 @@ macro_rules! files {
 files![
     "load-ramp-shared",
     "load-ramp-own-queue",
+    "load-ramp-ipv6",
     "bursty-small",
     "bursty-large",
     "periodic-fast",
@@ -30,6 +31,15 @@ files![
     "step-capacity",
     "incast",
     "buffer-bloat",
+    "long-calm",
+    "periodic-jobs-short",
+    "periodic-jobs-long",
+    "noisy-neighbour-flood",
+    "noisy-neighbour-flows",
+    "receiver-stall-long",
+    "receiver-stall-short",
+    "retransmit-storm-bulk",
+    "retransmit-storm-requests",
     "demo",
 ];
 

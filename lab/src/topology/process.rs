@@ -13,7 +13,10 @@ use std::{
 
 use nix::{
     sched::{CloneFlags, CpuSet, sched_setaffinity, setns},
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+    },
     unistd::{Pid, getppid},
 };
 
@@ -87,6 +90,12 @@ impl Running {
             Ok(Some(status)) => Err(self.failed(status.to_string())),
             Err(error) => Err(self.failed(error.to_string())),
         }
+    }
+
+    /// Stops the child where it is, or lets it go on.
+    pub(crate) fn set_paused(&self, paused: bool) -> Result<(), LabError> {
+        let signal = if paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(self.child.id() as i32), signal).map_err(|error| self.failed(error.to_string()))
     }
 
     /// What the child did wrong, with its last words.

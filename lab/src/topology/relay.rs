@@ -12,7 +12,7 @@ use std::{
         unix::fs::OpenOptionsExt as _,
     },
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -25,7 +25,7 @@ use nix::{
 };
 
 use super::Namespace;
-use crate::{LabError, scenario::Randomness};
+use crate::{LabError, fault::Bursts, scenario::Randomness};
 
 /// Packets of one direction that are on their way at most; what comes on top is dropped and counted. 60 ms at 200 Mbit/s
 /// are 1,000 full packets.
@@ -59,6 +59,7 @@ struct Shared {
     round_trip_ns: AtomicU64,
     /// Probability as a fraction of 2⁶⁴.
     loss: AtomicU64,
+    bursts: Mutex<Option<Bursts>>,
     stop: AtomicBool,
     forwarded: AtomicU64,
     lost: AtomicU64,
@@ -76,6 +77,31 @@ struct Direction {
     from: File,
     to: File,
     on_the_way: VecDeque<(Instant, Vec<u8>)>,
+    chain: Chain,
+}
+
+/// The state of a chain that loses packets in bursts.
+#[derive(Debug, Default, Clone, Copy)]
+struct Chain {
+    bad: bool,
+}
+
+impl Chain {
+    /// Moves on by one packet; whether it is lost.
+    fn loses(&mut self, bursts: Option<Bursts>, random: &mut Randomness) -> bool {
+        let Some(Bursts { enter, leave, lost }) = bursts else {
+            self.bad = false;
+            return false;
+        };
+        self.bad = if self.bad { random.unit() >= leave } else { random.unit() < enter };
+        self.bad && random.unit() < lost
+    }
+}
+
+impl Direction {
+    const fn new(from: File, to: File) -> Self {
+        Self { from, to, on_the_way: VecDeque::new(), chain: Chain { bad: false } }
+    }
 }
 
 impl Relay {
@@ -88,8 +114,8 @@ impl Relay {
     ) -> Result<Self, LabError> {
         let [a, b] = namespace.within("make TUN devices", || Ok([open(devices[0])?, open(devices[1])?]))?;
         let duplicate = |file: &File| file.try_clone().map_err(LabError::namespace(namespace.name(), "share TUN"));
-        let forth = Direction { from: duplicate(&a)?, to: duplicate(&b)?, on_the_way: VecDeque::new() };
-        let back = Direction { from: b, to: a, on_the_way: VecDeque::new() };
+        let forth = Direction::new(duplicate(&a)?, duplicate(&b)?);
+        let back = Direction::new(b, a);
         let shared = Arc::new(Shared::default());
         let relay_shared = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -109,6 +135,13 @@ impl Relay {
     /// Changes the share of packets lost, each way.
     pub fn set_loss(&self, share: f64) {
         self.shared.loss.store((share.clamp(0.0, 1.0) * u64::MAX as f64) as u64, Relaxed);
+    }
+
+    /// Loses packets in bursts, or no longer does.
+    pub fn set_bursts(&self, bursts: Option<Bursts>) {
+        if let Ok(mut now) = self.shared.bursts.lock() {
+            *now = bursts;
+        }
     }
 
     /// What was relayed so far.
@@ -178,10 +211,12 @@ fn take(
     spare: &mut Vec<Vec<u8>>,
     buffer: &mut [u8],
 ) {
+    let bursts = shared.bursts.lock().ok().and_then(|bursts| *bursts);
     for _ in 0..BATCH {
         let Ok(length) = direction.from.read(buffer) else { return };
         let loss = shared.loss.load(Relaxed);
-        if loss > 0 && random.unit() < loss as f64 / u64::MAX as f64 {
+        let burst = direction.chain.loses(bursts, random);
+        if burst || loss > 0 && random.unit() < loss as f64 / u64::MAX as f64 {
             shared.lost.fetch_add(1, Relaxed);
             continue;
         }
@@ -210,5 +245,27 @@ fn give(direction: &mut Direction, shared: &Shared, spare: &mut Vec<Vec<u8>>) {
         };
         counter.fetch_add(1, Relaxed);
         spare.push(packet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_have_the_share_and_the_length_of_the_chain() {
+        let bursts = Some(Bursts { enter: 0.01, leave: 0.1, lost: 0.5 });
+        let (mut chain, mut random) = (Chain::default(), Randomness::new(1, 1));
+        let (mut lost, mut bad, mut entered) = (0, 0, 0);
+        for _ in 0..1_000_000 {
+            let before = chain.bad;
+            lost += i32::from(chain.loses(bursts, &mut random));
+            bad += i32::from(chain.bad);
+            entered += i32::from(chain.bad && !before);
+        }
+        let (share, length) = (f64::from(lost) / 1e6, f64::from(bad) / f64::from(entered));
+        // In the bad state for 1/11 of the packets, ten at a time, and half of those are lost.
+        assert!((share - 0.5 / 11.0).abs() < 0.003 && (length - 10.0).abs() < 0.5, "{share} {length}");
+        assert!(!chain.loses(None, &mut random) && !chain.bad);
     }
 }

@@ -7,7 +7,10 @@
 //! What enters from a server is routed into `to-clients`, comes out of `to-servers` and goes on to the clients by the
 //! main table; the way back is the mirror image. A shared bottleneck is the queue of `to-clients`.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use super::{
     Namespace, iproute,
@@ -18,16 +21,20 @@ use super::{
 use crate::{
     LabError,
     fault::Conditions,
-    scenario::{Bottleneck, CongestionControl, Resolved},
+    scenario::{Addresses, Bottleneck, CongestionControl, Resolved},
 };
 
 const TO_CLIENTS: &str = "to-clients";
 const TO_SERVERS: &str = "to-servers";
+/// Where the networks of the two sides differ.
+const CLIENTS: u8 = 1;
+const SERVERS: u8 = 2;
+const NEIGHBOUR: &str = "neighbour";
 const FROM_SERVERS_TABLE: u32 = 100;
 const FROM_CLIENTS_TABLE: u32 = 200;
 
 /// Where something listens.
-pub(crate) type Address = Ipv4Addr;
+pub(crate) type Address = IpAddr;
 
 /// A built network. Dropping it removes it.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(crate) struct Network {
     relay: Option<Relay>,
     pub(crate) servers: Vec<Namespace>,
     pub(crate) clients: Vec<Namespace>,
+    /// A host at the servers' side that is no target, where the scenario has one.
+    pub(crate) neighbour: Option<Namespace>,
     router: Namespace,
     bottleneck: Bottleneck,
     bucket: Bucket,
@@ -49,7 +58,11 @@ pub(crate) struct Network {
 /// Names of all namespaces of a lab.
 fn names(id: &str, scenario: &Resolved) -> Vec<String> {
     let numbered = |role: &'static str, count| (1..=count).map(move |n| format!("npl{id}-{role}{n}"));
-    numbered("web", scenario.servers()).chain(numbered("client", scenario.clients())).chain([router_name(id)]).collect()
+    numbered("web", scenario.servers())
+        .chain(numbered("client", scenario.clients()))
+        .chain(numbered(NEIGHBOUR, scenario.has_neighbour().into()))
+        .chain([router_name(id)])
+        .collect()
 }
 
 fn router_name(id: &str) -> String {
@@ -57,13 +70,27 @@ fn router_name(id: &str) -> String {
 }
 
 /// Address of the n-th (from 0) server.
-pub(crate) fn server_address(n: usize) -> Address {
-    Ipv4Addr::new(10, 2, n as u8 + 1, 2)
+pub(crate) fn server_address(kind: Addresses, n: usize) -> Address {
+    host_address(kind, SERVERS, n)
+}
+
+/// Address of the host beside the servers: after the last of them.
+fn neighbour_address(kind: Addresses, servers: usize) -> Address {
+    server_address(kind, servers)
 }
 
 /// Address of the n-th (from 0) client.
-pub(crate) fn client_address(n: usize) -> Address {
-    Ipv4Addr::new(10, 1, n as u8 + 1, 2)
+pub(crate) fn client_address(kind: Addresses, n: usize) -> Address {
+    host_address(kind, CLIENTS, n)
+}
+
+/// Each host has a network of its own: a private one (RFC 1918), or a unique local one (RFC 4193).
+fn host_address(kind: Addresses, side: u8, n: usize) -> Address {
+    let network = n as u8 + 1;
+    match kind {
+        Addresses::Ipv4 => Ipv4Addr::new(10, side, network, 2).into(),
+        Addresses::Ipv6 => Ipv6Addr::new(0xfd00, side.into(), network.into(), 0, 0, 0, 0, 2).into(),
+    }
 }
 
 impl Network {
@@ -74,10 +101,12 @@ impl Network {
         let (id, all) = (id.clone(), namespaces.clone());
         let router_name = router_name(&id);
         let (web_names, rest) = all.split_at(scenario.servers());
-        let client_names = &rest[..scenario.clients()];
+        let (client_names, rest) = rest.split_at(scenario.clients());
+        let neighbour_names = &rest[..scenario.has_neighbour().into()];
 
         let mut lines = all.iter().map(|name| format!("netns add {name}")).collect::<Vec<_>>();
-        let ends = ends(web_names, "web").chain(ends(client_names, "client")).collect::<Vec<_>>();
+        let ends = ends(web_names, "web").chain(ends(client_names, "client")).chain(ends(neighbour_names, NEIGHBOUR));
+        let ends = ends.collect::<Vec<_>>();
         for (name, port) in &ends {
             lines.push(format!("link add eth0 netns {name} type veth peer name {port} netns {router_name}"));
         }
@@ -97,6 +126,14 @@ impl Network {
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
         ])?;
+        let kind = scenario.topology.addresses;
+        if kind == Addresses::Ipv6 {
+            router.set(&[("ipv6/conf/all/forwarding", "1")])?;
+        }
+        let ip = |namespace: &Namespace, lines: &[String]| {
+            let version = if kind == Addresses::Ipv6 { "-6" } else { "-4" };
+            iproute::batch("ip", &[version, "-n", namespace.name()], lines)
+        };
         let relay = match base_rtt.is_zero() {
             true => None,
             false => Some(Relay::start(&router, [TO_CLIENTS, TO_SERVERS], base_rtt, seed)?),
@@ -104,21 +141,36 @@ impl Network {
         let congestion_control = congestion_control(scenario);
         for (n, server) in servers.iter().enumerate() {
             // By the route: the default of a namespace may only be an algorithm that the host allows to everybody.
-            let lines = end_lines(server_address(n), &format!("congctl {congestion_control}"));
-            iproute::batch("ip", &["-n", server.name()], &lines)?;
+            ip(server, &end_lines(server_address(kind, n), &format!("congctl {congestion_control}")))?;
             server.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/ping_group_range", "0 2147483647")])?;
         }
         for (n, client) in clients.iter().enumerate() {
-            iproute::batch("ip", &["-n", client.name()], &end_lines(client_address(n), ""))?;
+            ip(client, &end_lines(client_address(kind, n), ""))?;
             client.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/icmp_ratelimit", "0")])?;
         }
-        iproute::batch("ip", &["-n", &router_name], &router_lines(servers.len(), clients.len(), relay.is_none()))?;
+        let neighbour = open(neighbour_names)?.pop();
+        if let Some(neighbour) = &neighbour {
+            let address = neighbour_address(kind, servers.len());
+            ip(neighbour, &end_lines(address, &format!("congctl {congestion_control}")))?;
+        }
+        ip(&router, &router_lines(scenario, relay.is_none()))?;
 
         let bucket = Bucket::new(scenario.topology.rate_mbit, scenario.topology.queue_ms);
         let bottleneck = scenario.topology.bottleneck;
         let applied = Conditions::CALM;
-        let network =
-            Self { relay, servers, clients, router, bottleneck, bucket, base_rtt, applied, congestion_control, claim };
+        let network = Self {
+            relay,
+            servers,
+            clients,
+            neighbour,
+            router,
+            bottleneck,
+            bucket,
+            base_rtt,
+            applied,
+            congestion_control,
+            claim,
+        };
         network.set_bucket(network.bucket)?;
         Ok(network)
     }
@@ -135,6 +187,7 @@ impl Network {
         if let Some(relay) = &self.relay {
             relay.set_round_trip(self.base_rtt + Duration::from_secs_f64(conditions.extra_rtt_ms / 1e3));
             relay.set_loss(conditions.loss);
+            relay.set_bursts(conditions.bursts);
         }
         self.applied = *conditions;
         Ok(())
@@ -147,8 +200,8 @@ impl Network {
 
     /// Removes it and says what did not go.
     pub(crate) fn remove(self) -> Result<(), LabError> {
-        let Self { relay, servers, clients, router, claim, .. } = self;
-        drop((relay, servers, clients, router));
+        let Self { relay, servers, clients, neighbour, router, claim, .. } = self;
+        drop((relay, servers, clients, neighbour, router));
         claim.release()
     }
 
@@ -172,20 +225,30 @@ fn ends<'a>(names: &'a [String], role: &'a str) -> impl Iterator<Item = (&'a Str
 }
 
 fn gateway(address: Address) -> Address {
-    let [a, b, c, _] = address.octets();
-    Ipv4Addr::new(a, b, c, 1)
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() - 1).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() - 1).into(),
+    }
+}
+
+/// The network that a host shares with its gateway. No other host can have the address: it needs no detection of duplicates,
+/// which would take a second.
+fn network(address: Address) -> &'static str {
+    if address.is_ipv6() { "64 nodad" } else { "24" }
 }
 
 fn end_lines(address: Address, route: &str) -> Vec<String> {
     vec![
         "link set lo up".into(),
-        format!("addr add {address}/24 dev eth0"),
+        format!("addr add {address}/{} dev eth0", network(address)),
         "link set eth0 up".into(),
-        format!("route add default via {} {route}", gateway(address)),
+        // The network of the gateway is not there yet where version 6 waits for the other end of the link.
+        format!("route add default via {} dev eth0 onlink {route}", gateway(address)),
     ]
 }
 
-fn router_lines(servers: usize, clients: usize, without_relay: bool) -> Vec<String> {
+fn router_lines(scenario: &Resolved, without_relay: bool) -> Vec<String> {
+    let (kind, servers, clients) = (scenario.topology.addresses, scenario.servers(), scenario.clients());
     let mut lines = vec!["link set lo up".into()];
     for device in [TO_CLIENTS, TO_SERVERS] {
         lines.push(format!("link set {device} txqueuelen 2000 up"));
@@ -194,16 +257,19 @@ fn router_lines(servers: usize, clients: usize, without_relay: bool) -> Vec<Stri
         [(FROM_SERVERS_TABLE, TO_CLIENTS, "02:00:00:00:00:02"), (FROM_CLIENTS_TABLE, TO_SERVERS, "02:00:00:00:00:01")]
     {
         if without_relay {
-            lines.push(format!("neigh add 169.254.0.1 lladdr {neighbour} dev {device} nud permanent"));
-            lines.push(format!("route add default via 169.254.0.1 dev {device} onlink table {table}"));
+            let via = if kind == Addresses::Ipv6 { "fe80::1" } else { "169.254.0.1" };
+            lines.push(format!("neigh add {via} lladdr {neighbour} dev {device} nud permanent"));
+            lines.push(format!("route add default via {via} dev {device} onlink table {table}"));
         } else {
             lines.push(format!("route add default dev {device} table {table}"));
         }
     }
-    let servers = (0..servers).map(|n| (format!("web{}", n + 1), server_address(n), FROM_SERVERS_TABLE));
-    let clients = (0..clients).map(|n| (format!("client{}", n + 1), client_address(n), FROM_CLIENTS_TABLE));
-    for (port, address, table) in servers.chain(clients) {
-        lines.push(format!("addr add {}/24 dev {port}", gateway(address)));
+    let neighbour = (scenario.has_neighbour())
+        .then(|| (format!("{NEIGHBOUR}1"), neighbour_address(kind, servers), FROM_SERVERS_TABLE));
+    let servers = (0..servers).map(|n| (format!("web{}", n + 1), server_address(kind, n), FROM_SERVERS_TABLE));
+    let clients = (0..clients).map(|n| (format!("client{}", n + 1), client_address(kind, n), FROM_CLIENTS_TABLE));
+    for (port, address, table) in servers.chain(clients).chain(neighbour) {
+        lines.push(format!("addr add {}/{} dev {port}", gateway(address), network(address)));
         lines.push(format!("link set {port} up"));
         lines.push(format!("rule add iif {port} lookup {table}"));
     }
@@ -219,4 +285,20 @@ fn congestion_control(scenario: &Resolved) -> &'static str {
     };
     let available = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
     if available.split_whitespace().any(|name| name == wanted) { wanted } else { "cubic" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_in_the_network_of_its_host() {
+        for (kind, host, at) in
+            [(Addresses::Ipv4, "10.2.3.2", "10.2.3.1"), (Addresses::Ipv6, "fd00:2:3::2", "fd00:2:3::1")]
+        {
+            assert_eq!(server_address(kind, 2).to_string(), host);
+            assert_eq!(gateway(server_address(kind, 2)).to_string(), at);
+            assert_ne!(client_address(kind, 2), server_address(kind, 2));
+        }
+    }
 }
