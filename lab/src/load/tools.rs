@@ -73,8 +73,9 @@ impl Pace {
             // only works where the sender is iperf3's client (not with -R).
             Self::Kernel(rate) => vec!["--fq-rate".into(), each(rate)],
             Self::Application(rate) => {
-                let small = ["-l", "4K", "--pacing-timer", "5000"].map(str::to_owned);
-                ["-b".into(), each(rate)].into_iter().chain(small).collect()
+                // Small writes leave no gaps. Buffers of a fixed size: those that grow take in a whole stall after the first.
+                let fixed = ["-l", "4K", "--pacing-timer", "5000", "-w", "128K"].map(str::to_owned);
+                ["-b".into(), each(rate)].into_iter().chain(fixed).collect()
             }
         }
     }
