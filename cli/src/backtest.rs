@@ -111,7 +111,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot read {origin}; expected a file of policies, as in examples/policies"))?;
     let policies = policies_from_yaml(&origin, &yaml)?;
     let thresholds = args.thresholds.as_deref().map(thresholds).transpose()?;
-    let prior = args.prior.as_deref().map_or_else(|| Ok(builtin::prior()), prior)?;
+    let prior = match args.prior.as_deref() {
+        Some(path) => prior(path)?,
+        None if args.model == builtin::ADAPTIVE => builtin::prior(),
+        None => Learned::default(),
+    };
     let mut watched: Vec<Watched> = policies
         .iter()
         .flat_map(|policy| policy.rules.iter().map(|rule| (policy.identity(), rule)))

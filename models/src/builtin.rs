@@ -18,7 +18,7 @@ const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/
 
 /// What forecasts when a policy names nothing: [`ADAPTIVE`], unless training found it worse than the best rule of thumb
 /// somewhere (`models/artifacts/default.json` says where, and by how much; a test compares).
-pub const DEFAULT: &str = "damped-holt";
+pub const DEFAULT: &str = ADAPTIVE;
 
 #[expect(clippy::expect_used, reason = "compiled in, and read by a test")]
 static OFFSETS: LazyLock<QuantileOffsets> = LazyLock::new(|| {

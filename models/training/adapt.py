@@ -135,6 +135,8 @@ def skill(lines):
             "low": values[len(values) // 20],
             "high": values[-1 - len(values) // 20],
             "coverage": sum(line["coverage"][quantile] * weight(line) for line in lines) / rows,
+            # How far each rule is behind the best one.
+            "rules": {name: 100 * (1 - loss / rules[best]) for name, loss in rules.items()},
         }
     return result
 
@@ -261,17 +263,21 @@ def run(binary, episodes, directories, out, report, log):
 
 
 def default(figures):
-    """What forecasts when a policy names nothing: `adaptive`, unless it is worse than the best rule of thumb of some set beyond
-    what drawing other recordings would explain."""
+    """What forecasts when a policy names nothing: `adaptive`, unless one rule of thumb, the same for all sets, does better in
+    the mean. Where the best rule of a single set is ahead beyond what drawing other recordings would explain, it says so."""
     known = [item for item in figures["sets"] if item["skill"]["rows"]]
-    worse = [f"{item['name']} at q {q} ({item['skill'][q]['skill']:+.1f} %)"
-             for item in known for q in QUANTILES if item["skill"][q]["high"] < 0]
-    mean = {q: sum(item["skill"][q]["skill"] for item in known) / len(known) for q in QUANTILES}
-    figures_text = ", ".join(f"{mean[q]:+.0f} % at q {q}" for q in QUANTILES)
-    if worse:
-        return {"builtin": "damped-holt", "reason": f"adaptive is worse than the best rule of thumb on {', '.join(worse)}."}
-    return {"builtin": "adaptive",
-            "reason": f"On no set is it worse than the best rule of thumb of that set; in the mean it has {figures_text}."}
+    mean = lambda values: sum(values) / len(known)
+    skills = {q: mean(item["skill"][q]["skill"] for item in known) for q in QUANTILES}
+    rules = {name: {q: mean(item["skill"][q]["rules"][name] for item in known) for q in QUANTILES} for name in NAIVE}
+    rival = max(rules, key=lambda name: sum(rules[name].values()))
+    percent = lambda by_quantile: " / ".join(f"{by_quantile[q]:+.0f}" for q in QUANTILES) + " %"
+    behind = [f"{title(item)} at q {q} ({item['skill'][q]['best_rule']}; {item['skill'][q]['skill']:+.1f} %)"
+              for item in known for q in QUANTILES if item["skill"][q]["high"] < 0]
+    chosen = "damped-holt" if any(rules[rival][q] > skills[q] for q in QUANTILES) else "adaptive"
+    return {"builtin": chosen,
+            "reason": f"Skill over the best rule of each set at q {' / '.join(QUANTILES)}, mean of {len(known)} sets: adaptive "
+                      f"{percent(skills)}; {rival}, the best single rule, {percent(rules[rival])}. Sets whose best rule is ahead "
+                      f"of adaptive beyond noise: {'; '.join(behind) or 'none'}."}
 
 
 def text(figures):

@@ -22,7 +22,7 @@ pub struct Said {
     pub(super) raw: Forecast,
     /// The forecast.
     pub forecast: Forecast,
-    /// Log-odds of a breach, before they were recalibrated.
+    /// Log-odds of a breach, of a forecaster alone before they were recalibrated.
     pub(super) log_odds: f64,
     /// The chance that the horizon breaches the threshold.
     pub chance: f64,
