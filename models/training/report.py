@@ -71,7 +71,7 @@ Everything below is on episodes that training and tuning never saw. Skill is 1 â
 rules have offsets fitted on the training rows, so that they are quantile forecasts as well.
 
 {table(['rows', *(f'q {q}' for q in quantiles)], lines)}
-**Default: `{default['builtin']}`.** {default['reason']}
+**Best at ranking coming breaches: `{default['builtin']}`.** {default['reason']}
 
 **Where the model loses** to the best rule of thumb of that family and quantile: {', '.join(losing) if losing else 'nowhere in these figures'}.
 In the ten seconds before an onset of a family never seen it has {before}: skill comes from how far and how long, not from
