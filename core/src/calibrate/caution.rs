@@ -19,7 +19,7 @@ use crate::{adapt::chance, policy::Confidence};
 const STEP: f64 = 0.5;
 
 /// Log-odds that a new rule adds.
-const FIRST: f64 = 0.5;
+const FIRST: f64 = 1.0;
 
 /// The most log-odds that warnings add, and the most rungs that a budget does.
 const MAX_EARNED: f64 = 4.0;
@@ -129,7 +129,7 @@ mod tests {
                 });
                 caution.clone()
             };
-            let caution = judge(100, 1, 0);
+            let caution = judge(1_000, 1, 0);
             assert!((caution.needed(confidence) - percent as f64 / 100.0).abs() < 1e-6, "{percent}");
             let caution = judge(1_000, 0, 1);
             assert!(caution.needed(confidence) > confidence.share() && caution.needed(confidence) < 1.0);
@@ -141,7 +141,7 @@ mod tests {
     fn false_warnings_raise_the_bar_and_a_day_without_any_lowers_it() {
         let mut caution = Caution::default();
         let first = caution.needed(half());
-        assert!(first > 0.5 && first < 0.65, "{first}");
+        assert!(first > 0.65 && first < 0.8, "{first}");
         let mut together = caution.clone();
         together.judge(half(), 0, 3);
         together.close();
@@ -150,7 +150,7 @@ mod tests {
             caution.close();
         });
         let raised = caution.needed(half());
-        assert!(raised > 0.7, "{raised}");
+        assert!(raised > 0.8, "{raised}");
         assert!((first..raised).contains(&together.needed(half())), "three at once tell less than three in a row");
         (0..86_400).for_each(|_| caution.close());
         assert!(caution.needed(half()) < first + 0.05, "{}", caution.needed(half()));
