@@ -92,12 +92,16 @@ fn better(a: &Scorecard, b: &Scorecard) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use netprecursor_core::policy::Confidence;
+
     use super::*;
     use crate::stream::tests::tick;
 
     fn rule() -> Rule {
         let policies = netprecursor_crds::policies_from_yaml("test", super::super::POLICY).unwrap();
-        policies[0].rules.iter().next().unwrap().clone()
+        // What a new rule asks for beyond half no trend is sure of.
+        let confidence = Confidence::percent(30).unwrap();
+        Rule { confidence, ..policies[0].rules.iter().next().unwrap().clone() }
     }
 
     #[test]

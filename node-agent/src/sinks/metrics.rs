@@ -300,7 +300,7 @@ mod tests {
         assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (36, 36), "{text}");
         let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy_namespace="",policy="checkout",rule="rtt"}"#;
         assert!(series.contains(&format!("netprecursor_rule_alerts_total{labels}").as_str()), "{text}");
-        let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.6");
+        let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.7");
         assert!(text.lines().any(|line| line.starts_with(&needed)), "a new rule needs more than 50 %: {text}");
         assert!(text.contains(&format!("netprecursor_rule_chance_reachable_ratio{labels} 0.0\n")), "{text}");
     }
