@@ -182,9 +182,10 @@ fn namespaces_with_the_same_addresses_are_told_apart() {
     }
 }
 
-/// Every path is slower than this.
+/// Every path is slower than this. One second without a sample, on a busy machine, is no recovery.
 const ALWAYS_BREACHED: &str = "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {name: test}\n\
-    spec: {target: {podSelector: {}}, rules: [{name: rtt, signal: RttForecast, rttForecast: {threshold: 2us}}]}\n";
+    spec: {target: {podSelector: {}}, rules: [{name: rtt, signal: RttForecast, rttForecast: {threshold: 2us}, \
+    keepFiringFor: 60s}]}\n";
 
 #[test]
 fn the_alert_of_a_namespace_that_vanishes_is_resolved() {
