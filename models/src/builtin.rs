@@ -16,8 +16,8 @@ pub const ADAPTIVE: &str = "adaptive";
 /// Trained models by name.
 const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx"))];
 
-/// What forecasts when a policy names nothing: [`ADAPTIVE`], unless training found it worse than the best rule of thumb
-/// somewhere (`models/artifacts/default.json` says where, and by how much; a test compares).
+/// What forecasts when a policy names nothing: [`ADAPTIVE`], unless training found a single rule of thumb better in the
+/// mean over all sets (`models/artifacts/default.json` says by how much, and where it is behind; a test compares).
 pub const DEFAULT: &str = ADAPTIVE;
 
 #[expect(clippy::expect_used, reason = "compiled in, and read by a test")]

@@ -113,12 +113,14 @@ impl Ledger {
                     self.learned.learn_breach(made.evidence(), threshold_us, odds, breached);
                 }
             }
-            None => self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us }),
+            None => {
+                self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us });
+                if is_calm {
+                    self.alone.learn(said.log_odds, breached);
+                }
+            }
         }
         if is_calm {
-            if said.made.is_none() {
-                self.alone.learn(said.log_odds, breached);
-            }
             self.reliability.learn(said.chance, breached);
         }
     }
