@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use netprecursor_core::{
-    adapt::{Evidence, FEATURES, Learned, Made, Source},
+    adapt::{Evidence, FEATURES, Learned, Made, Peers, Seen, Shown, Situation, Source},
     calibrate::Truth,
     features::{self, COUNT},
     tick::Tick,
@@ -66,8 +66,8 @@ struct Survey {
     rows: u64,
 }
 
-/// What waits for its truth: a forecast, and what was measured at the time.
-type Open = (Made, f32);
+/// What waits for its truth: a forecast, what was measured at the time, and what other targets showed, by threshold.
+type Open = (Made, f32, [Seen; THRESHOLDS]);
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -147,19 +147,34 @@ fn learn(
     learned: &mut Learned,
 ) -> anyhow::Result<()> {
     let mut truths: HashMap<String, Truth<Open>> = HashMap::new();
+    let mut shown: HashMap<String, [Option<Shown>; THRESHOLDS]> = HashMap::new();
+    // Those who share the first threshold, the second, and so on.
+    let mut peers: [Peers; THRESHOLDS] = Default::default();
     let mut tick = None;
     each(recording, forecaster, |target, now, measured_us, evidence| {
         let Some(thresholds) = thresholds.get(target) else { return };
         if tick.replace(now).is_some_and(|last| last != now) {
             learned.close();
+            peers.iter_mut().for_each(Peers::close);
         }
-        let open = evidence.and_then(|evidence| learned.make(evidence)).map(|made| (made, measured_us.unwrap_or(0.0)));
+        let shown = shown.entry(target.to_owned()).or_default();
+        let open = evidence.and_then(|evidence| learned.make(evidence)).map(|made| {
+            let mut seen = [Seen::default(); THRESHOLDS];
+            for (((threshold_us, peers), shown), seen) in thresholds.iter().zip(&mut peers).zip(shown).zip(&mut seen) {
+                if threshold_us.is_finite() {
+                    *seen = learned.situation(made.evidence(), *threshold_us, peers, shown).peers;
+                }
+            }
+            (made, measured_us.unwrap_or(0.0), seen)
+        });
         let truth = truths.entry(target.to_owned()).or_default();
         if let Some(matured) = truth.observe(now, measured_us, open) {
-            let (made, measured_us) = matured.said;
+            let (made, measured_us, seen) = matured.said;
             learned.learn_forecast(&made, matured.truth_us);
-            for threshold_us in thresholds.iter().filter(|us| us.is_finite() && measured_us <= **us) {
-                learned.teach_breach(source, made.evidence(), *threshold_us, matured.truth_us > *threshold_us);
+            let open = |(us, _): &(&f32, Seen)| us.is_finite() && measured_us <= **us;
+            for (threshold_us, peers) in thresholds.iter().zip(seen).filter(open) {
+                let of = Situation { evidence: made.evidence(), threshold_us: *threshold_us, peers };
+                learned.teach_breach(source, &of, matured.truth_us > *threshold_us);
             }
         }
     })?;

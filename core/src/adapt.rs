@@ -14,6 +14,7 @@ mod hazard;
 mod mixture;
 mod newton;
 mod offsets;
+mod peers;
 mod regression;
 mod store;
 
@@ -22,8 +23,9 @@ mod tests;
 
 pub use aggregation::Aggregation;
 pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
-pub use hazard::{Hazard, Odds, Source, chance};
+pub use hazard::{Hazard, Odds, Situation, Source, chance};
 pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
+pub use peers::{Peers, Seen, Shown};
 pub use regression::Regression;
 pub use store::{Learned, StoreError};

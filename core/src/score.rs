@@ -56,8 +56,6 @@ pub struct Judgement {
     pub verdict: Option<Verdict>,
     /// An incident that started or ended.
     pub incident: Option<IncidentEvent>,
-    /// Warnings found confirmed.
-    pub confirmed: u32,
     /// Warnings found unconfirmed.
     pub unconfirmed: u32,
 }
@@ -85,14 +83,14 @@ impl Judge {
     ) -> Judgement {
         bump(&mut card.target_seconds);
         let incident = self.incidents.observe(now, breached);
-        let (verdict, confirmed) = match incident {
+        let verdict = match incident {
             Some(IncidentEvent::Started) => self.confirm(now, standing, card),
-            _ => (None, 0),
+            _ => None,
         };
         for warning in self.open.iter_mut().flatten() {
             warning.measured |= breached.is_some() && now > warning.since;
         }
-        let mut judgement = Judgement { verdict, incident, confirmed, unconfirmed: 0 };
+        let mut judgement = Judgement { verdict, incident, unconfirmed: 0 };
         for slot in &mut self.open {
             if let Some(warning) = slot.take_if(|warning| warning.deadline <= now) {
                 judgement.close(warning, card);
@@ -126,8 +124,7 @@ impl Judge {
         self.incidents.current()
     }
 
-    /// The verdict, and for how many warnings.
-    fn confirm(&mut self, now: Tick, standing: Standing, card: &mut Scorecard) -> (Option<Verdict>, u32) {
+    fn confirm(&mut self, now: Tick, standing: Standing, card: &mut Scorecard) -> Option<Verdict> {
         bump(&mut card.incidents);
         let Some(first) = self.open.iter().flatten().map(|warning| warning.since).min() else {
             match standing {
@@ -135,13 +132,13 @@ impl Judge {
                 Standing::Quiet => bump(&mut card.missed),
                 Standing::Firing => bump(&mut card.ongoing),
             }
-            return (None, 0);
+            return None;
         };
         let lead = now.since(first);
         card.warned(lead);
-        let confirmed = self.open.iter_mut().filter_map(Option::take).count() as u32;
-        card.confirmed = card.confirmed.saturating_add(confirmed.into());
-        (Some(Verdict::Confirmed { lead }), confirmed)
+        let confirmed = self.open.iter_mut().filter_map(Option::take).count() as u64;
+        card.confirmed = card.confirmed.saturating_add(confirmed);
+        Some(Verdict::Confirmed { lead })
     }
 
     fn oldest(&mut self) -> Option<&mut Option<Warning>> {

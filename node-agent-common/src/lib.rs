@@ -5,6 +5,7 @@
 //! Extremes cannot be subtracted: they live in two generations that the epoch alternates ([`tcp::Extremes`]).
 #![no_std]
 
+pub mod epoch;
 pub mod histogram;
 pub mod identity;
 pub mod sched;

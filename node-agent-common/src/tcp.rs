@@ -1,6 +1,6 @@
 //! What the `tcp` sensor counts per target and CPU, and what it remembers per socket.
 
-use crate::histogram::BUCKETS;
+use crate::{epoch::QUARTERS, histogram::BUCKETS};
 
 /// Largest and smallest values of one epoch. The kernel writes the entry of the current epoch's parity and clears it
 /// when it still carries an older epoch; the agent reads the other one.
@@ -11,8 +11,8 @@ pub struct Extremes {
     pub epoch: u32,
     /// Largest RTT of all samples, µs.
     pub all_max_us: u32,
-    /// Largest clean RTT, µs.
-    pub clean_max_us: u32,
+    /// Largest clean RTT of each quarter of the epoch, µs; zero without a sample.
+    pub clean_quarters_us: [u32; QUARTERS],
     /// Smallest clean RTT, µs; `u32::MAX` without a sample.
     pub clean_min_us: u32,
     /// Largest handshake RTT, µs.
@@ -21,7 +21,6 @@ pub struct Extremes {
     pub stall_max_us: u32,
     /// Smallest windowed minimum RTT, µs; `u32::MAX` without a sample.
     pub floor_min_us: u32,
-    _pad: u32,
 }
 
 impl Extremes {
@@ -31,13 +30,17 @@ impl Extremes {
         Self {
             epoch,
             all_max_us: 0,
-            clean_max_us: 0,
+            clean_quarters_us: [0; QUARTERS],
             clean_min_us: u32::MAX,
             handshake_max_us: 0,
             stall_max_us: 0,
             floor_min_us: u32::MAX,
-            _pad: 0,
         }
+    }
+
+    /// Largest clean RTT, µs; zero without a sample.
+    pub fn clean_max_us(&self) -> u32 {
+        self.clean_quarters_us.into_iter().max().unwrap_or_default()
     }
 }
 
@@ -146,8 +149,8 @@ impl Line {
 /// Lines in the table; a power of two (the index is a mask of the cookie).
 pub const LINES: u32 = 32_768;
 
-const _: () = assert!(size_of::<Extremes>() == 32);
-const _: () = assert!(size_of::<TcpSlot>() == 64 + 16 * 8 + 2 * 4 * BUCKETS);
+const _: () = assert!(size_of::<Extremes>() == 40);
+const _: () = assert!(size_of::<TcpSlot>() == 80 + 16 * 8 + 2 * 4 * BUCKETS);
 const _: () = assert!(size_of::<Line>() == 64);
 const _: () = assert!(align_of::<TcpSlot>() == 8 && align_of::<Line>() == 8);
 const _: () = assert!(LINES.is_power_of_two());

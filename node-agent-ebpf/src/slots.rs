@@ -14,6 +14,7 @@ use aya_ebpf::{
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
+    epoch::Epoch,
     identity::{MAX_CGROUPS, MAX_NAMESPACES, Stamp},
     tcp::{LINES, Line},
 };
@@ -36,9 +37,9 @@ static GENERATIONS: Array<u32> = Array::with_max_entries(MAX_SLOTS, BPF_F_MMAPAB
 #[map]
 static SOCKET_LINES: Array<Line> = Array::with_max_entries(LINES, BPF_F_MMAPABLE);
 
-/// Entry 0: the epoch that events belong to; raised by the agent at each tick.
+/// Entry 0: the [`Epoch`] that events belong to; the agent writes the next one at each tick.
 #[map]
-static EPOCH: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+static EPOCH: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
@@ -195,12 +196,12 @@ pub(crate) fn line_of<'a>(cookie: u64) -> Option<&'a mut Line> {
 
 /// The epoch of this event.
 #[inline(always)]
-pub(crate) fn epoch() -> u32 {
-    match EPOCH.get_ptr(0) {
+pub(crate) fn epoch() -> Epoch {
+    Epoch(match EPOCH.get_ptr(0) {
         // SAFETY: points into the map; the agent writes whole words.
         Some(epoch) => unsafe { core::ptr::read_volatile(epoch) },
         None => 0,
-    }
+    })
 }
 
 /// Counts something that belongs to no slot.

@@ -85,6 +85,11 @@ impl Moment {
         self.0 / SECOND
     }
 
+    /// The quarter of that second, 0 to 3.
+    pub(super) const fn quarter(self) -> usize {
+        (self.0 % SECOND / (SECOND / 4)) as usize
+    }
+
     /// Whether it lies on a whole second.
     pub(super) const fn is_whole(self) -> bool {
         self.0.is_multiple_of(SECOND)

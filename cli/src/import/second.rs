@@ -2,21 +2,27 @@
 
 use netprecursor_core::signal::{Signal, Signals};
 
+use super::moment::Moment;
+
 /// The signals that some source has. All others are absent.
-const CARRIED: [Signal; 10] = [
+const CARRIED: [Signal; 14] = [
     Signal::RttCount,
     Signal::RttMean,
     Signal::RttP50,
     Signal::RttP90,
     Signal::RttP99,
     Signal::RttMax,
+    Signal::RttQuarter1,
+    Signal::RttQuarter2,
+    Signal::RttQuarter3,
+    Signal::RttQuarter4,
     Signal::RttMin,
     Signal::RttJitter,
     Signal::Retransmits,
     Signal::Cwnd,
 ];
 
-/// What was measured in a second; a quarter of the size of all signals, for there are millions of them.
+/// What was measured in a second; a third of the size of all signals, for there are millions of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Second {
     pub(super) tick: u64,
@@ -48,20 +54,40 @@ impl Second {
 }
 
 /// What was measured in a second that is not over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Probes {
     rtts_us: Vec<f32>,
+    /// The largest of each quarter of the second; NaN for none.
+    quarters_us: [f32; Signal::RTT_QUARTERS.len()],
+    /// The quarter in which probes are added, and whether times have been finer than seconds.
+    quarter: usize,
+    is_fine: bool,
     retransmits: Option<f32>,
     cwnds: Vec<f32>,
 }
 
+impl Default for Probes {
+    fn default() -> Self {
+        let quarters_us = [f32::NAN; Signal::RTT_QUARTERS.len()];
+        Self { rtts_us: Vec::new(), quarters_us, quarter: 0, is_fine: false, retransmits: None, cwnds: Vec::new() }
+    }
+}
+
 impl Probes {
+    /// What is added next was measured at this moment of the second.
+    pub(super) const fn enter(&mut self, at: Moment) {
+        self.quarter = at.quarter();
+        self.is_fine |= !at.is_whole();
+    }
+
     pub(super) const fn count(&self) -> usize {
         self.rtts_us.len()
     }
 
     pub(super) fn add_rtt(&mut self, us: f32) {
         self.rtts_us.push(us);
+        let quarter = &mut self.quarters_us[self.quarter];
+        *quarter = quarter.max(us);
     }
 
     pub(super) fn add_retransmits(&mut self, segments: f32) {
@@ -94,6 +120,10 @@ impl Probes {
             ] {
                 second.set(signal, value);
             }
+            // Whole seconds say nothing of where in them a probe was.
+            if self.is_fine {
+                Signal::RTT_QUARTERS.into_iter().zip(self.quarters_us).for_each(|(of, us)| second.set(of, us));
+            }
         }
         if !self.cwnds.is_empty() {
             second.set(Signal::Cwnd, mean(&self.cwnds) as f32);
@@ -101,6 +131,7 @@ impl Probes {
         second.set(Signal::Retransmits, self.retransmits.take().unwrap_or(f32::NAN));
         self.rtts_us.clear();
         self.cwnds.clear();
+        (self.quarters_us, self.is_fine) = ([f32::NAN; Signal::RTT_QUARTERS.len()], false);
         second
     }
 }
@@ -124,6 +155,22 @@ mod tests {
         assert!((of(Signal::RttJitter) - 81.65).abs() < 0.01);
         assert!(of(Signal::Cwnd).is_nan() && of(Signal::RttAllMax).is_nan() && of(Signal::RttFloor).is_nan());
         assert_eq!(probes.count(), 0);
+    }
+
+    #[test]
+    fn probes_whose_times_are_finer_than_seconds_have_their_maxima_by_quarter() {
+        let quarters = |milliseconds: &[u64]| {
+            let mut probes = Probes::default();
+            for (at, us) in milliseconds.iter().zip([300.0, 100.0, 200.0]) {
+                probes.enter(Moment::from_seconds(7).plus_seconds(*at as f64 / 1e3).unwrap());
+                probes.add_rtt(us);
+            }
+            let signals = probes.close(7).signals();
+            Signal::RTT_QUARTERS.map(|of| signals.get(of)).map(|us| Some(us).filter(|us| !us.is_nan()))
+        };
+        assert_eq!(quarters(&[0, 100, 990]), [Some(300.0), None, None, Some(200.0)]);
+        assert_eq!(quarters(&[250, 499, 500]), [None, Some(300.0), Some(200.0), None]);
+        assert_eq!(quarters(&[0, 0, 0]), [None; 4]);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Series {
             let unit = if self.told == Told::Program { "its time" } else { "--time-unit" };
             return Err(Reason::Dense { second: tick, limit: MAX_PROBES, unit });
         }
+        probes.enter(at);
         add(probes);
         Ok(is_new)
     }

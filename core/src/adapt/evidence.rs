@@ -18,7 +18,7 @@ pub const EXPERTS: usize = Naive::ALL.len() + 2 + MODELS.len();
 pub const FEATURES: usize = RELATIVE.len() + Naive::ALL.len() + OF_HOUR.len() + 1;
 
 /// How many of them, the first ones, are features of the vector.
-pub(super) const RATIOS: usize = 26;
+pub(super) const RATIOS: usize = 29;
 
 /// Features of the vector that are quotients: what is learned from them on one path holds on another.
 const RELATIVE: [&str; RATIOS] = [
@@ -48,7 +48,15 @@ const RELATIVE: [&str; RATIOS] = [
     "opens_ratio60",
     "retransmits_ratio60",
     "run_queue_p99_us_ratio60",
+    "rtt_quarter_slope2",
+    "rtt_last_quarter_over_max10",
+    "rtt_later_half_over_earlier",
 ];
+
+/// Positions among them.
+pub(super) const LAST_OVER_MAX10: usize = 0;
+pub(super) const SLOPE5: usize = 10;
+pub(super) const SLOPE15: usize = 11;
 
 /// Quantiles of the last hour over the maximum of 10 s.
 const OF_HOUR: [&str; QUANTILES.len()] = ["hour_q50_over_max10", "hour_q90_over_max10", "hour_q99_over_max10"];
@@ -177,8 +185,7 @@ impl Evidence {
 
     /// The slope of ln RTT over 5 and 15 s, per second.
     pub(super) const fn slopes(&self) -> [f32; 2] {
-        const SLOPE5: usize = 10;
-        [self.features[SLOPE5], self.features[SLOPE5 + 1]]
+        [self.features[SLOPE5], self.features[SLOPE15]]
     }
 }
 
@@ -213,7 +220,8 @@ mod tests {
         for (index, name) in names.iter().enumerate() {
             assert!(!name.is_empty() && !names[..index].contains(name), "{names:?}");
         }
-        assert_eq!((RELATIVE[10], RELATIVE[11]), ("rtt_measured_slope5", "rtt_measured_slope15"));
+        let named = [LAST_OVER_MAX10, SLOPE5, SLOPE15].map(|position| RELATIVE[position]);
+        assert_eq!(named, ["rtt_last_over_max10", "rtt_measured_slope5", "rtt_measured_slope15"]);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use super::{
     Evidence, Expert,
-    evidence::RATIOS,
+    evidence::{LAST_OVER_MAX10, RATIOS, SLOPE5, SLOPE15},
     feature_name,
     mixture::{PRIOR_SHARE, Scales},
     newton::Newton,
+    peers::{PEERS, SHOWN, Seen},
 };
 use crate::forecast::{MAX_LOG_ODDS, Naive, QUANTILES};
 
@@ -45,8 +46,21 @@ const BAND_NAMES: [&str; BANDS.len()] = ["wide", "near", "at"];
 /// The distance of one that has no forecast: well below.
 const UNKNOWN: f32 = -1.0;
 
-/// All that is weighed: distances in bands, features, and 1.
-pub(super) const INPUTS: usize = DISTANCES * BANDS.len() + RATIOS + 1;
+/// All that is weighed: distances in bands, features, what the other targets showed, and 1.
+pub(super) const INPUTS: usize = DISTANCES * BANDS.len() + RATIOS + PEERS + 1;
+const OF_PEERS: usize = DISTANCES * BANDS.len() + RATIOS;
+const PEER_NAMES: [&str; PEERS] = [
+    "peers_distance",
+    "peers_trend5",
+    "peers_slope5",
+    "peers_slope15",
+    "peers_last_over_max10",
+    "peers_rising",
+    "peers",
+];
+
+/// A rise of ln RTT by more than this a second makes a target one that is rising.
+const RISING: f32 = 0.05;
 
 /// Log-odds before anything is known: breaches are rare.
 const FIRST_BIAS: f64 = -3.0;
@@ -64,6 +78,17 @@ const SHARE: f64 = 1e-3;
 
 /// A chance that is never said by a regression, when its merits are counted: one miss is not the end of it.
 const LEAST_CHANCE: f64 = 1e-4;
+
+/// What a chance is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// What is known of the target.
+    pub evidence: &'a Evidence,
+    /// µs.
+    pub threshold_us: f32,
+    /// What the other targets of the rule showed.
+    pub peers: Seen,
+}
 
 /// What all targets of a rule taught of breaches.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +114,8 @@ pub struct Odds {
     by_source: [f64; Source::ALL.len()],
     /// Of all of them together.
     pub mixed: f64,
+    /// What the other targets showed.
+    peers: Seen,
 }
 
 impl Source {
@@ -114,11 +141,12 @@ impl Default for Hazard {
 
 impl Hazard {
     /// Log-odds of a breach of `threshold_us` within the horizon.
-    pub(super) fn odds(&self, evidence: &Evidence, scales: &Scales, threshold_us: f32) -> Odds {
-        let inputs = inputs(evidence, scales, threshold_us);
+    pub(super) fn odds(&self, of: &Situation<'_>, scales: &Scales) -> Odds {
+        let inputs = inputs(of, scales);
         let by_source = self.beliefs.each_ref().map(|belief| log_odds(belief, &inputs));
         let mixed: f64 = self.weights.iter().zip(by_source).map(|(weight, odds)| weight * chance(odds)).sum();
-        Odds { by_source, mixed: (mixed / (1.0 - mixed)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS) }
+        let mixed = (mixed / (1.0 - mixed)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
+        Odds { by_source, mixed, peers: of.peers }
     }
 
     /// Takes in evidence, what was said of it and whether the threshold was breached; it takes effect with [`Self::close`].
@@ -130,7 +158,7 @@ impl Hazard {
         said: &Odds,
         breached: bool,
     ) {
-        let inputs = inputs(evidence, scales, threshold_us);
+        let inputs = inputs(&Situation { evidence, threshold_us, peers: said.peers }, scales);
         let looks_at_quiet = self.looks_at_quiet();
         self.beliefs.iter_mut().for_each(|belief| learn(belief, &inputs, breached, looks_at_quiet));
         for (loss, odds) in self.open.losses.iter_mut().zip(said.by_source) {
@@ -141,16 +169,9 @@ impl Hazard {
     }
 
     /// Teaches one of the regressions alone: training, which makes what the others begin with.
-    pub(super) fn teach(
-        &mut self,
-        source: Source,
-        evidence: &Evidence,
-        scales: &Scales,
-        threshold_us: f32,
-        breached: bool,
-    ) {
+    pub(super) fn teach(&mut self, source: Source, of: &Situation<'_>, scales: &Scales, breached: bool) {
         let looks_at_quiet = self.looks_at_quiet();
-        learn(&mut self.beliefs[source as usize], &inputs(evidence, scales, threshold_us), breached, looks_at_quiet);
+        learn(&mut self.beliefs[source as usize], &inputs(of, scales), breached, looks_at_quiet);
     }
 
     /// Ends a tick. The labels of `n` targets tell of `√n`, as in [`Newton`].
@@ -216,8 +237,8 @@ fn learn(belief: &mut Newton<INPUTS>, inputs: &[f32; INPUTS], breached: bool, lo
 pub(super) fn input_name(input: usize) -> String {
     let (distance, band) = (input / BANDS.len(), BAND_NAMES[input % BANDS.len()]);
     match input.checked_sub(DISTANCES * BANDS.len()) {
-        Some(RATIOS) => "bias".to_owned(),
-        Some(feature) => feature_name(feature),
+        Some(feature) if feature < RATIOS => feature_name(feature),
+        Some(other) => PEER_NAMES.get(other - RATIOS).copied().unwrap_or("bias").to_owned(),
         None => format!("{} {band}", distance_name(distance)),
     }
 }
@@ -230,7 +251,18 @@ fn distance_name(distance: usize) -> String {
     }
 }
 
-fn inputs(evidence: &Evidence, scales: &Scales, threshold_us: f32) -> [f32; INPUTS] {
+/// What a target shows the other targets of its rule, in the order of [`PEER_NAMES`].
+pub(super) fn shows(of: &Situation<'_>, scales: &Scales) -> [f32; SHOWN] {
+    // As they see it a tick later, it is without what others showed to it.
+    let inputs = inputs(of, scales);
+    let wide = |distance: usize| inputs[distance * BANDS.len()];
+    let feature = |feature: usize| inputs[DISTANCES * BANDS.len() + feature];
+    let rising = if of.evidence.slopes()[0] > RISING { 1.0 } else { 0.0 };
+    [wide(0), wide(ASKED.len()), feature(SLOPE5), feature(SLOPE15), feature(LAST_OVER_MAX10), rising]
+}
+
+fn inputs(of: &Situation<'_>, scales: &Scales) -> [f32; INPUTS] {
+    let Situation { evidence, threshold_us, peers } = of;
     let threshold = threshold_us.ln();
     let last = evidence.said(0, Expert::Naive(Naive::Last));
     let said = ASKED
@@ -248,6 +280,7 @@ fn inputs(evidence: &Evidence, scales: &Scales, threshold_us: f32) -> [f32; INPU
     for (feature, slot) in rest.iter_mut().take(RATIOS).enumerate() {
         *slot = scales.input(evidence, feature);
     }
+    inputs[OF_PEERS..OF_PEERS + PEERS].copy_from_slice(peers);
     inputs
 }
 
@@ -261,13 +294,17 @@ mod tests {
         Evidence { experts: [[us.ln(); EXPERTS]; QUANTILES.len()], features: [0.0; FEATURES] }
     }
 
+    fn of(evidence: &Evidence, threshold_us: f32) -> Situation<'_> {
+        Situation { evidence, threshold_us, peers: Seen::default() }
+    }
+
     /// One tick of twenty is near the threshold; a breach follows it, or not.
     fn teach(hazard: &mut Hazard, ticks: u32, follows: bool) {
         let scales = Scales::default();
         for tick in 0..ticks {
             let near = tick % 20 == 0;
             let evidence = evidence(if near { 90_000.0 } else { 20_000.0 });
-            let said = hazard.odds(&evidence, &scales, 100_000.0);
+            let said = hazard.odds(&of(&evidence, 100_000.0), &scales);
             hazard.learn(&evidence, &scales, 100_000.0, &said, near && follows);
             hazard.close();
         }
@@ -279,12 +316,12 @@ mod tests {
         for source in [Source::Networks, Source::Lab] {
             let (near, far, scales) = (evidence(90_000.0), evidence(20_000.0), Scales::default());
             for _ in 0..20_000 {
-                trained.teach(source, &near, &scales, 100_000.0, true);
-                trained.teach(source, &far, &scales, 100_000.0, false);
+                trained.teach(source, &of(&near, 100_000.0), &scales, true);
+                trained.teach(source, &of(&far, 100_000.0), &scales, false);
                 trained.close();
             }
         }
-        let says = |hazard: &Hazard| chance(hazard.odds(&evidence(90_000.0), &Scales::default(), 100_000.0).mixed);
+        let says = |hazard: &Hazard| chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
         trained.temper();
         assert!(says(&trained) > 0.6, "{}", says(&trained));
         teach(&mut trained, 60, false);
@@ -298,7 +335,7 @@ mod tests {
         let mut hazard = Hazard::default();
         teach(&mut hazard, 20_000, true);
         teach(&mut hazard, 20_000, false);
-        let says = chance(hazard.odds(&evidence(90_000.0), &Scales::default(), 100_000.0).mixed);
+        let says = chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
         assert!(says < 0.3, "{says}");
     }
 
@@ -307,10 +344,10 @@ mod tests {
         let mut hazard = Hazard::default();
         teach(&mut hazard, 10_000, true);
         let scales = Scales::default();
-        let says = |us| chance(hazard.odds(&evidence(us), &scales, 100_000.0).mixed);
+        let says = |us| chance(hazard.odds(&of(&evidence(us), 100_000.0), &scales).mixed);
         assert!(says(90_000.0) > 0.9 && says(20_000.0) < 0.05, "{} {}", says(90_000.0), says(20_000.0));
         // A distance, not a level: another path with another threshold is judged alike.
-        assert!((chance(hazard.odds(&evidence(900.0), &scales, 1_000.0).mixed) - says(90_000.0)).abs() < 1e-4);
+        assert!((chance(hazard.odds(&of(&evidence(900.0), 1_000.0), &scales).mixed) - says(90_000.0)).abs() < 1e-4);
     }
 
     #[test]
@@ -320,7 +357,7 @@ mod tests {
             assert!(!name.is_empty() && !names[..index].contains(name), "{names:?}");
         }
         for us in [1.0, f32::MAX, f32::MIN_POSITIVE, f32::NAN] {
-            let inputs = inputs(&evidence(us), &Scales::default(), 100.0);
+            let inputs = inputs(&of(&evidence(us), 100.0), &Scales::default());
             assert!(inputs.iter().all(|input| input.abs() <= 3.0), "{us}: {inputs:?}");
         }
     }

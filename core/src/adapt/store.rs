@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Odds, Source, VOICES, feature_name, hazard,
+    Evidence, Expert, FEATURES, Hazard, Made, Mixture, Odds, Peers, Shown, Situation, Source, VOICES, feature_name,
+    hazard,
     mixture::{self, PRIOR_SHARE, Quantile, Scales},
     newton::Newton,
     offsets::MAX_OFFSET,
@@ -76,9 +77,23 @@ impl Learned {
         self.mixture.make(evidence, &self.scales)
     }
 
-    /// Log-odds of a breach of `threshold_us`.
-    pub fn odds(&self, evidence: &Evidence, threshold_us: f32) -> Odds {
-        self.hazard.odds(evidence, &self.scales, threshold_us)
+    /// What a chance of a breach of `threshold_us` is made of. `shown` is what the target showed its peers last, and becomes
+    /// what it shows them now.
+    pub fn situation<'a>(
+        &self,
+        evidence: &'a Evidence,
+        threshold_us: f32,
+        peers: &mut Peers,
+        shown: &mut Option<Shown>,
+    ) -> Situation<'a> {
+        let of = Situation { evidence, threshold_us, peers: peers.seen(shown.as_ref()) };
+        *shown = Some(peers.show(hazard::shows(&of, &self.scales)));
+        of
+    }
+
+    /// Log-odds of a breach.
+    pub fn odds(&self, of: &Situation<'_>) -> Odds {
+        self.hazard.odds(of, &self.scales)
     }
 
     /// Takes in what was forecast and the maximum of its horizon in µs; it takes effect with [`Self::close`].
@@ -92,8 +107,8 @@ impl Learned {
     }
 
     /// Likewise for what other rules are to begin with: training.
-    pub fn teach_breach(&mut self, source: Source, evidence: &Evidence, threshold_us: f32, breached: bool) {
-        self.hazard.teach(source, evidence, &self.scales, threshold_us, breached);
+    pub fn teach_breach(&mut self, source: Source, of: &Situation<'_>, breached: bool) {
+        self.hazard.teach(source, of, &self.scales, breached);
     }
 
     /// Ends a tick.
@@ -271,6 +286,10 @@ mod tests {
     /// Distances before the trends.
     const ASKED: usize = 7;
 
+    fn odds(learned: &Learned, evidence: &Evidence) -> Odds {
+        learned.odds(&learned.situation(evidence, 1_500.0, &mut Peers::default(), &mut None))
+    }
+
     fn taught() -> Learned {
         let mut learned = Learned::default().with_scales(&[0.07; FEATURES]);
         for tick in 0..500_u32 {
@@ -281,7 +300,7 @@ mod tests {
             features[4] = (tick as f32 * 0.37).fract();
             let evidence = Evidence { experts, features };
             let made = learned.make(&evidence).unwrap();
-            let odds = learned.odds(&evidence, 1_500.0);
+            let odds = odds(&learned, &evidence);
             learned.learn_forecast(&made, us * 1.2);
             learned.learn_breach(&evidence, 1_500.0, &odds, us > 1_300.0);
             learned.close();
@@ -295,7 +314,7 @@ mod tests {
         let read: Learned = serde_json::from_str(&serde_json::to_string(&learned).unwrap()).unwrap();
         let evidence = Evidence { experts: [[7.0; EXPERTS]; QUANTILES.len()], features: [0.05; FEATURES] };
         let says = |learned: &Learned| {
-            let log_odds = learned.odds(&evidence, 1_500.0).mixed;
+            let log_odds = odds(learned, &evidence).mixed;
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
             forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds])
         };
@@ -303,7 +322,7 @@ mod tests {
             // serde_json reads to the last digit but one.
             assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
         }
-        assert_ne!(learned.odds(&evidence, 1_500.0), Learned::default().odds(&evidence, 1_500.0));
+        assert_ne!(odds(&learned, &evidence), odds(&Learned::default(), &evidence));
     }
 
     #[test]

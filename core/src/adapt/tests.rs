@@ -99,7 +99,7 @@ fn labels_of_one_tick_count_as_one_in_whatever_order_they_come() {
         for at in order {
             let made = learned.make(&evidence[at]).unwrap();
             learned.learn_forecast(&made, 1_100.0 + at as f32);
-            let odds = learned.odds(&evidence[at], 1_200.0);
+            let odds = learned.odds(&learned.situation(&evidence[at], 1_200.0, &mut Peers::default(), &mut None));
             learned.learn_breach(&evidence[at], 1_200.0, &odds, at % 3 == 0);
         }
         learned.close();

@@ -2,8 +2,9 @@
 //!
 //! Two things add to the log-odds of the confidence that the policy asks for, and neither ever moves the threshold:
 //!
-//! - what is *earned*: each false warning adds and each one that came true takes away, in the proportion at which the sum
-//!   stays where as many come true as the confidence says. A new rule begins a little more careful than it is asked to be.
+//! - what is *earned*: each rise of the chance above the confidence claims a breach, whether it is warned of or not. A false
+//!   claim adds and one that came true takes away, in the proportion at which the sum stays where as many come true as the
+//!   confidence says. A new rule begins more careful than it is asked to be, and can earn its first warning in silence.
 //! - what the *budget* of false alerts demands, a bucket of tokens: each second of each target earns its part of the daily
 //!   allowance, each false alert takes one. When there is none to take, the rule gets a rung more careful; when two have
 //!   gathered, a rung less.
@@ -14,21 +15,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{adapt::chance, policy::Confidence};
 
-/// Log-odds that a warning moves the bar, in all: a false one takes the confidence's share of it, a true one the rest. Of
-/// `n` in one second each counts `1/√n`: targets that are warned of together share a network.
+/// Log-odds that a claim moves the bar, in all: a false one takes the confidence's share of it, a true one the rest. Of `n`
+/// that turn out in one second each counts `1/√n`: targets that are in trouble together share a network.
 const STEP: f64 = 0.5;
 
 /// Log-odds that a new rule adds.
-const FIRST: f64 = 1.0;
+const FIRST: f64 = 1.5;
 
-/// The most log-odds that warnings add, and the most rungs that a budget does.
+/// The most log-odds that claims add, and the most rungs that a budget does.
 const MAX_EARNED: f64 = 4.0;
 const MAX_RUNGS: u8 = 8;
 
 /// Log-odds of a rung.
 const RUNG: f64 = 0.5;
 
-/// What a second of the rule leaves of what false warnings added: half of it is forgiven within a day, so that a network
+/// What a second of the rule leaves of what false claims added: half of it is forgiven within a day, so that a network
 /// that got better is warned of again.
 const KEEP: f64 = 0.999_991_98;
 
@@ -48,11 +49,11 @@ pub struct Caution {
     open: Open,
 }
 
-/// Warnings that turned out in one second: what they move the bar by, and how many they are.
+/// Claims that turned out in one second: what they move the bar by, and how many they are.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Open {
     moved: f64,
-    warnings: u32,
+    claims: u32,
 }
 
 impl Default for Caution {
@@ -67,17 +68,17 @@ impl Caution {
         chance(confidence.log_odds() + self.earned + RUNG * f64::from(self.rungs))
     }
 
-    /// Takes in how warnings turned out; it takes effect with [`Self::close`].
-    pub fn judge(&mut self, confidence: Confidence, confirmed: u32, unconfirmed: u32) {
+    /// Takes in how a claim turned out: a rise of the chance above the confidence. It takes effect with [`Self::close`].
+    pub fn judge(&mut self, confidence: Confidence, came: bool) {
         let share = confidence.share();
-        self.open.moved += share * f64::from(unconfirmed) - (1.0 - share) * f64::from(confirmed);
-        self.open.warnings += confirmed + unconfirmed;
+        self.open.moved += if came { share - 1.0 } else { share };
+        self.open.claims += 1;
     }
 
     /// Ends a second of the rule.
     pub fn close(&mut self) {
-        let Open { moved, warnings } = std::mem::take(&mut self.open);
-        let moved = if warnings > 0 { STEP * moved / f64::from(warnings).sqrt() } else { 0.0 };
+        let Open { moved, claims } = std::mem::take(&mut self.open);
+        let moved = if claims > 0 { STEP * moved / f64::from(claims).sqrt() } else { 0.0 };
         self.earned = (self.earned * KEEP + moved).clamp(0.0, MAX_EARNED);
     }
 
@@ -102,7 +103,7 @@ impl Caution {
         }
     }
 
-    /// Whether every number is one that warnings can lead to; what is read from a file might not be.
+    /// Whether every number is one that claims can lead to; what is read from a file might not be.
     pub(crate) fn is_sound(&self) -> bool {
         (0.0..=MAX_EARNED).contains(&self.earned) && self.rungs <= MAX_RUNGS && (0.0..=SAVED).contains(&self.tokens)
     }
@@ -122,35 +123,35 @@ mod tests {
     fn a_rule_never_warns_with_less_confidence_than_the_policy_asks_for() {
         for percent in [5, 50, 99] {
             let (confidence, mut caution) = (Confidence::percent(percent).unwrap(), Caution::default());
-            let mut judge = |times, confirmed, unconfirmed| {
+            let mut judge = |times, came| {
                 (0..times).for_each(|_| {
-                    caution.judge(confidence, confirmed, unconfirmed);
+                    caution.judge(confidence, came);
                     caution.close();
                 });
                 caution.clone()
             };
-            let caution = judge(1_000, 1, 0);
+            let caution = judge(1_000, true);
             assert!((caution.needed(confidence) - percent as f64 / 100.0).abs() < 1e-6, "{percent}");
-            let caution = judge(1_000, 0, 1);
+            let caution = judge(1_000, false);
             assert!(caution.needed(confidence) > confidence.share() && caution.needed(confidence) < 1.0);
             assert!(caution.is_sound());
         }
     }
 
     #[test]
-    fn false_warnings_raise_the_bar_and_a_day_without_any_lowers_it() {
+    fn false_claims_raise_the_bar_and_a_day_without_any_lowers_it() {
         let mut caution = Caution::default();
         let first = caution.needed(half());
-        assert!(first > 0.65 && first < 0.8, "{first}");
+        assert!(first > 0.75 && first < 0.9, "{first}");
         let mut together = caution.clone();
-        together.judge(half(), 0, 3);
+        (0..3).for_each(|_| together.judge(half(), false));
         together.close();
         (0..3).for_each(|_| {
-            caution.judge(half(), 0, 1);
+            caution.judge(half(), false);
             caution.close();
         });
         let raised = caution.needed(half());
-        assert!(raised > 0.8, "{raised}");
+        assert!(raised > 0.9, "{raised}");
         assert!((first..raised).contains(&together.needed(half())), "three at once tell less than three in a row");
         (0..86_400).for_each(|_| caution.close());
         assert!(caution.needed(half()) < first + 0.05, "{}", caution.needed(half()));
@@ -161,7 +162,7 @@ mod tests {
         let confidence = Confidence::percent(70).unwrap();
         let mut caution = Caution { earned: 2.0, ..Caution::default() };
         for round in 0..1_000 {
-            caution.judge(confidence, u32::from(round % 10 < 7), u32::from(round % 10 >= 7));
+            caution.judge(confidence, round % 10 < 7);
             caution.close();
         }
         assert!((caution.earned - 2.0).abs() < 1.1, "{caution:?}");

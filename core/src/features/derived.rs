@@ -99,6 +99,13 @@ derived! {
     Silence, "rtt_silence_s", RttHistory, "s", Identity;
     /// Share of the last 10 s in which no RTT was measured.
     MissingShare, "rtt_missing_share10", RttHistory, "ratio", Identity;
+    // How the clean RTT moved within the newest seconds, by the maxima of quarter seconds; all are 0 where there are too few.
+    /// Least-squares slope of the ln maxima of the last 8 quarter seconds, per second; 0 with fewer than three.
+    QuarterSlope, "rtt_quarter_slope2", RttHistory, "×/s", LnRatio;
+    /// Newest quarter second with a sample, of the last 4, over the maximum of 10 s.
+    LastQuarterOverMax10, "rtt_last_quarter_over_max10", RttHistory, "×", LnRatio;
+    /// The two halves of the newest second: maximum of the later over that of the earlier.
+    HalfOverHalf, "rtt_later_half_over_earlier", RttHistory, "×", LnRatio;
     /// Maximum over median of the clean RTT within a tick, each as mean of 4 s.
     TailInTick, "rtt_tail_in_tick", RttHistory, "×", LnRatio;
     /// Median clean RTT (mean of 4 s) over the newest floor; 0 when the floor is not known.

@@ -3,6 +3,7 @@
 use super::derived::{Derived, Slots};
 use crate::{
     memory::Memory,
+    signal::Signal,
     window::{LENGTH, Window},
 };
 
@@ -40,7 +41,29 @@ pub(super) fn extract(window: &Window, slots: &mut Slots<'_>) -> f32 {
     shape(rtt, slots);
     onset(rtt, quantile(sorted, 0.25) + HIGH, slots);
     usual(window.memory(), max10, slots);
+    quarters(window, max10, slots);
     max10
+}
+
+/// How the clean RTT moved within the last two seconds.
+fn quarters(window: &Window, max10: f32, slots: &mut Slots<'_>) {
+    let mut rtt = [f32::NAN; 2 * Signal::RTT_QUARTERS.len()];
+    let newest =
+        window.iter().rev().take(2).flat_map(|second| Signal::RTT_QUARTERS.map(|of| second.get(of)).into_iter().rev());
+    for (slot, us) in rtt.iter_mut().rev().zip(newest) {
+        *slot = if us.is_nan() { us } else { us.max(1.0).ln() };
+    }
+    let max_of = |span: &[f32]| span.iter().copied().reduce(f32::max).unwrap_or(f32::NAN);
+    let second = &rtt[Signal::RTT_QUARTERS.len()..];
+    if rtt.iter().filter(|value| !value.is_nan()).count() > 2 {
+        // Beyond a factor of e^10 a second it is no slope.
+        slots.set(Derived::QuarterSlope, (Signal::RTT_QUARTERS.len() as f32 * slope(&rtt)).clamp(-10.0, 10.0));
+    }
+    if let Some(last) = second.iter().rev().find(|value| !value.is_nan()) {
+        slots.set(Derived::LastQuarterOverMax10, last - max10);
+    }
+    let (earlier, later) = second.split_at(second.len() / 2);
+    slots.set(Derived::HalfOverHalf, max_of(later) - max_of(earlier));
 }
 
 /// Levels over several spans, absolute and against the maximum of the last 10 s, which is returned.

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::{Learned, chance},
+    adapt::{Learned, Peers, Shown, chance},
     calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -31,6 +31,9 @@ pub struct Ledger {
     pub reliability: Reliability,
     /// Who was right.
     pub scorecard: Scorecard,
+    /// What the rule's targets show each other.
+    #[serde(skip)]
+    peers: Peers,
     /// The tick whose labels are being taken in.
     #[serde(skip)]
     tick: Tick,
@@ -77,6 +80,7 @@ impl Ledger {
     pub(super) fn turn(&mut self, now: Tick) {
         if self.tick != now {
             self.learned.close();
+            self.peers.close();
             self.alone.close();
             self.caution.close();
             self.reliability.close();
@@ -84,8 +88,9 @@ impl Ledger {
         }
     }
 
-    /// Forecast and chance of a breach of `threshold_us`; `None` when there is nothing to say.
-    pub(super) fn say(&self, basis: &Basis, threshold_us: f32) -> Option<Said> {
+    /// Forecast and chance of a breach of `threshold_us`; `None` when there is nothing to say. `shown` is what the target shows
+    /// the others of the rule.
+    pub(super) fn say(&mut self, basis: &Basis, threshold_us: f32, shown: &mut Option<Shown>) -> Option<Said> {
         Some(match basis {
             Basis::Alone(raw) => {
                 let forecast = self.calibrator.apply(raw);
@@ -95,7 +100,8 @@ impl Ledger {
             // The mixture tracks offsets of its own.
             Basis::Experts(evidence) => {
                 let made = self.learned.make(evidence)?;
-                let (forecast, odds) = (made.forecast()?, self.learned.odds(evidence, threshold_us));
+                let of = self.learned.situation(evidence, threshold_us, &mut self.peers, shown);
+                let (forecast, odds) = (made.forecast()?, self.learned.odds(&of));
                 let log_odds = odds.mixed;
                 Said { raw: forecast, forecast, log_odds, chance: chance(log_odds), made: Some((made, odds)) }
             }

@@ -64,6 +64,14 @@ unsafe impl Plain for netprecursor_agent_common::traffic::TrafficSlot {}
 unsafe impl Plain for netprecursor_agent_common::sched::SchedSlot {}
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
+// SAFETY: an integer in a transparent struct.
+unsafe impl Plain for netprecursor_agent_common::epoch::Epoch {}
+
+/// Plain data of one machine word, which the kernel reads whole or not at all.
+pub trait Word: Plain {}
+
+impl Word for u32 {}
+impl Word for netprecursor_agent_common::epoch::Epoch {}
 
 /// An array map in memory, shared with the kernel.
 #[derive(Debug)]
@@ -120,9 +128,9 @@ impl<T: Plain> Mapped<T> {
     }
 }
 
-impl Mapped<u32> {
+impl<T: Word> Mapped<T> {
     /// Writes a word.
-    pub fn write(&self, index: usize, value: u32) {
+    pub fn write(&self, index: usize, value: T) {
         if let Some(element) = self.at(index) {
             // SAFETY: inside the mapping, aligned; the kernel reads whole words.
             unsafe { ptr::write_volatile(element.as_ptr(), value) };

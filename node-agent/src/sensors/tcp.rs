@@ -6,11 +6,14 @@ use aya::{
 };
 use netprecursor_agent_common::{
     MAX_SLOTS,
+    epoch::Epoch,
     histogram::BUCKETS,
     tcp::{Extremes, TcpSlot},
 };
 use netprecursor_core::signal::{Signal, Signals};
 use thiserror::Error;
+
+use crate::run::monotonic_ns;
 
 use super::{
     cgroup::{self, CgroupError},
@@ -93,7 +96,7 @@ impl Default for Reading {
 #[derive(Debug)]
 pub struct Tcp {
     slots: Mapped<TcpSlot>,
-    epoch: Mapped<u32>,
+    epoch: Mapped<Epoch>,
     cpus: usize,
     before: Vec<Reading>,
 }
@@ -107,9 +110,9 @@ impl Tcp {
         sock_ops.load().map_err(TcpError::Load)?;
         // A link of mode `Single` still lets others attach beside it; `AllowMultiple` is refused for links.
         sock_ops.attach(root, CgroupAttachMode::Single).map_err(TcpError::Attach)?;
-        let epoch: Mapped<u32> = Mapped::new("EPOCH", bpf.take_map("EPOCH"))?;
+        let epoch: Mapped<Epoch> = Mapped::new("EPOCH", bpf.take_map("EPOCH"))?;
         // Fresh slots are zeroes and so of epoch 0: it must be over, or their zeroes would pass for smallest values.
-        epoch.write(0, 1);
+        epoch.write(0, Epoch::new(1, monotonic_ns()));
         Ok(Self {
             slots: Mapped::new("TCP_SLOTS", bpf.take_map("TCP_SLOTS"))?,
             epoch,
@@ -127,8 +130,8 @@ impl Tcp {
 
     /// Ends the epoch in which events were counted and returns it; later events belong to the next.
     pub fn end_epoch(&mut self) -> u32 {
-        let ended = self.epoch.read(0).unwrap_or_default();
-        self.epoch.write(0, ended.wrapping_add(1));
+        let ended = self.epoch.read(0).map_or(0, Epoch::number);
+        self.epoch.write(0, Epoch::new(ended.wrapping_add(1), monotonic_ns()));
         ended
     }
 
@@ -162,7 +165,9 @@ fn sum(slots: &Mapped<TcpSlot>, cpus: usize, slot: u32, epoch: u32, reading: &mu
         let cpu = &counts.extremes[(epoch & 1) as usize];
         if cpu.epoch == epoch {
             extremes.all_max_us = extremes.all_max_us.max(cpu.all_max_us);
-            extremes.clean_max_us = extremes.clean_max_us.max(cpu.clean_max_us);
+            for (max, cpu) in extremes.clean_quarters_us.iter_mut().zip(cpu.clean_quarters_us) {
+                *max = (*max).max(cpu);
+            }
             extremes.clean_min_us = extremes.clean_min_us.min(cpu.clean_min_us);
             extremes.handshake_max_us = extremes.handshake_max_us.max(cpu.handshake_max_us);
             extremes.stall_max_us = extremes.stall_max_us.max(cpu.stall_max_us);
@@ -189,8 +194,8 @@ fn describe(delta: &Counters, all: &Tally, clean: &Tally, extremes: &Extremes, s
     let [last_bucket] = clean.quantiles([1.0]);
     let max = if clean.count() == 0 {
         f32::NAN
-    } else if extremes.clean_max_us > 0 {
-        extremes.clean_max_us as f32
+    } else if extremes.clean_max_us() > 0 {
+        extremes.clean_max_us() as f32
     } else {
         last_bucket
     };
@@ -200,6 +205,9 @@ fn describe(delta: &Counters, all: &Tally, clean: &Tally, extremes: &Extremes, s
     set(Signal::RttP90, p90.min(max));
     set(Signal::RttP99, p99.min(max));
     set(Signal::RttMax, max);
+    for (signal, us) in Signal::RTT_QUARTERS.into_iter().zip(extremes.clean_quarters_us) {
+        set(signal, if us == 0 { f32::NAN } else { us as f32 });
+    }
     set(Signal::RttMin, if clean.count() == 0 { f32::NAN } else { smallest(extremes.clean_min_us) });
     set(Signal::RttJitter, clean.deviation());
     let [all_p99] = all.quantiles([0.99]);
