@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut forecaster = forecaster::open(&args.model, None)?;
+    let mut forecaster = forecaster::open(&args.model, None, None)?;
     let episodes = episodes(&args.data.join("episodes"))?;
     let names: Vec<(&str, &str)> =
         episodes.iter().map(|(name, _, labels)| (labels.scenario.as_str(), name.as_str())).collect();

@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// What adaptive begins with, as 'netprecursor learn' writes it; that of the release when absent
     #[arg(long, value_name = "FILE.json", value_parser = arguments::file())]
     prior: Option<PathBuf>,
+    /// An ONNX model that is an expert of adaptive instead of the one that ships
+    #[arg(long, value_name = "FILE.onnx", value_parser = arguments::file())]
+    expert: Option<PathBuf>,
     /// What to warn of: a file of policies, whose selectors do not matter here
     #[arg(long, value_name = "FILE.yaml", value_parser = arguments::file())]
     policy: PathBuf,
@@ -105,7 +108,7 @@ struct Target {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref())?;
+    let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref(), args.expert.as_deref())?;
     let origin = args.policy.display().to_string();
     let yaml = fs::read_to_string(&args.policy)
         .with_context(|| format!("cannot read {origin}; expected a file of policies, as in examples/policies"))?;
@@ -339,7 +342,7 @@ spec:
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
-        let mut forecaster = forecaster::open(model, Some(&offsets)).unwrap();
+        let mut forecaster = forecaster::open(model, Some(&offsets), None).unwrap();
         fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
@@ -404,7 +407,7 @@ spec:
 
     #[test]
     fn an_unknown_rule_of_thumb_is_told_with_the_known_ones() {
-        let text = forecaster::open("naive:max10", None).map(drop).unwrap_err().to_string();
+        let text = forecaster::open("naive:max10", None, None).map(drop).unwrap_err().to_string();
         assert!(text.contains("'max10'") && text.contains("max-10"), "{text}");
     }
 }

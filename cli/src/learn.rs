@@ -17,9 +17,9 @@ use netprecursor_core::{
     watch::Basis,
     window::Window,
 };
-use netprecursor_models::{Forecaster, builtin};
+use netprecursor_models::Forecaster;
 
-use crate::{arguments, recording::Recording, replay, terminal};
+use crate::{arguments, backtest::forecaster::adaptive, recording::Recording, replay, terminal};
 
 /// Thresholds by which breaches are learned: quantiles of what a target measured, where it was watched for long, and multiples
 /// of its lower quartile, which is calm even where a fault takes half of a recording. Several, so that what is learned is a
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Recordings of the lab; faults take more of them than of life, so that breaches are learned apart
     #[arg(long, value_name = "FILE.parquet", num_args = 1.., value_parser = arguments::file())]
     lab: Vec<PathBuf>,
+    /// An ONNX model that is an expert instead of the one that ships
+    #[arg(long, value_name = "FILE.onnx", value_parser = arguments::file())]
+    expert: Option<PathBuf>,
     /// How often all of them are gone through
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
     passes: u8,
@@ -71,7 +74,7 @@ type Open = (Made, f32, [Seen; THRESHOLDS]);
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut forecaster = builtin::adaptive()?;
+    let mut forecaster = adaptive(args.expert.as_deref())?;
     let recordings = args.interleaved()?;
     let steps = recordings.len() as u64 * (u64::from(args.passes) + 1);
     let bar = terminal::bar(Some(steps));
@@ -251,7 +254,7 @@ mod tests {
         let texts = ["one.json", "two.json"].map(|name| {
             let out = directory.path().join(name);
             let recordings = vec![recording.clone()];
-            run(&Args { recordings, lab: vec![recording.clone()], passes: 2, out: out.clone() }).unwrap();
+            run(&Args { recordings, lab: vec![recording.clone()], expert: None, passes: 2, out: out.clone() }).unwrap();
             fs::read_to_string(out).unwrap()
         });
         assert_eq!(texts[0], texts[1]);

@@ -7,6 +7,7 @@ pub mod adapt;
 pub mod alert;
 pub mod calibrate;
 pub mod causes;
+pub mod clock;
 pub mod decide;
 pub mod features;
 pub mod forecast;

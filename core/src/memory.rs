@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
+    clock::Clock,
     forecast::{QUANTILES, nearest_rank},
     recurrence::Recurrence,
     signal::{Signal, Signals},
@@ -104,6 +105,7 @@ pub struct Memory {
     recurrences: [Option<Recurrence>; Track::ALL.len()],
     /// Likewise.
     maxima: Option<[f32; QUANTILES.len()]>,
+    clock: Clock,
 }
 
 impl Default for Memory {
@@ -121,6 +123,7 @@ impl Memory {
             last: None,
             recurrences: [None; 3],
             maxima: None,
+            clock: Clock::default(),
         }
     }
 
@@ -142,6 +145,7 @@ impl Memory {
             self.maxima = self.quantiles();
         }
         self.filling.add(signals);
+        self.clock.push(tick, signals.measured_rtt_us());
         self.last = Some(tick);
     }
 
@@ -168,6 +172,11 @@ impl Memory {
     /// [`LEAST_MAXIMA`] were measured.
     pub const fn maxima(&self) -> Option<[f32; QUANTILES.len()]> {
         self.maxima
+    }
+
+    /// The last six hours by the phase of the clock's periods.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The complete bins, oldest first.

@@ -61,9 +61,17 @@ pub fn prior() -> Learned {
 /// A model of this release that is refused, which a test rules out.
 pub fn adaptive() -> Result<Forecaster, Refusal> {
     let [name] = adapt::MODELS;
-    let bytes = model(name).unwrap_or_default();
     // It came with the binary: whoever could change it could change the checks as well.
-    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
+    adaptive_with(model(name).unwrap_or_default())
+}
+
+/// The same with another file in the place of the model that ships: for training, which must not judge a model where it was
+/// trained.
+///
+/// # Errors
+/// Why the model is refused.
+pub fn adaptive_with(model: &[u8]) -> Result<Forecaster, Refusal> {
+    let scorer = Scorer::load(model, Use::Policy(&PolicyContract::rtt()))?;
     Ok(Forecaster::adaptive([scorer], offsets()))
 }
 

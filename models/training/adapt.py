@@ -87,16 +87,16 @@ def series_thresholds(recordings):
     return result
 
 
-def learn(binary, lab, series, out):
+def learn(binary, lab, series, expert, out):
     """Writes the prior. Breaches are learned apart in the lab and in life, whose base rates differ."""
     shuffle = lambda paths: sorted(paths, key=lambda path: hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).digest())
-    command = [binary, "learn", "--out", str(out)]
+    command = [binary, "learn", "--expert", str(expert), "--out", str(out)]
     command += ["--recording", *map(str, shuffle(series))] if series else []
     command += ["--lab", *map(str, shuffle(lab))] if lab else []
     subprocess.run(command, check=True)
 
 
-def backtest(binary, model, recordings, thresholds, confidence=50, prior=None):
+def backtest(binary, model, recordings, thresholds, confidence=50, prior=None, expert=None):
     """The lines of a backtest, one per recording."""
     with tempfile.TemporaryDirectory() as directory:
         policy, levels = pathlib.Path(directory, "policy.yaml"), pathlib.Path(directory, "thresholds.json")
@@ -104,6 +104,7 @@ def backtest(binary, model, recordings, thresholds, confidence=50, prior=None):
         levels.write_text(json.dumps(thresholds))
         command = [binary, "backtest", "--json", "--model", model, "--policy", str(policy), "--thresholds", str(levels)]
         command += ["--prior", str(prior)] if prior else []
+        command += ["--expert", str(expert)] if expert else []
         command += ["--recording", *map(str, recordings)]
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
@@ -191,12 +192,12 @@ def chances(lines):
             "average_precision": precision if true else None, "reliability": reliability}
 
 
-def judge(binary, prior, subject):
+def judge(binary, prior, expert, subject):
     """All figures of one set."""
-    backtests = {confidence: backtest(binary, "adaptive", subject.recordings, subject.thresholds, confidence, prior)
+    backtests = {confidence: backtest(binary, "adaptive", subject.recordings, subject.thresholds, confidence, prior, expert)
                  for confidence in CONFIDENCES}
     anew = [line for recording in subject.recordings
-            for line in backtest(binary, "adaptive", [recording], subject.thresholds, 50, prior)]
+            for line in backtest(binary, "adaptive", [recording], subject.thresholds, 50, prior, expert)]
     rules = {name: warnings(backtest(binary, f"naive:{name}", subject.recordings, subject.thresholds)) for name in NAIVE}
     return {
         "name": subject.name,
@@ -228,23 +229,22 @@ def sets(episodes, series):
     return judged
 
 
-def run(binary, episodes, directories, out, report, log):
-    """Learns the prior and judges it."""
+def run(binary, episodes, series, experts, out, report, log):
+    """Learns the prior and judges it. `experts` are models by the network that they never saw; that of None ships."""
     with tempfile.TemporaryDirectory() as directory:
-        series = imported(binary, directories, pathlib.Path(directory))
         lab = [episode.recording for episode in episodes if episode.split in ("train", "validation")]
         taught = [path for recordings in series.values() for path in halves(recordings)[0]]
         prior = out / PRIOR
-        learn(binary, lab, taught, prior)
+        learn(binary, lab, taught, experts[None], prior)
         # What each network is worth without having been learned from.
         across = []
         for name, recordings in series.items():
             others = [path for path in taught if path not in set(recordings)]
             foreign = pathlib.Path(directory, f"without-{name}.json")
-            learn(binary, lab, others, foreign)
-            subject = Set(name, "imported", recordings, series_thresholds(recordings), "the prior never saw this network")
-            across.append(judge(binary, foreign, subject))
-            log(f"{name}: judged with a prior that never saw it")
+            learn(binary, lab, others, experts[name], foreign)
+            subject = Set(name, "imported", recordings, series_thresholds(recordings), "nothing was trained on this network")
+            across.append(judge(binary, foreign, experts[name], subject))
+            log(f"{name}: judged without anything that was trained on it")
         figures = {
             "prior": {"sha256": hashlib.sha256(prior.read_bytes()).hexdigest(),
                       "recordings": len(lab) + len(taught),
@@ -253,7 +253,7 @@ def run(binary, episodes, directories, out, report, log):
             "sets": [],
         }
         for subject in sets(episodes, series):
-            figures["sets"].append(judge(binary, prior, subject))
+            figures["sets"].append(judge(binary, prior, experts[None], subject))
             log(f"{subject.name}: judged")
         figures["sets"] += across
     figures["default"] = default(figures)

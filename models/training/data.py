@@ -18,6 +18,8 @@ LIFE = ("long-calm",)
 # Seconds at both ends of an episode that are left out: a label looks ten ahead, and clocks may be off by a few.
 PURGE_S = 13
 HORIZON_S = 10
+# Rows of an imported series of which one trains.
+STRIDE = 4
 REGIMES = ("calm", "onset ahead", "fault", "after")
 # Of the episodes of each scenario: tuning and test; the rest trains.
 SHARES = {"validation": 0.15, "seeds": 0.25}
@@ -159,6 +161,24 @@ def load(path, episodes, schema):
     label = frame["label_max10_us"].to_numpy()
     keep = np.isfinite(label) & (label > 0) & (now > started + PURGE_S * 10**9) & (now < ended - PURGE_S * 10**9)
     return Rows(frame[keep].reset_index(drop=True), schema)
+
+
+def load_series(path, families, schema):
+    """Rows of imported series, whose `families` are the files that they come from, by series. Nothing is known of their faults.
+    One row in STRIDE: horizons overlap, and hours of one network would drown the lab."""
+    frame = pyarrow.parquet.read_table(path).to_pandas()
+    frame = frame[frame["target"].isin(families)].reset_index(drop=True)
+    frame["episode"] = frame["target"]
+    frame["family"] = frame["target"].map(families)
+    frame["age_s"], frame["regime"] = np.nan, "calm"
+    label = frame["label_max10_us"].to_numpy()
+    keep = np.isfinite(label) & (label > 0) & (frame.groupby("target").cumcount().to_numpy() % STRIDE == 0)
+    return Rows(frame[keep].reset_index(drop=True), schema)
+
+
+def joined(parts, schema):
+    """Rows of several sources as one."""
+    return Rows(pandas.concat([part.frame for part in parts if len(part)], ignore_index=True), schema)
 
 
 def regimes(now, of, ended):

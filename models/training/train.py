@@ -47,34 +47,62 @@ def main():
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     manifests, episodes = data.episodes(options.data)
-    if not options.adaptive_only:
-        train_model(options, manifests, episodes)
-    # The prior is compiled in: what it was before takes no part in what it will be.
-    evaluation = options.out.parent / "EVALUATION.md"
-    adapt.run(options.netprecursor, episodes, options.imports, options.out, evaluation, log)
+    schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        series = adapt.imported(options.netprecursor, options.imports, directory)
+        # The long calm teaches nothing.
+        parts = load(options, schema, [episode for episode in episodes if episode.split != "life"], series, directory)
+        if options.adaptive_only:
+            chosen = json.loads((options.out / "report.json").read_text())["choice"]
+            fields = [field.name for field in dataclasses.fields(model.Config)]
+            configs = [model.Config(**{name: one[name] for name in fields}) for one in chosen]
+        else:
+            configs = train_model(options, manifests, episodes, schema, features, parts)
+        # What a model is worth on a network can only be said of one that was not trained there.
+        experts = {None: options.out / f"{NAME}.onnx"}
+        for network in series:
+            experts[network] = directory / f"without-{network}.onnx"
+            known = data.joined([parts["train"], parts["validation"]], schema)
+            export.export(model.fit(configs, schema, features, known[known.family != network]), schema, experts[network])
+        # The prior is compiled in: what it was before takes no part in what it will be.
+        evaluation = options.out.parent / "EVALUATION.md"
+        adapt.run(options.netprecursor, episodes, series, experts, options.out, evaluation, log)
     log(evaluation.read_text())
 
 
-def train_model(options, manifests, episodes):
-    """The model, the offsets of the rules of thumb, and their report. The long calm is no part of it."""
-    episodes = [episode for episode in episodes if episode.split != "life"]
-    schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
+def load(options, schema, episodes, series, directory):
+    """Rows by split. Of an imported file half of the series are held out; of the other half, half validate."""
     extracted = options.data[0] / "features.parquet"
     data.extract(options.netprecursor, episodes, extracted)
     rows = data.load(extracted, episodes, schema)
     split_of = {episode.name: episode.split for episode in episodes}
     split = np.array([split_of[name] for name in rows.episode])
     parts = {name: rows[split == name] for name in ("train", "validation", *TESTS)}
+    for network, recordings in series.items():
+        taught, _ = adapt.halves(recordings)
+        _, validating = adapt.halves(taught)
+        path = directory / f"{network}.parquet"
+        subprocess.run([options.netprecursor, "extract", "--out", str(path), "--recording", *map(str, taught)], check=True)
+        for name, members in (("train", set(taught) - set(validating)), ("validation", validating)):
+            own = data.load_series(path, {member.stem: network for member in members}, schema)
+            parts[name] = data.joined([parts[name], own], schema)
     for name, part in parts.items():
         log(f"{name}: {len(set(part.episode))} episodes, {len(part)} rows, {', '.join(sorted(set(part.family)))}")
+    return parts
 
+
+def train_model(options, manifests, episodes, schema, features, parts):
+    """The model, the offsets of the rules of thumb, and their report. Returns what was chosen."""
     configs, choice = model.choose(schema, features, parts["train"], parts["validation"], log)
     # Nothing is left to be chosen: validation trains as well.
-    known = rows[(split == "train") | (split == "validation")]
+    known = data.joined([parts["train"], parts["validation"]], schema)
     trained = model.fit(configs, schema, features, known)
     path, offsets_path = options.out / f"{NAME}.onnx", options.out / "naive-offsets.json"
     payload = export.export(trained, schema, path)
-    offsets = evaluate.training_offsets(known, schema.quantiles)
+    # Of the lab alone: a user's network is another one.
+    lab = {episode.family for episode in episodes}
+    offsets = evaluate.training_offsets(known[np.isin(known.family, list(lab))], schema.quantiles)
     combined = data.combined(manifests)
     digest = hashlib.sha256(combined.encode()).hexdigest()
     source = f"quantiles of training residuals, dataset {digest[:12]}"
@@ -128,6 +156,7 @@ def train_model(options, manifests, episodes):
     (options.out / "dataset-manifest.json").write_text(combined)
     report.write(options.out, figures)
     log((options.out / "REPORT.md").read_text().split("## Data")[0])
+    return configs
 
 
 def compare(binary, path, schema, tests, forecasts):

@@ -7,15 +7,24 @@ use netprecursor_core::forecast::Naive;
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
 use netprecursor_settings::path::path;
 
-/// `adaptive`; `naive:NAME`, with these offsets or those of the release; or the path of a model.
-pub(crate) fn open(name: &str, offsets: Option<&Path>) -> anyhow::Result<Forecaster> {
+/// `adaptive`, with the model that ships as an expert or with this one.
+pub(crate) fn adaptive(expert: Option<&Path>) -> anyhow::Result<Forecaster> {
+    let Some(path) = expert else { return Ok(builtin::adaptive()?) };
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}; expected an ONNX file", path.display()))?;
+    builtin::adaptive_with(&bytes).with_context(|| format!("{} is refused", path.display()))
+}
+
+/// `adaptive`, with this expert or the one that ships; `naive:NAME`, with these offsets or those of the release; or the path
+/// of a model.
+pub(crate) fn open(name: &str, offsets: Option<&Path>, expert: Option<&Path>) -> anyhow::Result<Forecaster> {
     if name == builtin::ADAPTIVE {
         anyhow::ensure!(
             offsets.is_none(),
             "got --offsets with `adaptive`, expected none: it begins with those of the release and tracks its own"
         );
-        return Ok(builtin::adaptive()?);
+        return adaptive(expert);
     }
+    anyhow::ensure!(expert.is_none(), "got --expert with {name}, expected none: only `adaptive` has experts");
     let Some(rule) = name.strip_prefix("naive:") else {
         let path = path(name.into())?;
         let bytes = fs::read(path).with_context(|| format!("{name}: expected an ONNX file, naive:NAME or adaptive"))?;

@@ -12,10 +12,10 @@ use crate::{
 pub const MODELS: [&str; 1] = ["rtt-xgboost"];
 
 /// How many experts there are.
-pub const EXPERTS: usize = Naive::ALL.len() + 2 + MODELS.len();
+pub const EXPERTS: usize = Naive::ALL.len() + 3 + MODELS.len();
 
 /// Features that are learned from in place.
-pub const FEATURES: usize = RELATIVE.len() + Naive::ALL.len() + OF_HOUR.len() + 1;
+pub const FEATURES: usize = RELATIVE.len() + Naive::ALL.len() + OTHERS.len();
 
 /// How many of them, the first ones, are features of the vector.
 pub(super) const RATIOS: usize = 29;
@@ -58,11 +58,14 @@ pub(super) const LAST_OVER_MAX10: usize = 0;
 pub(super) const SLOPE5: usize = 10;
 pub(super) const SLOPE15: usize = 11;
 
-/// Quantiles of the last hour over the maximum of 10 s.
-const OF_HOUR: [&str; QUANTILES.len()] = ["hour_q50_over_max10", "hour_q90_over_max10", "hour_q99_over_max10"];
-
-/// Mean RTT of 4 s over the maximum of 10 s.
-const MEAN4: &str = "rtt_mean4_over_max10";
+/// Over the maximum of 10 s: quantiles of the last hour, the mean RTT of 4 s, and what the clock expects.
+const OTHERS: [&str; QUANTILES.len() + 2] = [
+    "hour_q50_over_max10",
+    "hour_q90_over_max10",
+    "hour_q99_over_max10",
+    "rtt_mean4_over_max10",
+    "clock_expected_over_max10",
+];
 
 static POSITIONS: LazyLock<[usize; RELATIVE.len()]> = LazyLock::new(|| RELATIVE.map(position));
 static MEAN4_POSITION: LazyLock<usize> = LazyLock::new(|| position("rtt_mean_us_mean4"));
@@ -76,6 +79,8 @@ pub enum Expert {
     Hour,
     /// What came one period ago in the place of the horizon, where something recurs within the hour.
     Recurrence,
+    /// What came at this phase of a period of the clock in the rounds before.
+    Clock,
     /// A trained model, by its position in [`MODELS`].
     Model(usize),
 }
@@ -96,7 +101,8 @@ impl Expert {
             None => Self::Naive(Naive::ALL[position]),
             Some(0) => Self::Hour,
             Some(1) => Self::Recurrence,
-            Some(other) => Self::Model(other - 2),
+            Some(2) => Self::Clock,
+            Some(other) => Self::Model(other - 3),
         })
     }
 
@@ -106,6 +112,7 @@ impl Expert {
             Self::Naive(naive) => naive.name(),
             Self::Hour => "hour",
             Self::Recurrence => "recurrence",
+            Self::Clock => "clock",
             Self::Model(position) => MODELS[position],
         }
     }
@@ -116,19 +123,19 @@ impl Expert {
             Self::Naive(naive) => naive as usize,
             Self::Hour => Naive::ALL.len(),
             Self::Recurrence => Naive::ALL.len() + 1,
-            Self::Model(position) => Naive::ALL.len() + 2 + position,
+            Self::Clock => Naive::ALL.len() + 2,
+            Self::Model(position) => Naive::ALL.len() + 3 + position,
         }
     }
 }
 
 /// The name of a feature that is learned from; "" beyond [`FEATURES`].
 pub fn feature_name(index: usize) -> String {
-    let of_hour = index.checked_sub(RELATIVE.len() + Naive::ALL.len());
-    match (RELATIVE.get(index), of_hour) {
+    let other = index.checked_sub(RELATIVE.len() + Naive::ALL.len());
+    match (RELATIVE.get(index), other) {
         (Some(name), _) => (*name).to_owned(),
         (None, None) => format!("naive_{}_over_max10", Naive::ALL[index - RELATIVE.len()].name()),
-        (None, Some(at)) if at == OF_HOUR.len() => MEAN4.to_owned(),
-        (None, Some(at)) => OF_HOUR.get(at).copied().unwrap_or_default().to_owned(),
+        (None, Some(at)) => OTHERS.get(at).copied().unwrap_or_default().to_owned(),
     }
 }
 
@@ -148,6 +155,7 @@ impl Evidence {
         let max10 = vector[features::RESIDUAL_BASELINE];
         let hour = window.memory().maxima();
         let recurs = vector[features::position(Derived::HourRttStrength)] > 0.0;
+        let clock = window.memory().clock().expected().map(|expected| expected.ln_us);
         let recurrence = if recurs { max10 + vector[features::position(Derived::HourRttExpected)] } else { f32::NAN };
         let experts = std::array::from_fn(|quantile| {
             let mut experts = [f32::NAN; EXPERTS];
@@ -156,6 +164,7 @@ impl Evidence {
                     Expert::Naive(naive) => points[naive as usize] + offsets.of(naive)[quantile],
                     Expert::Hour => hour.map_or(f32::NAN, |maxima| maxima[quantile]),
                     Expert::Recurrence => recurrence,
+                    Expert::Clock => clock.map_or(f32::NAN, |ln_us| ln_us[quantile]),
                     Expert::Model(model) => models[model].map_or(f32::NAN, |forecast| forecast.ln_us()[quantile]),
                 };
             }
@@ -167,7 +176,7 @@ impl Evidence {
         let known = relative
             .chain(points.map(over_max10))
             .chain(hour.unwrap_or([f32::NAN; QUANTILES.len()]).map(over_max10))
-            .chain([over_max10(mean4)]);
+            .chain([mean4, clock.map_or(f32::NAN, |ln_us| ln_us[0])].map(over_max10));
         let mut features = [0.0; FEATURES];
         features.iter_mut().zip(known).for_each(|(slot, value)| *slot = value);
         Some(Self { experts, features })

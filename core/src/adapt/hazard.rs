@@ -24,9 +24,9 @@ pub enum Source {
     Lab,
 }
 
-/// Who is asked how far from the threshold the horizon will be, by quantile: those that a rule of thumb or the last hour
-/// expect. The trends of 5 and 15 s, carried on for 10 s, come after them.
-const ASKED: [(Expert, usize); 7] = [
+/// Who is asked how far from the threshold the horizon will be, by quantile: what rules of thumb, the last hour, recurrence and
+/// the clock expect. The trends of 5 and 15 s, carried on for 10 s, come after them.
+const ASKED: [(Expert, usize); 9] = [
     (Expert::Naive(Naive::Last), 0),
     (Expert::Naive(Naive::Max10), 0),
     (Expert::Naive(Naive::Max30), 0),
@@ -34,6 +34,8 @@ const ASKED: [(Expert, usize); 7] = [
     (Expert::Naive(Naive::DampedHolt), 0),
     (Expert::Hour, 1),
     (Expert::Hour, 2),
+    (Expert::Recurrence, 0),
+    (Expert::Clock, 0),
 ];
 const TRENDS: [&str; 2] = ["trend5", "trend15"];
 const CARRIED_ON: f32 = 10.0;

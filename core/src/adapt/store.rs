@@ -284,7 +284,7 @@ mod tests {
     use crate::{adapt::EXPERTS, forecast::QUANTILES};
 
     /// Distances before the trends.
-    const ASKED: usize = 7;
+    const ASKED: usize = 9;
 
     fn odds(learned: &Learned, evidence: &Evidence) -> Odds {
         learned.odds(&learned.situation(evidence, 1_500.0, &mut Peers::default(), &mut None))
