@@ -3,12 +3,12 @@
 use std::{
     io::{ErrorKind, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use netprecursor_core::signal::Signal;
 
-use crate::fixture::{Behaviour, Family, Observation, Path, Server, alone, ask, exchange};
+use crate::fixture::{Behaviour, Family, Observation, Path, Server, alone, ask, exchange, wait_for};
 
 const MEGABYTE: usize = 1_000_000;
 const RATE_MBIT: u32 = 20;
@@ -64,6 +64,30 @@ fn a_bulk_transfer_over_ipv4_is_measured_as_it_is() {
 #[test]
 fn a_bulk_transfer_over_ipv6_is_measured_as_it_is() {
     bulk_transfer_is_measured(Family::V6);
+}
+
+#[test]
+fn round_trips_are_kept_apart_by_the_quarter_of_the_second_in_which_they_ended() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::Swallow);
+    let mut seen = Observation::of(&[&path.near]);
+    // Of a machine that is busy for long enough to miss a quarter nothing is asked; the next second is another chance.
+    let second = wait_for("a handshake in the first quarter and one in the third", || {
+        seen.tick();
+        let begun = Instant::now();
+        drop(ask(&path.near, server.address));
+        let is_first = begun.elapsed() < Duration::from_millis(230);
+        wait_for("the third quarter", || (begun.elapsed() > Duration::from_millis(530)).then_some(()));
+        drop(ask(&path.near, server.address));
+        let is_third = begun.elapsed() < Duration::from_millis(720);
+        seen.tick();
+        (is_first && is_third).then(|| *seen.ticks(0).last().unwrap())
+    });
+    let quarters = Signal::RTT_QUARTERS.map(|quarter| second.get(quarter));
+    assert!(quarters[0] > 0.0 && quarters[2] > 0.0, "{quarters:?}; {}", seen.describe(0));
+    assert!(quarters[1].is_nan() && quarters[3].is_nan(), "{quarters:?}");
+    assert_eq!(quarters[0].max(quarters[2]), second.get(Signal::RttMax));
 }
 
 #[test]
