@@ -1,9 +1,13 @@
 //! `netprecursor backtest`: what a model or a rule of thumb would have warned of in recordings, by the agent's own fold.
 
 mod chances;
+mod drawn;
 mod fixed;
 pub(crate) mod forecaster;
+mod moments;
+mod page;
 mod pinball;
+mod sweep;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,7 +32,10 @@ use serde::Serialize;
 
 use crate::{arguments, recording::Recording, replay, terminal};
 use chances::{Chances, Counted};
+use drawn::{Drawn, Followed};
 use fixed::FixedWatch;
+use moments::{Counts, Owner};
+use page::{Page, Unwritten};
 use pinball::{Losses, Pairing, Rivals, Tally};
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
@@ -59,6 +66,9 @@ pub(crate) struct Args {
     /// Prints a JSON object per recording, rule and shift
     #[arg(long)]
     json: bool,
+    /// Also writes a page with tables and plots: skill, what chances mean, other confidences, the best and the worst
+    #[arg(long, value_name = "FILE.html", value_parser = arguments::file())]
+    html: Option<PathBuf>,
 }
 
 /// Names of targets that are shown at most.
@@ -92,19 +102,25 @@ struct Watched {
     tally: Tally,
     chances: Chances,
     shifts: Vec<(f32, Scorecard)>,
+    /// For a page.
+    drawn: Option<Drawn>,
 }
 
 /// What is known of one target.
 struct Target {
+    name: String,
     rules: Vec<Rule>,
     watches: Vec<Watch>,
     /// Of the first rule, and so on: the same truth for all.
     pairings: Vec<(Pairing, chances::Pairing)>,
     fixed: Vec<Vec<FixedWatch>>,
+    followed: Vec<Option<Followed>>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // What cannot be written is said before hours of work.
+    let unwritten = args.html.as_deref().map(Unwritten::create).transpose()?;
     let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref())?;
     let origin = args.policy.display().to_string();
     let yaml = fs::read_to_string(&args.policy)
@@ -127,12 +143,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             tally: Tally::default(),
             chances: Chances::default(),
             shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
+            drawn: args.html.is_some().then(|| Drawn::of(rule)),
         })
         .collect();
     let bar = terminal::bar(Some(args.recordings.len() as u64));
     let mut seen = BTreeSet::new();
     for path in &args.recordings {
-        seen.extend(fold(&Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        seen.extend(fold(&name, &Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
         for rule in &mut watched {
             let text = rule.close(args, path)?;
             terminal::print(&text)?;
@@ -143,6 +161,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(thresholds) = &thresholds {
         require_one(thresholds, &seen)?;
     }
+    if let Some(unwritten) = unwritten {
+        let recordings = &args.recordings;
+        unwritten.write(&Page { model: &args.model, recordings, targets: seen.len(), watched: &watched })?;
+    }
     if !args.json {
         terminal::print(&table(&args.model, &watched))?;
     }
@@ -151,6 +173,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Plays one recording through every rule. Returns the names of its targets.
 fn fold(
+    name: &str,
     recording: &Recording,
     forecaster: &mut Forecaster,
     thresholds: Option<&BTreeMap<String, u64>>,
@@ -162,7 +185,8 @@ fn fold(
     let offsets = Rivals::new();
     replay::play(recording, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
-            let target = Target::new(watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
+            let target =
+                Target::new(&row.target, watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
             targets.insert(row.uid.clone(), target);
             seen.insert(row.target.clone());
         }
@@ -173,8 +197,15 @@ fn fold(
         let measured_us = signals.measured_rtt_us();
         let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();
         let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.pairings).zip(&mut target.fixed);
-        for (watched, (((rule, watch), (pairing, likely)), fixed)) in watched.iter_mut().zip(rules) {
+        let rules = rules.zip(&mut target.followed);
+        for (watched, ((((rule, watch), (pairing, likely)), fixed), followed)) in watched.iter_mut().zip(rules) {
+            let before = Counts::of(&watched.ledger.scorecard);
             let step = watch.step(now, measured_us, basis.as_ref(), rule, &mut watched.ledger);
+            if let (Some(drawn), Some(followed), Some(step)) = (&mut watched.drawn, followed, &step) {
+                let counts = [before, Counts::of(&watched.ledger.scorecard)];
+                let owner = Owner { recording: name, target: &row.target, rule };
+                drawn.step((now, row.unix_ms), step, counts, &owner, followed);
+            }
             let forecast = step.and_then(|step| step.forecast);
             pairing.observe(now, measured_us, forecast.zip(rivals), &mut watched.tally);
             let breached = |us| rule.thresholds.breached(us);
@@ -187,6 +218,17 @@ fn fold(
         }
         anyhow::Ok(())
     })?;
+    let mut targets: Vec<Target> = targets.into_values().flatten().collect();
+    // Of equals the first is drawn: the same one each time.
+    targets.sort_by(|one, other| one.name.cmp(&other.name));
+    for target in targets {
+        let rules = target.rules.iter().zip(target.followed);
+        for (watched, (rule, followed)) in watched.iter_mut().zip(rules) {
+            if let (Some(drawn), Some(followed)) = (&mut watched.drawn, followed) {
+                drawn.finish(followed, &Owner { recording: name, target: &target.name, rule });
+            }
+        }
+    }
     Ok(seen)
 }
 
@@ -209,7 +251,12 @@ fn some<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 impl Target {
     /// `threshold_us` is `Some(None)` where thresholds are given and this target has none: it is left out.
-    fn new(watched: &[Watched], threshold_us: Option<Option<u64>>, now: Tick) -> anyhow::Result<Option<Self>> {
+    fn new(
+        name: &str,
+        watched: &[Watched],
+        threshold_us: Option<Option<u64>>,
+        now: Tick,
+    ) -> anyhow::Result<Option<Self>> {
         let mut rules: Vec<Rule> = watched.iter().map(|watched| watched.rule.clone()).collect();
         match threshold_us {
             Some(None) => return Ok(None),
@@ -222,7 +269,8 @@ impl Target {
         let watches = rules.iter().map(|_| Watch::new(Start::Fresh, now)).collect();
         let pairings = rules.iter().map(|_| Default::default()).collect();
         let fixed = watched.iter().map(|watched| vec![FixedWatch::new(now); watched.shifts.len()]).collect();
-        Ok(Some(Self { rules, watches, pairings, fixed }))
+        let followed = watched.iter().map(|watched| watched.drawn.as_ref().map(Drawn::follow)).collect();
+        Ok(Some(Self { name: name.to_owned(), rules, watches, pairings, fixed, followed }))
     }
 }
 
@@ -231,8 +279,11 @@ impl Watched {
     fn close(&mut self, args: &Args, recording: &Path) -> anyhow::Result<String> {
         let card = std::mem::take(&mut self.ledger.scorecard);
         self.total.merge(&card);
-        let losses = std::mem::take(&mut self.tally).losses();
-        let chances = std::mem::take(&mut self.chances).counted();
+        let (tally, chances) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.chances));
+        if let Some(drawn) = &mut self.drawn {
+            drawn.add(&tally, &chances);
+        }
+        let (losses, chances) = (tally.losses(), chances.counted());
         if !args.json {
             return Ok(String::new());
         }
@@ -335,12 +386,12 @@ spec:
         let (policy, rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
         let (ledger, total, tally, chances) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
-        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts }];
+        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts, drawn: None }];
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
         let mut forecaster = forecaster::open(model, Some(&offsets)).unwrap();
-        fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
+        fold("r.parquet", &Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
     }
@@ -377,6 +428,7 @@ spec:
                 tally: Tally::default(),
                 chances: Chances::default(),
                 shifts: Vec::new(),
+                drawn: None,
             })
             .collect();
         let text = table("m", &watched);
