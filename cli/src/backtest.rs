@@ -149,7 +149,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bar = terminal::bar(Some(args.recordings.len() as u64));
     let mut seen = BTreeSet::new();
     for path in &args.recordings {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         seen.extend(fold(&name, &Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
         for rule in &mut watched {
             let text = rule.close(args, path)?;

@@ -11,10 +11,12 @@
 mod aggregation;
 mod evidence;
 mod hazard;
+mod merits;
 mod mixture;
 mod newton;
 mod offsets;
 mod regression;
+mod standing;
 mod store;
 
 #[cfg(test)]
@@ -23,7 +25,9 @@ mod tests;
 pub use aggregation::Aggregation;
 pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
 pub use hazard::{Hazard, Odds, Source, chance};
+pub use merits::{Merit, Merits, skills};
 pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
 pub use regression::Regression;
+pub use standing::{MEMBERS, Standing, leading, standings};
 pub use store::{Learned, StoreError};

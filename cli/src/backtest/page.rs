@@ -229,11 +229,11 @@ fn sweep(watched: &Watched, levels: &[Level]) -> Markup {
 fn moments(id: &str, moments: &[&Moment], none: &str) -> Markup {
     html! {
         @if moments.is_empty() { p { (none) } }
-        div.grid {
+        div.grid.three {
             @for (place, moment) in moments.iter().enumerate() {
                 div.panel {
                     h3 { (headline(moment)) }
-                    p.soft { (cut(&moment.target)) " in " (cut(&moment.recording)) ", " (when(moment)) }
+                    p.soft { (cut(&moment.target)) @if moment.recording != moment.target { " in " (cut(&moment.recording)) } ", " (when(moment)) }
                     (plots::moment(&format!("{id}{place}"), moment))
                     details { summary { "Table" } (values(moment)) }
                 }

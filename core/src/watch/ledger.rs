@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::{Learned, chance},
+    adapt::{Learned, Merits, chance},
     calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -31,6 +31,9 @@ pub struct Ledger {
     pub reliability: Reliability,
     /// Who was right.
     pub scorecard: Scorecard,
+    /// Who is worth how much of late: an hour's memory, which begins anew with the agent.
+    #[serde(skip)]
+    pub merits: Merits,
     /// The tick whose labels are being taken in.
     #[serde(skip)]
     tick: Tick,
@@ -77,6 +80,7 @@ impl Ledger {
     pub(super) fn turn(&mut self, now: Tick) {
         if self.tick != now {
             self.learned.close();
+            self.merits.close();
             self.alone.close();
             self.caution.close();
             self.reliability.close();
@@ -108,6 +112,7 @@ impl Ledger {
         let breached = truth_us > threshold_us;
         match &said.made {
             Some((made, odds)) => {
+                self.merits.learn(made, truth_us);
                 self.learned.learn_forecast(made, truth_us);
                 if is_calm {
                     self.learned.learn_breach(made.evidence(), threshold_us, odds, breached);

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 /// Where plots stand in units of the drawing, of which there are as many as a narrow screen has pixels: text keeps its size.
 pub(super) const WIDTH: f64 = 360.0;
 pub(super) const LEFT: f64 = 50.0;
-pub(super) const RIGHT: f64 = 350.0;
+pub(super) const RIGHT: f64 = 340.0;
 
 /// Ticks of an axis at most.
 const TICKS: usize = 6;

@@ -42,7 +42,7 @@ pub(super) fn reliability(id: &str, chances: &Chances) -> Markup {
         }
         (chart::level("grid-line", 244.0))
         (chart::names(&x, &chart::percents(&QUARTERS), 258.0))
-        text.middle x="200" y="272" { "chance that was said" }
+        text.middle x="195" y="272" { "chance that was said" }
     };
     let description = format!(
         "Share of seconds that a breach followed, by the chance that was said, in {} of ten bins. A dotted diagonal stands for \
@@ -80,7 +80,7 @@ pub(super) fn sweep(id: &str, levels: &[Level]) -> Markup {
             (bar("bad-bar", x.at(share(level)) - 7.0, x.at(share(level)) + 7.0, &falses, level.false_per_hour().unwrap_or_default()))
         }
         (chart::names(&x, &chart::percents(&QUARTERS), 258.0))
-        text.middle x="200" y="272" { "confidence that the rule asks for" }
+        text.middle x="195" y="272" { "confidence that the rule asks for" }
     };
     let description = format!(
         "Precision and recall of warnings at {} confidences, and bars of false warnings per target-hour, {} at most. The table has \
