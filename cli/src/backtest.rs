@@ -447,6 +447,116 @@ spec:
         assert_eq!((shifts[1].incidents, shifts[1].target_seconds), (card.incidents, card.target_seconds));
     }
 
+    /// Two targets that ramp over the threshold, step over it, and rise and fall back, ten minutes apart; the names are long.
+    fn eventful(path: &Path) {
+        let rtt = |tick: u64, late: u64| {
+            let (at, turn) = ((tick + late) % 300, (tick + late) / 300 % 2);
+            let growth = match (at, turn) {
+                (200..240, 0) => (at - 199) as f32 / 10.0,
+                (220..240, _) => 4.0,
+                (100..115, _) => (at - 99) as f32 / 10.0,
+                _ => 0.0,
+            };
+            (20_000.0 + (tick * 7 % 13) as f32 * 50.0) * growth.exp2()
+        };
+        let names = ["a".repeat(300), "b".repeat(300)];
+        let rows = (0..2_000)
+            .flat_map(|tick| [(tick, &*names[0], Some(rtt(tick, 0))), (tick, &*names[1], Some(rtt(tick, 70)))]);
+        record_rtt(path, rows);
+    }
+
+    /// A rule after two such recordings, with what a page shows of it.
+    fn drawn(model: &str, change: impl Fn(&mut Rule)) -> Watched {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("r.parquet");
+        eventful(&path);
+        let policies = policies_from_yaml("test", POLICY).unwrap();
+        let (policy, mut rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
+        change(&mut rule);
+        let (ledger, total, tally, chances) = Default::default();
+        let drawn = Some(Drawn::of(&rule));
+        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts: Vec::new(), drawn }];
+        let mut forecaster = forecaster::open(model, None).unwrap();
+        for _ in 0..2 {
+            fold("r", &Recording::open(&path).unwrap(), &mut forecaster, None, &mut watched).unwrap();
+        }
+        let [watched] = watched;
+        watched
+    }
+
+    #[test]
+    fn at_the_rules_own_confidence_the_sweep_is_the_fold_count_by_count() {
+        for (model, percent, budget) in
+            [("naive:damped-holt", 30, None), ("adaptive", 55, std::num::NonZeroU32::new(9))]
+        {
+            let watched = drawn(model, |rule| {
+                rule.confidence = netprecursor_core::policy::Confidence::percent(percent).unwrap();
+                rule.max_false_alerts_per_day = budget;
+            });
+            let levels = watched.drawn.as_ref().unwrap().sweep.levels();
+            let own = levels.iter().find(|level| level.confidence == watched.rule.confidence).unwrap();
+            assert_eq!(own.card, watched.ledger.scorecard, "{model}");
+            assert!(own.card.alerts > 0 && own.card.incidents > 0, "{model}: {:?}", own.card);
+            let alerts: Vec<u64> = levels.iter().map(|level| level.card.alerts).collect();
+            assert!(alerts.first() > alerts.last(), "who asks for less is warned more often: {alerts:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_and_the_worst_are_few_in_order_and_show_a_minute_before_and_after() {
+        let watched = drawn("naive:damped-holt", |_| {});
+        let gallery = &watched.drawn.as_ref().unwrap().gallery;
+        let (best, worst) = (gallery.best(), gallery.worst());
+        assert_eq!((best.len(), worst.len()), (moments::SHOWN, moments::SHOWN), "{best:?} {worst:?}");
+        let leads: Vec<u64> = best
+            .iter()
+            .map(|moment| match moment.kind {
+                moments::Kind::Warned { lead } => lead,
+                _ => panic!("{moment:?}"),
+            })
+            .collect();
+        assert!(leads.is_sorted_by(|one, other| one >= other), "{leads:?}");
+        for moment in best.iter().chain(worst) {
+            let offsets = moment.seconds.iter().map(|second| second.tick.0.abs_diff(moment.at.0));
+            assert!(offsets.clone().all(|offset| offset <= moments::REACH) && offsets.count() > 60, "{moment:?}");
+            let breached = |second: &&moments::Second| second.measured_us.is_some_and(|us| us > 100_000.0);
+            let at = moment.seconds.iter().find(|second| second.tick == moment.at).unwrap();
+            assert_eq!(breached(&at), moment.kind != moments::Kind::FalseAlarm, "{moment:?}");
+            if let (moments::Kind::Warned { lead }, Some(warning)) = (moment.kind, moment.warning) {
+                assert_eq!(moment.at.since(warning.at), lead);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_is_bounded_and_says_what_it_leaves_out() {
+        let first = drawn("naive:damped-holt", |_| {});
+        let another = || Watched {
+            policy: first.policy.clone(),
+            rule: first.rule.clone(),
+            ledger: Ledger::default(),
+            total: first.ledger.scorecard.clone(),
+            tally: Tally::default(),
+            chances: Chances::default(),
+            shifts: Vec::new(),
+            drawn: first.drawn.clone(),
+        };
+        let watched: Vec<Watched> = (0..150).map(|_| another()).collect();
+        let recordings = vec![PathBuf::from("r".repeat(5_000)); 500];
+        let page = Page { model: "m", recordings: &recordings, targets: 2, watched: &watched };
+        let text = page.document().into_string();
+        assert!(text.len() < 3_000_000, "{} bytes", text.len());
+        for part in ["50 more rules are left out", "138 more rules are left out", "470 more."] {
+            assert!(text.contains(part), "{part}");
+        }
+        let longest = text
+            .split(['<', '>'])
+            .filter(|part| !part.starts_with("path") && !part.contains("color-scheme"))
+            .map(str::len)
+            .max();
+        assert!(longest < Some(1_000), "{longest:?}");
+    }
+
     #[test]
     fn thresholds_by_target_replace_the_policys_and_leave_others_out() {
         let level = |target: &str, us| BTreeMap::from([(target.to_owned(), us)]);

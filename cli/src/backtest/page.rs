@@ -75,7 +75,7 @@ impl Unwritten {
 }
 
 impl Page<'_> {
-    fn document(&self) -> Markup {
+    pub(super) fn document(&self) -> Markup {
         let hash = STANDARD.encode(Sha256::digest(STYLE));
         let plotted = &self.watched[..self.watched.len().min(PLOTTED)];
         html! {
@@ -117,7 +117,7 @@ impl Page<'_> {
 
     fn summary(&self) -> Markup {
         html! {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { "Warnings against incidents" }
                 tr { th { "rule" } th { "confidence" } th { "incidents" } th { "warned of" } th { "recall" } th { "warnings" } th { "precision" } th { "lead, median" } th { "lead, tenth" } th { "false per target-hour" } th { "per target-day" } }
                 @for watched in &self.watched[..self.watched.len().min(LISTED)] {
@@ -150,11 +150,12 @@ impl Page<'_> {
                 }
                 h4 { "Best" }
                 p.soft { "Incidents that were warned of, longest lead first, of equal leads the surest warning. At most " (SHOWN) "; no two show the same seconds of a target." }
+                @if !best.is_empty() || !worst.is_empty() { (plots::moment_key()) }
                 (moments(&id("best"), &best, "No incident was warned of."))
                 h4 { "Worst" }
                 p.soft { "Incidents without a warning, those first whose RTT rose furthest over the threshold within " (REACH) " s, and warnings without an incident, the surest first, in turn. At most " (SHOWN) "." }
                 (moments(&id("worst"), &worst, "No incident was missed, and no warning was false."))
-                @if !best.is_empty() || !worst.is_empty() { (plots::moment_key()) }
+
             }
         }
     }
@@ -183,7 +184,7 @@ fn skill(tally: &Tally) -> Markup {
     html! {
         @if tally.rows() == 0 { p { "No second has both a forecast and its truth: recordings need more than a minute." } }
         @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { "On " (tally.rows()) " seconds whose truth is known" }
                 tr { th { "quantile" } th { "skill" } th { "over the best rule of thumb" } th { "loss" } th { "its loss" } th { "coverage" } }
                 @for skill in tally.skills() {
@@ -205,7 +206,7 @@ fn reliability(watched: &Watched) -> Markup {
     let base_rate = (said > 0).then(|| came_true as f64 / said as f64);
     html! {
         p.soft { "A dotted diagonal: chances that mean what they say. Of " (said) " seconds below the threshold, " (percent(base_rate, 2)) " came before a breach. Average precision: " (drawn.chances.average_precision().map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))) " (the base rate for chances that know nothing)." }
-        details { summary { "Table" } div.scroll { table {
+        details { summary { "Table" } div.scroll tabindex="0" { table {
             tr { th { "chance" } th { "seconds" } th { "mean chance" } th { "came true" } th { "share" } }
             @for (place, tenth) in tenths.iter().enumerate() {
                 tr { td { (place * 10) "–" (place * 10 + 10) " %" } td { (tenth.said) } td { (percent(tenth.point().map(|(mean, _)| mean), 1)) } td { (tenth.came_true) } td { (percent(tenth.point().map(|(_, share)| share), 1)) } }
@@ -217,7 +218,7 @@ fn reliability(watched: &Watched) -> Markup {
 fn sweep(watched: &Watched, levels: &[Level]) -> Markup {
     html! {
         p.soft { "The same forecasts and chances at other confidences. Each raises its own bar after false warnings, so the chance that a warning needs is higher than the confidence." }
-        details { summary { "Table" } div.scroll { table {
+        details { summary { "Table" } div.scroll tabindex="0" { table {
             tr { th { "confidence" } th { "incidents" } th { "warned of" } th { "recall" } th { "warnings" } th { "precision" } th { "lead, median" } th { "lead, tenth" } th { "false per target-hour" } th { "per target-day" } }
             @for level in levels {
                 tr.own[level.confidence == watched.rule.confidence] { td { (level.confidence.get()) " %" } (figures(&level.card)) }
@@ -266,7 +267,7 @@ fn values(moment: &Moment) -> Markup {
     let wanted =
         |second: &&Second| offset(second).unsigned_abs().is_multiple_of(EVERY) || Some(second.tick) == warned_at;
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "Each " (EVERY) " s, and the second of the warning" }
             tr { th { "second" } th { "measured" } th { "median" } th { "q 0.9" } th { "q 0.99" } th { "chance" } th { "needed" } }
             @for second in moment.seconds.iter().filter(wanted) {
