@@ -1,9 +1,13 @@
 //! `netprecursor backtest`: what a model or a rule of thumb would have warned of in recordings, by the agent's own fold.
 
 mod chances;
+mod drawn;
 mod fixed;
 pub(crate) mod forecaster;
+mod moments;
+mod page;
 mod pinball;
+mod sweep;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,7 +32,10 @@ use serde::Serialize;
 
 use crate::{arguments, recording::Recording, replay, terminal};
 use chances::{Chances, Counted};
+use drawn::{Drawn, Followed};
 use fixed::FixedWatch;
+use moments::{Counts, Owner};
+use page::{Page, Unwritten};
 use pinball::{Losses, Pairing, Rivals, Tally};
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
@@ -62,6 +69,9 @@ pub(crate) struct Args {
     /// Prints a JSON object per recording, rule and shift
     #[arg(long)]
     json: bool,
+    /// Also writes a page with tables and plots: skill, what chances mean, other confidences, the best and the worst
+    #[arg(long, value_name = "FILE.html", value_parser = arguments::file())]
+    html: Option<PathBuf>,
 }
 
 /// Names of targets that are shown at most.
@@ -95,19 +105,25 @@ struct Watched {
     tally: Tally,
     chances: Chances,
     shifts: Vec<(f32, Scorecard)>,
+    /// For a page.
+    drawn: Option<Drawn>,
 }
 
 /// What is known of one target.
 struct Target {
+    name: String,
     rules: Vec<Rule>,
     watches: Vec<Watch>,
     /// Of the first rule, and so on: the same truth for all.
     pairings: Vec<(Pairing, chances::Pairing)>,
     fixed: Vec<Vec<FixedWatch>>,
+    followed: Vec<Option<Followed>>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // What cannot be written is said before hours of work.
+    let unwritten = args.html.as_deref().map(Unwritten::create).transpose()?;
     let mut forecaster = forecaster::open(&args.model, args.offsets.as_deref(), args.expert.as_deref())?;
     let origin = args.policy.display().to_string();
     let yaml = fs::read_to_string(&args.policy)
@@ -130,12 +146,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             tally: Tally::default(),
             chances: Chances::default(),
             shifts: args.shift.iter().map(|shift| (*shift, Scorecard::default())).collect(),
+            drawn: args.html.is_some().then(|| Drawn::of(rule)),
         })
         .collect();
     let bar = terminal::bar(Some(args.recordings.len() as u64));
     let mut seen = BTreeSet::new();
     for path in &args.recordings {
-        seen.extend(fold(&Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        seen.extend(fold(&name, &Recording::open(path)?, &mut forecaster, thresholds.as_ref(), &mut watched)?);
         for rule in &mut watched {
             let text = rule.close(args, path)?;
             terminal::print(&text)?;
@@ -146,6 +164,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(thresholds) = &thresholds {
         require_one(thresholds, &seen)?;
     }
+    if let Some(unwritten) = unwritten {
+        let recordings = &args.recordings;
+        unwritten.write(&Page { model: &args.model, recordings, targets: seen.len(), watched: &watched })?;
+    }
     if !args.json {
         terminal::print(&table(&args.model, &watched))?;
     }
@@ -154,6 +176,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Plays one recording through every rule. Returns the names of its targets.
 fn fold(
+    name: &str,
     recording: &Recording,
     forecaster: &mut Forecaster,
     thresholds: Option<&BTreeMap<String, u64>>,
@@ -165,7 +188,8 @@ fn fold(
     let offsets = Rivals::new();
     replay::play(recording, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
-            let target = Target::new(watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
+            let target =
+                Target::new(&row.target, watched, thresholds.map(|known| known.get(&row.target).copied()), now)?;
             targets.insert(row.uid.clone(), target);
             seen.insert(row.target.clone());
         }
@@ -176,8 +200,15 @@ fn fold(
         let measured_us = signals.measured_rtt_us();
         let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();
         let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.pairings).zip(&mut target.fixed);
-        for (watched, (((rule, watch), (pairing, likely)), fixed)) in watched.iter_mut().zip(rules) {
+        let rules = rules.zip(&mut target.followed);
+        for (watched, ((((rule, watch), (pairing, likely)), fixed), followed)) in watched.iter_mut().zip(rules) {
+            let before = Counts::of(&watched.ledger.scorecard);
             let step = watch.step(now, measured_us, basis.as_ref(), rule, &mut watched.ledger);
+            if let (Some(drawn), Some(followed), Some(step)) = (&mut watched.drawn, followed, &step) {
+                let counts = [before, Counts::of(&watched.ledger.scorecard)];
+                let owner = Owner { recording: name, target: &row.target, rule };
+                drawn.step((now, row.unix_ms), step, counts, &owner, followed);
+            }
             let forecast = step.and_then(|step| step.forecast);
             pairing.observe(now, measured_us, forecast.zip(rivals), &mut watched.tally);
             let breached = |us| rule.thresholds.breached(us);
@@ -190,6 +221,17 @@ fn fold(
         }
         anyhow::Ok(())
     })?;
+    let mut targets: Vec<Target> = targets.into_values().flatten().collect();
+    // Of equals the first is drawn: the same one each time.
+    targets.sort_by(|one, other| one.name.cmp(&other.name));
+    for target in targets {
+        let rules = target.rules.iter().zip(target.followed);
+        for (watched, (rule, followed)) in watched.iter_mut().zip(rules) {
+            if let (Some(drawn), Some(followed)) = (&mut watched.drawn, followed) {
+                drawn.finish(followed, &Owner { recording: name, target: &target.name, rule });
+            }
+        }
+    }
     Ok(seen)
 }
 
@@ -212,7 +254,12 @@ fn some<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 impl Target {
     /// `threshold_us` is `Some(None)` where thresholds are given and this target has none: it is left out.
-    fn new(watched: &[Watched], threshold_us: Option<Option<u64>>, now: Tick) -> anyhow::Result<Option<Self>> {
+    fn new(
+        name: &str,
+        watched: &[Watched],
+        threshold_us: Option<Option<u64>>,
+        now: Tick,
+    ) -> anyhow::Result<Option<Self>> {
         let mut rules: Vec<Rule> = watched.iter().map(|watched| watched.rule.clone()).collect();
         match threshold_us {
             Some(None) => return Ok(None),
@@ -225,7 +272,8 @@ impl Target {
         let watches = rules.iter().map(|_| Watch::new(Start::Fresh, now)).collect();
         let pairings = rules.iter().map(|_| Default::default()).collect();
         let fixed = watched.iter().map(|watched| vec![FixedWatch::new(now); watched.shifts.len()]).collect();
-        Ok(Some(Self { rules, watches, pairings, fixed }))
+        let followed = watched.iter().map(|watched| watched.drawn.as_ref().map(Drawn::follow)).collect();
+        Ok(Some(Self { name: name.to_owned(), rules, watches, pairings, fixed, followed }))
     }
 }
 
@@ -234,8 +282,11 @@ impl Watched {
     fn close(&mut self, args: &Args, recording: &Path) -> anyhow::Result<String> {
         let card = std::mem::take(&mut self.ledger.scorecard);
         self.total.merge(&card);
-        let losses = std::mem::take(&mut self.tally).losses();
-        let chances = std::mem::take(&mut self.chances).counted();
+        let (tally, chances) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.chances));
+        if let Some(drawn) = &mut self.drawn {
+            drawn.add(&tally, &chances);
+        }
+        let (losses, chances) = (tally.losses(), chances.counted());
         if !args.json {
             return Ok(String::new());
         }
@@ -338,12 +389,12 @@ spec:
         let (policy, rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
         let (ledger, total, tally, chances) = Default::default();
         let shifts = shifts.iter().map(|shift| (*shift, Scorecard::default())).collect();
-        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts }];
+        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts, drawn: None }];
         // The release's own offsets change with each training.
         let offsets = directory.path().join("offsets.json");
         fs::write(&offsets, serde_json::to_string(&QuantileOffsets::default()).unwrap()).unwrap();
         let mut forecaster = forecaster::open(model, Some(&offsets), None).unwrap();
-        fold(&Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
+        fold("r.parquet", &Recording::open(&path).unwrap(), &mut forecaster, thresholds, &mut watched).unwrap();
         let [Watched { ledger, shifts, .. }] = watched;
         (ledger.scorecard, shifts.into_iter().map(|(_, card)| card).collect())
     }
@@ -380,6 +431,7 @@ spec:
                 tally: Tally::default(),
                 chances: Chances::default(),
                 shifts: Vec::new(),
+                drawn: None,
             })
             .collect();
         let text = table("m", &watched);
@@ -396,6 +448,116 @@ spec:
         assert_eq!((shifts[0].warned, shifts[0].unconfirmed), (0, 0));
         assert!(shifts[2].unconfirmed > 0, "{:?}", shifts[2]);
         assert_eq!((shifts[1].incidents, shifts[1].target_seconds), (card.incidents, card.target_seconds));
+    }
+
+    /// Two targets that ramp over the threshold, step over it, and rise and fall back, ten minutes apart; the names are long.
+    fn eventful(path: &Path) {
+        let rtt = |tick: u64, late: u64| {
+            let (at, turn) = ((tick + late) % 300, (tick + late) / 300 % 2);
+            let growth = match (at, turn) {
+                (200..240, 0) => (at - 199) as f32 / 10.0,
+                (220..240, _) => 4.0,
+                (100..115, _) => (at - 99) as f32 / 10.0,
+                _ => 0.0,
+            };
+            (20_000.0 + (tick * 7 % 13) as f32 * 50.0) * growth.exp2()
+        };
+        let names = ["a".repeat(300), "b".repeat(300)];
+        let rows = (0..2_000)
+            .flat_map(|tick| [(tick, &*names[0], Some(rtt(tick, 0))), (tick, &*names[1], Some(rtt(tick, 70)))]);
+        record_rtt(path, rows);
+    }
+
+    /// A rule after two such recordings, with what a page shows of it.
+    fn drawn(model: &str, change: impl Fn(&mut Rule)) -> Watched {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("r.parquet");
+        eventful(&path);
+        let policies = policies_from_yaml("test", POLICY).unwrap();
+        let (policy, mut rule) = (policies[0].identity(), policies[0].rules.iter().next().unwrap().clone());
+        change(&mut rule);
+        let (ledger, total, tally, chances) = Default::default();
+        let drawn = Some(Drawn::of(&rule));
+        let mut watched = [Watched { policy, rule, ledger, total, tally, chances, shifts: Vec::new(), drawn }];
+        let mut forecaster = forecaster::open(model, None, None).unwrap();
+        for _ in 0..2 {
+            fold("r", &Recording::open(&path).unwrap(), &mut forecaster, None, &mut watched).unwrap();
+        }
+        let [watched] = watched;
+        watched
+    }
+
+    #[test]
+    fn at_the_rules_own_confidence_the_sweep_is_the_fold_count_by_count() {
+        for (model, percent, budget) in
+            [("naive:damped-holt", 30, None), ("adaptive", 55, std::num::NonZeroU32::new(9))]
+        {
+            let watched = drawn(model, |rule| {
+                rule.confidence = netprecursor_core::policy::Confidence::percent(percent).unwrap();
+                rule.max_false_alerts_per_day = budget;
+            });
+            let levels = watched.drawn.as_ref().unwrap().sweep.levels();
+            let own = levels.iter().find(|level| level.confidence == watched.rule.confidence).unwrap();
+            assert_eq!(own.card, watched.ledger.scorecard, "{model}");
+            assert!(own.card.alerts > 0 && own.card.incidents > 0, "{model}: {:?}", own.card);
+            let alerts: Vec<u64> = levels.iter().map(|level| level.card.alerts).collect();
+            assert!(alerts.first() > alerts.last(), "who asks for less is warned more often: {alerts:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_and_the_worst_are_few_in_order_and_show_a_minute_before_and_after() {
+        let watched = drawn("naive:damped-holt", |_| {});
+        let gallery = &watched.drawn.as_ref().unwrap().gallery;
+        let (best, worst) = (gallery.best(), gallery.worst());
+        assert_eq!((best.len(), worst.len()), (moments::SHOWN, moments::SHOWN), "{best:?} {worst:?}");
+        let leads: Vec<u64> = best
+            .iter()
+            .map(|moment| match moment.kind {
+                moments::Kind::Warned { lead } => lead,
+                _ => panic!("{moment:?}"),
+            })
+            .collect();
+        assert!(leads.is_sorted_by(|one, other| one >= other), "{leads:?}");
+        for moment in best.iter().chain(worst) {
+            let offsets = moment.seconds.iter().map(|second| second.tick.0.abs_diff(moment.at.0));
+            assert!(offsets.clone().all(|offset| offset <= moments::REACH) && offsets.count() > 60, "{moment:?}");
+            let breached = |second: &&moments::Second| second.measured_us.is_some_and(|us| us > 100_000.0);
+            let at = moment.seconds.iter().find(|second| second.tick == moment.at).unwrap();
+            assert_eq!(breached(&at), moment.kind != moments::Kind::FalseAlarm, "{moment:?}");
+            if let (moments::Kind::Warned { lead }, Some(warning)) = (moment.kind, moment.warning) {
+                assert_eq!(moment.at.since(warning.at), lead);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_is_bounded_and_says_what_it_leaves_out() {
+        let first = drawn("naive:damped-holt", |_| {});
+        let another = || Watched {
+            policy: first.policy.clone(),
+            rule: first.rule.clone(),
+            ledger: Ledger::default(),
+            total: first.ledger.scorecard.clone(),
+            tally: Tally::default(),
+            chances: Chances::default(),
+            shifts: Vec::new(),
+            drawn: first.drawn.clone(),
+        };
+        let watched: Vec<Watched> = (0..150).map(|_| another()).collect();
+        let recordings = vec![PathBuf::from("r".repeat(5_000)); 500];
+        let page = Page { model: "m", recordings: &recordings, targets: 2, watched: &watched };
+        let text = page.document().into_string();
+        assert!(text.len() < 3_000_000, "{} bytes", text.len());
+        for part in ["50 more rules are left out", "138 more rules are left out", "470 more."] {
+            assert!(text.contains(part), "{part}");
+        }
+        let longest = text
+            .split(['<', '>'])
+            .filter(|part| !part.starts_with("path") && !part.contains("color-scheme"))
+            .map(str::len)
+            .max();
+        assert!(longest < Some(1_000), "{longest:?}");
     }
 
     #[test]

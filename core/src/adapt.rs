@@ -11,11 +11,13 @@
 mod aggregation;
 mod evidence;
 mod hazard;
+mod merits;
 mod mixture;
 mod newton;
 mod offsets;
 mod peers;
 mod regression;
+mod standing;
 mod store;
 
 #[cfg(test)]
@@ -24,8 +26,10 @@ mod tests;
 pub use aggregation::Aggregation;
 pub use evidence::{EXPERTS, Evidence, Expert, FEATURES, MODELS, feature_name};
 pub use hazard::{Hazard, Odds, Situation, Source, chance};
+pub use merits::{Merit, Merits, skills};
 pub use mixture::{Made, Mixture, VOICES, voice_name};
 pub use offsets::Offsets;
 pub use peers::{Peers, Seen, Shown};
 pub use regression::Regression;
+pub use standing::{MEMBERS, Standing, leading, standings};
 pub use store::{Learned, StoreError};

@@ -16,8 +16,7 @@ use crate::{
     tick::Tick,
 };
 
-use claim::Claim;
-
+pub use claim::Claim;
 pub use ledger::{Ledger, LedgerError};
 pub use said::{Basis, Said};
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use rule::{ConfigMapKeyRef, Debounce, ModelReference, RttForecast, Rule, Severity, Signal};
 pub use selector::{LabelSelector, LabelSelectorRequirement, MAX_REQUIREMENTS, MAX_VALUES, SelectorOperator};
-pub use status::{ClusterPrecursorPolicyStatus, PrecursorPolicyStatus, RuleStatus, ScoreWindow};
+pub use status::{ClusterPrecursorPolicyStatus, PrecursorPolicyStatus, RuleStatus, ScoreWindow, SkillPercent};
 
 /// The API group.
 pub const GROUP: &str = "netprecursor.io";

@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema;
+use crate::{policy::SkillPercent, schema};
 
 pub use counters::Counters;
 
@@ -262,6 +262,13 @@ pub struct RuleCount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub reachable_percent: Option<u8>,
+    /// Of the forecast over the best rule of thumb of late; absent for a model by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skill_percent: Option<SkillPercent>,
+    /// The expert that the forecast is made of most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub leading_expert: Option<String>,
     /// The counts.
     #[serde(flatten)]
     pub counters: Counters,

@@ -17,6 +17,7 @@ import tempfile
 import numpy as np
 import pyarrow.parquet
 
+import controls
 import events
 from data import NAIVE
 
@@ -209,6 +210,9 @@ def judge(binary, prior, expert, subject):
         "warnings_each_anew": warnings(anew),
         "rules": rules,
         "chances": chances(backtests[50]),
+        "controls": controls.run(
+            binary, subject.recordings, lambda drawn: backtest(binary, "adaptive", drawn, subject.thresholds, 50, prior), chances
+        ),
     }
 
 
@@ -335,6 +339,7 @@ def text(figures):
         found = item["chances"]
         cells = [f"{100 * b['came_true']:.0f} % ({b['said']})" if b["said"] else "" for b in found["reliability"]]
         lines.append(f"| {title(item)} | {share(found['base_rate'], 1)} | {number(found['average_precision'], 2)} | " + " | ".join(cells) + " |")
+    lines += controls.text(figures)
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,7 @@ pub use mirror::{Key, Mirror, Seen, Sight};
 pub use policy::{Policy, Spec};
 #[cfg(test)]
 pub(crate) use report::reduce as report;
-pub use report::{Bar, Report};
+pub use report::{Bar, Merit, Report};
 pub(crate) use source::seen;
 pub use source::{Source, Visitor, Wire};
 

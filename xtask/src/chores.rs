@@ -89,6 +89,11 @@ pub(crate) fn train(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let built = build(&["netprecursor", "netprecursor-agent"])?;
     let python = python::provide("training", Path::new("models/training/requirements.txt"))?;
+    // Hours rest on it: what tells a leak has to work.
+    let tested = Command::new(&python).args(["-m", "unittest", "discover", "-s", "models/training"]).status();
+    if !tested.with_context(|| format!("starting {}", python.display()))?.success() {
+        bail!("the tests of models/training fail; nothing was trained");
+    }
     let program = built.program("netprecursor")?;
     become_program(Command::new(python).arg("models/training/train.py").args(words).arg("--netprecursor").arg(program))
 }

@@ -49,6 +49,25 @@ struct Pinball {
     rules: BTreeMap<&'static str, BTreeMap<String, Option<f64>>>,
 }
 
+/// A forecaster against the best rule of thumb at one quantile.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Skill {
+    pub(super) quantile: f32,
+    /// Mean, in ln(µs).
+    pub(super) loss: f64,
+    pub(super) rule: &'static str,
+    pub(super) rule_loss: f64,
+    /// The share of truths at or below the quantile.
+    pub(super) coverage: f64,
+}
+
+impl Skill {
+    /// The share of the rule's loss that the forecaster saves; `None` where the rule lost nothing.
+    pub(super) fn share(&self) -> Option<f64> {
+        (self.rule_loss > 0.0).then(|| 1.0 - self.loss / self.rule_loss)
+    }
+}
+
 impl Rivals {
     pub(super) fn new() -> Self {
         Self(builtin::offsets())
@@ -87,6 +106,40 @@ impl Tally {
         for (held, said_us) in self.held.iter_mut().zip(model.quantiles_us()) {
             *held += u64::from(truth_us <= said_us);
         }
+    }
+
+    /// Adds what another tally summed.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        let sums = std::iter::once(&mut self.model).chain(&mut self.rules);
+        for (sums, more) in sums.zip(std::iter::once(&other.model).chain(&other.rules)) {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+        self.held.iter_mut().zip(other.held).for_each(|(held, more)| *held += more);
+    }
+
+    /// Seconds whose truth is known.
+    pub(super) const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// By quantile, against the rule of thumb that lost the least on the same seconds; nothing without rows.
+    pub(super) fn skills(&self) -> Vec<Skill> {
+        let mean = |sum: f64| sum / self.rows as f64;
+        let known = (0..QUANTILES.len()).filter(|_| self.rows > 0);
+        known
+            .filter_map(|quantile| {
+                let losses = Naive::ALL.into_iter().zip(self.rules.map(|losses| losses[quantile]));
+                let (rule, least) = losses.min_by(|(_, one), (_, other)| one.total_cmp(other))?;
+                Some(Skill {
+                    quantile: QUANTILES[quantile],
+                    loss: mean(self.model[quantile]),
+                    rule: rule.name(),
+                    rule_loss: mean(least),
+                    coverage: mean(self.held[quantile] as f64),
+                })
+            })
+            .collect()
     }
 
     /// The means.

@@ -82,6 +82,16 @@ impl Made {
         Forecast::from_ln(self.mixed)
     }
 
+    /// What the voices said for a quantile by its position, ln(µs); NaN for one that is asleep.
+    pub(super) const fn voices(&self, quantile: usize) -> &[f32; VOICES] {
+        &self.voices[quantile]
+    }
+
+    /// What was made of it, ln(µs).
+    pub(super) const fn mixed(&self, quantile: usize) -> f32 {
+        self.mixed[quantile]
+    }
+
     /// What it was made of.
     pub const fn evidence(&self) -> &Evidence {
         &self.evidence

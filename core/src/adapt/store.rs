@@ -122,6 +122,11 @@ impl Learned {
         &self.mixture
     }
 
+    /// How much each of the regressions that chances come from counts, 1 in sum.
+    pub fn sources(&self) -> [(Source, f64); Source::ALL.len()] {
+        Source::ALL.map(|source| (source, self.hazard.weights[source as usize]))
+    }
+
     /// What was learned on some networks as a beginning on others: it soon gives way to what is seen there.
     #[must_use]
     pub fn as_prior(mut self) -> Self {

@@ -5,7 +5,7 @@ use crate::tick::{HORIZON, Tick};
 
 /// A target's open claim: a rise of the chance above the confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Claim {
+pub struct Claim {
     since: Option<Tick>,
     /// Whether anything was measured since.
     is_seen: bool,
@@ -16,7 +16,7 @@ impl Claim {
     /// Takes in a tick: whether it breached the threshold (`None`: nothing was measured) and whether the chance is above the
     /// confidence. Says whether a claim came true when that is known. A breach that goes on, or comes back within the horizon,
     /// is no news, and claims nothing.
-    pub(super) fn observe(&mut self, now: Tick, breached: Option<bool>, is_above: bool) -> Option<bool> {
+    pub fn observe(&mut self, now: Tick, breached: Option<bool>, is_above: bool) -> Option<bool> {
         self.is_seen |= breached.is_some();
         if breached == Some(true) {
             self.breached = Some(now);

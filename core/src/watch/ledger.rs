@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Basis, Said};
 use crate::{
-    adapt::{Learned, Peers, Shown, chance},
+    adapt::{Learned, Merits, Peers, Shown, chance},
     calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
     forecast::Forecast,
     score::Scorecard,
@@ -34,6 +34,9 @@ pub struct Ledger {
     /// What the rule's targets show each other.
     #[serde(skip)]
     peers: Peers,
+    /// Who is worth how much of late: an hour's memory, which begins anew with the agent.
+    #[serde(skip)]
+    pub merits: Merits,
     /// The tick whose labels are being taken in.
     #[serde(skip)]
     tick: Tick,
@@ -81,6 +84,7 @@ impl Ledger {
         if self.tick != now {
             self.learned.close();
             self.peers.close();
+            self.merits.close();
             self.alone.close();
             self.caution.close();
             self.reliability.close();
@@ -114,6 +118,7 @@ impl Ledger {
         let breached = truth_us > threshold_us;
         match &said.made {
             Some((made, odds)) => {
+                self.merits.learn(made, truth_us);
                 self.learned.learn_forecast(made, truth_us);
                 if is_calm {
                     self.learned.learn_breach(made.evidence(), threshold_us, odds, breached);

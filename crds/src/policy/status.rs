@@ -102,6 +102,39 @@ pub struct RuleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub reachable_percent: Option<u8>,
+    /// How much less the forecast lost of late than the best rule of thumb on the same seconds, mean over nodes by the pods
+    /// that they watch. Below 0 the rule of thumb was better. In the entry of `24h` alone; absent for a model by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skill_percent: Option<SkillPercent>,
+    /// The expert that forecasts are made of most, where most pods are. In the entry of `24h` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub leading_expert: Option<String>,
+}
+
+/// Skill in percent, by the quantile that is forecast: 100 would be without loss, 0 is as good as the best rule of thumb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SkillPercent {
+    /// Of the median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -999, max = 100))]
+    pub q50: Option<i16>,
+    /// Of the 0.9 quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -999, max = 100))]
+    pub q90: Option<i16>,
+    /// Of the 0.99 quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -999, max = 100))]
+    pub q99: Option<i16>,
+}
+
+impl SkillPercent {
+    /// Whole percent within the bounds.
+    pub const fn whole(percent: f64) -> i16 {
+        percent.round().clamp(-999.0, 100.0) as i16
+    }
 }
 
 /// What the counts of a rule cover.

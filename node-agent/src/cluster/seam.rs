@@ -8,6 +8,7 @@ use std::{
 };
 
 use netprecursor_core::{
+    forecast::QUANTILES,
     policy::{Labels, Policy},
     score::Scorecard,
 };
@@ -165,6 +166,9 @@ pub struct RuleData {
     pub needed: f32,
     /// The highest chance that was said of late.
     pub reachable: f32,
+    /// Of the forecast over the best rule of thumb of late, by quantile, and the expert that is heard most; `None` before a
+    /// minute and for a model by itself.
+    pub merit: Option<([Option<f64>; QUANTILES.len()], &'static str)>,
     /// The counters.
     pub scorecard: Scorecard,
 }

@@ -372,7 +372,61 @@ struct ScoreView<'a> {
     /// What the forecast is mixed of, by voice, at the probabilities 0.5, 0.9 and 0.99; absent for a model by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<BTreeMap<String, [f64; 3]>>,
+    /// How good the mixture and its members were of late; absent for a model by itself.
+    #[serde(flatten)]
+    merits: Option<MeritsView>,
     scorecard: &'a Scorecard,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MeritsView {
+    /// Of the forecast over the best rule of thumb on the same seconds, in percent, by quantile; none before a minute.
+    skill_percent: [Option<f64>; 3],
+    /// That rule of thumb.
+    best_rule: [Option<&'static str>; 3],
+    /// Seconds that it rests on; half of what was is forgotten within an hour.
+    skill_seconds: f64,
+    /// The expert that is heard most.
+    leading_expert: &'static str,
+    experts: Vec<ExpertView>,
+    /// How much each regression that the chance comes from counts: of here, of other networks, of the lab.
+    sources: BTreeMap<&'static str, f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExpertView {
+    name: &'static str,
+    /// Its share of the mixture, with and without its offset, by quantile.
+    weights: [f64; 3],
+    /// Over the best rule of thumb while it had a forecast, in percent.
+    skill_percent: [Option<f64>; 3],
+    /// … with the offset that is tracked here; none for the regression.
+    corrected_skill_percent: [Option<f64>; 3],
+}
+
+impl MeritsView {
+    fn of(ledger: &Ledger) -> Self {
+        let percent = |merits| adapt::skills(merits).map(|skill| skill.map(|skill| 100.0 * skill));
+        let (mixture, standings) = (ledger.merits.mixture(), adapt::standings(&ledger.learned, &ledger.merits));
+        Self {
+            skill_percent: percent(mixture),
+            best_rule: mixture.map(|merit| merit.map(|merit| merit.best.name())),
+            skill_seconds: mixture[0].map_or(0.0, |merit| merit.seconds),
+            leading_expert: adapt::leading(&standings),
+            experts: standings
+                .iter()
+                .map(|standing| ExpertView {
+                    name: standing.name,
+                    weights: standing.weights,
+                    skill_percent: percent(standing.merits),
+                    corrected_skill_percent: percent(standing.corrected),
+                })
+                .collect(),
+            sources: ledger.learned.sources().map(|(source, weight)| (source.name(), weight)).into(),
+        }
+    }
 }
 
 fn is_adaptive(pipeline: &Pipeline, rule: &ActiveRule) -> bool {
@@ -402,6 +456,7 @@ fn scores(pipeline: &Pipeline) -> serde_json::Value {
             coverage: rule.ledger.calibrator.coverage(),
             reliability: rule.ledger.reliability.bins(),
             weights: is_adaptive(pipeline, rule).then(|| weights(&rule.ledger)),
+            merits: is_adaptive(pipeline, rule).then(|| MeritsView::of(&rule.ledger)),
             scorecard: &rule.ledger.scorecard,
         })
         .collect();

@@ -1,7 +1,8 @@
 //! `/metrics` in the OpenMetrics text format; base units are seconds and bytes.
 
 use netprecursor_agent_common::{Counter, MAX_SLOTS};
-use netprecursor_core::{policy::Identity, score::Scorecard};
+use netprecursor_core::{adapt, forecast::QUANTILES, policy::Identity, score::Scorecard};
+use netprecursor_models::builtin;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -92,6 +93,7 @@ pub fn encode(pipeline: &Pipeline, stream_lost: u64, health: &[Health]) -> Strin
     identities(&mut scrape, pipeline);
     targets(&mut scrape, pipeline);
     rules(&mut scrape, &pipeline.policies, &pipeline.forecasters);
+    merits(&mut scrape, &pipeline.policies, &pipeline.forecasters);
     sinks(&mut scrape, health);
     scrape.text()
 }
@@ -227,6 +229,60 @@ fn rules(scrape: &mut Scrape, policies: &[ActivePolicy], forecasters: &Forecaste
     }
 }
 
+/// What forecasts of the rules are worth, and what they are made of; experts, quantiles, sources and bins are fixed sets.
+fn merits(scrape: &mut Scrape, policies: &[ActivePolicy], forecasters: &Forecasters) {
+    let quantiles = QUANTILES.map(|quantile| quantile.to_string());
+    let (mut skill, mut expert_skill, mut weight, mut source_weight) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut said, mut came_true) = (Vec::new(), Vec::new());
+    let of = |policy: &Identity, rule: &ActiveRule, more: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+        let labels = rule_labels(policy, rule).into_iter().chain(more.iter().copied());
+        labels.map(|(name, value)| (name, value.to_owned())).collect()
+    };
+    for active in policies {
+        let identity = active.policy.identity();
+        for rule in &active.rules {
+            for (bin, counts) in rule.ledger.reliability.bins().iter().enumerate() {
+                let labels = of(&identity, rule, &[("bin", &bin.to_string())]);
+                said.push((labels.clone(), counts.said as f64));
+                came_true.push((labels, counts.came_true as f64));
+            }
+            if forecasters.speaker(rule.forecaster).name != builtin::ADAPTIVE {
+                continue;
+            }
+            let ledger = &rule.ledger;
+            for (quantile, value) in quantiles.iter().zip(adapt::skills(ledger.merits.mixture())) {
+                skill.extend(value.map(|value| (of(&identity, rule, &[("quantile", quantile)]), value)));
+            }
+            for standing in adapt::standings(&ledger.learned, &ledger.merits) {
+                let figures = adapt::skills(standing.merits).into_iter().zip(standing.weights);
+                for (quantile, (value, heard)) in quantiles.iter().zip(figures) {
+                    let labels = of(&identity, rule, &[("expert", standing.name), ("quantile", quantile)]);
+                    expert_skill.extend(value.map(|value| (labels.clone(), value)));
+                    weight.push((labels, heard));
+                }
+            }
+            for (source, heard) in ledger.learned.sources() {
+                source_weight.push((of(&identity, rule, &[("source", source.name())]), heard));
+            }
+        }
+    }
+    for (name, help, kind, series) in [
+        ("rule_skill_ratio", "Skill of the forecast over the best rule of thumb of late", Kind::Gauge, skill),
+        (
+            "rule_expert_skill_ratio",
+            "Skill of an expert over the best rule of thumb of late, while it had a forecast",
+            Kind::Gauge,
+            expert_skill,
+        ),
+        ("rule_expert_weight_ratio", "Share of an expert in the forecast", Kind::Gauge, weight),
+        ("rule_source_weight_ratio", "Share of a regression in the chance", Kind::Gauge, source_weight),
+        ("rule_chances_said", "Chances of a breach that were said, by bin of a tenth", Kind::Counter, said),
+        ("rule_chances_came_true", "… that a breach followed in time", Kind::Counter, came_true),
+    ] {
+        scrape.family(name, help, kind).series = series;
+    }
+}
+
 /// A rule with all that tells it from others of its name.
 fn rule_labels<'a>(policy: &'a Identity, rule: &'a ActiveRule) -> [(&'static str, &'a str); 4] {
     [
@@ -289,6 +345,7 @@ mod tests {
             .collect();
         let mut scrape = Scrape::default();
         rules(&mut scrape, &policies, &forecasters);
+        merits(&mut scrape, &policies, &forecasters);
         let text = scrape.text();
         let series: Vec<&str> = text
             .lines()
@@ -296,8 +353,11 @@ mod tests {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|s| s.0)
             .collect();
-        // Nine families, four policies.
-        assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (36, 36), "{text}");
+        // Four policies: nine families, shares of ten members of a mixture at three quantiles and of three sources, and two
+        // counts of ten bins. Nobody has a skill before a minute.
+        let expected = 4 * (9 + 10 * 3 + 3 + 2 * 10);
+        assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (expected, expected), "{text}");
+        assert!(text.contains(r#"rule="rtt",expert="regression",quantile="0.99"} "#), "{text}");
         let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy_namespace="",policy="checkout",rule="rtt"}"#;
         assert!(series.contains(&format!("netprecursor_rule_alerts_total{labels}").as_str()), "{text}");
         let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.7");

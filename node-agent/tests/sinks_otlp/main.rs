@@ -74,6 +74,8 @@ fn seen(is_later: bool) -> Seen {
             rule: "rtt".to_owned(),
             needed: 0.625,
             reachable: 0.875,
+            skill: [Some(0.25), None, None],
+            makeup: None,
             scorecard: Scorecard { alerts: 9, confirmed: 7, missed: 1, lead_seconds, ..Scorecard::default() },
             model: "rtt-xgboost".to_owned(),
             is_model_ready: true,

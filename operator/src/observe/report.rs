@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
-use netprecursor_crds::{diagnosis, report::PrecursorNodeReport};
+use netprecursor_crds::{diagnosis, policy::SkillPercent, report::PrecursorNodeReport};
 
 use crate::ledger::{Reported, RuleKey};
 
@@ -23,6 +23,8 @@ pub struct Report {
     pub is_warming_up: bool,
     /// How sure rules that watch pods here have to be, and how sure they were; agents of before 0.2 do not say.
     pub bars: Vec<(RuleKey, Bar)>,
+    /// What forecasts of rules that watch pods here were worth of late.
+    pub merits: Vec<(RuleKey, Merit)>,
     /// What was counted, until the ledger has it.
     pub counted: Vec<Reported>,
 }
@@ -36,6 +38,19 @@ pub struct Bar {
     pub needed: u8,
     /// The highest chance in percent of late.
     pub reachable: u8,
+}
+
+/// What a node's forecasts of a rule were worth of late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merit {
+    /// Of which rule, by what it means.
+    pub hash: String,
+    /// Pods that it watches.
+    pub targets: u32,
+    /// Over the best rule of thumb.
+    pub skill: SkillPercent,
+    /// The expert that is heard most.
+    pub leading: Option<String>,
 }
 
 impl Bar {
@@ -74,7 +89,13 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         let (needed, reachable) = rule.needed_percent.zip(rule.reachable_percent)?;
         Some((key(&rule.policy_uid, &rule.rule), Bar { hash: rule.rule_hash.clone(), needed, reachable }))
     });
+    let merits = status.rules.iter().filter(|rule| rule.targets > 0).filter_map(|rule| {
+        let (hash, leading) = (rule.rule_hash.clone(), rule.leading_expert.clone());
+        let merit = Merit { hash, targets: rule.targets, skill: rule.skill_percent?, leading };
+        Some((key(&rule.policy_uid, &rule.rule), merit))
+    });
     Some(Report {
+        merits: merits.collect(),
         bars: bars.collect(),
         heartbeat: status.heartbeat.as_ref().map(|time| time.0),
         degraded: diagnosis::report::lessened(&status),

@@ -11,7 +11,7 @@ use netprecursor_core::score::Scorecard;
 use netprecursor_crds::{
     Duration,
     diagnosis::some_of,
-    policy::{RuleStatus, ScoreWindow},
+    policy::{RuleStatus, ScoreWindow, SkillPercent},
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Settings,
     ledger::{Account, RuleKey, WINDOW_HOURS},
-    observe::{Bar, Observed, Policy, Seen},
+    observe::{Bar, Merit, Observed, Policy, Seen},
     owned,
 };
 
@@ -108,10 +108,58 @@ pub(super) fn bars(observed: &Observed) -> Bars<'_> {
     bars
 }
 
+/// What forecasts of each rule were worth, by node.
+pub(super) type Merits<'a> = BTreeMap<&'a RuleKey, Vec<&'a Merit>>;
+
+pub(super) fn merits(observed: &Observed) -> Merits<'_> {
+    let mut merits = Merits::new();
+    for (key, merit) in observed.reports.iter().flat_map(|(_, report)| &report.value.merits) {
+        let account = observed.ledger.account(&key.policy, &key.rule);
+        if account.is_some_and(|account| account.hash() == merit.hash) {
+            merits.entry(key).or_default().push(merit);
+        }
+    }
+    merits
+}
+
+/// The mean by the pods that nodes watch.
+fn skill(merits: &[&Merit]) -> Option<SkillPercent> {
+    let mean = |of: fn(&SkillPercent) -> Option<i16>| {
+        let known = merits.iter().filter_map(|merit| Some((f64::from(merit.targets), f64::from(of(&merit.skill)?))));
+        let (pods, sum) = known.fold((0.0, 0.0), |(pods, sum), (more, skill)| (pods + more, sum + more * skill));
+        (pods > 0.0).then(|| SkillPercent::whole(sum / pods))
+    };
+    let skill =
+        SkillPercent { q50: mean(|skill| skill.q50), q90: mean(|skill| skill.q90), q99: mean(|skill| skill.q99) };
+    (skill != SkillPercent::default()).then_some(skill)
+}
+
+/// The expert that leads on the most pods; of equals the first by name.
+fn leading(merits: &[&Merit]) -> Option<String> {
+    let mut pods: BTreeMap<&str, u64> = BTreeMap::new();
+    for (leading, targets) in merits.iter().filter_map(|merit| Some((merit.leading.as_deref()?, merit.targets))) {
+        *pods.entry(leading).or_default() += u64::from(targets);
+    }
+    let (expert, _) = pods.into_iter().rev().max_by_key(|(_, pods)| *pods)?;
+    Some(expert.to_owned())
+}
+
 /// How the rules of a policy did.
-pub(super) fn rules(observed: &Observed, policy: &Seen<Policy>, bars: &Bars<'_>, now: Timestamp) -> Vec<RuleStatus> {
+pub(super) fn rules(
+    observed: &Observed,
+    policy: &Seen<Policy>,
+    bars: &Bars<'_>,
+    merits: &Merits<'_>,
+    now: Timestamp,
+) -> Vec<RuleStatus> {
     let accounts = accounts(observed, policy).map(|(key, account)| {
-        [day(&key.rule, account, bars.get(&key).copied(), now), since_change(&key.rule, account)]
+        let merits = merits.get(&key).map_or(&[][..], Vec::as_slice);
+        let day = RuleStatus {
+            skill_percent: skill(merits),
+            leading_expert: leading(merits),
+            ..day(&key.rule, account, bars.get(&key).copied(), now)
+        };
+        [day, since_change(&key.rule, account)]
     });
     accounts.flatten().collect()
 }
@@ -186,6 +234,8 @@ fn rule(name: &str, window: ScoreWindow, since: Option<Timestamp>, card: &Scorec
         lead_p10: card.lead_quantile(0.1).map(lead),
         needed_percent: None,
         reachable_percent: None,
+        skill_percent: None,
+        leading_expert: None,
         false_alerts_per_pod_day: card.false_alerts_per_day().map(|rate| format!("{rate:.DECIMALS$}")),
     }
 }

@@ -26,6 +26,7 @@ struct Survey<'a> {
     fallbacks: models::Fallbacks<'a>,
     /// How sure rules have to be, and were.
     bars: scores::Bars<'a>,
+    merits: scores::Merits<'a>,
     /// Pods that agents watch.
     watched: BTreeMap<&'a str, u32>,
     /// Alerts that are out.
@@ -108,7 +109,7 @@ fn status(
         observed_generation: generation,
         targets: figure(&survey.watched),
         firing: figure(&survey.firing),
-        rules: scores::rules(observed, policy, &survey.bars, now),
+        rules: scores::rules(observed, policy, &survey.bars, &survey.merits, now),
         conditions,
     }
 }
@@ -148,6 +149,7 @@ impl<'a> Survey<'a> {
             targets: Targets::find(observed),
             fallbacks: models::fallbacks(observed),
             bars: scores::bars(observed),
+            merits: scores::merits(observed),
             watched: BTreeMap::new(),
             firing: BTreeMap::new(),
             throttled: BTreeMap::new(),

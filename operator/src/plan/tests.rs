@@ -353,6 +353,21 @@ fn a_confidence_that_one_node_reaches_is_reached() {
 }
 
 #[test]
+fn skill_is_the_mean_over_pods_and_the_expert_that_leads_on_most_of_them_is_named() {
+    let mut cluster = Cluster::new();
+    cluster.policy("shop", "checkout", json!({}));
+    let says = |targets: u32, skill: Value, leading: &str| {
+        unannounced(json!({"targets": targets, "skillPercent": skill, "leadingExpert": leading}))
+    };
+    cluster.report("n1", says(3, json!({"q50": 20, "q90": -8}), "hour"));
+    cluster.report("n2", says(1, json!({"q50": 60, "q90": 4, "q99": 7}), "max-10"));
+    let day = day(&cluster.plan(at(0)));
+    let skill = day.skill_percent.unwrap();
+    assert_eq!((skill.q50, skill.q90, skill.q99), (Some(30), Some(-5), Some(7)));
+    assert_eq!(day.leading_expert.as_deref(), Some("hour"));
+}
+
+#[test]
 fn what_a_node_says_of_a_rule_that_changed_since_is_not_shown() {
     let mut cluster = Cluster::new();
     cluster.policy("shop", "checkout", json!({}));

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
 use kube::Resource;
-use netprecursor_crds::report::{
-    Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
-    RttSource, RuleCount, Sensor, SensorState,
+use netprecursor_crds::{
+    policy::SkillPercent,
+    report::{
+        Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
+        RttSource, RuleCount, Sensor, SensorState,
+    },
 };
 use serde_json::{Value, json};
 
@@ -155,8 +158,15 @@ fn rule(data: &RuleData, own: &Own) -> RuleCount {
         throttled: throttled.copied().unwrap_or(0),
         needed_percent: Some(words::percent(data.needed)),
         reachable_percent: Some(words::percent(data.reachable)),
+        skill_percent: data.merit.map(|(skills, _)| skill(skills)),
+        leading_expert: data.merit.map(|(_, leading)| leading.to_owned()),
         counters: Counters::from(&data.scorecard),
     }
+}
+
+fn skill(skills: [Option<f64>; 3]) -> SkillPercent {
+    let [q50, q90, q99] = skills.map(|skill| skill.map(|skill| SkillPercent::whole(100.0 * skill)));
+    SkillPercent { q50, q90, q99 }
 }
 
 fn ready(data: &ReportData, unix: u64) -> Condition {
@@ -239,6 +249,7 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
         rule.targets = 0;
         rule.throttled = 0;
         (rule.needed_percent, rule.reachable_percent) = (None, None);
+        (rule.skill_percent, rule.leading_expert) = (None, None);
         rule.counters = Counters::default();
     }
     states
@@ -292,6 +303,7 @@ mod tests {
                 targets: 3,
                 needed: 0.622,
                 reachable: 0.31,
+                merit: Some(([Some(0.256), Some(-1e9), None], "hour")),
                 scorecard: Scorecard { alerts: 4, ..Scorecard::default() },
             }],
             ..ReportData::default()
@@ -315,6 +327,8 @@ mod tests {
         assert_eq!((&report["rules"][0]["policyUID"], &report["rules"][0]["alerts"]), (&json!("p-1"), &json!(4)));
         let rule = &report["rules"][0];
         assert_eq!((&rule["neededPercent"], &rule["reachablePercent"]), (&json!(62), &json!(31)));
+        assert_eq!(rule["skillPercent"], json!({"q50": 26, "q90": -999}));
+        assert_eq!(rule["leadingExpert"], "hour");
         let conditions: Vec<_> = report["conditions"].as_array().unwrap().iter().map(|c| c["status"].clone()).collect();
         assert_eq!(conditions, ["True", "False", "True"]);
     }
@@ -326,6 +340,7 @@ mod tests {
         (later.sockets, later.targets, later.unix) = (Some((10, 1)), 9, later.unix + 60);
         later.rules[0].targets = 9;
         (later.rules[0].needed, later.rules[0].reachable) = (0.7, 0.1);
+        later.rules[0].merit = Some(([Some(0.1); 3], "last"));
         later.rules[0].scorecard.target_seconds = 180;
         let overhead = Some(Overhead { cpu: "4m".to_owned(), memory: "31Mi".to_owned() });
         let now = status(&later, &Own { overhead, pending: 7, ..own() }, 1_700_000_060, Some(&before));

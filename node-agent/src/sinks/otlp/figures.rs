@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netprecursor_core::policy::Identity;
+use netprecursor_core::{adapt, forecast::QUANTILES, policy::Identity};
 use opentelemetry::KeyValue;
 
 use super::seen::{Place, Seen, SeenRule, SeenTarget};
@@ -12,6 +12,9 @@ pub const MAX_PLACES: usize = 500;
 
 /// Rules with series of their own; the rest is counted likewise.
 pub const MAX_RULES: usize = 1000;
+
+/// Rules that have series of what forecast and chance are made of, at most.
+pub const MAX_MADE_UP: usize = 20;
 
 /// A family of series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub struct Family {
 }
 
 /// All families, in the order of [`Figures::points`].
-pub const FAMILIES: [Family; 29] = [
+pub const FAMILIES: [Family; 35] = [
     gauge("netprecursor.rtt.max", "s", "Largest clean RTT, or stall, since the export before"),
     gauge(
         "netprecursor.rtt.forecast",
@@ -58,6 +61,20 @@ pub const FAMILIES: [Family; 29] = [
         "netprecursor.rule.chance.reachable",
         "1",
         "Highest chance of a breach of late; half of it is forgotten within a day",
+    ),
+    gauge("netprecursor.rule.skill", "1", "Skill of the forecast over the best rule of thumb of late"),
+    gauge(
+        "netprecursor.rule.expert.skill",
+        "1",
+        "Skill of an expert over the best rule of thumb of late, while it had a forecast",
+    ),
+    gauge("netprecursor.rule.expert.weight", "1", "Share of an expert in the forecast"),
+    gauge("netprecursor.rule.source.weight", "1", "Share of a regression in the chance"),
+    counter("netprecursor.rule.chances.said", "{chance}", "Chances of a breach that were said, by bin of a tenth"),
+    counter(
+        "netprecursor.rule.chances.came_true",
+        "{chance}",
+        "Chances that a breach followed in time, by bin of a tenth",
     ),
     gauge("netprecursor.rule.model.ready", "1", "1 when the rule's own model speaks, 0 when a rule of thumb stands in"),
     gauge("netprecursor.sensor.state", "1", "1 for the state that a sensor is in, 0 for the others"),
@@ -201,9 +218,43 @@ impl Figures {
             }
             self.add("netprecursor.rule.chance.needed", attributes(), rule.needed);
             self.add("netprecursor.rule.chance.reachable", attributes(), rule.reachable);
+            self.add_merits(rule, &attributes);
             self.add_model(rule, attributes());
         }
         seen.rules.len().saturating_sub(MAX_RULES)
+    }
+
+    fn add_merits(&mut self, rule: &SeenRule, attributes: &dyn Fn() -> Vec<KeyValue>) {
+        let with = |more: &[(&'static str, &str)]| -> Vec<KeyValue> {
+            let more = more.iter().map(|(key, value)| KeyValue::new(*key, (*value).to_owned()));
+            attributes().into_iter().chain(more).collect()
+        };
+        const QUANTILE: &str = "netprecursor.quantile";
+        let quantiles = QUANTILES.map(|quantile| quantile.to_string());
+        for (quantile, skill) in quantiles.iter().zip(rule.skill) {
+            if let Some(skill) = skill {
+                self.add("netprecursor.rule.skill", with(&[(QUANTILE, quantile)]), skill);
+            }
+        }
+        let Some(makeup) = &rule.makeup else { return };
+        for standing in &makeup.experts {
+            let figures = adapt::skills(standing.merits).into_iter().zip(standing.weights);
+            for (quantile, (skill, weight)) in quantiles.iter().zip(figures) {
+                let labels = || with(&[("netprecursor.expert.name", standing.name), (QUANTILE, quantile)]);
+                if let Some(skill) = skill {
+                    self.add("netprecursor.rule.expert.skill", labels(), skill);
+                }
+                self.add("netprecursor.rule.expert.weight", labels(), weight);
+            }
+        }
+        for (source, weight) in &makeup.sources {
+            self.add("netprecursor.rule.source.weight", with(&[("netprecursor.source.name", source)]), *weight);
+        }
+        for (bin, counts) in makeup.bins.iter().enumerate() {
+            let labels = || with(&[("netprecursor.chance.bin", &bin.to_string())]);
+            self.add("netprecursor.rule.chances.said", labels(), counts.said as f64);
+            self.add("netprecursor.rule.chances.came_true", labels(), counts.came_true as f64);
+        }
     }
 
     fn add_model(&mut self, rule: &SeenRule, mut attributes: Vec<KeyValue>) {
@@ -362,6 +413,8 @@ mod tests {
             rule: "rtt".to_owned(),
             needed: 0.62,
             reachable: 0.31,
+            skill: [Some(0.2), None, None],
+            makeup: None,
             scorecard: Default::default(),
             model: "m".to_owned(),
             is_model_ready: true,
@@ -382,6 +435,7 @@ mod tests {
             "netprecursor.rule.alerts",
             "netprecursor.rule.chance.needed",
             "netprecursor.rule.chance.reachable",
+            "netprecursor.rule.skill",
             "netprecursor.rule.model.ready",
             "netprecursor.alerts.firing",
         ] {

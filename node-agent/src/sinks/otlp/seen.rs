@@ -1,7 +1,17 @@
 //! What telemetry tells, taken from the pipeline in one short look under its lock.
 
-use netprecursor_core::{policy::Identity, score::Scorecard, signal::Signal};
+use netprecursor_core::{
+    adapt::{self, Standing},
+    calibrate::{BINS, Bin},
+    forecast::QUANTILES,
+    policy::Identity,
+    score::Scorecard,
+    signal::Signal,
+    watch::Ledger,
+};
+use netprecursor_models::builtin;
 
+use super::figures::MAX_MADE_UP;
 use crate::{
     cluster::seam::PodRef,
     sinks::sink::Health,
@@ -53,12 +63,39 @@ pub struct SeenRule {
     pub needed: f64,
     /// The highest chance that was said of late.
     pub reachable: f64,
+    /// Of the forecast over the best rule of thumb of late, by quantile.
+    pub skill: [Option<f64>; QUANTILES.len()],
+    /// What forecast and chance are made of; of the first rules alone, because it takes many series.
+    pub makeup: Option<Box<Makeup>>,
     /// What it counted.
     pub scorecard: Scorecard,
     /// Who forecasts for it.
     pub model: String,
     /// Whether that is who it asks for.
     pub is_model_ready: bool,
+}
+
+/// What a rule's forecast and its chance are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Makeup {
+    /// The members of the mixture; none for a model by itself.
+    pub experts: Vec<Standing>,
+    /// The regressions that the chance comes from; likewise.
+    pub sources: Vec<(&'static str, f64)>,
+    /// What was said with which chance, and what came true of it.
+    pub bins: [Bin; BINS],
+}
+
+impl Makeup {
+    fn of(ledger: &Ledger, is_mixed: bool) -> Self {
+        let mixed = is_mixed.then(|| (adapt::standings(&ledger.learned, &ledger.merits), ledger.learned.sources()));
+        let (experts, sources) = mixed.unzip();
+        Self {
+            experts: experts.into_iter().flatten().collect(),
+            sources: sources.into_iter().flatten().map(|(source, weight)| (source.name(), weight)).collect(),
+            bins: *ledger.reliability.bins(),
+        }
+    }
 }
 
 /// One alert that is out.
@@ -96,19 +133,21 @@ pub struct Seen {
 impl Seen {
     /// What the pipeline saw in the last `seconds`.
     pub fn of(pipeline: &Pipeline, seconds: u64, sinks: Vec<Health>) -> Self {
-        let rules = pipeline.policies.iter().flat_map(|active| {
-            active.rules.iter().map(|rule| {
-                let speaker = pipeline.forecasters.speaker(rule.forecaster);
-                SeenRule {
-                    policy: active.policy.identity(),
-                    rule: rule.rule.name.to_string(),
-                    needed: rule.ledger.caution.needed(rule.rule.confidence),
-                    reachable: rule.ledger.reliability.highest().into(),
-                    scorecard: rule.ledger.scorecard.clone(),
-                    model: speaker.name.clone(),
-                    is_model_ready: speaker.stands_in.is_none(),
-                }
-            })
+        let rules = pipeline.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
+        let rules = rules.enumerate().map(|(place, (active, rule))| {
+            let speaker = pipeline.forecasters.speaker(rule.forecaster);
+            SeenRule {
+                policy: active.policy.identity(),
+                rule: rule.rule.name.to_string(),
+                needed: rule.ledger.caution.needed(rule.rule.confidence),
+                reachable: rule.ledger.reliability.highest().into(),
+                skill: adapt::skills(rule.ledger.merits.mixture()),
+                makeup: (place < MAX_MADE_UP)
+                    .then(|| Box::new(Makeup::of(&rule.ledger, speaker.name == builtin::ADAPTIVE))),
+                scorecard: rule.ledger.scorecard.clone(),
+                model: speaker.name.clone(),
+                is_model_ready: speaker.stands_in.is_none(),
+            }
         });
         Self {
             targets: pipeline.targets.iter().map(|target| SeenTarget::of(target, seconds)).collect(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use netprecursor_agent_common::Counter;
+use netprecursor_core::{adapt, forecast::QUANTILES, watch::Ledger};
 
 use super::Pipeline;
 use crate::{
@@ -69,10 +70,18 @@ impl Pipeline {
                     targets,
                     needed: active.ledger.caution.needed(active.rule.confidence) as f32,
                     reachable: active.ledger.reliability.highest(),
+                    merit: merit(&active.ledger),
                     scorecard: active.ledger.scorecard.clone(),
                 });
             }
         }
         report
     }
+}
+
+/// How good the mixture was of late, and who is heard most in it.
+fn merit(ledger: &Ledger) -> Option<([Option<f64>; QUANTILES.len()], &'static str)> {
+    let skills = adapt::skills(ledger.merits.mixture());
+    let leading = || adapt::leading(&adapt::standings(&ledger.learned, &ledger.merits));
+    skills.iter().any(Option::is_some).then(|| (skills, leading()))
 }

@@ -1,0 +1,89 @@
+//! The rule at other confidences, beside the fold in the same pass. What a ledger learns does not depend on what it warns
+//! of, so forecasts and chances are those of the fold; the bar, the decision and the score are of each confidence alone.
+
+use netprecursor_core::{
+    calibrate::Caution,
+    decide::{self, Action, Input, State},
+    policy::{Confidence, Rule},
+    score::{Judge, Scorecard, Standing},
+    tick::Tick,
+    watch::{Claim, Step},
+};
+
+/// Percent.
+const CONFIDENCES: [i64; 9] = [10, 20, 30, 40, 50, 60, 70, 80, 90];
+
+/// What all targets of a rule share, by confidence.
+#[derive(Debug, Clone)]
+pub(super) struct Sweep {
+    levels: Vec<Level>,
+    tick: Tick,
+}
+
+/// The rule at one confidence.
+#[derive(Debug, Clone)]
+pub(super) struct Level {
+    pub(super) confidence: Confidence,
+    pub(super) card: Scorecard,
+    caution: Caution,
+}
+
+/// One target, by confidence.
+#[derive(Debug, Clone)]
+pub(super) struct Swept(Vec<(State, Judge, Claim)>);
+
+impl Sweep {
+    /// Confidences from 10 to 90 %, and the rule's own.
+    pub(super) fn of(rule: &Rule) -> Self {
+        let mut confidences: Vec<Confidence> =
+            CONFIDENCES.into_iter().filter_map(|percent| Confidence::percent(percent).ok()).collect();
+        confidences.push(rule.confidence);
+        confidences.sort_by_key(|confidence| confidence.get());
+        confidences.dedup();
+        let level = |confidence| Level { confidence, card: Scorecard::default(), caution: Caution::default() };
+        Self { levels: confidences.into_iter().map(level).collect(), tick: Tick::default() }
+    }
+
+    /// From the lowest confidence up.
+    pub(super) fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// A target that nothing is decided of yet.
+    pub(super) fn target(&self) -> Swept {
+        Swept(vec![(State::Idle, Judge::default(), Claim::default()); self.levels.len()])
+    }
+
+    /// Takes in what the fold made of a tick of one target.
+    pub(super) fn step(&mut self, now: Tick, step: &Step, rule: &Rule, target: &mut Swept) {
+        if self.tick != now {
+            self.levels.iter_mut().for_each(|level| level.caution.close());
+            self.tick = now;
+        }
+        let Step { gate, chance, predicted_us, measured_us, .. } = *step;
+        let breached = measured_us.map(|us| rule.thresholds.breached(us));
+        for (level, (state, judge, claim)) in self.levels.iter_mut().zip(&mut target.0) {
+            let Level { confidence, card, caution } = level;
+            let needed = caution.needed(*confidence) as f32;
+            let standing = match (state.firing(), gate) {
+                (Some(_), _) => Standing::Firing,
+                (None, Some(_)) => Standing::Gated,
+                (None, None) => Standing::Quiet,
+            };
+            let judged = judge.observe(now, breached, standing, card);
+            let input = Input { gate, chance, needed, predicted_us, measured_us };
+            let (decided, action) = decide::decide(*state, &input, now, rule);
+            *state = decided;
+            let fired = match action {
+                Some(Action::Fire { .. }) => judge.fired(now, rule.hold.delay(), card),
+                _ => Default::default(),
+            };
+            let unconfirmed = judged.unconfirmed + fired.unconfirmed;
+            let is_above = chance.is_some_and(|chance| f64::from(chance) > confidence.share());
+            if let Some(came) = claim.observe(now, breached, is_above && gate.is_none()) {
+                caution.judge(*confidence, came);
+            }
+            caution.spend(rule.max_false_alerts_per_day, unconfirmed);
+        }
+    }
+}
