@@ -9,6 +9,7 @@ fixed, so that the same data give the same report.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -41,7 +42,10 @@ def main():
     arguments.add_argument("--out", type=pathlib.Path, required=True, help="directory of the artifacts")
     arguments.add_argument("--import", type=pathlib.Path, nargs="+", default=[], dest="imports",
                            help="directories of series: *.csv[.gz] with the columns series, t, rtt_max_ms, rtt_mean_ms, n")
-    arguments.add_argument("--adaptive-only", action="store_true", help="leave the model as it is")
+    part = arguments.add_mutually_exclusive_group()
+    part.add_argument("--adaptive-only", action="store_true", help="leave the model as it is")
+    part.add_argument("--model-only", action="store_true",
+                      help="train the model and the rules' offsets; they are compiled in before the rest rests on them")
     arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
     arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
     options = arguments.parse_args()
@@ -59,6 +63,8 @@ def main():
             configs = [model.Config(**{name: one[name] for name in fields}) for one in chosen]
         else:
             configs = train_model(options, manifests, episodes, schema, features, parts)
+        if options.model_only:
+            return
         # What a model is worth on a network can only be said of one that was not trained there.
         experts = {None: options.out / f"{NAME}.onnx"}
         for network in series:

@@ -94,8 +94,23 @@ pub(crate) fn train(args: &Args) -> anyhow::Result<ExitCode> {
     if !tested.with_context(|| format!("starting {}", python.display()))?.success() {
         bail!("the tests of models/training fail; nothing was trained");
     }
-    let program = built.program("netprecursor")?;
-    become_program(Command::new(python).arg("models/training/train.py").args(words).arg("--netprecursor").arg(program))
+    let command = |built: &Built, part: &[&str]| -> anyhow::Result<Command> {
+        let mut command = Command::new(&python);
+        command.arg("models/training/train.py").args(&words).args(part).arg("--netprecursor");
+        command.arg(built.program("netprecursor")?);
+        Ok(command)
+    };
+    const PARTS: [&str; 2] = ["--model-only", "--adaptive-only"];
+    if PARTS.iter().any(|part| has(&words, part)) {
+        return become_program(&mut command(&built, &[])?);
+    }
+    let [model, adaptive] = PARTS;
+    if !command(&built, &[model])?.status().context("starting models/training/train.py")?.success() {
+        bail!("the model was not trained");
+    }
+    // What learns in place rests on the model and on the offsets of the rules of thumb, and both are compiled in.
+    let built = build(&["netprecursor", "netprecursor-agent"])?;
+    become_program(&mut command(&built, &[adaptive])?)
 }
 
 /// `cargo xtask golden`: makes the golden models and their vectors again.
