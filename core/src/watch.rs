@@ -284,21 +284,26 @@ mod tests {
     }
 
     #[test]
-    fn a_ramp_is_warned_of_before_it_breaches_and_confirmed_when_it_does() {
-        let (ledger, told) = run(Some(Naive::DampedHolt), 400, ramp);
-        let Some((fired, Step { action: Some(Action::Fire { trigger, .. }), .. })) = told.first() else {
-            panic!("nothing fired: {told:?}");
-        };
-        let breach = (200..240).find(|tick| ramp(*tick).unwrap() > 100_000.0).unwrap();
-        assert_eq!(*trigger, Trigger::Forecast);
+    fn a_ramp_is_foreseen_in_silence_and_the_next_one_is_warned_of_and_confirmed() {
+        let again = |tick| if tick >= 400 { ramp(tick - 200) } else { ramp(tick) };
+        let (ledger, told) = run(Some(Naive::DampedHolt), 600, again);
+        let fires: Vec<(u64, Trigger)> = told
+            .iter()
+            .filter_map(|(tick, step)| match step.action {
+                Some(Action::Fire { trigger, .. }) => Some((*tick, trigger)),
+                _ => None,
+            })
+            .collect();
+        let breach = (400..440).find(|tick| again(*tick).unwrap() > 100_000.0).unwrap();
+        let [(_, Trigger::Measured), (fired, Trigger::Forecast)] = fires[..] else { panic!("{fires:?}") };
         let lead = breach - fired;
-        assert!(lead >= 2, "fired at {fired}, breach at {breach}");
+        assert!(lead >= 3, "fired at {fired}, breach at {breach}");
         assert_eq!(ledger.scorecard.median_lead(), Some(lead));
         assert!(told.iter().any(|(tick, step)| *tick == breach && step.verdict == Some(Verdict::Confirmed { lead })));
         let resolved = Some(Action::Resolve { reason: Resolution::Recovered });
         assert_eq!(told.last().unwrap().1.action, resolved);
         let card = &ledger.scorecard;
-        assert_eq!((card.alerts, card.confirmed, card.warned, card.missed), (1, 1, 1, 0));
+        assert_eq!((card.alerts, card.confirmed, card.warned, card.missed), (2, 1, 1, 1));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! How sure a rule has to be to warn: as sure as the user wants, and more after warnings that did not come true.
 //!
-//! Two things add to the log-odds of the confidence that the policy asks for, and neither ever moves the threshold:
+//! Three things add to the log-odds of the confidence that the policy asks for, and neither ever moves the threshold:
 //!
 //! - what is *earned*: each rise of the chance above the confidence claims a breach, whether it is warned of or not. A false
 //!   claim adds and one that came true takes away, in the proportion at which the sum stays where as many come true as the
-//!   confidence says. A new rule begins more careful than it is asked to be, and can earn its first warning in silence.
+//!   confidence says. Below zero, where more of them come true, it is the chances that are too modest: they are raised by
+//!   that, within bounds, and the bar stays at what the policy asks for.
+//! - a new rule begins more careful than it is asked to be: on a network that training never saw, chances may mean nothing.
+//!   Each second in which a claim comes true takes half of that away, so that the first warning can be earned in silence.
 //! - what the *budget* of false alerts demands, a bucket of tokens: each second of each target earns its part of the daily
 //!   allowance, each false alert takes one. When there is none to take, the rule gets a rung more careful; when two have
 //!   gathered, a rung less.
@@ -19,11 +22,14 @@ use crate::{adapt::chance, policy::Confidence};
 /// that turn out in one second each counts `1/√n`: targets that are in trouble together share a network.
 const STEP: f64 = 0.5;
 
-/// Log-odds that a new rule adds.
-const FIRST: f64 = 1.5;
+/// Log-odds that a new rule adds, and what a second in which a claim came true leaves of them: three such seconds make a rule
+/// that is known.
+const FIRST: f64 = 2.0;
+const KNOWN: f64 = 0.5;
 
-/// The most log-odds that claims add, and the most rungs that a budget does.
+/// The most log-odds that claims add to the bar, the most that they add to chances, and the most rungs that a budget adds.
 const MAX_EARNED: f64 = 4.0;
+const MAX_TRUST: f64 = 0.4;
 const MAX_RUNGS: u8 = 8;
 
 /// Log-odds of a rung.
@@ -42,6 +48,7 @@ const SECONDS_PER_DAY: f64 = 86_400.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Caution {
+    novice: f64,
     earned: f64,
     rungs: u8,
     tokens: f64,
@@ -54,18 +61,24 @@ pub struct Caution {
 struct Open {
     moved: f64,
     claims: u32,
+    came: bool,
 }
 
 impl Default for Caution {
     fn default() -> Self {
-        Self { earned: FIRST, rungs: 0, tokens: 1.0, open: Open::default() }
+        Self { novice: FIRST, earned: 0.0, rungs: 0, tokens: 1.0, open: Open::default() }
     }
 }
 
 impl Caution {
     /// The chance that a warning needs.
     pub fn needed(&self, confidence: Confidence) -> f64 {
-        chance(confidence.log_odds() + self.earned + RUNG * f64::from(self.rungs))
+        chance(confidence.log_odds() + self.novice + self.earned.max(0.0) + RUNG * f64::from(self.rungs))
+    }
+
+    /// Log-odds by which chances are better than they say: of the claims more came true than the confidence asks for.
+    pub fn trust(&self) -> f64 {
+        (-self.earned).max(0.0)
     }
 
     /// Takes in how a claim turned out: a rise of the chance above the confidence. It takes effect with [`Self::close`].
@@ -73,13 +86,15 @@ impl Caution {
         let share = confidence.share();
         self.open.moved += if came { share - 1.0 } else { share };
         self.open.claims += 1;
+        self.open.came |= came;
     }
 
     /// Ends a second of the rule.
     pub fn close(&mut self) {
-        let Open { moved, claims } = std::mem::take(&mut self.open);
+        let Open { moved, claims, came } = std::mem::take(&mut self.open);
+        self.novice *= if came { KNOWN } else { KEEP };
         let moved = if claims > 0 { STEP * moved / f64::from(claims).sqrt() } else { 0.0 };
-        self.earned = (self.earned * KEEP + moved).clamp(0.0, MAX_EARNED);
+        self.earned = (self.earned * KEEP + moved).clamp(-MAX_TRUST, MAX_EARNED);
     }
 
     /// Takes in one second of one target and the alerts found false in it. Without an allowance nothing is demanded.
@@ -105,7 +120,10 @@ impl Caution {
 
     /// Whether every number is one that claims can lead to; what is read from a file might not be.
     pub(crate) fn is_sound(&self) -> bool {
-        (0.0..=MAX_EARNED).contains(&self.earned) && self.rungs <= MAX_RUNGS && (0.0..=SAVED).contains(&self.tokens)
+        (0.0..=FIRST).contains(&self.novice)
+            && (-MAX_TRUST..=MAX_EARNED).contains(&self.earned)
+            && self.rungs <= MAX_RUNGS
+            && (0.0..=SAVED).contains(&self.tokens)
     }
 }
 
@@ -142,7 +160,7 @@ mod tests {
     fn false_claims_raise_the_bar_and_a_day_without_any_lowers_it() {
         let mut caution = Caution::default();
         let first = caution.needed(half());
-        assert!(first > 0.75 && first < 0.9, "{first}");
+        assert!(first > 0.8 && first < 0.95, "{first}");
         let mut together = caution.clone();
         (0..3).for_each(|_| together.judge(half(), false));
         together.close();
@@ -160,7 +178,7 @@ mod tests {
     #[test]
     fn the_bar_stays_where_as_many_come_true_as_the_confidence_says() {
         let confidence = Confidence::percent(70).unwrap();
-        let mut caution = Caution { earned: 2.0, ..Caution::default() };
+        let mut caution = Caution { novice: 0.0, earned: 2.0, ..Caution::default() };
         for round in 0..1_000 {
             caution.judge(confidence, round % 10 < 7);
             caution.close();

@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_claim_comes_true_with_the_first_breach_within_the_horizon() {
-        assert_eq!(judged(40, |tick| Some(tick == 15), |tick| tick >= 5 && tick < 15), [(15, true)]);
+        assert_eq!(judged(40, |tick| Some(tick == 15), |tick| (5..15).contains(&tick)), [(15, true)]);
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Ledger {
                 let of = self.learned.situation(evidence, threshold_us, &mut self.peers, shown);
                 let (forecast, odds) = (made.forecast()?, self.learned.odds(&of));
                 let log_odds = odds.mixed;
-                Said { raw: forecast, forecast, log_odds, chance: chance(log_odds), made: Some((made, odds)) }
+                let chance = chance(log_odds + self.caution.trust());
+                Said { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
             }
         })
     }
