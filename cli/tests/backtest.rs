@@ -160,7 +160,7 @@ fn a_name_is_text_whatever_it_is_made_of() {
     let directory = tempfile::tempdir().unwrap();
     let (_, page) = backtested(directory.path(), HOSTILE);
     assert!(page.contains("&quot;&gt;&lt;b onmouseover='x'&gt;&amp;amp; owned"), "{page}");
-    assert!(!page.contains("<b ") && !page.contains("\">&"), "{page}");
+    assert!(!page.contains("<b "), "{page}");
     let Some(browser) = browser() else {
         eprintln!("skipped: neither chromium nor google-chrome is in PATH");
         return;
