@@ -507,10 +507,13 @@ spec:
 
     #[test]
     fn the_best_and_the_worst_are_few_in_order_and_show_a_minute_before_and_after() {
-        let watched = drawn("naive:damped-holt", |_| {});
+        let watched = drawn("naive:damped-holt", |rule| {
+            rule.confidence = netprecursor_core::policy::Confidence::percent(20).unwrap();
+        });
         let gallery = &watched.drawn.as_ref().unwrap().gallery;
         let (best, worst) = (gallery.best(), gallery.worst());
-        assert_eq!((best.len(), worst.len()), (moments::SHOWN, moments::SHOWN), "{best:?} {worst:?}");
+        assert!((1..=moments::SHOWN).contains(&best.len()), "{}", best.len());
+        assert_eq!(worst.len(), moments::SHOWN);
         let leads: Vec<u64> = best
             .iter()
             .map(|moment| match moment.kind {

@@ -154,7 +154,7 @@ pub(crate) fn report() -> PrecursorNodeReport {
             "rules": [{
                 "policyUID": "u1", "policyName": "checkout", "policyNamespace": "shop", "rule": "rtt", "ruleHash": "0f",
                 "since": "2026-01-02T03:04:05Z", "targets": 12, "throttled": 1, "neededPercent": 62,
-                "reachablePercent": 31, "alerts": 4, "confirmed": 3, "late": 1,
+                "reachablePercent": 31, "skillPercent": {"q50": 20, "q90": -8}, "leadingExpert": "hour", "alerts": 4, "confirmed": 3, "late": 1,
                 "unconfirmed": 1, "unjudged": 1, "incidents": 3, "warned": 2, "missed": 1, "ongoing": 1, "gated": 1,
                 "leadSeconds": [0, 1, 1], "targetSeconds": 9,
             }],
@@ -200,7 +200,8 @@ async fn a_policys_status_comes_back_as_it_was_written() {
                 "name": "rtt", "window": window, "since": "2026-01-02T03:04:05Z", "alerts": 9, "confirmed": 7, "late": 1,
                 "unconfirmed": 1, "unjudged": 0, "incidents": 8, "warned": 7, "missed": 1, "precisionPercent": 87,
                 "recallPercent": 87, "leadMedian": "6s", "leadP10": "2s", "falseAlertsPerPodDay": "0.25",
-                "neededPercent": 62, "reachablePercent": 31,
+                "neededPercent": 62, "reachablePercent": 31, "skillPercent": {"q50": 20, "q99": -999},
+                "leadingExpert": "hour",
             })
         };
         policy["status"] = json!({

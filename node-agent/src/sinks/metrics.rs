@@ -277,7 +277,12 @@ fn merits(scrape: &mut Scrape, policies: &[ActivePolicy], forecasters: &Forecast
         ("rule_expert_weight_ratio", "Share of an expert in the forecast", Kind::Gauge, weight),
         ("rule_source_weight_ratio", "Share of a regression in the chance", Kind::Gauge, source_weight),
         ("rule_chances_said", "Chances of a breach that were said, by bin of a tenth", Kind::Counter, said),
-        ("rule_chances_came_true", "… that a breach followed in time", Kind::Counter, came_true),
+        (
+            "rule_chances_came_true",
+            "Chances that a breach followed in time, by bin of a tenth",
+            Kind::Counter,
+            came_true,
+        ),
     ] {
         scrape.family(name, help, kind).series = series;
     }
