@@ -14,7 +14,11 @@ use crate::{Forecaster, Refusal, Scorer, Use, contract::PolicyContract};
 pub const ADAPTIVE: &str = "adaptive";
 
 /// Trained models by name.
-const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx"))];
+const MODELS: &[(&str, &[u8])] = &[
+    ("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx")),
+    ("rtt-lstm", include_bytes!("../artifacts/rtt-lstm.onnx")),
+    ("rtt-transformer", include_bytes!("../artifacts/rtt-transformer.onnx")),
+];
 
 /// What forecasts when a policy names nothing: [`ADAPTIVE`], unless training found a single rule of thumb better in the
 /// mean over all sets (`models/artifacts/default.json` says by how much, and where it is behind; a test compares).
@@ -60,11 +64,14 @@ pub fn prior() -> Learned {
 /// # Errors
 /// A model of this release that is refused, which a test rules out.
 pub fn adaptive() -> Result<Forecaster, Refusal> {
-    let [name] = adapt::MODELS;
-    let bytes = model(name).unwrap_or_default();
-    // It came with the binary: whoever could change it could change the checks as well.
-    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
-    Ok(Forecaster::adaptive([scorer], offsets()))
+    // They came with the binary: whoever could change them could change the checks as well.
+    let contract = PolicyContract::rtt();
+    let scorers = adapt::MODELS.map(|name| Scorer::load(model(name).unwrap_or_default(), Use::Policy(&contract)));
+    let loaded: Vec<Scorer> = scorers.into_iter().collect::<Result<_, _>>()?;
+    match loaded.try_into() {
+        Ok(scorers) => Ok(Forecaster::adaptive(scorers, offsets())),
+        Err(_) => unreachable!("as many as there are names"),
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +84,9 @@ mod tests {
             let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt())).unwrap_or_else(|refusal| {
                 panic!("{name}: {refusal}; the schema changed: train again");
             });
-            assert!(!scorer.info().forests.is_empty(), "{name} has no trees");
+            let is_net = scorer.info().net.is_some();
+            assert!(!scorer.info().forests.is_empty() || is_net, "{name} computes nothing");
+            assert!(!is_net || bytes.len() <= 300_000, "{name}: {} bytes in every agent", bytes.len());
         }
     }
 

@@ -1,4 +1,4 @@
-"""Trains the model of the release on a dataset and reports what it is worth.
+"""Trains the models of the release on a dataset and reports what it is worth.
 
     python train.py --data DIR --import DIR --out ../artifacts
 
@@ -26,6 +26,7 @@ import export
 import model
 import report
 import scores
+import train_nets
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "rtt-xgboost"
@@ -41,14 +42,18 @@ def main():
     arguments.add_argument("--out", type=pathlib.Path, required=True, help="directory of the artifacts")
     arguments.add_argument("--import", type=pathlib.Path, nargs="+", default=[], dest="imports",
                            help="directories of series: *.csv[.gz] with the columns series, t, rtt_max_ms, rtt_mean_ms, n")
-    arguments.add_argument("--adaptive-only", action="store_true", help="leave the model as it is")
+    arguments.add_argument("--adaptive-only", action="store_true", help="leave the models as they are")
+    arguments.add_argument("--nets-only", action="store_true", help="train the nets, and leave the rest as it is")
     arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
     arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.nets_only:
+        return train_nets.run(options, log)
     manifests, episodes = data.episodes(options.data)
     if not options.adaptive_only:
         train_model(options, manifests, episodes)
+        train_nets.run(options, log)
     # The prior is compiled in: what it was before takes no part in what it will be.
     evaluation = options.out.parent / "EVALUATION.md"
     adapt.run(options.netprecursor, episodes, options.imports, options.out, evaluation, log)
