@@ -14,17 +14,17 @@ import optax
 
 from data import weights
 from model import CALM
-from scores import pinball
+from scores import pinball, weighted_quantile
 
 SEED = 20
 RECENT_S = 10  # of the baseline
 BOUND = 8.0  # of a normalised input: what training never saw must not run away
-BATCH = 256
+BATCH = 128
 CHECK_EVERY = 80  # steps between looks at validation
 PATIENCE = 4  # looks without a gain
 AVERAGE = 0.99  # decay of the weights' moving average, which is what ships
 HEADS = 4
-RATE, DECAY = 2e-3, 1e-2
+RATE, DECAY = 4e-3, 1e-2
 FORECAST = 1024  # rows at a time
 BLIND = 0.3  # share of rows without other signals than RTT, so that it also forecasts where only RTTs are known
 
@@ -171,6 +171,10 @@ def forward(config, weights, scale, level, x):
     return baseline[:, :, 0] + jnp.cumsum(above, axis=1)
 
 
+def inverse_softplus(value):
+    return float(np.log(np.expm1(max(value, 0.02))))
+
+
 class Draw:
     """Batches in which every family of the lab and every imported network has its share."""
 
@@ -180,6 +184,13 @@ class Draw:
             self.parts.append((imported, weights(imported, 1.0), share))
         self.other = np.array([not channel["is_rtt"] for channel in schema.channels])
         self.random = np.random.default_rng(SEED)
+
+    def offsets(self, quantiles):
+        """Biases with which a net begins as the maximum of the last ten seconds with its offsets."""
+        residual = np.concatenate([rows.y - rows.baseline for rows, _, _ in self.parts])
+        weight = np.concatenate([share * weight / weight.sum() for _, weight, share in self.parts])
+        levels = [weighted_quantile(residual, weight, quantile) for quantile in quantiles]
+        return [levels[0], *(inverse_softplus(step) for step in np.diff(levels))]
 
     def batch(self):
         x, y = [], []
@@ -242,10 +253,12 @@ def train(config, schema, lab, imported, steps, checks=None):
     """Trains for `steps`; with `checks` (forecast → loss) it stops when they stop getting better, and the best moment is
     what comes back. Gives the net and its loss."""
     inputs = Inputs.of(schema, lab, config.rtt_only)
+    draw = Draw(schema, lab, imported, config.imported)
     start = initial(config, schema.steps, len(schema.channels), len(schema.quantiles), jax.random.PRNGKey(SEED))
+    start["out"]["b"] = jnp.asarray(draw.offsets(schema.quantiles), jnp.float32)
     schedule = optax.warmup_cosine_decay_schedule(0.0, RATE, steps // 20, steps, RATE / 20)
     rates = np.asarray(jax.vmap(schedule)(jnp.arange(steps + 1)))
-    draw, state, trained, average = Draw(schema, lab, imported, config.imported), OPTIMISER.init(start), start, start
+    state, trained, average = OPTIMISER.init(start), start, start
     best, best_loss, stale = Net(config, inputs, start, schema.quantiles), np.inf, 0
     for number in range(1, steps + 1):
         trained, average, state = step(config.shape, tuple(schema.quantiles), trained, average, state, inputs.scale,

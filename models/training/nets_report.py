@@ -18,7 +18,7 @@ def title(name):
 
 
 def markdown(figures):
-    return "\n".join([summary(figures), alone(figures), together(figures), coverage(figures), choice(figures), again(figures)])
+    return "\n".join([summary(figures), card(figures), alone(figures), together(figures), coverage(figures), choice(figures), again(figures)])
 
 
 def quantiles(figures):
@@ -29,13 +29,28 @@ def summary(figures):
     return f"""# Nets: report
 
 `rtt-lstm` and `rtt-transformer` read the last {figures['steps']} s of a target as {figures['channels']} numbers per second, `rtt-xgboost`
-the 179 features of the same minute. All three forecast quantiles of ln(maximum measured RTT in µs) over the next 10 s. What
+the {figures['features']} features of the same minute. All three forecast quantiles of ln(maximum measured RTT in µs) over the next 10 s. What
 is judged here no training and no search ever saw: the same test episodes as in [REPORT.md](REPORT.md), and half of the series
 of every network that others measured. The nets also learned from the other half; the trees know the lab alone, so that on
 these networks the comparison is one of what each was taught, not of trees with nets.
 
 {verdict(figures)}
 """
+
+
+def card(figures):
+    """What they are for, in short."""
+    rows = [[f"`{name}`", f"{net['config']['depth']} × {net['config']['width']}", f"{net['bytes']:,}", net["steps_trained"]] for name, net in figures["nets"].items()]
+    return f"""## Model card
+
+*For*: forecasting the round-trip time of a pod or namespace ten seconds ahead from what the agent measures, in `model: {{builtin:
+NAME}}`. *Not for*: naming causes (what a net rests on is not told; causes then come from the signals alone), paths whose
+minute holds no measured second, other horizons. *Learned from*: emulated bottlenecks of the lab, and round-trip times that
+others measured, where there are no other signals. Both nets see only the course of the minute: its RTTs relative to the
+maximum of the last ten seconds, levels relative to their mean. *Known limits*: the lab's families are few, and the networks
+fewer; below is where they lose. One that is asked for by itself learns nothing in place, unlike `adaptive`.
+
+{table(['net', 'layers × width', 'bytes', 'batches of training'], rows)}"""
 
 
 def verdict(figures):

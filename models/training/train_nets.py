@@ -46,12 +46,10 @@ CHOICES = {
     "rtt-lstm": [
         nets.Config("lstm", 48, 1, 4, False, 0.5),
         nets.Config("lstm", 48, 1, 4, True, 0.5),
-        nets.Config("lstm", 24, 1, 4, False, 0.5),
     ],
     "rtt-transformer": [
         nets.Config("transformer", 32, 2, 4, False, 0.5),
         nets.Config("transformer", 32, 2, 4, True, 0.5),
-        nets.Config("transformer", 32, 1, 4, False, 0.5),
     ],
 }
 
@@ -121,6 +119,7 @@ def run(options, log):
     offsets = json.loads((options.out / "naive-offsets.json").read_text())["offsets"]
     figures = {
         "quantiles": schema.quantiles,
+        "features": len(schema.features),
         "schema_hash": sequence_schema.hash,
         "steps": sequence_schema.steps,
         "channels": len(sequence_schema.channels),
