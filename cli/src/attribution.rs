@@ -21,7 +21,7 @@ use netprecursor_core::{
     watch::{Ledger, Watch},
 };
 use netprecursor_lab::labels::{Labels, Origin, origin};
-use netprecursor_models::{Forecaster, builtin};
+use netprecursor_models::{Batch, Forecaster, builtin};
 
 use crate::{arguments, backtest::forecaster, recording::Recording, replay, terminal};
 use part::Part;
@@ -137,7 +137,7 @@ fn alerts(
     };
     let mut ledger = Ledger::starting_from(builtin::prior());
     let mut targets: HashMap<String, Target> = HashMap::new();
-    let mut vector = [0.0; COUNT];
+    let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
     replay::play(&Recording::open(&episode.join("signals.parquet"))?, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
             let watch = Watch::new(Start::Fresh, now);
@@ -155,7 +155,7 @@ fn alerts(
             target.rule = rule(threshold_us(&mut target.first))?;
         }
         features::extract(window, &mut vector);
-        forecaster.run(&vector)?;
+        forecaster.run_alone(&mut batch, window, &vector)?;
         let basis = forecaster.say(0, window, &vector);
         let rule = &target.rule;
         let Some(step) = target.watch.step(now, measured_us, basis.as_ref(), rule, &mut ledger) else { return Ok(()) };

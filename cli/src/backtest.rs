@@ -27,7 +27,7 @@ use netprecursor_core::{
     watch::{Ledger, Watch},
 };
 use netprecursor_crds::policies_from_yaml;
-use netprecursor_models::{Forecaster, builtin};
+use netprecursor_models::{Batch, Forecaster, builtin};
 use serde::Serialize;
 
 use crate::{arguments, recording::Recording, replay, terminal};
@@ -184,7 +184,7 @@ fn fold(
 ) -> anyhow::Result<BTreeSet<String>> {
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
     let mut seen = BTreeSet::new();
-    let mut vector = [0.0; COUNT];
+    let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
     let offsets = Rivals::new();
     replay::play(recording, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
@@ -195,7 +195,7 @@ fn fold(
         }
         let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
         features::extract(window, &mut vector);
-        forecaster.run(&vector)?;
+        forecaster.run_alone(&mut batch, window, &vector)?;
         let basis = forecaster.say(0, window, &vector);
         let measured_us = signals.measured_rtt_us();
         let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();

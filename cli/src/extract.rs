@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -11,6 +11,7 @@ use netprecursor_core::{
     features::{self, COUNT},
     forecast::Naive,
     schema,
+    sequence::{self, CHANNELS, WIDTH},
     tick::{HORIZON, Tick},
 };
 
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE.parquet", value_parser = arguments::file())]
     out: PathBuf,
+    /// Write also what nets read: one row for each second of each target, which training stacks to sequences
+    #[arg(long, value_name = "FILE.parquet", value_parser = arguments::file())]
+    sequences: Option<PathBuf>,
 }
 
 /// Rows of one target that wait for their future.
@@ -71,7 +75,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         writer.finish()?;
         terminal::print(&format!("{rows} rows of {COUNT} features written to {}\n", args.out.display()))?;
     }
+    if let Some(path) = &args.sequences {
+        let seconds = write_steps(&args.recordings, path)?;
+        terminal::print(&format!("{seconds} seconds of {WIDTH} channels written to {}\n", path.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the step of every second that was recorded; how many there are.
+fn write_steps(recordings: &[PathBuf], path: &Path) -> anyhow::Result<u64> {
+    let columns: Vec<&str> = CHANNELS.iter().map(|channel| channel.name).collect();
+    let mut writer: Option<Writer> = None;
+    for recording in recordings {
+        let recording = Recording::open(recording)?;
+        let origin = Origin { schema_hash: sequence::hash().to_owned(), ..recording.origin().clone() };
+        let out = match &mut writer {
+            Some(writer) => writer,
+            None => writer.insert(Writer::create(path, &origin, &columns)?),
+        };
+        steps(&recording, |row| Ok(out.push(&row)?))?;
+    }
+    let Some(writer) = writer else { return Ok(0) };
+    let seconds = writer.rows();
+    writer.finish()?;
+    Ok(seconds)
+}
+
+/// Tells the step of every tick of every target, also while its window fills.
+fn steps(recording: &Recording, mut told: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut numbers = [0.0; WIDTH];
+    replay::play(recording, |row, _, signals, _| {
+        sequence::step(signals, &mut numbers);
+        told(Row { floats: numbers.to_vec(), ..row.clone() })
+    })
 }
 
 /// Tells a row for every tick of every target whose window is full, each when its future is known.
@@ -179,7 +215,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let [path, out] = ["r.parquet", "o.parquet"].map(|name| directory.path().join(name));
         recorded(&path, 1..=75, |tick| Some(tick as f32));
-        run(&Args { recordings: vec![path], out: out.clone() }).unwrap();
+        run(&Args { recordings: vec![path], out: out.clone(), sequences: None }).unwrap();
         let recording = Recording::open(&out).unwrap();
         let at = |name: &str| recording.floats().iter().position(|column| column == name).unwrap();
         let row = recording.rows().next().unwrap().unwrap();
@@ -188,6 +224,36 @@ mod tests {
         let values =
             ["measured_us", "naive_last_us", "naive_max-30_us", "label_max10_us"].map(|name| row.floats[at(name)]);
         assert_eq!(values, [60.0, 60.0, 60.0, 70.0]);
+    }
+
+    #[test]
+    fn steps_stack_to_the_sequence_that_the_agent_makes_also_over_seconds_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, out, seconds] = ["r.parquet", "o.parquet", "s.parquet"].map(|name| directory.path().join(name));
+        recorded(&path, (1..=40).chain(44..=90), |tick| (tick % 7 != 0).then_some(tick as f32));
+        run(&Args { recordings: vec![path.clone()], out, sequences: Some(seconds.clone()) }).unwrap();
+        let written = Recording::open(&seconds).unwrap();
+        assert_eq!(written.origin().schema_hash, sequence::hash());
+        // As training stacks them: what was left out is zeros.
+        let mut stacked: HashMap<u64, Vec<f32>> = HashMap::new();
+        for row in written.rows() {
+            let row = row.unwrap();
+            stacked.insert(row.tick, row.floats);
+        }
+        let mut compared = 0;
+        replay::play(&Recording::open(&path).unwrap(), |_, tick, _, window| {
+            let mut expected = Vec::new();
+            sequence::append(window, &mut expected);
+            let first = (tick.0 + 1).saturating_sub(LENGTH as u64);
+            let absent = vec![0.0; WIDTH];
+            let got: Vec<f32> =
+                (first..=tick.0).flat_map(|tick| stacked.get(&tick).unwrap_or(&absent).clone()).collect();
+            assert!(expected.ends_with(&got), "at {tick:?}");
+            compared += 1;
+            anyhow::Ok(())
+        })
+        .unwrap();
+        assert_eq!(compared, 87);
     }
 
     #[test]

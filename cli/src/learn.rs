@@ -17,7 +17,7 @@ use netprecursor_core::{
     watch::Basis,
     window::Window,
 };
-use netprecursor_models::Forecaster;
+use netprecursor_models::{Batch, Forecaster};
 
 use crate::{arguments, backtest::forecaster::adaptive, recording::Recording, replay, terminal};
 
@@ -127,10 +127,10 @@ fn each(
     forecaster: &mut Forecaster,
     mut told: impl FnMut(&str, Tick, Option<f32>, Option<&Evidence>),
 ) -> anyhow::Result<()> {
-    let mut vector = [0.0; COUNT];
+    let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
     replay::play(recording, |row, now, signals, window: &Window| {
         features::extract(window, &mut vector);
-        forecaster.run(&vector)?;
+        forecaster.run_alone(&mut batch, window, &vector)?;
         let basis = forecaster.say(0, window, &vector).filter(|_| window.is_full());
         let evidence = match &basis {
             Some(Basis::Experts(evidence)) => Some(evidence),

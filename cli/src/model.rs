@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             // By the names that the agent feeds: a model that has others for the same schema is refused here as well.
             let names = scorer.info().columns(&PolicyContract::rtt());
             let names = names.with_context(|| format!("{} contradicts itself", file.display()))?;
-            let rows = rows::read(input, names.as_deref(), scorer.width())?;
+            let rows = rows::read(input, names.as_deref(), scorer.info().columns_per_line())?;
             print(&outputs(&mut scorer, &rows)?)?;
             Ok(ExitCode::SUCCESS)
         }

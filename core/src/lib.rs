@@ -17,6 +17,7 @@ pub mod policy;
 pub mod recurrence;
 pub mod schema;
 pub mod score;
+pub mod sequence;
 pub mod signal;
 pub mod tick;
 pub mod watch;

@@ -1,6 +1,6 @@
 //! The contract between recordings, training and the agent: which numbers, in which order, of which meaning.
 //!
-//! The JSON is generated from the tables of [`crate::signal`] and [`crate::features`]; the copy in the repository is
+//! The JSON is generated from the tables of [`crate::signal`], [`crate::features`] and [`crate::sequence`]; the copy in the repository is
 //! checked by a test and blessed with `UPDATE_SCHEMA=1 cargo test -p netprecursor-core schema`.
 
 use std::{fmt::Write as _, sync::LazyLock};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     features::{self, Group, RESIDUAL_BASELINE, Scale, Transform},
-    memory,
+    memory, sequence,
     signal::{Absence, Signal},
     tick::HORIZON,
     window,
@@ -36,7 +36,23 @@ struct Schema {
     residual_baseline: &'static str,
     groups: [Group; Group::ALL.len()],
     features: Vec<FeatureEntry>,
+    sequence: SequenceEntry,
     signals: Vec<SignalEntry>,
+}
+
+#[derive(Serialize)]
+struct SequenceEntry {
+    hash: &'static str,
+    steps: usize,
+    channels: Vec<ChannelEntry>,
+}
+
+#[derive(Serialize)]
+struct ChannelEntry {
+    name: &'static str,
+    is_rtt: bool,
+    is_level: bool,
+    doc: &'static str,
 }
 
 #[derive(Serialize)]
@@ -88,6 +104,19 @@ pub fn schema_json() -> Result<String, serde_json::Error> {
                 doc: &feature.doc,
             })
             .collect(),
+        sequence: SequenceEntry {
+            hash: sequence::hash(),
+            steps: sequence::STEPS,
+            channels: sequence::CHANNELS
+                .iter()
+                .map(|channel| ChannelEntry {
+                    name: channel.name,
+                    is_rtt: channel.is_rtt,
+                    is_level: channel.is_level,
+                    doc: channel.doc,
+                })
+                .collect(),
+        },
         signals: Signal::ALL
             .iter()
             .map(|signal| SignalEntry {
@@ -104,14 +133,17 @@ pub fn schema_json() -> Result<String, serde_json::Error> {
 /// SHA-256, in lower-case hex, of what a model depends on: version, horizon, window, memory, and per feature its name,
 /// signal, transform and scale, in order. Documentation does not change it.
 pub fn hash() -> &'static str {
-    static HASH: LazyLock<String> = LazyLock::new(|| {
-        Sha256::digest(canonical()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _infallible = write!(hex, "{byte:02x}");
-            hex
-        })
-    });
+    static HASH: LazyLock<String> = LazyLock::new(|| digest(&canonical()));
     &HASH
+}
+
+/// SHA-256 of a text in lower-case hex.
+pub(crate) fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn canonical() -> String {

@@ -1,5 +1,5 @@
 """Golden vectors for the evaluator: small models as their own exporters write them, models by hand for every node mode,
-aggregate and post-transform, and ONNX's backend test cases of tree ensembles; outputs by onnxruntime on one thread.
+aggregate and post-transform, ONNX's backend test cases of tree ensembles, and nets (make_nets.py); outputs by onnxruntime on one thread.
 
     python make_golden.py        # rewrites *.onnx and *.json beside this file; requirements.txt pins the versions
 
@@ -10,13 +10,11 @@ is refused.
 
 import json
 import math
-import pathlib
 import tempfile
 import warnings
 
 import numpy as np
 import onnx
-import onnxruntime
 import pandas
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert import convert_lightgbm, convert_xgboost
@@ -24,8 +22,10 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
 from skl2onnx.common import _container as container
 
+import make_nets
+from vectors import HERE, write
+
 warnings.filterwarnings("ignore")
-HERE = pathlib.Path(__file__).parent
 FEATURES = 6
 CATEGORY = 4  # a column of small whole numbers
 
@@ -41,35 +41,6 @@ def data(seed, rows, missing=0.0):
     if missing:
         x[random.random(x.shape) < missing] = np.nan
     return x, y
-
-
-def number(value):
-    if isinstance(value, str):
-        return f"class {value}"
-    value = float(value)
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def write(name, model, rows):
-    """Evaluates and writes one golden model."""
-    model.doc_string = ""
-    model.graph.name = "golden"  # exporters draw one at random
-    payload = model.SerializeToString()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-    [feed] = session.get_inputs()
-    values = session.run(None, {feed.name: rows})
-    outputs = {}
-    for info, value in zip(session.get_outputs(), values):
-        outputs[info.name] = [[number(v) for v in row] for row in np.asarray(value).reshape(len(rows), -1).tolist()]
-    (HERE / f"{name}.onnx").write_bytes(payload)
-    golden = {"rows": [[number(v) for v in row] for row in rows], "outputs": outputs}
-    (HERE / f"{name}.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
-    print(f"{name}: {len(payload)} bytes, {len(rows)} rows")
 
 
 def refuse(name, model, code, words):
@@ -610,3 +581,4 @@ if __name__ == "__main__":
     handmade_classifiers()
     graph_models()
     backend_models()
+    make_nets.nets()

@@ -14,7 +14,11 @@ use crate::{Forecaster, Refusal, Scorer, Use, contract::PolicyContract};
 pub const ADAPTIVE: &str = "adaptive";
 
 /// Trained models by name.
-const MODELS: &[(&str, &[u8])] = &[("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx"))];
+const MODELS: &[(&str, &[u8])] = &[
+    ("rtt-xgboost", include_bytes!("../artifacts/rtt-xgboost.onnx")),
+    ("rtt-lstm", include_bytes!("../artifacts/rtt-lstm.onnx")),
+    ("rtt-transformer", include_bytes!("../artifacts/rtt-transformer.onnx")),
+];
 
 /// What forecasts when a policy names nothing: [`ADAPTIVE`], unless training found a single rule of thumb better in the
 /// mean over all sets (`models/artifacts/default.json` says by how much, and where it is behind; a test compares).
@@ -85,7 +89,9 @@ mod tests {
             let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt())).unwrap_or_else(|refusal| {
                 panic!("{name}: {refusal}; the schema changed: train again");
             });
-            assert!(!scorer.info().forests.is_empty(), "{name} has no trees");
+            let is_net = scorer.info().net.is_some();
+            assert!(!scorer.info().forests.is_empty() || is_net, "{name} computes nothing");
+            assert!(!is_net || bytes.len() <= 300_000, "{name}: {} bytes in every agent", bytes.len());
         }
     }
 

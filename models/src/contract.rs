@@ -15,7 +15,7 @@ mod tensor;
 mod wire;
 
 pub use metadata::{KIND_RTT, Metadata};
-pub use policy::PolicyContract;
+pub use policy::{PolicyContract, SequenceContract};
 pub use proto::{Attribute, AttributeValue, Dim, Graph, Model, Node, Opset, ValueInfo};
 pub use tensor::{ElementType, Tensor};
 
@@ -40,6 +40,14 @@ pub mod limits {
     pub const COMPARISONS_PER_ROW: usize = 100_000;
     /// Columns of all intermediate results together: 256 kB per row.
     pub const COLUMNS: usize = 65_536;
+    /// Steps of a sequence.
+    pub const STEPS: usize = 1_024;
+    /// Hidden units of a recurrent layer.
+    pub const HIDDEN: usize = 1_024;
+    /// Multiplications of a net per row: about a millisecond.
+    pub const MULTIPLY_ADDS_PER_ROW: usize = 5_000_000;
+    /// Elements of all intermediate results of a net per row, 2 MB, of which tract holds a few at a time.
+    pub const ELEMENTS_PER_ROW: usize = 500_000;
 }
 
 /// Walks the file once and checks everything that holds for any use of it. Nodes come back in an order in which they

@@ -6,6 +6,7 @@ use netprecursor_core::{
     causes::{self, Cause, RestsOn},
     features::COUNT,
     forecast::{Forecast, Naive, QUANTILES, QuantileOffsets},
+    sequence,
     watch::Basis,
     window::Window,
 };
@@ -23,6 +24,31 @@ enum Engine {
     Experts { models: Box<[Model; MODELS.len()]>, offsets: Box<QuantileOffsets> },
 }
 
+/// What forecasters read of all targets at one tick, one row each. Sequences are made only where a net reads them.
+#[derive(Debug, Default)]
+pub struct Batch {
+    features: Vec<f32>,
+    sequences: Vec<f32>,
+    has_sequences: bool,
+}
+
+impl Batch {
+    /// A batch without rows, for these forecasters. Its memory is kept from tick to tick.
+    pub fn start<'a>(&mut self, readers: impl IntoIterator<Item = &'a Forecaster>) {
+        self.features.clear();
+        self.sequences.clear();
+        self.has_sequences = readers.into_iter().any(Forecaster::reads_sequences);
+    }
+
+    /// Adds a target; its row is the number of rows before.
+    pub fn push(&mut self, window: &Window, features: &[f32; COUNT]) {
+        self.features.extend_from_slice(features);
+        if self.has_sequences {
+            sequence::append(window, &mut self.sequences);
+        }
+    }
+}
+
 /// A model with its outputs for the rows of the last run.
 #[derive(Debug)]
 struct Model {
@@ -37,8 +63,13 @@ impl Model {
         Self { scorer, out: Vec::new(), single: Vec::new() }
     }
 
-    fn run(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
+    fn run(&mut self, batch: &Batch) -> Result<(), ScoreError> {
+        let rows = if self.reads_sequences() { &batch.sequences } else { &batch.features };
         self.scorer.score(rows, &mut self.out).inspect_err(|_| self.out.clear())
+    }
+
+    fn reads_sequences(&self) -> bool {
+        self.scorer.info().reads_sequences()
     }
 
     fn forecast(&self, row: usize) -> Option<Forecast> {
@@ -68,16 +99,36 @@ impl Forecaster {
         Self(Engine::Experts { models: Box::new(scorers.map(Model::new)), offsets: Box::new(offsets) })
     }
 
-    /// Takes in the features of all targets at one tick, one row each. A rule of thumb has no use for them.
+    /// Whether it needs sequences beside features.
+    pub fn reads_sequences(&self) -> bool {
+        match &self.0 {
+            Engine::Naive { .. } => false,
+            Engine::Model(model) => model.reads_sequences(),
+            Engine::Experts { models, .. } => models.iter().any(Model::reads_sequences),
+        }
+    }
+
+    /// Takes in all targets of one tick. A rule of thumb has no use for them. A net has no forecast for a batch that was
+    /// not started for it.
     ///
     /// # Errors
-    /// [`ScoreError`] when `rows` is no multiple of the model's width; then no row has a forecast.
-    pub fn run(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
+    /// [`ScoreError`] when the rows are of another width than the model's; then no row has a forecast.
+    pub fn run(&mut self, batch: &Batch) -> Result<(), ScoreError> {
         match &mut self.0 {
             Engine::Naive { .. } => Ok(()),
-            Engine::Model(model) => model.run(rows),
-            Engine::Experts { models, .. } => models.iter_mut().try_for_each(|model| model.run(rows)),
+            Engine::Model(model) => model.run(batch),
+            Engine::Experts { models, .. } => models.iter_mut().try_for_each(|model| model.run(batch)),
         }
+    }
+
+    /// As [`Self::run`] for a single target, in a batch that is used for nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_alone(&mut self, batch: &mut Batch, window: &Window, features: &[f32; COUNT]) -> Result<(), ScoreError> {
+        batch.start([&*self]);
+        batch.push(window, features);
+        self.run(batch)
     }
 
     /// What there is to say of the target whose row was number `row` of the last run, whose window is `window` and whose
@@ -94,13 +145,15 @@ impl Forecaster {
     }
 
     /// The causes of an alert that fires now: `features` are those of `window`, `baseline` those of the target before,
-    /// when known. Not for every tick: a model is asked 18 times, for its median; of experts the first model is asked.
+    /// when known. Not for every tick: a model of features is asked 18 times, for its median; of experts the first one is
+    /// asked. What a net rests on is not in the features, so it says nothing about that.
     pub fn causes(&mut self, window: &Window, features: &[f32; COUNT], baseline: Option<&[f32; COUNT]>) -> Vec<Cause> {
         let model = match &mut self.0 {
             Engine::Naive { .. } => None,
             Engine::Model(model) => Some(&mut **model),
             Engine::Experts { models, .. } => models.first_mut(),
         };
+        let model = model.filter(|model| !model.reads_sequences());
         let rests_on = match (model, baseline) {
             (Some(model), Some(baseline)) => {
                 RestsOn::of(|row| model.alone(row).map_or(f32::NAN, |forecast| forecast.ln_us()[0]), features, baseline)
@@ -140,34 +193,96 @@ mod tests {
         vector
     }
 
-    fn shipped() -> Forecaster {
-        let bytes = builtin::model("rtt-xgboost").unwrap();
+    fn shipped(name: &str) -> Forecaster {
+        let bytes = builtin::model(name).unwrap();
         Forecaster::model(Scorer::load(bytes, Use::Policy(&PolicyContract::rtt())).unwrap())
     }
 
     #[test]
     fn a_model_forecasts_each_row_of_a_run_as_it_does_alone() {
         let windows = [window(1.0), window(5.0)];
-        let rows: Vec<f32> = windows.iter().flat_map(vector).collect();
-        let mut forecaster = shipped();
-        forecaster.run(&rows).unwrap();
-        let say = |forecaster: &Forecaster, row, window: &Window| forecaster.say(row, window, &vector(window));
-        let together = [0, 1].map(|row| say(&forecaster, row, &windows[row]).unwrap());
-        assert_eq!(say(&forecaster, 2, &windows[0]), None);
-        for (window, together) in windows.iter().zip(together) {
-            forecaster.run(&vector(window)).unwrap();
-            assert_eq!(say(&forecaster, 0, window), Some(together));
+        let say = |forecaster: &Forecaster, row, window: &Window| match forecaster.say(row, window, &vector(window)) {
+            Some(Basis::Alone(forecast)) => Some(forecast.ln_us()),
+            _ => None,
+        };
+        for name in ["rtt-xgboost", "rtt-lstm", "rtt-transformer"] {
+            let mut forecaster = shipped(name);
+            let mut batch = Batch::default();
+            batch.start([&forecaster]);
+            windows.iter().for_each(|window| batch.push(window, &vector(window)));
+            forecaster.run(&batch).unwrap();
+            let together = [0, 1].map(|row| say(&forecaster, row, &windows[row]).unwrap());
+            assert_eq!(say(&forecaster, 2, &windows[0]), None);
+            for (window, together) in windows.iter().zip(together) {
+                forecaster.run_alone(&mut batch, window, &vector(window)).unwrap();
+                let alone = say(&forecaster, 0, window).unwrap();
+                assert!(alone.iter().zip(together).all(|(alone, together)| (alone - together).abs() < 1e-5), "{name}");
+            }
         }
-        assert!(forecaster.run(&rows[1..]).is_err());
-        assert_eq!(say(&forecaster, 0, &windows[0]), None, "rows that do not fit leave no forecast behind");
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_leave_no_forecast_behind() {
+        let mut forecaster = shipped("rtt-xgboost");
+        let (window, mut batch) = (window(1.0), Batch::default());
+        forecaster.run_alone(&mut batch, &window, &vector(&window)).unwrap();
+        assert!(forecaster.say(0, &window, &vector(&window)).is_some());
+        batch.features.pop();
+        assert!(forecaster.run(&batch).is_err());
+        assert!(forecaster.say(0, &window, &vector(&window)).is_none());
+    }
+
+    #[test]
+    fn a_net_forecasts_from_the_first_second_on_and_for_a_target_that_was_never_measured() {
+        let mut short = Window::new();
+        let mut signals = Signals::ABSENT;
+        signals.set(Signal::RttMax, 5_000.0);
+        short.push(Tick(1), &signals).unwrap();
+        for name in ["rtt-lstm", "rtt-transformer"] {
+            let (mut forecaster, mut batch) = (shipped(name), Batch::default());
+            for window in [&short, &Window::new()] {
+                forecaster.run_alone(&mut batch, window, &vector(window)).unwrap();
+                let said = forecaster.say(0, window, &vector(window));
+                let Some(Basis::Alone(forecast)) = said else { panic!("{name}: {said:?}") };
+                assert!(forecast.ln_us().is_sorted(), "{name}: {forecast:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_net_forecasts_moves_with_the_level_of_the_path() {
+        for name in ["rtt-lstm", "rtt-transformer"] {
+            let (mut forecaster, mut batch) = (shipped(name), Batch::default());
+            let said = [1.0, 8.0].map(|factor| {
+                let window = window(factor);
+                forecaster.run_alone(&mut batch, &window, &vector(&window)).unwrap();
+                let Some(Basis::Alone(forecast)) = forecaster.say(0, &window, &vector(&window)) else { panic!() };
+                forecast.ln_us()[0]
+            });
+            assert!((said[1] - said[0] - 8_f32.ln()).abs() < 1e-3, "{name}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn sequences_are_made_only_for_those_who_read_them() {
+        let (window, mut batch) = (window(1.0), Batch::default());
+        batch.start([&shipped("rtt-xgboost"), &Forecaster::naive(Naive::Max10, builtin::offsets())]);
+        batch.push(&window, &vector(&window));
+        assert!(batch.sequences.is_empty());
+        batch.start([&shipped("rtt-xgboost"), &shipped("rtt-lstm")]);
+        batch.push(&window, &vector(&window));
+        assert_eq!((batch.sequences.len(), batch.features.len()), (sequence::LEN, COUNT));
     }
 
     #[test]
     fn models_and_rules_of_thumb_name_the_same_cause_with_and_without_a_baseline() {
         let (window, before) = (window(1.0), [0.0; COUNT]);
-        for mut forecaster in
-            [shipped(), builtin::adaptive().unwrap(), Forecaster::naive(Naive::Max10, builtin::offsets())]
-        {
+        for mut forecaster in [
+            shipped("rtt-xgboost"),
+            shipped("rtt-lstm"),
+            builtin::adaptive().unwrap(),
+            Forecaster::naive(Naive::Max10, builtin::offsets()),
+        ] {
             for baseline in [None, Some(&before)] {
                 let causes = forecaster.causes(&window, &vector(&window), baseline);
                 assert_eq!(causes[0].group, features::Group::Queue, "{causes:?}");

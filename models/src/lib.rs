@@ -1,18 +1,20 @@
 //! From the bytes of an ONNX file to quantiles of the round trip to come.
 //!
 //! The data flows in one direction: [`contract`] walks the file and refuses what is unsafe, [`forest`] evaluates tree
-//! ensembles, [`plan`] the arithmetic around them, [`Scorer`] runs a model and [`Forecaster`] is what the agent calls. [`child`] does the same once in
-//! a process of its own, under limits, before the agent trusts a file.
+//! ensembles, [`plan`] the arithmetic around them, [`net`] hands nets to tract, [`Scorer`] runs a model and [`Forecaster`] is
+//! what the agent calls. [`child`] does the same once in a process of its own, under limits, before the agent trusts a
+//! file.
 
 pub mod builtin;
 pub mod child;
 pub mod contract;
 mod forecaster;
 pub mod forest;
+pub mod net;
 pub mod plan;
 mod refusal;
 mod scorer;
 
-pub use forecaster::Forecaster;
+pub use forecaster::{Batch, Forecaster};
 pub use refusal::Refusal;
 pub use scorer::{ForestInfo, ModelInfo, ScoreError, Scorer, Use};

@@ -33,6 +33,9 @@ pub struct Port {
     /// Of a class per row: the names whose positions the numbers are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Labels>,
+    /// Of the sequences that a net reads: how many rows of these columns make one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
 }
 
 /// The rows that a step makes.

@@ -341,6 +341,26 @@ pub enum Refusal {
         /// What it should say.
         expected: String,
     },
+    /// A net that costs more than a tick can give.
+    #[error(
+        "net too large: got {got} {what}, expected at most {limit}; fix: train a narrower or shallower net, or one with fewer steps"
+    )]
+    NetTooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much.
+        got: usize,
+        /// Its bound.
+        limit: usize,
+    },
+    /// A net that passed the checks, and that the engine does not take.
+    #[error(
+        "net not run: got {got} from tract, expected a graph that it takes; fix: export it again with ONNX operator set 17 and constant shapes"
+    )]
+    NetEngine {
+        /// What the engine says.
+        got: String,
+    },
     /// A metadata entry that a policy needs is absent.
     #[error("metadata {key}: got none, expected {expected}; fix: set it with metadata_props when exporting")]
     MetadataMissing {

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Refusal;
 use crate::contract::{self, Metadata, PolicyContract};
-use crate::forest::{Aggregate, PostTransform};
+use crate::forest::{Aggregate, Forest, PostTransform};
+use crate::net::{self, Net, NetInfo};
 use crate::plan::{Plan, Port};
 
 /// What a model is loaded for.
@@ -20,8 +21,15 @@ pub enum Use<'a> {
 /// A model that has passed the contract. One per thread; scoring reuses its buffers.
 #[derive(Debug, Clone)]
 pub struct Scorer {
-    plan: Plan,
+    engine: Engine,
     info: ModelInfo,
+}
+
+/// What runs a model: our own evaluator of trees and columns, or tract.
+#[derive(Debug, Clone)]
+enum Engine {
+    Plan(Plan),
+    Net(Box<Net>),
 }
 
 /// What a model is.
@@ -41,6 +49,9 @@ pub struct ModelInfo {
     pub graph_nodes: usize,
     /// Its tree ensembles.
     pub forests: Vec<ForestInfo>,
+    /// Of a net: its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<NetInfo>,
     /// What it says of itself.
     pub metadata: Metadata,
 }
@@ -65,16 +76,27 @@ pub struct ForestInfo {
 /// Rows that do not fit the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "rows of another width: got {values} values, expected a multiple of {width}; fix: give {width} features per row"
+    "rows of another width: got {values} values, expected a multiple of {width}; fix: give {width} features per row, or \
+     whole sequences"
 )]
 pub struct ScoreError {
     /// Values given.
     pub values: usize,
-    /// Features per row.
+    /// Features per row, or numbers per sequence.
     pub width: usize,
 }
 
 impl ModelInfo {
+    /// Whether it reads sequences instead of rows of features.
+    pub fn reads_sequences(&self) -> bool {
+        self.inputs.iter().any(|input| input.steps.is_some())
+    }
+
+    /// Columns of a line of input: features, or the channels of a step.
+    pub fn columns_per_line(&self) -> usize {
+        self.inputs.iter().map(|input| input.width).sum()
+    }
+
     /// Whether a policy may use the model, as [`Scorer::load`] with [`Use::Policy`] says.
     ///
     /// # Errors
@@ -100,20 +122,26 @@ impl Scorer {
     pub fn load(bytes: &[u8], purpose: Use<'_>) -> Result<Self, Refusal> {
         let model = contract::read(bytes)?;
         let metadata = Metadata::read(&model)?;
-        let plan = Plan::compile(&model, &metadata)?;
+        let engine = if net::is_net(&model.graph) {
+            Engine::Net(Box::new(Net::compile(&model, &metadata)?))
+        } else {
+            Engine::Plan(Plan::compile(&model, &metadata)?)
+        };
+        let (inputs, outputs) = engine.ports();
         if let Use::Policy(wanted) = purpose {
-            wanted.check(&metadata, &plan.inputs, &plan.outputs)?;
+            wanted.check(&metadata, inputs, outputs)?;
         }
         let digest = Sha256::digest(bytes);
         let info = ModelInfo {
             sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             bytes: bytes.len(),
             producer: model.producer.to_owned(),
-            inputs: plan.inputs.clone(),
-            outputs: plan.outputs.clone(),
+            inputs: inputs.to_vec(),
+            outputs: outputs.to_vec(),
             graph_nodes: model.graph.nodes.len(),
-            forests: plan
-                .forests
+            net: if let Engine::Net(net) = &engine { Some(net.info) } else { None },
+            forests: engine
+                .forests()
                 .iter()
                 .map(|forest| ForestInfo {
                     trees: forest.trees(),
@@ -126,7 +154,7 @@ impl Scorer {
                 .collect(),
             metadata,
         };
-        Ok(Self { plan, info })
+        Ok(Self { engine, info })
     }
 
     /// What the model is.
@@ -134,39 +162,67 @@ impl Scorer {
         &self.info
     }
 
-    /// Features per row, F.
-    pub const fn width(&self) -> usize {
-        self.plan.width
+    /// Numbers per row: F features, or T × F of a sequence.
+    pub fn width(&self) -> usize {
+        match &self.engine {
+            Engine::Plan(plan) => plan.width,
+            Engine::Net(net) => net.width(),
+        }
     }
 
-    /// Scores N rows of F features, missing ones NaN, into `out`: N rows of the first output's columns (for a policy, Q
-    /// quantiles of ln(maximum clean RTT in µs)). Allocates only when there are more rows than ever before.
+    /// Scores N rows of F features, missing ones NaN, or N sequences, into `out`: N rows of the first output's columns (for
+    /// a policy, Q quantiles of ln(maximum clean RTT in µs)). Trees allocate only when there are more rows than ever
+    /// before; tract allocates its own tensors.
     ///
     /// # Errors
     /// [`ScoreError`] when `rows` is no multiple of F.
     pub fn score(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<(), ScoreError> {
         self.run(rows)?;
         out.clear();
-        out.extend_from_slice(self.plan.output(0, rows));
+        out.extend_from_slice(self.engine.output(0, rows));
         Ok(())
     }
 
-    /// Scores N rows of F features; gives every output's port and values, N rows of its columns.
+    /// Scores N rows of F features or sequences; gives every output's port and values, N rows of its columns.
     ///
     /// # Errors
     /// [`ScoreError`] when `rows` is no multiple of F.
     pub fn score_all<'a>(&'a mut self, rows: &'a [f32]) -> Result<Vec<(&'a Port, &'a [f32])>, ScoreError> {
         self.run(rows)?;
-        let plan = &self.plan;
-        Ok(plan.outputs.iter().enumerate().map(|(index, port)| (port, plan.output(index, rows))).collect())
+        let engine = &self.engine;
+        Ok(engine.ports().1.iter().enumerate().map(|(index, port)| (port, engine.output(index, rows))).collect())
     }
 
     fn run(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
-        let width = self.plan.width;
+        let width = self.width();
         if !rows.len().is_multiple_of(width) {
             return Err(ScoreError { values: rows.len(), width });
         }
-        self.plan.run(rows);
+        match &mut self.engine {
+            Engine::Plan(plan) => plan.run(rows),
+            Engine::Net(net) => net.run(rows),
+        }
         Ok(())
+    }
+}
+
+impl Engine {
+    /// Inputs and outputs.
+    fn ports(&self) -> (&[Port], &[Port]) {
+        match self {
+            Self::Plan(plan) => (&plan.inputs, &plan.outputs),
+            Self::Net(net) => (&net.inputs, &net.outputs),
+        }
+    }
+
+    fn forests(&self) -> &[Forest] {
+        if let Self::Plan(plan) = self { &plan.forests } else { &[] }
+    }
+
+    fn output<'a>(&'a self, index: usize, rows: &'a [f32]) -> &'a [f32] {
+        match self {
+            Self::Plan(plan) => plan.output(index, rows),
+            Self::Net(net) => net.output(),
+        }
     }
 }

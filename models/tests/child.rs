@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     if arguments.next().as_deref() == Some(child::ARGUMENT) {
         return child::main(arguments);
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
+        ("a_net_is_loaded_and_run_under_the_limits", a_net_is_loaded_and_run_under_the_limits),
         ("a_good_model_comes_back_with_what_it_is", a_good_model_comes_back_with_what_it_is),
         ("a_refusal_keeps_its_code_and_its_words", a_refusal_keeps_its_code_and_its_words),
         ("a_child_without_memory_dies_and_that_is_said", a_child_without_memory_dies_and_that_is_said),
@@ -48,6 +49,14 @@ fn speaks_plainly(error: &CheckError) {
 fn a_good_model_comes_back_with_what_it_is() {
     let info = child::check(&golden(), Limits::default()).expect("a good model");
     assert_eq!((info.forests.len(), info.inputs[0].width, info.outputs[0].width), (3, 6, 3));
+}
+
+fn a_net_is_loaded_and_run_under_the_limits() {
+    for name in ["rtt-lstm", "rtt-transformer"] {
+        let bytes = netprecursor_models::builtin::model(name).expect("it ships");
+        let info = child::check(bytes, Limits::default()).expect("a good net");
+        assert!(info.reads_sequences() && info.net.is_some_and(|net| net.weights > 1_000), "{info:?}");
+    }
 }
 
 fn a_refusal_keeps_its_code_and_its_words() {

@@ -471,6 +471,7 @@ fn contract() -> PolicyContract {
         horizon_s: 10,
         feature_names: names(&["a", "b", "c", "d"]),
         quantiles: vec![0.5],
+        ..PolicyContract::rtt()
     }
 }
 

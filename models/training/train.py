@@ -1,4 +1,4 @@
-"""Trains the model of the release on a dataset and reports what it is worth.
+"""Trains the models of the release on a dataset and reports what it is worth.
 
     python train.py --data DIR --import DIR --out ../artifacts
 
@@ -27,6 +27,7 @@ import export
 import model
 import report
 import scores
+import train_nets
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "rtt-xgboost"
@@ -43,13 +44,16 @@ def main():
     arguments.add_argument("--import", type=pathlib.Path, nargs="+", default=[], dest="imports",
                            help="directories of series: *.csv[.gz] with the columns series, t, rtt_max_ms, rtt_mean_ms, n")
     part = arguments.add_mutually_exclusive_group()
-    part.add_argument("--adaptive-only", action="store_true", help="leave the model as it is")
+    part.add_argument("--adaptive-only", action="store_true", help="leave the models as they are")
     part.add_argument("--model-only", action="store_true",
-                      help="train the model and the rules' offsets; they are compiled in before the rest rests on them")
+                      help="train the models and the rules' offsets; they are compiled in before the rest rests on them")
+    part.add_argument("--nets-only", action="store_true", help="train the nets, and leave the rest as it is")
     arguments.add_argument("--netprecursor", default="netprecursor", help="the program, where it is not in PATH")
     arguments.add_argument("--schema", type=pathlib.Path, default=HERE.parent.parent / "core" / "schema.json")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.nets_only:
+        return train_nets.run(options, log)
     manifests, episodes = data.episodes(options.data)
     schema, features = data.Schema.read(options.schema), json.loads(options.schema.read_text())["features"]
     with tempfile.TemporaryDirectory() as directory:
@@ -63,6 +67,7 @@ def main():
             configs = [model.Config(**{name: one[name] for name in fields}) for one in chosen]
         else:
             configs = train_model(options, manifests, episodes, schema, features, parts)
+            train_nets.run(options, log)
         if options.model_only:
             return
         # What a model is worth on a network can only be said of one that was not trained there.

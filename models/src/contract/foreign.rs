@@ -42,8 +42,8 @@ const XGBOOST: &str = "load it with XGBRegressor().load_model(FILE) and export i
 const LIGHTGBM: &str = "load it with lightgbm.Booster(model_file=FILE) and export it with onnxmltools.convert_lightgbm";
 const PYTHON: &str = "load it where it was trained and export it with skl2onnx.to_onnx, onnxmltools.convert_xgboost or \
                       onnxmltools.convert_lightgbm";
-const NET: &str = "train a tree model (XGBoost, LightGBM, scikit-learn) and export it to ONNX: nets are not evaluated by \
-                   this build";
+const NET: &str = "export it to ONNX as a net over sequences, or train a tree model (XGBoost, LightGBM, scikit-learn); \
+                   docs/models.md has the forms";
 const DOWNLOAD: &str = "download the file itself (of a Git host: its raw link) with curl --fail --location";
 const UNPACK: &str = "unpack it, and give the file inside";
 

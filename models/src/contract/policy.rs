@@ -2,7 +2,7 @@
 //! entry and name by name. The agent, the operator's check and the command line ask here and nowhere else.
 
 use netprecursor_core::tick::HORIZON;
-use netprecursor_core::{features, schema};
+use netprecursor_core::{features, schema, sequence};
 
 use super::metadata::{KIND_RTT, Metadata};
 use crate::Refusal;
@@ -20,8 +20,28 @@ pub struct PolicyContract {
     pub horizon_s: u64,
     /// The features of a row, by name, in the order in which they are fed.
     pub feature_names: Vec<String>,
+    /// What a net reads instead of a row.
+    pub sequence: SequenceContract,
     /// Output columns, Q of them, ascending.
     pub quantiles: Vec<f32>,
+}
+
+/// What a policy needs of a net's input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceContract {
+    /// Hash of this build's sequence schema.
+    pub schema_hash: String,
+    /// Seconds in a sequence.
+    pub steps: usize,
+    /// The channels of a second, by name, in order.
+    pub channel_names: Vec<String>,
+}
+
+/// What of a contract goes for an input: rows of features, or sequences.
+struct Wanted<'a> {
+    schema_hash: &'a String,
+    names: &'a [String],
+    steps: Option<usize>,
 }
 
 impl PolicyContract {
@@ -32,6 +52,11 @@ impl PolicyContract {
             schema_hash: schema::hash().into(),
             horizon_s: HORIZON,
             feature_names: features::all().iter().map(|feature| feature.name.clone()).collect(),
+            sequence: SequenceContract {
+                schema_hash: sequence::hash().into(),
+                steps: sequence::STEPS,
+                channel_names: sequence::CHANNELS.iter().map(|channel| channel.name.to_owned()).collect(),
+            },
             quantiles: schema::QUANTILES.to_vec(),
         }
     }
@@ -44,10 +69,11 @@ impl PolicyContract {
         let missing = |key, expected| Refusal::MetadataMissing { key, expected };
         let kind = metadata.kind.as_ref().ok_or_else(|| missing("kind", self.kind.clone()))?;
         equal("kind", kind, &self.kind)?;
+        let wanted = self.wanted(inputs);
         match &metadata.schema_hash {
-            None => return Err(missing("schema_hash", self.schema_hash.clone())),
-            Some(got) if *got != self.schema_hash => {
-                return Err(Refusal::SchemaHash { got: shown(got), expected: self.schema_hash.clone() });
+            None => return Err(missing("schema_hash", wanted.schema_hash.clone())),
+            Some(got) if got != wanted.schema_hash => {
+                return Err(Refusal::SchemaHash { got: shown(got), expected: wanted.schema_hash.clone() });
             }
             Some(_) => {}
         }
@@ -57,14 +83,18 @@ impl PolicyContract {
         let got = metadata.quantiles.as_ref().ok_or_else(|| missing("quantiles", quantiles.clone()))?;
         equal("quantiles", &format!("{got:?}"), &quantiles)?;
         let names = metadata.feature_names.as_ref();
-        let features = self.feature_names.len();
-        self.check_names(
-            names.ok_or_else(|| missing("feature_names", format!("the {features} names of the schema")))?,
-        )?;
+        let count = wanted.names.len();
+        let names = names.ok_or_else(|| missing("feature_names", format!("the {count} names of the schema")))?;
+        wanted.check_names(names)?;
         let shape = |place: &str, got, expected| Refusal::Shape { place: place.into(), got, expected };
         let width: usize = inputs.iter().map(|port| port.width).sum();
-        if width != features {
-            return Err(shape("the input", format!("[N, {width}]"), format!("[N, {features}]")));
+        let steps = inputs.iter().find_map(|port| port.steps);
+        if width != count || steps != wanted.steps {
+            let text = |steps: Option<usize>, width| match steps {
+                Some(steps) => format!("[N, {steps}, {width}]"),
+                None => format!("[N, {width}]"),
+            };
+            return Err(shape("the input", text(steps, width), text(wanted.steps, count)));
         }
         let [Port { width, labels: None, .. }] = outputs else {
             let widths: Vec<usize> = outputs.iter().map(|port| port.width).collect();
@@ -87,7 +117,48 @@ impl PolicyContract {
     /// # Errors
     /// [`Refusal::FeatureName`] for the first that differs.
     pub fn check_names(&self, names: &[String]) -> Result<(), Refusal> {
-        let features = &self.feature_names;
+        self.wanted(&[]).check_names(names)
+    }
+
+    fn wanted(&self, inputs: &[Port]) -> Wanted<'_> {
+        if inputs.iter().any(|port| port.steps.is_some()) {
+            let SequenceContract { schema_hash, steps, channel_names } = &self.sequence;
+            Wanted { schema_hash, names: channel_names, steps: Some(*steps) }
+        } else {
+            Wanted { schema_hash: &self.schema_hash, names: &self.feature_names, steps: None }
+        }
+    }
+
+    /// The names of the columns of a row, where a model has them: its own; else those of the schema that it says it was
+    /// trained on; else those of its inputs, where there are several of one column each. `None` when only their order is
+    /// known.
+    ///
+    /// # Errors
+    /// [`Refusal::FeatureName`] when its own names are not those of the schema that it says it was trained on: the agent
+    /// would feed it other columns than its author has named.
+    pub fn columns(&self, metadata: &Metadata, inputs: &[Port]) -> Result<Option<Vec<String>>, Refusal> {
+        let wanted = self.wanted(inputs);
+        let is_ours = metadata.schema_hash.as_ref() == Some(wanted.schema_hash);
+        match &metadata.feature_names {
+            Some(names) => {
+                if is_ours {
+                    wanted.check_names(names)?;
+                }
+                Ok(Some(names.clone()))
+            }
+            None if is_ours => Ok(Some(wanted.names.to_vec())),
+            None if inputs.len() > 1 && inputs.iter().all(|port| port.width == 1) => {
+                Ok(Some(inputs.iter().map(|port| port.name.clone()).collect()))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// Compares the names of a model's columns with the features, one by one.
+    fn check_names(&self, names: &[String]) -> Result<(), Refusal> {
+        let features = self.names;
         let Some(at) = (0..names.len().max(features.len())).find(|at| names.get(*at) != features.get(*at)) else {
             return Ok(());
         };
@@ -101,30 +172,6 @@ impl PolicyContract {
             names: names.len(),
             features: features.len(),
         })
-    }
-
-    /// The names of the columns of a row, where a model has them: its own; else those of the schema that it says it was
-    /// trained on; else those of its inputs, where there are several of one column each. `None` when only their order is
-    /// known.
-    ///
-    /// # Errors
-    /// [`Refusal::FeatureName`] when its own names are not those of the schema that it says it was trained on: the agent
-    /// would feed it other columns than its author has named.
-    pub fn columns(&self, metadata: &Metadata, inputs: &[Port]) -> Result<Option<Vec<String>>, Refusal> {
-        let is_ours = metadata.schema_hash.as_ref() == Some(&self.schema_hash);
-        match &metadata.feature_names {
-            Some(names) => {
-                if is_ours {
-                    self.check_names(names)?;
-                }
-                Ok(Some(names.clone()))
-            }
-            None if is_ours => Ok(Some(self.feature_names.clone())),
-            None if inputs.len() > 1 && inputs.iter().all(|port| port.width == 1) => {
-                Ok(Some(inputs.iter().map(|port| port.name.clone()).collect()))
-            }
-            None => Ok(None),
-        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn plan(model: &Model<'_>, metadata: &Metadata) -> Result<Plan, Refus
                 return Err(Refusal::Shape { place: format!("output {}", shown(output.name)), got, expected });
             }
         };
-        outputs.push(Port { name: output.name.to_owned(), width, labels });
+        outputs.push(Port { name: output.name.to_owned(), width, labels, steps: None });
         results.push(from);
     }
     if outputs.is_empty() {
@@ -109,7 +109,7 @@ fn inputs(model: &Model<'_>, metadata: &Metadata) -> Result<Vec<Port>, Refusal> 
         if !(1..=limits::COLUMNS).contains(&width) {
             return Err(wrong(format!("{width} columns")));
         }
-        ports.push(Port { name: info.name.to_owned(), width, labels: None });
+        ports.push(Port { name: info.name.to_owned(), width, labels: None, steps: None });
     }
     let width = ports.iter().map(|port| port.width).sum::<usize>();
     if width == 0 || width > limits::COLUMNS {

@@ -6,7 +6,7 @@ use netprecursor_core::{
     causes::Cause, features::COUNT, forecast::Naive, policy::ModelRef, watch::Basis, window::Window,
 };
 use netprecursor_models::{
-    Forecaster as Engine, Refusal, Scorer, Use, builtin,
+    Batch, Forecaster as Engine, Refusal, Scorer, Use, builtin,
     child::{self, CheckError, Limits},
     contract::PolicyContract,
 };
@@ -96,8 +96,8 @@ pub struct Forecasters {
     loaded: Vec<Forecaster>,
     /// Places in `loaded` that may be given to another.
     free: Vec<usize>,
-    /// Feature rows of the tick.
-    rows: Vec<f32>,
+    /// What they read of the tick.
+    batch: Batch,
 }
 
 impl Forecasters {
@@ -161,18 +161,18 @@ impl Forecasters {
 
     /// Starts a tick: no rows.
     pub fn clear(&mut self) {
-        self.rows.clear();
+        self.batch.start(self.loaded.iter().map(|forecaster| &forecaster.engine));
     }
 
-    /// Adds a target's features; its row is the number of rows before.
-    pub fn add(&mut self, features: &[f32; COUNT]) {
-        self.rows.extend_from_slice(features);
+    /// Adds a target; its row is the number of rows before.
+    pub fn add(&mut self, window: &Window, features: &[f32; COUNT]) {
+        self.batch.push(window, features);
     }
 
     /// Runs every model once over all rows.
     pub fn run(&mut self) {
         for forecaster in &mut self.loaded {
-            if let Err(error) = forecaster.engine.run(&self.rows) {
+            if let Err(error) = forecaster.engine.run(&self.batch) {
                 // The contract fixes the width; without output the rule has no forecast in this tick.
                 tracing::error!(%error, model = forecaster.speaker.name, "scoring failed");
             }

@@ -168,7 +168,7 @@ impl Pipeline {
             features::extract(&target.window, &mut target.features);
         }
         for target in &self.targets {
-            self.forecasters.add(&target.features);
+            self.forecasters.add(&target.window, &target.features);
         }
         self.forecasters.run();
         for row in 0..self.targets.len() {

@@ -130,14 +130,15 @@ impl Bench<'_> {
         Ok(self.out.canonicalize()?.join("forest.onnx"))
     }
 
-    /// Features and forest.
+    /// Features, forest and nets.
     fn criterion(&self) -> anyhow::Result<Value> {
         let home = self.out.canonicalize()?.join("criterion");
         // What an earlier run left must not pass for this one's.
         if home.exists() {
             fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
         }
-        for (package, bench) in [("netprecursor-core", "features"), ("netprecursor-models", "forest")] {
+        let (core, models) = ("netprecursor-core", "netprecursor-models");
+        for (package, bench) in [(core, "features"), (models, "forest"), (models, "nets")] {
             let mut command = self.cargo_bench(package, bench);
             command.env("CRITERION_HOME", &home).env("NETPRECURSOR_BENCH_MODEL", self.forest()?);
             self.execute(bench, &mut command, &Output::Log)?;
