@@ -119,21 +119,21 @@ pub struct SkillPercent {
     /// Of the median.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -999, max = 100))]
-    pub q50: Option<i16>,
+    pub q50: Option<i64>,
     /// Of the 0.9 quantile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -999, max = 100))]
-    pub q90: Option<i16>,
+    pub q90: Option<i64>,
     /// Of the 0.99 quantile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -999, max = 100))]
-    pub q99: Option<i16>,
+    pub q99: Option<i64>,
 }
 
 impl SkillPercent {
     /// Whole percent within the bounds.
-    pub const fn whole(percent: f64) -> i16 {
-        percent.round().clamp(-999.0, 100.0) as i16
+    pub const fn whole(percent: f64) -> i64 {
+        percent.round().clamp(-999.0, 100.0) as i64
     }
 }
 

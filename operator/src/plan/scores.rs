@@ -124,8 +124,8 @@ pub(super) fn merits(observed: &Observed) -> Merits<'_> {
 
 /// The mean by the pods that nodes watch.
 fn skill(merits: &[&Merit]) -> Option<SkillPercent> {
-    let mean = |of: fn(&SkillPercent) -> Option<i16>| {
-        let known = merits.iter().filter_map(|merit| Some((f64::from(merit.targets), f64::from(of(&merit.skill)?))));
+    let mean = |of: fn(&SkillPercent) -> Option<i64>| {
+        let known = merits.iter().filter_map(|merit| Some((f64::from(merit.targets), of(&merit.skill)? as f64)));
         let (pods, sum) = known.fold((0.0, 0.0), |(pods, sum), (more, skill)| (pods + more, sum + more * skill));
         (pods > 0.0).then(|| SkillPercent::whole(sum / pods))
     };
