@@ -171,7 +171,7 @@ mod tests {
     use crate::recording::tests::{origin, record_rtt};
 
     /// A recording of one target in which the RTT of a tick is its number, silent where `rtt` says so.
-    fn recorded(path: &std::path::Path, ticks: impl IntoIterator<Item = u64>, rtt: impl Fn(u64) -> Option<f32>) {
+    fn recorded(path: &Path, ticks: impl IntoIterator<Item = u64>, rtt: impl Fn(u64) -> Option<f32>) {
         record_rtt(path, ticks.into_iter().map(|tick| (tick, "web1", rtt(tick))));
     }
 

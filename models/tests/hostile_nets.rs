@@ -3,14 +3,16 @@
 
 #![expect(clippy::expect_used, reason = "a test says what it expects by unwrapping")]
 
+mod nets;
 #[expect(dead_code, reason = "the hostile tests of trees use the rest of the writer")]
 mod onnx;
 
 use netprecursor_models::contract::{PolicyContract, SequenceContract};
 use netprecursor_models::{Refusal, Scorer, Use, builtin};
+use nets::{net, sequences};
 use onnx::{
-    Message, floats_attribute, floats_tensor, int_attribute, ints_attribute, ints_tensor, net, node, sequences,
-    strings_attribute, tensor, value, wrap,
+    Message, floats_attribute, floats_tensor, int_attribute, ints_attribute, ints_tensor, node, strings_attribute,
+    tensor, value, wrap,
 };
 use proptest::prelude::*;
 

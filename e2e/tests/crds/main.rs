@@ -1,6 +1,7 @@
 //! The custom resources before a real API server, the oldest that is supported and the newest: what it accepts, what it
 //! refuses in which words, and what kubectl shows.
 
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 mod accepted;
