@@ -32,10 +32,17 @@ def summary(figures):
 the {figures['features']} features of the same minute. All three forecast quantiles of ln(maximum measured RTT in µs) over the next 10 s. What
 is judged here no training and no search ever saw: the same test episodes as in [REPORT.md](REPORT.md), and half of the series
 of every network that others measured. The nets also learned from the other half; the trees know the lab alone, so that on
-these networks the comparison is one of what each was taught, not of trees with nets.
+these networks the comparison is one of what each was taught, not of trees with nets.{trees(figures)}
 
 {verdict(figures)}
 """
+
+
+def trees(figures):
+    if figures["trees_of_same_data"]:
+        return ""
+    return """
+The trees are those of an older dataset: they may have met scenarios and seeds of the *unseen seeds* in other recordings."""
 
 
 def card(figures):

@@ -126,6 +126,7 @@ def run(options, log):
         "channels": len(sequence_schema.channels),
         "manifest_sha256": hashlib.sha256(data.combined(manifests).encode()).hexdigest(),
         "episodes": len(episodes),
+        "trees_of_same_data": (options.out / "dataset-manifest.json").read_text() == data.combined(manifests),
         "seconds": None,
         "nets": made,
         "sets": {

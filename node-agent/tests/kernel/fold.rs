@@ -9,7 +9,7 @@ use netprecursor_core::{
     window::Window,
 };
 use netprecursor_crds::policies_from_yaml;
-use netprecursor_models::builtin;
+use netprecursor_models::{Batch, builtin};
 use serde_json::Value;
 
 use crate::fixture::{Agent, Behaviour, Family, Host, Path, Server, alone, ask, policy, scratch};
@@ -58,7 +58,7 @@ fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
 
     let rule = policies_from_yaml("test", &std::fs::read_to_string(policy.path()).unwrap()).unwrap();
     let rule = rule[0].rules.iter().next().unwrap();
-    let mut forecaster = builtin::adaptive().unwrap();
+    let (mut forecaster, mut batch) = (builtin::adaptive().unwrap(), Batch::default());
     let (mut window, mut vector, mut ledger) = (Window::new(), [0.0; COUNT], Ledger::starting_from(builtin::prior()));
     // The tick in which a target is found is its watch's first, and measures nothing yet.
     let mut watch = Watch::new(Start::Fresh, Tick(ticks[0].1.0 - 1));
@@ -66,7 +66,7 @@ fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
     for ((unix, now, signals), point) in ticks.iter().zip(points) {
         window.push(*now, signals).unwrap();
         features::extract(&window, &mut vector);
-        forecaster.run(&vector).unwrap();
+        forecaster.run_alone(&mut batch, &window, &vector).unwrap();
         let basis = forecaster.say(0, &window, &vector);
         let step = watch.step(*now, signals.measured_rtt_us(), basis.as_ref(), rule, &mut ledger).unwrap();
         assert_eq!(point["unix"], *unix, "a tick is missing in one of them");
