@@ -152,7 +152,7 @@ impl Watch {
             _ => Default::default(),
         };
         let unconfirmed = judged.unconfirmed + fired.unconfirmed;
-        let is_above = said.is_some_and(|said| said.chance > rule.confidence.share());
+        let is_above = said.is_some_and(|said| said.chance > ledger.caution.claims(rule.confidence));
         if let Some(came) = self.claim.observe(now, breached, is_above && gate.is_none()) {
             ledger.caution.judge(rule.confidence, came);
         }

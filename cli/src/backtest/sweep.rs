@@ -79,7 +79,7 @@ impl Sweep {
                 _ => Default::default(),
             };
             let unconfirmed = judged.unconfirmed + fired.unconfirmed;
-            let is_above = chance.is_some_and(|chance| f64::from(chance) > confidence.share());
+            let is_above = chance.is_some_and(|chance| f64::from(chance) > caution.claims(*confidence));
             if let Some(came) = claim.observe(now, breached, is_above && gate.is_none()) {
                 caution.judge(*confidence, came);
             }

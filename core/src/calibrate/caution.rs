@@ -2,10 +2,9 @@
 //!
 //! Three things add to the log-odds of the confidence that the policy asks for, and neither ever moves the threshold:
 //!
-//! - what is *earned*: each rise of the chance above the confidence claims a breach, whether it is warned of or not. A false
-//!   claim adds and one that came true takes away, in the proportion at which the sum stays where as many come true as the
-//!   confidence says. Below zero, where more of them come true, it is the chances that are too modest: they are raised by
-//!   that, within bounds, and the bar stays at what the policy asks for.
+//! - what is *earned*: each rise of the chance above the bar claims a breach, whether it is warned of or not. A false claim
+//!   adds and one that came true takes away, in the proportion at which the sum stays where as many come true as the
+//!   confidence says.
 //! - a new rule begins more careful than it is asked to be: on a network that training never saw, chances may mean nothing.
 //!   Each second in which a claim comes true takes half of that away, so that the first warning can be earned in silence.
 //! - what the *budget* of false alerts demands, a bucket of tokens: each second of each target earns its part of the daily
@@ -27,9 +26,8 @@ const STEP: f64 = 0.5;
 const FIRST: f64 = 2.0;
 const KNOWN: f64 = 0.5;
 
-/// The most log-odds that claims add to the bar, the most that they add to chances, and the most rungs that a budget adds.
+/// The most log-odds that claims add, and the most rungs that a budget does.
 const MAX_EARNED: f64 = 4.0;
-const MAX_TRUST: f64 = 0.4;
 const MAX_RUNGS: u8 = 8;
 
 /// Log-odds of a rung.
@@ -73,15 +71,15 @@ impl Default for Caution {
 impl Caution {
     /// The chance that a warning needs.
     pub fn needed(&self, confidence: Confidence) -> f64 {
-        chance(confidence.log_odds() + self.novice + self.earned.max(0.0) + RUNG * f64::from(self.rungs))
+        chance(confidence.log_odds() + self.novice + self.earned + RUNG * f64::from(self.rungs))
     }
 
-    /// Log-odds by which chances are better than they say: of the claims more came true than the confidence asks for.
-    pub fn trust(&self) -> f64 {
-        (-self.earned).max(0.0)
+    /// The chance that a claim needs: what a warning of a rule that is known does, without a budget.
+    pub fn claims(&self, confidence: Confidence) -> f64 {
+        chance(confidence.log_odds() + self.earned)
     }
 
-    /// Takes in how a claim turned out: a rise of the chance above the confidence. It takes effect with [`Self::close`].
+    /// Takes in how a claim turned out: a rise of the chance above [`Self::claims`]. It takes effect with [`Self::close`].
     pub fn judge(&mut self, confidence: Confidence, came: bool) {
         let share = confidence.share();
         self.open.moved += if came { share - 1.0 } else { share };
@@ -94,7 +92,7 @@ impl Caution {
         let Open { moved, claims, came } = std::mem::take(&mut self.open);
         self.novice *= if came { KNOWN } else { KEEP };
         let moved = if claims > 0 { STEP * moved / f64::from(claims).sqrt() } else { 0.0 };
-        self.earned = (self.earned * KEEP + moved).clamp(-MAX_TRUST, MAX_EARNED);
+        self.earned = (self.earned * KEEP + moved).clamp(0.0, MAX_EARNED);
     }
 
     /// Takes in one second of one target and the alerts found false in it. Without an allowance nothing is demanded.
@@ -121,7 +119,7 @@ impl Caution {
     /// Whether every number is one that claims can lead to; what is read from a file might not be.
     pub(crate) fn is_sound(&self) -> bool {
         (0.0..=FIRST).contains(&self.novice)
-            && (-MAX_TRUST..=MAX_EARNED).contains(&self.earned)
+            && (0.0..=MAX_EARNED).contains(&self.earned)
             && self.rungs <= MAX_RUNGS
             && (0.0..=SAVED).contains(&self.tokens)
     }

@@ -1,9 +1,9 @@
-//! Whether a rule would have been right to warn, had nothing but the chance and the confidence that the policy asks for
-//! counted: what a rule learns its bar from, also while it is too careful to say anything.
+//! Whether a rule would have been right to warn, were it not new and without a budget: what it learns its bar from, also while
+//! it is too careful to say anything.
 
 use crate::tick::{HORIZON, Tick};
 
-/// A target's open claim: a rise of the chance above the confidence.
+/// A target's open claim: a rise of the chance above the bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Claim {
     since: Option<Tick>,
@@ -14,7 +14,7 @@ pub struct Claim {
 
 impl Claim {
     /// Takes in a tick: whether it breached the threshold (`None`: nothing was measured) and whether the chance is above the
-    /// confidence. Says whether a claim came true when that is known. A breach that goes on, or comes back within the horizon,
+    /// bar. Says whether a claim came true when that is known. A breach that goes on, or comes back within the horizon,
     /// is no news, and claims nothing.
     pub fn observe(&mut self, now: Tick, breached: Option<bool>, is_above: bool) -> Option<bool> {
         self.is_seen |= breached.is_some();

@@ -107,7 +107,7 @@ impl Ledger {
                 let of = self.learned.situation(evidence, threshold_us, &mut self.peers, shown);
                 let (forecast, odds) = (made.forecast()?, self.learned.odds(&of));
                 let log_odds = odds.mixed;
-                let chance = chance(log_odds + self.caution.trust());
+                let chance = chance(log_odds);
                 Said { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
             }
         })
