@@ -367,7 +367,7 @@ metadata: {name: test}
 spec:
   target: {podSelector: {}}
   rules:
-  - {name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms}, holdFor: 2s}
+  - {name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms}, minConfidencePercent: 15, holdFor: 2s}
 ";
 
     /// 20 ms with a wobble, and a ramp over the threshold from the 200th second on.

@@ -100,7 +100,7 @@ mod tests {
     fn rule() -> Rule {
         let policies = netprecursor_crds::policies_from_yaml("test", super::super::POLICY).unwrap();
         // What a new rule asks for beyond half no trend is sure of.
-        let confidence = Confidence::percent(30).unwrap();
+        let confidence = Confidence::percent(15).unwrap();
         Rule { confidence, ..policies[0].rules.iter().next().unwrap().clone() }
     }
 

@@ -358,14 +358,14 @@ mod tests {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|s| s.0)
             .collect();
-        // Four policies: nine families, shares of ten members of a mixture at three quantiles and of three sources, and two
+        // Four policies: nine families, shares of eleven members of a mixture at three quantiles and of three sources, and two
         // counts of ten bins. Nobody has a skill before a minute.
-        let expected = 4 * (9 + 10 * 3 + 3 + 2 * 10);
+        let expected = 4 * (9 + 11 * 3 + 3 + 2 * 10);
         assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (expected, expected), "{text}");
         assert!(text.contains(r#"rule="rtt",expert="regression",quantile="0.99"} "#), "{text}");
         let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy_namespace="",policy="checkout",rule="rtt"}"#;
         assert!(series.contains(&format!("netprecursor_rule_alerts_total{labels}").as_str()), "{text}");
-        let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.7");
+        let needed = format!("netprecursor_rule_chance_needed_ratio{labels} 0.8");
         assert!(text.lines().any(|line| line.starts_with(&needed)), "a new rule needs more than 50 %: {text}");
         assert!(text.contains(&format!("netprecursor_rule_chance_reachable_ratio{labels} 0.0\n")), "{text}");
     }
