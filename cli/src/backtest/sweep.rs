@@ -60,10 +60,13 @@ impl Sweep {
             self.levels.iter_mut().for_each(|level| level.caution.close());
             self.tick = now;
         }
-        let Step { gate, chance, predicted_us, measured_us, .. } = *step;
+        let Step { gate, chance, predicted_us, measured_us, rests_on_one, .. } = *step;
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
         for (level, (state, judge, claim)) in self.levels.iter_mut().zip(&mut target.0) {
             let Level { confidence, card, caution } = level;
+            if rests_on_one {
+                caution.rests_on_one();
+            }
             let needed = caution.needed(*confidence) as f32;
             let standing = match (state.firing(), gate) {
                 (Some(_), _) => Standing::Firing,

@@ -26,6 +26,9 @@ const STEP: f64 = 0.5;
 const FIRST: f64 = 2.0;
 const KNOWN: f64 = 0.5;
 
+/// The most that a new rule adds whose forecaster is one by itself: its chances rest on nothing that another network taught.
+const FIRST_ALONE: f64 = 1.0;
+
 /// The most log-odds that claims add, and the most rungs that a budget does.
 const MAX_EARNED: f64 = 4.0;
 const MAX_RUNGS: u8 = 8;
@@ -72,6 +75,11 @@ impl Caution {
     /// The chance that a warning needs.
     pub fn needed(&self, confidence: Confidence) -> f64 {
         chance(confidence.log_odds() + self.novice + self.earned + RUNG * f64::from(self.rungs))
+    }
+
+    /// The rule's forecaster is a model or a rule of thumb by itself.
+    pub const fn rests_on_one(&mut self) {
+        self.novice = self.novice.min(FIRST_ALONE);
     }
 
     /// The chance that a claim needs: what a warning of a rule that is known does, without a budget.

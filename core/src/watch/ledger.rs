@@ -97,6 +97,7 @@ impl Ledger {
     pub(super) fn say(&mut self, basis: &Basis, threshold_us: f32, shown: &mut Option<Shown>) -> Option<Said> {
         Some(match basis {
             Basis::Alone(raw) => {
+                self.caution.rests_on_one();
                 let forecast = self.calibrator.apply(raw);
                 let log_odds = forecast.log_odds_above(threshold_us);
                 Said { raw: *raw, forecast, log_odds, chance: self.alone.chance(log_odds), made: None }

@@ -46,7 +46,7 @@ pub(crate) async fn policy(story: &Story, name: &str, more: Value) -> Result<Pre
                 "name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": THRESHOLD},
                 "holdFor": "2s", "keepFiringFor": "3s",
                 // A trend: it warns of a first narrowing, which what learns in place would have to see once.
-                "model": {"builtin": "damped-holt"}, "minConfidencePercent": 15,
+                "model": {"builtin": "damped-holt"}, "minConfidencePercent": 30,
             }],
         },
     });
