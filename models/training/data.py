@@ -141,13 +141,18 @@ def extract(binary, episodes, out):
     subprocess.run([binary, "extract", "--out", str(out), "--recording", *recordings], check=True)
 
 
-def load(path, episodes, schema):
-    """The rows that count: full window (extract gives no others), a label, and away from the episode's edges."""
+def read(path, what, expected):
+    """What Rust extracted, if by the schema of this hash."""
     table = pyarrow.parquet.read_table(path)
     got = (table.schema.metadata or {}).get(b"netprecursor.schema_hash", b"").decode()
-    if got != schema.hash:
-        raise SystemExit(f"{path}: got feature schema {got[:12]}, expected {schema.hash[:12]}: extract again")
-    frame = table.to_pandas()
+    if got != expected:
+        raise SystemExit(f"{path}: got {what} schema {got[:12]}, expected {expected[:12]}: extract again")
+    return table.to_pandas()
+
+
+def load(path, episodes, schema):
+    """The rows that count: full window (extract gives no others), a label, and away from the episode's edges."""
+    frame = read(path, "feature", schema.hash)
     owner = {target["target"]: episode for episode in episodes for target in episode.labels["targets"]}
     frame = frame[frame["target"].isin(owner)].reset_index(drop=True)
     of = frame["target"].map(owner)
@@ -166,7 +171,7 @@ def load(path, episodes, schema):
 def load_series(path, families, schema):
     """Rows of imported series, whose `families` are the files that they come from, by series. Nothing is known of their faults.
     One row in STRIDE: horizons overlap, and hours of one network would drown the lab."""
-    frame = pyarrow.parquet.read_table(path).to_pandas()
+    frame = read(path, "feature", schema.hash)
     frame = frame[frame["target"].isin(families)].reset_index(drop=True)
     frame["episode"] = frame["target"]
     frame["family"] = frame["target"].map(families)

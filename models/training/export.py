@@ -91,25 +91,34 @@ def graph(model, schema):
 def export(model, schema, path):
     """Writes the model and gives its bytes back."""
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    proto = helper.make_model(graph(model, schema), opset_imports=opsets, ir_version=IR_VERSION, producer_name="netprecursor")
+    return write(graph(model, schema), opsets, schema, schema.features, path)
+
+
+def write(graph, opsets, schema, names, path):
+    """Writes a graph with what a policy asks of a model beside it: the loading contract of docs/models.md."""
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="netprecursor")
     properties = {
         "schema_hash": schema.hash,
         "kind": "RttForecast",
         "horizon_s": str(schema.horizon_s),
         "quantiles": json.dumps(schema.quantiles),
-        "feature_names": json.dumps(schema.features),
+        "feature_names": json.dumps(names),
     }
     helper.set_model_props(proto, {f"netprecursor.{key}": value for key, value in properties.items()})
-    onnx.checker.check_model(proto)
+    onnx.checker.check_model(proto, full_check=True)
     payload = proto.SerializeToString(deterministic=True)
     path.write_bytes(payload)
     return payload
 
 
 def run(payload, x):
-    """[N, Q] by onnxruntime on one thread."""
+    """[N, Q] by onnxruntime."""
+    return session(payload).run(None, {"features": x})[0]
+
+
+def session(payload):
+    """onnxruntime on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"features": x})[0]
+    return onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])

@@ -1,13 +1,9 @@
 """A net as one ONNX file: normalisation, net and baseline in the graph, so that the agent adds nothing."""
 
-import json
-
 import numpy as np
-import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
-from export import IR_VERSION, OPSET, constant
+from export import OPSET, constant, session, write
 from nets import BOUND, HEADS, RECENT_S
 
 
@@ -112,27 +108,12 @@ def graph(net, schema, name):
 
 def export(net, schema, path):
     """Writes the net and gives its bytes back."""
-    proto = helper.make_model(graph(net, schema, path.stem), opset_imports=[helper.make_opsetid("", OPSET)],
-                              ir_version=IR_VERSION, producer_name="netprecursor")
-    properties = {
-        "schema_hash": schema.hash,
-        "kind": "RttForecast",
-        "horizon_s": str(schema.horizon_s),
-        "quantiles": json.dumps(schema.quantiles),
-        "feature_names": json.dumps(schema.names),
-    }
-    helper.set_model_props(proto, {f"netprecursor.{key}": value for key, value in properties.items()})
-    onnx.checker.check_model(proto, full_check=True)
-    payload = proto.SerializeToString(deterministic=True)
-    path.write_bytes(payload)
-    return payload
+    made = graph(net, schema, path.stem)
+    return write(made, [helper.make_opsetid("", OPSET)], schema, schema.names, path)
 
 
 def run(payload, x):
-    """[N, Q] by onnxruntime on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-    parts = [session.run(None, {"sequences": x[at : at + 1024]})[0] for at in range(0, len(x), 1024)]
+    """[N, Q] by onnxruntime."""
+    opened = session(payload)
+    parts = [opened.run(None, {"sequences": x[at : at + 1024]})[0] for at in range(0, len(x), 1024)]
     return np.concatenate(parts)

@@ -7,10 +7,9 @@ import subprocess
 
 import numpy as np
 import pandas
-import pyarrow.parquet
 
 import adapt
-from data import Rows, load
+from data import Rows, load, read
 
 
 @dataclasses.dataclass
@@ -41,11 +40,7 @@ class Steps:
     """Every recorded second by target."""
 
     def __init__(self, path, schema):
-        table = pyarrow.parquet.read_table(path)
-        got = (table.schema.metadata or {}).get(b"netprecursor.schema_hash", b"").decode()
-        if got != schema.hash:
-            raise SystemExit(f"{path}: got sequence schema {got[:12]}, expected {schema.hash[:12]}: extract again")
-        frame = table.to_pandas()
+        frame = read(path, "sequence", schema.hash)
         numbers = frame[schema.names].to_numpy(np.float32)
         self.length = schema.steps
         self.targets = {}
@@ -97,7 +92,7 @@ def imported(binary, directories, schema, sequence_schema, directory, stride):
         place = directory / f"{name}-rows"
         place.mkdir()
         features, steps = extract(binary, recordings, place)
-        frame = pyarrow.parquet.read_table(features).to_pandas()
+        frame = read(features, "feature", schema.hash)
         label = frame["label_max10_us"].to_numpy()
         frame = frame[np.isfinite(label) & (label > 0) & (frame["tick"] % stride == 0)].reset_index(drop=True)
         frame["episode"], frame["family"], frame["regime"] = frame["target"], name, "life"
