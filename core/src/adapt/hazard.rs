@@ -254,13 +254,21 @@ fn distance_name(distance: usize) -> String {
 }
 
 /// What a target shows the other targets of its rule, in the order of [`PEER_NAMES`].
-pub(super) fn shows(of: &Situation<'_>, scales: &Scales) -> [f32; SHOWN] {
-    // As they see it a tick later, it is without what others showed to it.
-    let inputs = inputs(of, scales);
-    let wide = |distance: usize| inputs[distance * BANDS.len()];
-    let feature = |feature: usize| inputs[DISTANCES * BANDS.len() + feature];
-    let rising = if of.evidence.slopes()[0] > RISING { 1.0 } else { 0.0 };
-    [wide(0), wide(ASKED.len()), feature(SLOPE5), feature(SLOPE15), feature(LAST_OVER_MAX10), rising]
+pub(super) fn shows(evidence: &Evidence, threshold_us: f32, scales: &Scales) -> [f32; SHOWN] {
+    let threshold = threshold_us.ln();
+    let last = evidence.said(0, Expert::Naive(Naive::Last));
+    let [slope5, _] = evidence.slopes();
+    let wide = |said| in_bands(said, threshold)[0];
+    let feature = |feature| scales.input(evidence, feature);
+    let rising = if slope5 > RISING { 1.0 } else { 0.0 };
+    let trend5 = last + CARRIED_ON * slope5;
+    [wide(last), wide(trend5), feature(SLOPE5), feature(SLOPE15), feature(LAST_OVER_MAX10), rising]
+}
+
+/// How far from the threshold the horizon will be, both in ln(µs), by band.
+fn in_bands(said: f32, threshold: f32) -> [f32; BANDS.len()] {
+    let distance = if said.is_finite() { said - threshold } else { UNKNOWN };
+    BANDS.map(|(low, high, factor)| distance.clamp(low, high) * factor)
 }
 
 fn inputs(of: &Situation<'_>, scales: &Scales) -> [f32; INPUTS] {
@@ -274,10 +282,7 @@ fn inputs(of: &Situation<'_>, scales: &Scales) -> [f32; INPUTS] {
     let mut inputs = [1.0; INPUTS];
     let (distances, rest) = inputs.split_at_mut(DISTANCES * BANDS.len());
     for (bands, said) in distances.chunks_exact_mut(BANDS.len()).zip(said) {
-        let distance = if said.is_finite() { said - threshold } else { UNKNOWN };
-        for (slot, (low, high, factor)) in bands.iter_mut().zip(BANDS) {
-            *slot = distance.clamp(low, high) * factor;
-        }
+        bands.copy_from_slice(&in_bands(said, threshold));
     }
     for (feature, slot) in rest.iter_mut().take(RATIOS).enumerate() {
         *slot = scales.input(evidence, feature);

@@ -86,9 +86,9 @@ impl Learned {
         peers: &mut Peers,
         shown: &mut Option<Shown>,
     ) -> Situation<'a> {
-        let of = Situation { evidence, threshold_us, peers: peers.seen(shown.as_ref()) };
-        *shown = Some(peers.show(hazard::shows(&of, &self.scales)));
-        of
+        let seen = peers.seen(shown.as_ref());
+        *shown = Some(peers.show(hazard::shows(evidence, threshold_us, &self.scales)));
+        Situation { evidence, threshold_us, peers: seen }
     }
 
     /// Log-odds of a breach.
