@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Bins remembered: six hours, which every period divides.
-const BINS: usize = 2_160;
+pub(crate) const BINS: usize = 2_160;
 
 /// Periods in bins: 5, 10, 15, 30 and 60 minutes.
 const PERIODS: [usize; 5] = [30, 60, 90, 180, 360];
@@ -90,6 +90,23 @@ impl Clock {
         }
     }
 
+    /// ln µs per bin, oldest first, NaN for what was not measured; the last one fills.
+    pub(crate) fn bins(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
+        (0..self.known).rev().map(|ago| self.bins[slot(self.filling - ago as u64)])
+    }
+
+    /// A clock that has seen these bins, at most [`BINS`] of them, of which `filling` is the last.
+    pub(crate) fn of(filling: u64, bins: impl ExactSizeIterator<Item = f32>) -> Self {
+        let mut clock = Self { filling, known: bins.len().min(filling as usize + 1), ..Self::default() };
+        for (ago, ln) in (0..bins.len()).rev().zip(bins) {
+            if let Some(bin) = filling.checked_sub(ago as u64) {
+                clock.bins[slot(bin)] = ln;
+            }
+        }
+        clock.period = clock.find();
+        clock
+    }
+
     /// What came at this phase of the period in the rounds before; `None` where the clock explains nothing.
     pub fn expected(&self) -> Option<Expected> {
         let Period { bins, explained } = self.period?;
@@ -129,7 +146,7 @@ impl Clock {
     /// The share of the variance of the last two rounds that the median of the rounds before explains, phase by phase. Two,
     /// because half of the rounds of half a period hold what comes once in a period.
     fn explained(&self, period: usize) -> Option<f32> {
-        let rounds = (self.known - 1) / period;
+        let rounds = self.known.saturating_sub(1) / period;
         if rounds < LEAST_ROUNDS {
             return None;
         }

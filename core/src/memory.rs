@@ -1,5 +1,7 @@
 //! The last hour of one target in coarse bins: where load that recurs every few minutes shows.
 
+mod kept;
+
 use std::collections::VecDeque;
 
 use crate::{
@@ -9,6 +11,8 @@ use crate::{
     signal::{Signal, Signals},
     tick::Tick,
 };
+
+pub use kept::{Kept, KeptError};
 
 /// Ticks in a bin.
 pub const BIN_TICKS: u64 = 10;
@@ -139,14 +143,18 @@ impl Memory {
             for _ in 0..begun {
                 self.complete();
             }
-            self.recurrences = Track::ALL.map(|track| {
-                Recurrence::find::<BINS>(self.bins.iter().map(|bin| track.scaled(bin)), SHORTEST, LONGEST)
-            });
-            self.maxima = self.quantiles();
+            self.look();
         }
         self.filling.add(signals);
         self.clock.push(tick, signals.measured_rtt_us());
         self.last = Some(tick);
+    }
+
+    /// Finds what the complete bins show.
+    fn look(&mut self) {
+        self.recurrences = Track::ALL
+            .map(|track| Recurrence::find::<BINS>(self.bins.iter().map(|bin| track.scaled(bin)), SHORTEST, LONGEST));
+        self.maxima = self.quantiles();
     }
 
     fn complete(&mut self) {
@@ -222,7 +230,7 @@ mod tests {
     }
 
     /// A job of 20 s each 5 minutes, on top of quiet load.
-    fn periodic(from: u64, to: u64) -> Memory {
+    pub(super) fn periodic(from: u64, to: u64) -> Memory {
         let mut memory = Memory::new();
         for tick in from..to {
             let wobble = (tick.wrapping_mul(2_654_435_761) >> 7) % 100;

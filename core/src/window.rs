@@ -46,12 +46,12 @@ impl Default for Window {
 impl Window {
     /// An empty window.
     pub fn new() -> Self {
-        Self {
-            ticks: VecDeque::with_capacity(LENGTH),
-            rtt_ln: VecDeque::with_capacity(LENGTH),
-            memory: Memory::new(),
-            last: None,
-        }
+        Self::remembering(Memory::new())
+    }
+
+    /// A window with nothing in sight that knows what the last hours were like.
+    pub fn remembering(memory: Memory) -> Self {
+        Self { ticks: VecDeque::with_capacity(LENGTH), rtt_ln: VecDeque::with_capacity(LENGTH), memory, last: None }
     }
 
     /// Takes in one tick. Ticks left out since the last one count as [`Signals::ABSENT`]; when more than a window's

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod keep;
 pub mod run;
 pub mod sensors;
 pub mod sinks;

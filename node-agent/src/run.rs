@@ -6,10 +6,10 @@ use std::{
     path::Path,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,22 +25,25 @@ use crate::{
         thread::{Cluster, Telling},
     },
     config::{InCluster, Settings},
+    keep::{Keeper, Snapshot, ledgers::Ledgers, memories::MemoryFile},
     sensors::suite::{Setting, Suite},
     sinks::{
         api::{self, Shared},
         kubernetes::{self, KubernetesSink},
-        ledgers::Ledgers,
         otlp::{self, Telemetry, seen::Seen},
         queue::Limits,
         sink::{Board, Sink},
         stream::Stream,
         words,
     },
-    tick::{outcome::Transition, pipeline::Pipeline},
+    tick::{memories::Memories, outcome::Transition, pipeline::Pipeline},
 };
 
-/// Scores are written this often, and at the end.
+/// What rules learned is written this often, in seconds, and at the end.
 const KEEP_EVERY: u64 = 60;
+
+/// Likewise what workloads were like: of hours, a few minutes are no great loss.
+const KEEP_MEMORIES_EVERY: u64 = 10 * KEEP_EVERY;
 
 /// What the node report says is put together this often, in ticks.
 const REPORT_EVERY: u64 = 5;
@@ -90,7 +93,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let mut tellers =
         Tellers { sinks: otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect(), report: None };
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
-    let (pipeline, cluster) = match &settings.cluster {
+    let (mut pipeline, cluster) = match &settings.cluster {
         None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
         Some(cluster) => {
             let (TickEnd { desired, outbox, report }, end) = seam::seam();
@@ -102,6 +105,10 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             (Pipeline::of_pods(suite, desired, remembered), Some(following))
         }
     };
+    let now = Tick(unix_ms() / 1000);
+    let memories = MemoryFile::new(&settings.state_dir);
+    pipeline.memories = Memories::new(memories.read(now), now);
+    let keeper = Keeper::start(ledgers.clone(), memories).context("cannot start a thread")?;
     let shared = Shared {
         pipeline: Arc::new(Mutex::new(pipeline)),
         stream: Stream::default(),
@@ -110,14 +117,21 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         boards: boards.into(),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let ticker =
-        start_ticker(shared.clone(), ledgers.clone(), tellers, Arc::clone(&stop)).context("cannot start a thread")?;
+    let ticker = {
+        let (shared, ledgers, stop) = (shared.clone(), ledgers.clone(), Arc::clone(&stop));
+        thread::Builder::new()
+            .name("tick".to_owned())
+            .spawn(move || {
+                tick_until(&stop, &shared, &mut tellers, &ledgers, &keeper);
+                keeper
+            })
+            .context("cannot start a thread")?
+    };
     tracing::info!(%address, "listening");
     let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
-    let ticked = ticker.join();
-    keep(&shared, &ledgers);
+    let ticked = ticker.join().map(|keeper| keeper.finish(snapshot(&shared, &ledgers, true)));
     if let Some(cluster) = cluster {
         cluster.stop();
     }
@@ -186,7 +200,7 @@ async fn serve(
         let Some(telemetry) = telemetry else { return ended.await };
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
         let look = || {
-            let pipeline = seen.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+            let pipeline = lock(&seen.pipeline);
             Seen::of(&pipeline, seconds, seen.health())
         };
         telemetry.run(look, ended).await;
@@ -213,41 +227,38 @@ async fn serve(
     served
 }
 
-fn start_ticker(
-    shared: Shared,
-    ledgers: Ledgers,
-    mut tellers: Tellers,
-    stop: Arc<AtomicBool>,
-) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name("tick".to_owned()).spawn(move || {
-        // Tick numbers are unix seconds at the start plus seconds that passed: they go on across restarts, and a clock
-        // that is set does not turn them back.
-        let origin = unix_ms() / 1000;
-        let begun = Instant::now();
-        let mut last = begun;
-        let mut second = 0;
-        while !stop.load(Ordering::Acquire) {
-            let due = begun + Duration::from_secs(second + 1);
-            let now = Instant::now();
-            if now < due {
-                thread::park_timeout(due - now);
-                continue;
-            }
-            // After a pause longer than a tick, the seconds in between are left out.
-            second = now.duration_since(begun).as_secs();
-            let seconds = now.duration_since(last).as_secs_f64();
-            last = now;
-            tick(&shared, &mut tellers, Tick(origin + second), seconds);
-            if second.is_multiple_of(KEEP_EVERY) {
-                keep(&shared, &ledgers);
+fn tick_until(stop: &AtomicBool, shared: &Shared, tellers: &mut Tellers, ledgers: &Ledgers, keeper: &Keeper) {
+    // Tick numbers are unix seconds at the start plus seconds that passed: they go on across restarts, and a clock
+    // that is set does not turn them back.
+    let origin = unix_ms() / 1000;
+    let begun = Instant::now();
+    let mut last = begun;
+    let mut second = 0;
+    while !stop.load(Ordering::Acquire) {
+        let due = begun + Duration::from_secs(second + 1);
+        let now = Instant::now();
+        if now < due {
+            thread::park_timeout(due - now);
+            continue;
+        }
+        // After a pause longer than a tick, the seconds in between are left out.
+        second = now.duration_since(begun).as_secs();
+        let seconds = now.duration_since(last).as_secs_f64();
+        last = now;
+        tick(shared, tellers, Tick(origin + second), seconds);
+        if second.is_multiple_of(KEEP_EVERY) {
+            let is_kept = keeper.try_keep(snapshot(shared, ledgers, second.is_multiple_of(KEEP_MEMORIES_EVERY)));
+            match is_kept {
+                Ok(()) => lock(&shared.pipeline).mark_kept(),
+                Err(_) => tracing::warn!("the disk has not taken what was to be kept a minute ago; it is tried again"),
             }
         }
-    })
+    }
 }
 
 fn tick(shared: &Shared, tellers: &mut Tellers, now: Tick, seconds: f64) {
     let unix_ms = unix_ms();
-    let mut pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pipeline = lock(&shared.pipeline);
     let transitions = pipeline.tick(now, seconds, unix_ms / 1000);
     transitions.iter().for_each(log);
     for sink in &mut tellers.sinks {
@@ -265,27 +276,12 @@ fn tick(shared: &Shared, tellers: &mut Tellers, now: Tick, seconds: f64) {
     *shared.last_tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
-/// Keeps what rules learned since it was last kept.
-fn keep(shared: &Shared, ledgers: &Ledgers) {
-    let mut pipeline = shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-    for active in &mut pipeline.policies {
-        for rule in &mut active.rules {
-            let seconds = Some(rule.ledger.scorecard.target_seconds);
-            // A cluster's policies that watch nothing here have nothing to keep.
-            let is_idle = active.reference.is_some() && seconds == Some(0);
-            if rule.kept == seconds || is_idle {
-                continue;
-            }
-            match ledgers.write(&active.policy, &rule.rule, &rule.ledger) {
-                Ok(()) => rule.kept = seconds,
-                Err(error) => {
-                    tracing::warn!(error = %crate::sensors::chain(&error), "scores are not kept");
-                }
-            }
-        }
-    }
-    let policies = pipeline.policies.iter();
-    ledgers.sweep(policies.flat_map(|active| active.rules.iter().map(|rule| (&active.policy, &rule.rule))));
+fn snapshot(shared: &Shared, ledgers: &Ledgers, with_memories: bool) -> Snapshot {
+    lock(&shared.pipeline).snapshot(|policy, rule| ledgers.path(policy, rule), with_memories)
+}
+
+fn lock(pipeline: &Mutex<Pipeline>) -> MutexGuard<'_, Pipeline> {
+    pipeline.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn log(transition: &Transition) {

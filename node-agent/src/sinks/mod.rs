@@ -1,11 +1,10 @@
-//! Where what happened goes: the log, the HTTP interface, metrics, the stream of ticks, the disk,
+//! Where what happened goes: the log, the HTTP interface, metrics, the stream of ticks,
 //! the API server, collectors of telemetry.
 
 pub mod api;
 pub mod backoff;
 pub mod budget;
 pub mod kubernetes;
-pub mod ledgers;
 pub mod metrics;
 pub mod otlp;
 pub mod queue;

@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod forecaster;
 pub mod history;
+pub mod memories;
 pub mod outcome;
 pub mod pipeline;
 pub mod selection;

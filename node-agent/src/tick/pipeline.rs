@@ -8,6 +8,8 @@ mod revision;
 mod rewatch;
 
 use std::{
+    borrow::Cow,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,18 +22,21 @@ use netprecursor_core::{
     policy::{Mode, Policy, Rule},
     tick::Tick,
     watch::{Ledger, Step, Watch},
+    window::Window,
 };
 
 use super::{
     alerts::{Alert, AlertBook, AlertState, Confirmed},
     forecaster::{Forecasters, Id, Speaker},
     history::Point,
+    memories::Memories,
     outcome::Transition,
     selection::{News, Selection},
     target::{RuleId, Target},
 };
 use crate::{
     cluster::seam::{Desired, PolicyRef, Subject},
+    keep::Snapshot,
     sensors::suite::Suite,
     targets::{registry::Slots, selector::Selector},
 };
@@ -52,8 +57,15 @@ pub struct ActiveRule {
     pub forecaster: Id,
     /// Since when it counts under this meaning, unix s.
     pub since: u64,
-    /// Target seconds that its ledger counted when it was last kept on disk; `None`: it never was.
+    /// Target seconds that its ledger counted when it was last handed over to be kept; `None`: it never was.
     pub kept: Option<u64>,
+}
+
+impl ActiveRule {
+    /// Target seconds that its ledger counted.
+    const fn counted(&self) -> u64 {
+        self.ledger.scorecard.target_seconds
+    }
 }
 
 /// A policy at work.
@@ -98,6 +110,8 @@ pub struct Pipeline {
     pub counters: Counters,
     /// What targets and policies select, outside a cluster and after the first look.
     pub selection: Option<Selection>,
+    /// What workloads were like whose targets are gone.
+    pub memories: Memories,
     /// The last tick.
     pub now: Tick,
     namespaces: Option<Namespaces>,
@@ -142,6 +156,7 @@ impl Pipeline {
             alerts: AlertBook::default(),
             counters: Counters::default(),
             selection: None,
+            memories: Memories::default(),
             now: Tick::default(),
             namespaces: None,
             pods: None,
@@ -243,6 +258,25 @@ impl Pipeline {
         }
     }
 
+    /// What is to be kept of the rules, each in the file that `path` names; with the memories when they are due.
+    pub fn snapshot(&self, path: impl Fn(&Policy, &Rule) -> PathBuf, with_memories: bool) -> Snapshot {
+        let rules = self.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
+        let ledgers = rules.map(|(active, rule)| {
+            // A cluster's policies that watch nothing here have nothing to keep.
+            let is_idle = active.reference.is_some() && rule.counted() == 0;
+            let is_kept = rule.kept == Some(rule.counted()) || is_idle;
+            (path(&active.policy, &rule.rule), (!is_kept).then(|| rule.ledger.clone()))
+        });
+        Snapshot { ledgers: ledgers.collect(), memories: with_memories.then(|| self.memories.snapshot(&self.targets)) }
+    }
+
+    /// What was to be kept has been handed over.
+    pub fn mark_kept(&mut self) {
+        for rule in self.policies.iter_mut().flat_map(|active| &mut active.rules) {
+            rule.kept = Some(rule.counted());
+        }
+    }
+
     /// Says what selects nothing, and what does so no more, when that has changed.
     fn select(&mut self, selectors: &[Selector], named: &[(String, u64)]) {
         let policies = self.policies.iter().map(|active| &active.policy);
@@ -259,6 +293,14 @@ impl Pipeline {
             .filter(|(_, active)| selects(active))
             .flat_map(|(policy, active)| (0..active.rules.len()).map(move |rule| RuleId { policy, rule }))
             .collect()
+    }
+
+    /// Takes up a target, with what is remembered of its workload.
+    fn admit(&mut self, mut target: Target) {
+        if let Some(workload) = target.workload() {
+            target.window = Window::remembering(self.memories.recall(&workload, &self.targets));
+        }
+        self.targets.push(target);
     }
 
     /// Lets go of the targets that are gone.
@@ -278,6 +320,9 @@ impl Pipeline {
         tracing::info!(target = target.name, "gone");
         self.suite.unwatch(target.place, &target.uid);
         self.slots.give_back(target.place.slot, now.0);
+        if let Some(workload) = target.workload().map(Cow::into_owned) {
+            self.memories.leave(workload, target.window.memory().clone(), now);
+        }
         for (id, watch) in target.watches {
             let active = &self.policies[id.policy];
             let rule = &active.rules[id.rule].rule;

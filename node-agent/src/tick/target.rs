@@ -1,6 +1,6 @@
 //! A watched target: where it is counted, what it looked like, and where each rule stands with it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use netprecursor_core::{
     features::{Baseline, COUNT},
@@ -108,6 +108,18 @@ impl Target {
         match &self.origin {
             Origin::Pod(pod) => Some(pod),
             Origin::Namespace { .. } => None,
+        }
+    }
+
+    /// The workload whose memory it shares; on one host the target itself, as its name goes. `None` for a pod that nothing
+    /// controls.
+    pub fn workload(&self) -> Option<Cow<'_, str>> {
+        match &self.origin {
+            Origin::Namespace { .. } => Some(Cow::Borrowed(&self.name)),
+            Origin::Pod(pod) => {
+                let workload = pod.workload.as_ref()?;
+                Some(Cow::Owned(format!("{}/{}/{}", pod.namespace, workload.kind, workload.name)))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::seam::{self, Desired, DesiredPolicy, Pod, PodRef, PolicyKind, PolicyRef, TickEnd},
+    cluster::seam::{self, Desired, DesiredPolicy, Pod, PodRef, PolicyKind, PolicyRef, TickEnd, Workload},
     sensors::suite::{Setting, Suite},
     targets::identities::Resident,
     tick::{outcome::Transition, pipeline::Pipeline},
@@ -198,6 +198,33 @@ fn nothing_is_taken_away_before_everything_was_listed() {
     cluster.desired.send_replace(Arc::new(Desired::default()));
     cluster.tick();
     assert_eq!(cluster.pipeline.targets.len(), 1);
+}
+
+#[test]
+fn a_new_pod_begins_with_what_is_known_of_its_workload_and_another_workloads_pod_does_not() {
+    let Some(_alone) = alone() else { return };
+    let mut cluster = Cluster::start();
+    let of = |uid: &str, workload: Option<&str>| {
+        let pod = pod(uid, "10.88.0.1", &["u-web"]);
+        let workload = workload.map(|name| Workload { kind: "Deployment".to_owned(), name: name.to_owned() });
+        Pod { reference: Arc::new(PodRef { workload, ..(*pod.reference).clone() }), ..pod }
+    };
+    let policies = [policy("200ms")];
+    cluster.desire(&policies, vec![of("u1", Some("web"))]);
+    for _ in 0..100 {
+        cluster.tick();
+    }
+    // Beside the old one, then after it.
+    for uid in ["u2", "u3"] {
+        cluster.desire(&policies, vec![of(uid, Some("web")), of("alone", None), of("db", Some("db"))]);
+        let bins = |uid: &str| {
+            let target = cluster.pipeline.targets.iter().find(|target| target.uid == uid).unwrap();
+            (target.window.memory().bins().len(), target.window.len())
+        };
+        assert!(bins(uid).0 >= 9 && bins(uid).1 == 0, "{:?}", bins(uid));
+        assert_eq!((bins("alone").0, bins("db").0), (0, 0));
+    }
+    assert!(cluster.pipeline.snapshot(|_, _| "".into(), true).memories.unwrap().contains_key("shop/Deployment/web"));
 }
 
 /// A process of a pod that lives as long as this value.

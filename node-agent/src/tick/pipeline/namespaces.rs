@@ -103,7 +103,7 @@ impl Namespaces {
         let origin = Origin::Namespace { inode };
         let mut target = Target::new(name, uid, origin, labels, place, &rules, pipeline.start, now);
         target.aliases = aliases;
-        pipeline.targets.push(target);
+        pipeline.admit(target);
     }
 }
 

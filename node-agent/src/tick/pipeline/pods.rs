@@ -105,7 +105,7 @@ impl Pods {
             let origin = Origin::Pod(Arc::clone(&pod.reference));
             let labels = pod.labels.clone();
             let target = Target::new(name, uid.to_owned(), origin, labels, place, &rules, pipeline.start, now);
-            pipeline.targets.push(target);
+            pipeline.admit(target);
         }
     }
 }

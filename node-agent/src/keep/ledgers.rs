@@ -2,9 +2,8 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
-    fs,
-    io::{self, Write},
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,6 +14,8 @@ use netprecursor_core::{
 };
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+use super::{advice, replace};
 
 /// Why a ledger was not kept.
 #[derive(Debug, Error)]
@@ -34,17 +35,6 @@ pub enum KeepError {
     /// It cannot be encoded.
     #[error(transparent)]
     Encode(#[from] LedgerError),
-}
-
-/// What helps against a disk's refusal.
-fn advice(refusal: &io::Error) -> &'static str {
-    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-
-    match refusal.kind() {
-        StorageFull | QuotaExceeded => "free space, or name another --state-dir",
-        PermissionDenied | ReadOnlyFilesystem => "make it writable for the agent, or name another --state-dir",
-        _ => "name another --state-dir",
-    }
 }
 
 /// How ledgers are named.
@@ -96,11 +86,10 @@ impl Ledgers {
 
     /// Removes the ledgers of a cluster's rules that are not among `claimed` and have not been for long. What cannot be
     /// removed stays.
-    pub fn sweep<'a>(&self, claimed: impl Iterator<Item = (&'a Policy, &'a Rule)>) {
+    pub fn sweep(&self, claimed: &BTreeSet<PathBuf>) {
         if self.naming == Naming::Names {
             return;
         }
-        let claimed: HashSet<PathBuf> = claimed.map(|(policy, rule)| self.path(policy, rule)).collect();
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let is_ledger = entry.file_name().to_str().is_some_and(|name| name.starts_with("ledger."));
             let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -111,8 +100,8 @@ impl Ledgers {
         }
     }
 
-    /// Names and UIDs are DNS names: no separator, no dot at the start.
-    fn path(&self, policy: &Policy, rule: &Rule) -> PathBuf {
+    /// The file of a rule. Names and UIDs are DNS names: no separator, no dot at the start.
+    pub fn path(&self, policy: &Policy, rule: &Rule) -> PathBuf {
         if self.naming == Naming::Identities {
             let name = format!("ledger.{}.{}.{}.json", policy.uid, rule.name.as_str(), rule.meaning());
             return self.directory.join(name);
@@ -176,22 +165,13 @@ impl Ledgers {
             .ok()
     }
 
-    /// Keeps what a rule learned: written beside, synced, then renamed, so that a crash leaves the old or the new.
+    /// Keeps what a rule learned, in the file that [`Self::path`] names.
     ///
     /// # Errors
     /// The disk's.
-    pub fn write(&self, policy: &Policy, rule: &Rule, ledger: &Ledger) -> Result<(), KeepError> {
-        let path = self.path(policy, rule);
+    pub fn write(&self, path: &Path, ledger: &Ledger) -> Result<(), KeepError> {
         let json = ledger.to_json()?;
-        let written = || -> io::Result<()> {
-            fs::create_dir_all(&self.directory)?;
-            let beside = path.with_extension("json.new");
-            let mut file = fs::File::create(&beside)?;
-            file.write_all(json.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)
-        };
-        written().map_err(|source| KeepError::Write { path, source })
+        replace(path, json.as_bytes()).map_err(|source| KeepError::Write { path: path.to_owned(), source })
     }
 }
 
@@ -214,7 +194,7 @@ mod tests {
         assert!(ledgers.read(&policy, rule).is_none());
         let mut ledger = Ledger::default();
         ledger.scorecard.alerts = 3;
-        ledgers.write(&policy, rule, &ledger).unwrap();
+        ledgers.write(&ledgers.path(&policy, rule), &ledger).unwrap();
         assert_eq!(ledgers.read(&policy, rule), Some(ledger));
     }
 
@@ -239,7 +219,7 @@ mod tests {
         let ledgers = Ledgers::new(directory.path());
         let policies = namesakes();
         for (alerts, policy) in (1..).zip(&policies) {
-            ledgers.write(policy, rule(policy), &counted(alerts)).unwrap();
+            ledgers.write(&ledgers.path(policy, rule(policy)), &counted(alerts)).unwrap();
         }
         for (alerts, policy) in (1..).zip(&policies) {
             assert_eq!(ledgers.read(policy, rule(policy)), Some(counted(alerts)), "{}", policy.identity());
@@ -257,7 +237,7 @@ mod tests {
         let policies = [named('x'), named('y')];
         for (alerts, policy) in (1..).zip(&policies) {
             assert_eq!(policy.name.as_str().len(), 253);
-            ledgers.write(policy, rule(policy), &counted(alerts)).unwrap();
+            ledgers.write(&ledgers.path(policy, rule(policy)), &counted(alerts)).unwrap();
         }
         for (alerts, policy) in (1..).zip(&policies) {
             assert_eq!(ledgers.read(policy, rule(policy)), Some(counted(alerts)));
@@ -287,17 +267,6 @@ mod tests {
     }
 
     #[test]
-    fn advice_fits_the_refusal_of_the_disk() {
-        let advised = |kind: io::ErrorKind| {
-            KeepError::Write { path: PathBuf::from("/x"), source: io::Error::from(kind) }.to_string()
-        };
-        assert!(advised(io::ErrorKind::StorageFull).contains("free space"));
-        for kind in [io::ErrorKind::InvalidFilename, io::ErrorKind::PermissionDenied, io::ErrorKind::NotADirectory] {
-            assert!(!advised(kind).contains("free space"), "{kind}");
-        }
-    }
-
-    #[test]
     fn in_a_cluster_a_rule_that_means_something_else_remembers_nothing() {
         use netprecursor_core::policy::Thresholds;
 
@@ -305,7 +274,7 @@ mod tests {
         let ledgers = Ledgers::in_cluster(directory.path());
         let policy = Policy { uid: "0f3c1b2a-1111-4222-8333-444455556666".to_owned(), ..policy() };
         let rule = policy.rules.iter().next().unwrap().clone();
-        ledgers.write(&policy, &rule, &Ledger::default()).unwrap();
+        ledgers.write(&ledgers.path(&policy, &rule), &Ledger::default()).unwrap();
         assert!(ledgers.read(&policy, &rule).is_some());
         let changed = Rule { thresholds: Thresholds::new(1000, None).unwrap(), ..rule.clone() };
         assert!(ledgers.read(&policy, &changed).is_none());
@@ -313,13 +282,13 @@ mod tests {
         assert!(ledgers.read(&renewed, &rule).is_none());
 
         // Unclaimed, but not for long yet; then for long.
-        ledgers.sweep(std::iter::empty());
+        ledgers.sweep(&BTreeSet::new());
         assert!(ledgers.read(&policy, &rule).is_some());
         let file = fs::File::open(ledgers.path(&policy, &rule)).unwrap();
         file.set_modified(std::time::SystemTime::now() - 2 * UNCLAIMED).unwrap();
-        ledgers.sweep([(&policy, &rule)].into_iter());
+        ledgers.sweep(&BTreeSet::from([ledgers.path(&policy, &rule)]));
         assert!(ledgers.read(&policy, &rule).is_some());
-        ledgers.sweep(std::iter::empty());
+        ledgers.sweep(&BTreeSet::new());
         assert!(ledgers.read(&policy, &rule).is_none());
     }
 
@@ -333,7 +302,7 @@ mod tests {
         assert!(ledgers.read(&policy, rule).is_none());
         // A device without room stands in for a full disk.
         let full = Ledgers::new(Path::new("/dev/full"));
-        let error = full.write(&policy, rule, &Ledger::default()).unwrap_err();
+        let error = full.write(&full.path(&policy, rule), &Ledger::default()).unwrap_err();
         assert!(error.to_string().contains("--state-dir"), "{error}");
     }
 }

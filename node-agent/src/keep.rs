@@ -1,0 +1,183 @@
+//! What outlives the agent: ledgers of rules, memories of workloads. Written by a thread of its own, because a disk may take
+//! seconds to sync and the tick waits for nobody.
+
+pub mod ledgers;
+pub mod memories;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::mpsc::{self, SyncSender, TrySendError},
+    thread::{self, JoinHandle},
+};
+
+use netprecursor_core::{memory::Memory, watch::Ledger};
+
+use self::{ledgers::Ledgers, memories::MemoryFile};
+
+/// What is to be kept, cloned by the tick thread.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The file of every rule at work, with the ledger where it has changed.
+    pub ledgers: BTreeMap<PathBuf, Option<Ledger>>,
+    /// The memories of all workloads, when they are due.
+    pub memories: Option<BTreeMap<String, Memory>>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub struct Keeper {
+    snapshots: SyncSender<Snapshot>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// There may be no more threads.
+    pub fn start(ledgers: Ledgers, memories: MemoryFile) -> io::Result<Self> {
+        // One snapshot waits while another is written: a disk that falls further behind is not helped by more.
+        let (snapshots, received) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("keep".to_owned())
+            .spawn(move || keep(received.into_iter(), &ledgers, &memories))?;
+        Ok(Self { snapshots, thread })
+    }
+
+    /// Keeps a snapshot, now or soon; gives it back when the one before is still waiting for the disk.
+    ///
+    /// # Errors
+    /// The snapshot: what is in it is still to be kept.
+    pub fn try_keep(&self, snapshot: Snapshot) -> Result<(), Snapshot> {
+        self.snapshots.try_send(snapshot).map_err(|refused| match refused {
+            TrySendError::Full(snapshot) | TrySendError::Disconnected(snapshot) => snapshot,
+        })
+    }
+
+    /// Keeps a last snapshot, and returns when it is on disk.
+    pub fn finish(self, snapshot: Snapshot) {
+        // Both fail only when the thread panicked, whose message is in the log.
+        let _ = self.snapshots.send(snapshot);
+        drop(self.snapshots);
+        let _ = self.thread.join();
+    }
+}
+
+fn keep(snapshots: impl Iterator<Item = Snapshot>, ledgers: &Ledgers, memories: &MemoryFile) {
+    // What the disk refused is tried again with the next snapshot, unless it has something newer.
+    let mut refused = BTreeMap::new();
+    for snapshot in snapshots {
+        let claimed = snapshot.ledgers.keys().cloned().collect();
+        refused.retain(|path, _| snapshot.ledgers.contains_key(path));
+        refused.extend(snapshot.ledgers.into_iter().filter_map(|(path, ledger)| Some((path, ledger?))));
+        refused.retain(|path, ledger| {
+            let written = ledgers.write(path, ledger);
+            written
+                .inspect_err(|error| tracing::warn!(error = %crate::sensors::chain(error), "scores are not kept"))
+                .is_err()
+        });
+        ledgers.sweep(&claimed);
+        if let Some(kept) = snapshot.memories
+            && let Err(error) = memories.write(&kept)
+        {
+            tracing::warn!(error = %crate::sensors::chain(&error), "what workloads were like is not kept");
+        }
+    }
+}
+
+/// Replaces a file whole: written beside, synced, then renamed, so that a crash leaves the old one or the new one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+/// What helps against a disk's refusal.
+fn advice(refusal: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+
+    match refusal.kind() {
+        StorageFull | QuotaExceeded => "free space, or name another --state-dir",
+        PermissionDenied | ReadOnlyFilesystem => "make it writable for the agent, or name another --state-dir",
+        _ => "name another --state-dir",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
+    use super::*;
+
+    fn counted(alerts: u64) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.scorecard.alerts = alerts;
+        ledger
+    }
+
+    fn of_rules(ledgers: &[(&Path, Option<Ledger>)]) -> Snapshot {
+        let ledgers = ledgers.iter().map(|(path, ledger)| ((*path).to_owned(), ledger.clone())).collect();
+        Snapshot { ledgers, memories: None }
+    }
+
+    fn read(path: &Path) -> Option<Ledger> {
+        Ledger::from_json(&fs::read_to_string(path).ok()?).ok()
+    }
+
+    #[test]
+    fn a_disk_that_stalls_holds_up_nobody_and_gets_the_latest_when_it_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.json");
+        // Opening a pipe for writing waits for a reader, as a disk that hangs does.
+        let pipe = directory.path().join("ledger.json.new");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let keeper = Keeper::start(Ledgers::new(directory.path()), MemoryFile::new(directory.path())).unwrap();
+        let refused = (1..=50)
+            .map(|alerts| keeper.try_keep(of_rules(&[(&path, Some(counted(alerts)))])))
+            .filter(Result::is_err)
+            .count();
+        // One hangs, at most one waits behind it.
+        assert!(refused >= 48, "{refused}");
+        let mut reader = File::open(&pipe).unwrap();
+        fs::remove_file(&pipe).unwrap();
+        // A pipe cannot be synced: what was written into it was refused, and is superseded.
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        keeper.finish(of_rules(&[(&path, Some(counted(51)))]));
+        assert_eq!(read(&path), Some(counted(51)));
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_with_the_next_snapshot_unless_its_rule_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let [kept, gone] = ["kept.json", "gone.json"].map(|name| directory.path().join(name));
+        let in_the_way = [&kept, &gone].map(|path| path.with_extension("json.new"));
+        for path in &in_the_way {
+            fs::create_dir(path).unwrap();
+        }
+        let first = of_rules(&[(&kept, Some(counted(1))), (&gone, Some(counted(2)))]);
+        let next = std::iter::from_fn(|| {
+            in_the_way.iter().for_each(|path| fs::remove_dir(path).unwrap());
+            Some(of_rules(&[(&kept, None)]))
+        });
+        let snapshots = std::iter::once(first).chain(next.take(1));
+        keep(snapshots, &Ledgers::new(directory.path()), &MemoryFile::new(directory.path()));
+        assert_eq!((read(&kept), read(&gone)), (Some(counted(1)), None));
+    }
+
+    #[test]
+    fn advice_fits_the_refusal_of_the_disk() {
+        assert!(advice(&io::ErrorKind::StorageFull.into()).contains("free space"));
+        for kind in [io::ErrorKind::InvalidFilename, io::ErrorKind::PermissionDenied, io::ErrorKind::NotADirectory] {
+            assert!(!advice(&kind.into()).contains("free space"), "{kind}");
+        }
+    }
+}
