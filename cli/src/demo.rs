@@ -219,7 +219,7 @@ impl Run<'_> {
             targets: self.view.targets.len(),
             threshold: THRESHOLD.to_owned(),
             model: score.map_or_else(|| "none".to_owned(), |score| score.model.name.clone()),
-            model_stands_in: score.and_then(|score| score.model.stands_in.clone()),
+            model_fallback: score.and_then(|score| score.model.fallback.clone()),
             outcome: Outcome::from(&score.map(|score| score.scorecard.clone()).unwrap_or_default()),
             naive: naive_all.first().cloned(),
             naive_chosen_by: "F1 of precision and the share of incidents warned of, then median lead, after the run",

@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node-agent/src/sinks/dashboard.html");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node-agent/src/serve/dashboard.html");
 /// Bytes: it is embedded in the agent and sent to every browser.
 const MAX_BYTES: usize = 25_000;
 /// Milliseconds of the browser's own clock, in which the page refreshes a few times.
@@ -48,7 +48,7 @@ fn base64(bytes: &[u8]) -> String {
 fn canned(targets: &[String], text: &str) -> impl Fn(&str) -> Option<Value> + Send + Sync + 'static {
     let targets = targets.to_vec();
     let (firing, text) = (targets.len() - 1, text.to_owned());
-    let model = json!({"name": "damped-holt", "standsIn": text});
+    let model = json!({"name": "damped-holt", "fallback": text});
     move |path| {
         let what = path.strip_prefix("/api/v1/")?;
         Some(match what.split('?').next()? {

@@ -1,62 +1,142 @@
-//! The identity of an alert: the same target and rule give the same name, so that a repeat updates in place and a
-//! message delivered twice does no harm.
+//! An alert: one shape from the decision to every edge. What publishes it (API objects, log records, pages) converts it
+//! once, there.
 
-use sha2::{Digest, Sha256};
+mod name;
+mod subject;
+mod transition;
 
-use crate::policy::Name;
+use std::sync::Arc;
 
-/// Letters of the policy's name that an alert's name keeps.
-const MAX_POLICY: usize = 63;
+use serde::{Deserialize, Serialize};
 
-/// Bytes of the digest in an alert's name: 40 bits, so that ten thousand alerts of one policy collide with a chance
-/// of 5 in 100,000.
-const DIGEST_BYTES: usize = 5;
+pub use name::name;
+pub use subject::{PodRef, PolicyRef, Subject, Workload};
+pub use transition::Transition;
 
-/// `<policy, at most 63 letters>-<10 hexadecimal digits of policy UID, target UID and rule>`.
-pub fn name(policy: &Name, policy_uid: &str, target_uid: &str, rule: &Name) -> String {
-    let mut hash = Sha256::new();
-    for part in [policy_uid, target_uid, rule.as_str()] {
-        // Lengths keep ("ab", "c") apart from ("a", "bc").
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let kept = &policy.as_str()[..policy.as_str().len().min(MAX_POLICY)];
-    let digits = hash.finalize()[..DIGEST_BYTES].iter().fold(0_u64, |digits, byte| digits << 8 | u64::from(*byte));
-    format!("{}-{digits:010x}", kept.trim_end_matches(['-', '.']))
+use crate::{
+    causes::Cause,
+    decide::{Resolution, Trigger},
+    policy::{Identity, Severity},
+    score::Verdict,
+};
+
+/// Whether an alert is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AlertState {
+    /// It is out.
+    Firing,
+    /// It is over.
+    Resolved,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What became of the warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confirmed {
+    /// A breach followed within the horizon.
+    True,
+    /// None did.
+    False,
+    /// Not known yet, or it fired on the breach itself.
+    Unknown,
+}
 
-    fn named(policy: &str, uids: [&str; 2], rule: &str) -> String {
-        name(&Name::subdomain(policy).unwrap(), uids[0], uids[1], &Name::label(rule).unwrap())
+/// The model or rule of thumb that forecast.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 digest of the model in hexadecimal; absent for a rule of thumb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Why it forecasts instead of the model that the rule asks for; absent when it is that model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+}
+
+/// An alert. Times are unix seconds, round trips µs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Its identity: the same for a repeat.
+    pub name: String,
+    /// The policy.
+    #[serde(flatten)]
+    pub policy: Identity,
+    /// The rule in it.
+    pub rule: String,
+    /// The target's name.
+    pub target: String,
+    /// The target's identity.
+    pub target_uid: String,
+    /// How urgent.
+    pub severity: Severity,
+    /// Whether it is out.
+    pub state: AlertState,
+    /// What made it fire.
+    pub trigger: Trigger,
+    /// The rule's threshold, µs.
+    pub threshold_us: u64,
+    /// Below what it resolves, µs.
+    pub resolve_us: u64,
+    /// The worst forecast published, µs.
+    pub predicted_us: Option<f32>,
+    /// The highest chance of a breach published, 0 to 1.
+    pub chance: Option<f32>,
+    /// The worst measured value published, µs.
+    pub measured_us: Option<f32>,
+    /// Seconds between warning and breach.
+    pub lead_seconds: Option<u64>,
+    /// What became of the warning.
+    pub confirmed: Confirmed,
+    /// When that was known, unix s.
+    pub judged_unix: Option<u64>,
+    /// How often it fired.
+    pub count: u64,
+    /// When it fired last, unix s.
+    pub fired_unix: u64,
+    /// When it resolved, unix s.
+    pub resolved_unix: Option<u64>,
+    /// Why it resolved.
+    pub resolution: Option<Resolution>,
+    /// Why the forecast rose.
+    pub causes: Vec<Cause>,
+    /// Who forecast.
+    pub model: Model,
+    /// Policy and pod as objects of the API; none outside a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Arc<Subject>>,
+}
+
+impl Alert {
+    /// Whether it is out.
+    pub fn is_firing(&self) -> bool {
+        self.state == AlertState::Firing
     }
 
-    #[test]
-    fn a_name_is_stable_across_releases() {
-        assert_eq!(named("checkout", ["p1", "t1"], "rtt"), "checkout-19fbf246e3");
+    /// The pod's namespace; empty outside a cluster.
+    pub fn namespace(&self) -> &str {
+        self.subject.as_ref().map_or("", |subject| &subject.pod.namespace)
     }
 
-    #[test]
-    fn policy_target_and_rule_each_make_another_name() {
-        let names = [
-            named("a", ["p", "t"], "rtt"),
-            named("a", ["q", "t"], "rtt"),
-            named("a", ["p", "u"], "rtt"),
-            named("a", ["p", "t"], "rtt2"),
-            named("a", ["pt", "t"], "rtt"),
-            named("a", ["p", "tt"], "rtt"),
-        ];
-        for (index, name) in names.iter().enumerate() {
-            assert!(!names[..index].contains(name), "{names:?}");
+    /// Takes in how the warning turned out.
+    pub fn judge(&mut self, verdict: Verdict, unix: u64) {
+        self.judged_unix = Some(unix);
+        match verdict {
+            Verdict::Confirmed { lead } => {
+                self.confirmed = Confirmed::True;
+                self.lead_seconds = Some(lead);
+            }
+            Verdict::Unconfirmed => self.confirmed = Confirmed::False,
+            _ => self.confirmed = Confirmed::Unknown,
         }
     }
 
-    #[test]
-    fn a_long_policy_name_is_cut_to_a_name_that_kubernetes_takes() {
-        let long = format!("{}.{}", "a".repeat(62), "b".repeat(60));
-        let name = named(&long, ["p", "t"], "rtt");
-        assert!(name.starts_with(&format!("{}-", "a".repeat(62))) && Name::subdomain(&name).is_ok(), "{name}");
+    /// It is over since `unix`.
+    pub fn resolve(&mut self, resolution: Resolution, unix: u64) {
+        self.state = AlertState::Resolved;
+        self.resolution = Some(resolution);
+        self.resolved_unix = Some(unix);
     }
 }

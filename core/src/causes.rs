@@ -14,8 +14,11 @@ mod ablation;
 mod evidence;
 mod excess;
 
+use std::borrow::Cow;
+
 pub use ablation::RestsOn;
 use evidence::Evidence;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     features::{COUNT, Group},
@@ -41,20 +44,28 @@ const ORDER: [&[Group]; 3] =
     [&[Group::Rates, Group::Connections], &[Group::Queue], &[Group::Retransmits, Group::Scheduling, Group::Pressure]];
 
 /// One group's part in what is unusual.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The group.
     pub group: Group,
     /// The signal or feature that shows it best.
-    pub feature: &'static str,
+    pub feature: Cow<'static, str>,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// Its value now.
+    #[serde(deserialize_with = "or_nan")]
     pub value: f32,
     /// What it stays below three quarters of the target's time.
+    #[serde(deserialize_with = "or_nan")]
     pub baseline: f32,
     /// The group's part of all that speaks for a cause, in percent.
     pub share_percent: u8,
+}
+
+/// JSON has no word for what is not a number but `null`.
+fn or_nan<'de, D: Deserializer<'de>>(number: D) -> Result<f32, D::Error> {
+    Option::deserialize(number).map(|number| number.unwrap_or(f32::NAN))
 }
 
 /// The causes of an alert that fires now, the largest share first, at most [`MAX_CAUSES`]; none when nothing is above
@@ -67,6 +78,7 @@ pub fn causes(window: &Window, features: &[f32; COUNT], rests_on: &RestsOn) -> V
         let Evidence { feature, unit, value, baseline, .. } = evidence?;
         let share = 100.0 * weight / sum;
         let share_percent = share.round() as u8;
+        let (feature, unit) = (feature.into(), unit.into());
         (share >= MIN_SHARE).then_some(Cause { group, feature, unit, value, baseline, share_percent })
     });
     let mut causes: Vec<Cause> = told.collect();

@@ -4,8 +4,7 @@
 
 use crate::{
     forecast::{QUANTILES, nearest_rank},
-    memory::BIN_TICKS,
-    tick::Tick,
+    tick::{BIN_TICKS, Tick},
 };
 
 /// Bins remembered: six hours, which every period divides.

@@ -69,7 +69,8 @@ pub struct Firing {
 }
 
 /// What made an alert fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Trigger {
     /// The forecast alone: a warning.
     Forecast,
@@ -78,14 +79,19 @@ pub enum Trigger {
 }
 
 /// Why an alert resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Resolution {
     /// RTT stayed below the resolve threshold for as long as the rule wants.
     Recovered,
-    /// Nothing was measured for [`SILENT_TICKS`].
+    /// Nothing was measured for a minute.
     Silent,
-    /// The target, or the rule, is no more.
+    /// The agent no longer watches the pod by this rule: pod, rule or policy is gone, or the rule changed.
     Gone,
+    /// The operator found the pod gone.
+    TargetGone,
+    /// The operator found the agent or its node gone.
+    AgentLost,
 }
 
 /// What is to be done.

@@ -9,13 +9,11 @@ use crate::{
     forecast::{QUANTILES, nearest_rank},
     recurrence::Recurrence,
     signal::{Signal, Signals},
-    tick::Tick,
+    tick::{BIN_TICKS, Tick},
 };
 
 pub use kept::{Kept, KeptError};
 
-/// Ticks in a bin.
-pub const BIN_TICKS: u64 = 10;
 /// Complete bins kept: one hour.
 pub const BINS: usize = 360;
 /// The shortest period looked for, in bins (20 s).

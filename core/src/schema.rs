@@ -3,22 +3,22 @@
 //! The JSON is generated from the tables of [`crate::signal`], [`crate::features`] and [`crate::sequence`]; the copy in the repository is
 //! checked by a test and blessed with `UPDATE_SCHEMA=1 cargo test -p netprecursor-core schema`.
 
-use std::{fmt::Write as _, sync::LazyLock};
+pub(crate) mod version;
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     features::{self, Group, RESIDUAL_BASELINE, Scale, Transform},
     memory, sequence,
     signal::{Absence, Signal},
-    tick::HORIZON,
+    tick::{BIN_TICKS, HORIZON},
     window,
 };
+use version::digest;
 
-/// Raised whenever a feature changes its meaning without changing its name (the hash covers names, signals,
-/// transforms and scales by itself).
-pub const VERSION: u32 = 1;
+pub use version::VERSION;
 
 /// The quantiles that every model predicts.
 pub const QUANTILES: [f32; 3] = [0.5, 0.9, 0.99];
@@ -87,7 +87,7 @@ pub fn schema_json() -> Result<String, serde_json::Error> {
         horizon_s: HORIZON,
         quantiles: QUANTILES,
         window_ticks: window::LENGTH,
-        memory_bin_ticks: memory::BIN_TICKS,
+        memory_bin_ticks: BIN_TICKS,
         memory_bins: memory::BINS,
         target: "ln of the maximum measured RTT in µs over the next horizon_s seconds",
         residual_baseline: features::name(RESIDUAL_BASELINE),
@@ -137,17 +137,8 @@ pub fn hash() -> &'static str {
     &HASH
 }
 
-/// SHA-256 of a text in lower-case hex.
-pub(crate) fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 fn canonical() -> String {
-    let memory = format!("{}x{}", memory::BINS, memory::BIN_TICKS);
+    let memory = format!("{}x{}", memory::BINS, BIN_TICKS);
     let head = format!("version {VERSION}\nhorizon {HORIZON}\nwindow {}\nmemory {memory}\n", window::LENGTH);
     features::all().iter().fold(head, |mut text, feature| {
         let source = feature.source.map(|(signal, transform)| (signal.name(), transform.suffix()));

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 
 use crate::{
     features::Scale,
-    schema::{self, VERSION},
+    schema::version::{VERSION, digest},
     signal::{Signal, Signals},
     tick::HORIZON,
     window::{LENGTH, Window},
@@ -157,7 +157,7 @@ pub fn append(window: &Window, rows: &mut Vec<f32>) {
 /// SHA-256, in lower-case hex, of what a net depends on: version, horizon, steps, and per channel its name, signal and
 /// scale, in order.
 pub fn hash() -> &'static str {
-    static HASH: LazyLock<String> = LazyLock::new(|| schema::digest(&canonical()));
+    static HASH: LazyLock<String> = LazyLock::new(|| digest(&canonical()));
     &HASH
 }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// How far ahead a forecast looks, in ticks (seconds).
 pub const HORIZON: u64 = 10;
 
+/// Ticks in a bin of what is remembered of hours.
+pub const BIN_TICKS: u64 = 10;
+
 /// A second, counted from an origin that the caller chooses (the agent's start, a recording's first row).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -3,7 +3,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
-use netprecursor_core::decide;
+pub use netprecursor_core::{
+    alert::AlertState,
+    decide::{Resolution, Trigger},
+    policy::Kind as PolicyKind,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,15 +130,6 @@ pub struct PolicyReference {
     pub uid: String,
 }
 
-/// A kind of policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum PolicyKind {
-    /// Of one namespace.
-    PrecursorPolicy,
-    /// Of several namespaces.
-    ClusterPrecursorPolicy,
-}
-
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PodReference {
@@ -203,39 +198,6 @@ pub struct PrecursorAlertStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Whether an alert is out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum AlertState {
-    /// It is out.
-    Firing,
-    /// It is over.
-    Resolved,
-}
-
-/// What made an alert fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Trigger {
-    /// The forecast alone: a warning.
-    Forecast,
-    /// What is measured: too late for a warning.
-    Measured,
-}
-
-/// Why an alert resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Resolution {
-    /// RTT stayed below the resolve threshold for as long as the rule wants.
-    Recovered,
-    /// Nothing was measured for a minute.
-    Silent,
-    /// The agent no longer watches the pod by this rule: pod, rule or policy is gone, or the rule changed.
-    Gone,
-    /// The operator found the pod gone.
-    TargetGone,
-    /// The operator found the agent or its node gone.
-    AgentLost,
-}
-
 /// One group of features, and its part in the forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -275,23 +237,4 @@ pub struct ModelSpeaking {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub fallback: Option<String>,
-}
-
-impl From<decide::Trigger> for Trigger {
-    fn from(trigger: decide::Trigger) -> Self {
-        match trigger {
-            decide::Trigger::Forecast => Self::Forecast,
-            decide::Trigger::Measured => Self::Measured,
-        }
-    }
-}
-
-impl From<decide::Resolution> for Resolution {
-    fn from(resolution: decide::Resolution) -> Self {
-        match resolution {
-            decide::Resolution::Recovered => Self::Recovered,
-            decide::Resolution::Silent => Self::Silent,
-            decide::Resolution::Gone => Self::Gone,
-        }
-    }
 }

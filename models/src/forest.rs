@@ -5,6 +5,7 @@
 //! [`transform`] finishes the sums, [`classes`] those of a classifier. Semantics are those of `ai.onnx.ml` with single precision throughout, as in
 //! onnxruntime (comparisons, and sums in the order of the trees).
 
+mod branch;
 mod classes;
 mod descent;
 mod layout;

@@ -7,8 +7,7 @@ use netprecursor_settings::log;
 
 use crate::{
     config::{Flags, Given},
-    run,
-    status::doctor,
+    doctor, run,
 };
 
 #[derive(Debug, Parser)]

@@ -16,6 +16,7 @@ use std::{
 use netprecursor_core::{memory::Memory, watch::Ledger};
 
 use self::{ledgers::Ledgers, memories::MemoryFile};
+use crate::tick::pipeline::{ActivePolicy, ActiveRule, Pipeline};
 
 /// What is to be kept, cloned by the tick thread.
 #[derive(Debug, Default)]
@@ -31,6 +32,21 @@ pub struct Snapshot {
 pub struct Keeper {
     snapshots: SyncSender<Snapshot>,
     thread: JoinHandle<()>,
+}
+
+impl Snapshot {
+    /// What is to be kept of the rules, each in its file among `ledgers`; with the memories when they are due.
+    pub fn of(pipeline: &Pipeline, ledgers: &Ledgers, with_memories: bool) -> Self {
+        let rules = pipeline.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
+        let of_rule = |(active, rule): (&ActivePolicy, &ActiveRule)| {
+            // A cluster's policies that watch nothing here have nothing to keep.
+            let is_idle = active.reference.is_some() && rule.counted() == 0;
+            let is_kept = rule.kept == Some(rule.counted()) || is_idle;
+            (ledgers.path(&active.policy, &rule.rule), (!is_kept).then(|| rule.ledger.clone()))
+        };
+        let memories = with_memories.then(|| pipeline.memories.snapshot(&pipeline.targets));
+        Self { ledgers: rules.map(of_rule).collect(), memories }
+    }
 }
 
 impl Keeper {
@@ -76,14 +92,14 @@ fn keep(snapshots: impl Iterator<Item = Snapshot>, ledgers: &Ledgers, memories: 
         refused.retain(|path, ledger| {
             let written = ledgers.write(path, ledger);
             written
-                .inspect_err(|error| tracing::warn!(error = %crate::sensors::chain(error), "scores are not kept"))
+                .inspect_err(|error| tracing::warn!(error = %crate::error::chain(error), "scores are not kept"))
                 .is_err()
         });
         ledgers.sweep(&claimed);
         if let Some(kept) = snapshot.memories
             && let Err(error) = memories.write(&kept)
         {
-            tracing::warn!(error = %crate::sensors::chain(&error), "what workloads were like is not kept");
+            tracing::warn!(error = %crate::error::chain(&error), "what workloads were like is not kept");
         }
     }
 }

@@ -10,33 +10,40 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use futures::FutureExt as _;
-use netprecursor_core::tick::Tick;
+use netprecursor_core::{alert::Transition, tick::Tick};
 use netprecursor_settings::Listen;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
 
 use crate::{
-    cluster::{
-        seam::{self, ClusterEnd, ReportData, TickEnd},
-        thread::{Cluster, Telling},
-    },
+    cluster::thread::{Cluster, Telling},
     config::{InCluster, Settings},
+    desired::Desired,
+    health::Board,
+    host::{host_name, kernel_release, monotonic_ns, unix_ms},
     keep::{Keeper, Snapshot, ledgers::Ledgers, memories::MemoryFile},
-    sensors::suite::{Setting, Suite},
-    sinks::{
-        api::{self, Shared},
+    metrics::seen::{By, Seen},
+    publish::{
         kubernetes::{self, KubernetesSink},
-        otlp::{self, Telemetry, seen::Seen},
+        otlp::{self, Telemetry},
+        outbox,
         queue::Limits,
-        sink::{Board, Sink},
-        stream::Stream,
+        sink::Sink,
         words,
     },
-    tick::{memories::Memories, outcome::Transition, pipeline::Pipeline},
+    sensors::suite::{Setting, Suite},
+    serve::{
+        api::{self, Shared},
+        stream::Stream,
+    },
+    tick::{memories::Memories, pipeline::Pipeline, report::ReportData},
 };
 
 /// What rules learned is written this often, in seconds, and at the end.
@@ -52,7 +59,14 @@ const REPORT_EVERY: u64 = 5;
 struct Tellers {
     sinks: Vec<Box<dyn Sink>>,
     /// What the node report says, in a cluster.
-    report: Option<tokio::sync::watch::Sender<Arc<ReportData>>>,
+    report: Option<watch::Sender<Arc<ReportData>>>,
+}
+
+/// What the cluster thread gives and takes.
+struct ClusterEnd {
+    desired: watch::Sender<Arc<Desired>>,
+    transitions: mpsc::Receiver<Transition>,
+    report: watch::Receiver<Arc<ReportData>>,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -82,7 +96,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         None => Ledgers::new(&settings.state_dir),
     };
     ledgers.take_over(&settings.policies);
-    let suite = Suite::start_in(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
+    let suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
@@ -96,13 +110,16 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let (mut pipeline, cluster) = match &settings.cluster {
         None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
         Some(cluster) => {
-            let (TickEnd { desired, outbox, report }, end) = seam::seam();
+            let (desired, desired_seen) = watch::channel(Arc::<Desired>::default());
+            let (report, report_seen) = watch::channel(Arc::default());
+            let (outbox, transitions) = outbox::channel();
             let board = kubernetes::board();
             tellers.sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
             tellers.report = Some(report);
             boards.push(board.clone());
+            let end = ClusterEnd { desired, transitions, report: report_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
-            (Pipeline::of_pods(suite, desired, remembered), Some(following))
+            (Pipeline::of_pods(suite, desired_seen, remembered), Some(following))
         }
     };
     let now = Tick(unix_ms() / 1000);
@@ -164,11 +181,6 @@ fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: Clust
     Cluster::start(cluster.location.clone(), desired, telling)
 }
 
-/// What the machine calls itself.
-fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-}
-
 /// Whether the state can be kept: found out now, not when there is some.
 fn try_out(directory: &Path) -> io::Result<()> {
     let probe = directory.join(".probe");
@@ -201,7 +213,7 @@ async fn serve(
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
         let look = || {
             let pipeline = lock(&seen.pipeline);
-            Seen::of(&pipeline, seconds, seen.health())
+            Seen::of(&pipeline, seconds, seen.health(), seen.stream.lost(), By::Workload)
         };
         telemetry.run(look, ended).await;
     });
@@ -277,7 +289,7 @@ fn tick(shared: &Shared, tellers: &mut Tellers, now: Tick, seconds: f64) {
 }
 
 fn snapshot(shared: &Shared, ledgers: &Ledgers, with_memories: bool) -> Snapshot {
-    lock(&shared.pipeline).snapshot(|policy, rule| ledgers.path(policy, rule), with_memories)
+    Snapshot::of(&lock(&shared.pipeline), ledgers, with_memories)
 }
 
 fn lock(pipeline: &Mutex<Pipeline>) -> MutexGuard<'_, Pipeline> {
@@ -298,27 +310,9 @@ fn log(transition: &Transition) {
         threshold_ms = milliseconds(Some(alert.threshold_us as f32)),
         confirmed = ?alert.confirmed,
         lead_seconds = alert.lead_seconds,
-        cause = alert.causes.first().map(|cause| cause.feature),
+        cause = alert.causes.first().map(|cause| cause.feature.as_ref()),
         model = alert.model.name,
         "alert {}",
         transition.word()
     );
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-/// The monotonic clock, as BPF programs read it.
-pub fn monotonic_ns() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is valid for writes.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// As `uname -r` prints it.
-pub fn kernel_release() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease")
-        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }

@@ -12,15 +12,15 @@ use kube::{
     api::PostParams,
     runtime::{conditions, wait::await_condition},
 };
-use netprecursor_agent::{
-    cluster::seam::{PolicyKind, PolicyRef},
-    sinks::{
-        kubernetes::{self, Settings},
-        queue::Limits,
-    },
-    tick::alerts::AlertState,
+use netprecursor_agent::publish::{
+    kubernetes::{self, Settings},
+    queue::Limits,
 };
-use netprecursor_crds::{PrecursorAlert, PrecursorPolicy, alert};
+use netprecursor_core::{
+    alert::{AlertState, PolicyRef},
+    policy::Kind as PolicyKind,
+};
+use netprecursor_crds::{PrecursorAlert, PrecursorPolicy};
 use netprecursor_e2e::{ApiServer, Version};
 use serde_json::json;
 use tokio::{
@@ -109,7 +109,7 @@ async fn api_alerts_within_the_budget_are_visible_soon_after_the_decision() {
             let name = told::name(alert);
             let fires = |alert: Option<&PrecursorAlert>| {
                 let status = alert.and_then(|alert| alert.status.as_ref());
-                status.is_some_and(|status| status.state == alert::AlertState::Firing)
+                status.is_some_and(|status| status.state == AlertState::Firing)
             };
             let (seen, begun) = (await_condition(alerts.clone(), &name, fires), Instant::now());
             transitions.send(told::transition(&policy, alert, 1, AlertState::Firing)).await.unwrap();

@@ -10,10 +10,9 @@ use std::{
     time::Duration,
 };
 
-use netprecursor_agent::cluster::{
-    models::Shelf,
-    seam::{Desired, Published},
-    watching,
+use netprecursor_agent::{
+    cluster::{models::Shelf, watching},
+    desired::{Desired, Published},
 };
 use netprecursor_fakeapi::{Kind, Kinds, Server, fault::Outage};
 use serde_json::{Value, json};

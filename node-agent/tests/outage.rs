@@ -13,22 +13,17 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::seam::{PodRef, PolicyKind, PolicyRef, ReportData, Subject},
-    sinks::{
+    publish::{
         budget::Budget,
         kubernetes::{Settings, board, tell_from},
         queue::{Limits, Queue, disk::Disk},
     },
-    tick::{
-        alerts::{Alert, AlertState, Confirmed},
-        forecaster::Speaker,
-        outcome::Transition,
-    },
+    tick::report::ReportData,
 };
 use netprecursor_core::{
-    alert,
+    alert::{self, Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition},
     decide::Trigger,
-    policy::{Identity, Name, Severity},
+    policy::{Identity, Kind as PolicyKind, Name, Severity},
 };
 use netprecursor_fakeapi::{
     Call, Entry, Kind, Kinds, Server,
@@ -168,7 +163,7 @@ fn alert(server: &Server, agent: usize, number: usize) -> Alert {
         resolved_unix: None,
         resolution: None,
         causes: Vec::new(),
-        model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
+        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy: reference, pod: Arc::new(pod) })),
     }
 }

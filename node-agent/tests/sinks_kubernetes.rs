@@ -16,14 +16,17 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::seam::{PolicyKind, PolicyRef, ReportData, RttSource},
-    sensors::{Need, State as SensorState, Status},
-    sinks::{
+    health::Board,
+    publish::{
         kubernetes::{self, Settings},
         queue::Limits,
-        sink::Board,
     },
-    tick::{alerts::AlertState, outcome::Transition},
+    status::{Need, State as SensorState, Status},
+    tick::report::{ReportData, RttSource},
+};
+use netprecursor_core::{
+    alert::{AlertState, PolicyRef, Transition},
+    policy::Kind as PolicyKind,
 };
 use netprecursor_fakeapi::{
     Call, Kind, Kinds, Refusal, Rule, Server,

@@ -12,16 +12,14 @@ use std::{
 };
 
 use fastrand::Rng;
-use netprecursor_agent::{
-    sinks::queue::{
-        EventKey, Limits, Op, Outcome, Pick, Queue,
-        disk::{Directory, Disk as _},
-        entry::{Entry, MAX_EVENTS, Record},
-    },
-    tick::alerts::AlertState,
+use netprecursor_agent::publish::queue::{
+    EventKey, Limits, Op, Outcome, Pick, Queue,
+    disk::{Directory, Disk as _},
+    entry::{Entry, MAX_EVENTS},
 };
+use netprecursor_core::alert::{Alert, AlertState};
 use proptest::prelude::*;
-use sinks::{disk::MemoryDisk, record};
+use sinks::{disk::MemoryDisk, subject};
 
 const PLENTY: u32 = 100;
 const DAY: u64 = 1_700_000_000;
@@ -29,15 +27,15 @@ const DAY: u64 = 1_700_000_000;
 /// State and count: what an alert is, as far as anybody is warned.
 type State = (u64, AlertState);
 
-fn fired(alert: usize, times: u64) -> Record {
-    Record { count: times, fired: DAY + 100 * times, ..record(alert) }
+fn fired(alert: usize, times: u64) -> Alert {
+    Alert { count: times, fired_unix: DAY + 100 * times, ..sinks::alert(alert) }
 }
 
-fn over(alert: usize, times: u64) -> Record {
-    Record { state: AlertState::Resolved, resolved: Some(DAY + 100 * times + 50), ..fired(alert, times) }
+fn over(alert: usize, times: u64) -> Alert {
+    Alert { state: AlertState::Resolved, resolved_unix: Some(DAY + 100 * times + 50), ..fired(alert, times) }
 }
 
-fn state(record: &Record) -> State {
+fn state(record: &Alert) -> State {
     (record.count, record.state)
 }
 
@@ -46,8 +44,8 @@ fn open(disk: &MemoryDisk) -> Queue<MemoryDisk> {
 }
 
 /// Alerts fire, are over, fire again; some are told.
-fn life(queue: &mut Queue<MemoryDisk>, mut kept: impl FnMut(&Record)) {
-    let mut accept = |queue: &mut Queue<MemoryDisk>, record: Record| {
+fn life(queue: &mut Queue<MemoryDisk>, mut kept: impl FnMut(&Alert)) {
+    let mut accept = |queue: &mut Queue<MemoryDisk>, record: Alert| {
         queue.accept(record.clone());
         kept(&record);
     };
@@ -113,7 +111,7 @@ fn a_disk_that_forgets_what_was_not_synced_is_noticed_by_these_tests() {
         disk.crash(&mut Rng::with_seed(seed));
         let queue = open(&disk);
         queue.counters().set_aside > 0
-            || queue.entry(&record(0).name).map(|entry| state(&entry.alert)) != Some((2, AlertState::Firing))
+            || queue.entry(&sinks::alert(0).name).map(|entry| state(&entry.alert)) != Some((2, AlertState::Firing))
     });
     assert!(lost);
 }
@@ -141,7 +139,7 @@ fn a_file_that_cannot_be_read_is_set_aside_and_counted() {
     for alert in 0..5 {
         queue.accept(fired(alert, 1));
     }
-    let name = |alert: usize| format!("{}.json", record(alert).name);
+    let name = |alert: usize| format!("{}.json", sinks::alert(alert).name);
     let whole = disk.read(&name(0)).unwrap();
     disk.write(&name(0), &whole[..whole.len() / 2]).unwrap();
     disk.write(&name(1), b"").unwrap();
@@ -174,7 +172,10 @@ fn a_full_disk_is_survived_and_counted_and_made_good_later() {
     queue.save_unsaved();
     assert!(!queue.has_unsaved());
     disk.crash(&mut Rng::with_seed(1));
-    assert_eq!(open(&disk).entry(&record(0).name).map(|entry| state(&entry.alert)), Some((1, AlertState::Resolved)));
+    assert_eq!(
+        open(&disk).entry(&sinks::alert(0).name).map(|entry| state(&entry.alert)),
+        Some((1, AlertState::Resolved))
+    );
 }
 
 #[test]
@@ -188,12 +189,12 @@ fn a_full_queue_gives_up_what_is_over_longest_and_counts_what_was_untold() {
     queue.accept(over(2, 2));
     queue.accept(fired(3, 1));
     let names = |queue: &Queue<MemoryDisk>| queue.entries().map(|entry| entry.alert.name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&queue), [0, 2, 3].map(|alert| record(alert).name));
+    assert_eq!(names(&queue), [0, 2, 3].map(|alert| sinks::alert(alert).name));
     assert_eq!(queue.counters().dropped, 1);
     // What was told goes without being missed.
     tell(&mut queue, &mut Rng::with_seed(1));
     queue.accept(fired(4, 1));
-    assert_eq!(names(&queue), [0, 3, 4].map(|alert| record(alert).name));
+    assert_eq!(names(&queue), [0, 3, 4].map(|alert| sinks::alert(alert).name));
     assert_eq!(queue.counters().dropped, 1);
     assert_eq!(disk.list().unwrap().len(), 3);
 }
@@ -205,16 +206,16 @@ fn a_repeat_counts_on_after_the_agent_was_started_anew() {
     queue.accept(fired(0, 1));
     queue.accept(over(0, 1));
     queue.accept(fired(0, 2));
-    let count = |queue: &Queue<MemoryDisk>| queue.entry(&record(0).name).map(|entry| entry.alert.count);
+    let count = |queue: &Queue<MemoryDisk>| queue.entry(&sinks::alert(0).name).map(|entry| entry.alert.count);
     assert_eq!(count(&queue), Some(2));
     drop(queue);
     // The new process counts from one.
     let mut queue = open(&disk);
-    queue.accept(Record { fired: DAY + 900, ..fired(0, 1) });
+    queue.accept(Alert { fired_unix: DAY + 900, ..fired(0, 1) });
     assert_eq!(count(&queue), Some(3));
-    queue.accept(Record { fired: DAY + 900, ..over(0, 1) });
+    queue.accept(Alert { fired_unix: DAY + 900, ..over(0, 1) });
     assert_eq!(count(&queue), Some(3));
-    queue.accept(Record { fired: DAY + 999, ..fired(0, 2) });
+    queue.accept(Alert { fired_unix: DAY + 999, ..fired(0, 2) });
     assert_eq!(count(&queue), Some(4));
 }
 
@@ -227,9 +228,9 @@ fn an_alert_that_does_not_fire_again_after_a_restart_is_over() {
     tell(&mut queue, &mut Rng::with_seed(1));
     drop(queue);
     let mut queue = open(&disk);
-    queue.accept(Record { fired: DAY + 900, ..fired(1, 1) });
+    queue.accept(Alert { fired_unix: DAY + 900, ..fired(1, 1) });
     queue.end_orphans(DAY + 1000);
-    let state = |queue: &Queue<MemoryDisk>, alert| state(&queue.entry(&record(alert).name).unwrap().alert);
+    let state = |queue: &Queue<MemoryDisk>, alert| state(&queue.entry(&sinks::alert(alert).name).unwrap().alert);
     assert_eq!(state(&queue, 0), (1, AlertState::Resolved));
     assert_eq!(state(&queue, 1), (2, AlertState::Firing));
     assert!(
@@ -244,7 +245,7 @@ fn alerts_that_fire_go_first_then_those_that_are_over_then_events_then_details()
     let mut queue = open(&MemoryDisk::default());
     queue.accept(fired(0, 1));
     tell(&mut queue, &mut Rng::with_seed(1));
-    queue.accept(Record { predicted_us: Some(999_000), ..fired(0, 1) });
+    queue.accept(Alert { predicted_us: Some(999_000.0), ..fired(0, 1) });
     queue.accept(fired(1, 1));
     tell_until(&mut queue, |op| matches!(op, Op::Event { .. }));
     queue.accept(over(1, 1));
@@ -260,7 +261,7 @@ fn details_leave_writes_for_what_matters_more() {
     let mut queue = open(&MemoryDisk::default());
     queue.accept(fired(0, 1));
     tell(&mut queue, &mut Rng::with_seed(1));
-    queue.accept(Record { predicted_us: Some(999_000), ..fired(0, 1) });
+    queue.accept(Alert { predicted_us: Some(999_000.0), ..fired(0, 1) });
     assert_eq!(queue.pick(Duration::ZERO, DAY, 10), Pick::Afford(10));
     assert!(matches!(queue.pick(Duration::ZERO, DAY, 11), Pick::Do(Op::Status { .. })));
     queue.accept(fired(1, 1));
@@ -272,7 +273,7 @@ fn over_a_cap_no_object_is_made_and_the_rule_is_counted() {
     let limits = Limits { per_node: 3, per_namespace: 2, ..Limits::default() };
     let mut queue = Queue::open(MemoryDisk::default(), limits);
     for alert in 0..5 {
-        queue.accept(Record { namespace: if alert < 3 { "a" } else { "b" }.to_owned(), ..fired(alert, 1) });
+        queue.accept(Alert { subject: subject(if alert < 3 { "a" } else { "b" }, alert), ..fired(alert, 1) });
     }
     let made =
         |ops: Vec<Op>| ops.iter().filter(|op| matches!(op, Op::Object { .. })).map(|op| word(op).0).collect::<Vec<_>>();
@@ -281,10 +282,10 @@ fn over_a_cap_no_object_is_made_and_the_rule_is_counted() {
     assert_eq!(queue.throttled().values().sum::<u64>(), 2);
     assert_eq!(queue.pending(), 0);
     // One that is over before there was room has nothing to tell; a repeat on an object that is there has.
-    queue.accept(Record { namespace: "a".to_owned(), ..over(2, 1) });
+    queue.accept(Alert { subject: subject("a", 2), ..over(2, 1) });
     assert!(tell(&mut queue, &mut Rng::with_seed(1)).is_empty());
-    assert!(queue.entry(&record(2).name).is_none());
-    queue.accept(Record { namespace: "a".to_owned(), ..over(0, 1) });
+    assert!(queue.entry(&sinks::alert(2).name).is_none());
+    queue.accept(Alert { subject: subject("a", 0), ..over(0, 1) });
     assert_eq!(tell(&mut queue, &mut Rng::with_seed(1)).len(), 2);
     // An hour later its object is gone, and there is room.
     let Pick::Do(op) = queue.pick(Duration::ZERO, DAY + 100 + 50 + 3600, PLENTY) else { panic!() };
@@ -304,7 +305,7 @@ fn what_is_gone_is_forgotten_and_what_was_deleted_is_made_again() {
     let Pick::Do(op) = queue.pick(later, DAY, PLENTY) else { panic!() };
     assert_eq!(word(&op), (0, "object"));
     queue.settle(&op, &Outcome::Gone, later, &mut rng);
-    assert!(queue.entry(&record(0).name).is_none() && disk.list().unwrap().is_empty());
+    assert!(queue.entry(&sinks::alert(0).name).is_none() && disk.list().unwrap().is_empty());
 }
 
 #[test]
@@ -430,19 +431,21 @@ impl Server {
 /// The tick thread's side: it counts from one when the process starts, and then knows nothing of before.
 #[derive(Debug, Default)]
 struct Agent {
-    alerts: BTreeMap<usize, Record>,
+    alerts: BTreeMap<usize, Alert>,
     /// Never the same twice.
     clock: u64,
 }
 
 impl Agent {
-    fn transition(&mut self, alert: usize, is_update: bool) -> Record {
+    fn transition(&mut self, alert: usize, is_update: bool) -> Alert {
         self.clock += 1;
         let now = DAY + self.clock;
         let record = match self.alerts.remove(&alert) {
-            Some(known) if known.is_firing() && is_update => Record { predicted_us: Some(self.clock), ..known },
-            Some(known) if known.is_firing() => Record { state: AlertState::Resolved, resolved: Some(now), ..known },
-            known => Record { count: known.map_or(1, |known| known.count + 1), fired: now, ..record(alert) },
+            Some(known) if known.is_firing() && is_update => Alert { predicted_us: Some(self.clock as f32), ..known },
+            Some(known) if known.is_firing() => {
+                Alert { state: AlertState::Resolved, resolved_unix: Some(now), ..known }
+            }
+            known => Alert { count: known.map_or(1, |known| known.count + 1), fired_unix: now, ..sinks::alert(alert) },
         };
         self.alerts.insert(alert, record.clone());
         record
@@ -584,7 +587,7 @@ fn a_process_that_is_killed_loses_nothing_that_it_accepted() {
         assert_eq!(queue.counters().set_aside, 0);
         assert_eq!(safe.len(), 3);
         for (alert, safe) in safe {
-            let found = order(state(&queue.entry(&record(alert).name).unwrap().alert));
+            let found = order(state(&queue.entry(&sinks::alert(alert).name).unwrap().alert));
             assert!(found >= safe, "alert {alert}: {found:?} on disk, {safe:?} was safe");
         }
     }

@@ -106,14 +106,14 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
             let body = json!({
                 "apiVersion": netprecursor_crds::policy::API_VERSION,
                 "kind": match kind {
-                    PolicyKind::PrecursorPolicy => "PrecursorPolicy",
-                    PolicyKind::ClusterPrecursorPolicy => "ClusterPrecursorPolicy",
+                    PolicyKind::Namespaced => "PrecursorPolicy",
+                    PolicyKind::Cluster => "ClusterPrecursorPolicy",
                 },
                 "metadata": metadata(&key, &uid),
                 "status": status,
             });
             match kind {
-                PolicyKind::PrecursorPolicy => {
+                PolicyKind::Namespaced => {
                     let api: Api<DeserializeGuard<PrecursorPolicy>> = Api::namespaced(client, &key.namespace);
                     match apply_status(api, &key, &body).await? {
                         Some(object) => Ok(taken(observe::seen(object, observe::policy::namespaced), |observed| {
@@ -122,7 +122,7 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
                         None => Ok(deleted(key, |observed| &mut observed.policies)),
                     }
                 }
-                PolicyKind::ClusterPrecursorPolicy => {
+                PolicyKind::Cluster => {
                     let api: Api<DeserializeGuard<ClusterPrecursorPolicy>> = Api::all(client);
                     match apply_status(api, &key, &body).await? {
                         Some(object) => Ok(taken(observe::seen(object, observe::policy::cluster), |observed| {

@@ -128,7 +128,7 @@ mod tests {
     fn run(named: &[&[Group]]) -> Run {
         let cause = |group: &Group| {
             let (group, feature, unit) = (*group, "f", "1");
-            Cause { group, feature, unit, value: 2.0, baseline: 1.0, share_percent: 50 }
+            Cause { group, feature: feature.into(), unit: unit.into(), value: 2.0, baseline: 1.0, share_percent: 50 }
         };
         let mut run = Run::default();
         for groups in named {

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netprecursor_core::{decide::Resolution, decide::Trigger, gate::Gate, score::Scorecard};
+use netprecursor_core::{
+    alert::{Alert, Model},
+    gate::Gate,
+    score::Scorecard,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// A loopback answer that takes longer will not come.
@@ -53,61 +57,10 @@ pub(super) enum Standing {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Alert {
-    pub(super) name: String,
-    pub(super) target: String,
-    pub(super) state: AlertState,
-    pub(super) trigger: Trigger,
-    pub(super) predicted_us: Option<f32>,
-    pub(super) chance: Option<f32>,
-    pub(super) measured_us: Option<f32>,
-    pub(super) lead_seconds: Option<u64>,
-    pub(super) confirmed: Confirmed,
-    pub(super) count: u64,
-    pub(super) fired_unix: u64,
-    pub(super) resolution: Option<Resolution>,
-    pub(super) causes: Vec<Cause>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum AlertState {
-    Firing,
-    Resolved,
-}
-
-/// What became of a warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum Confirmed {
-    True,
-    False,
-    Unknown,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Cause {
-    pub(super) group: String,
-    pub(super) feature: String,
-    pub(super) unit: String,
-    pub(super) value: f32,
-    pub(super) baseline: f32,
-    pub(super) share_percent: u8,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Score {
     pub(super) model: Model,
     pub(super) needed_percent: f32,
     pub(super) scorecard: Scorecard,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Model {
-    pub(super) name: String,
-    /// Why it stands in for the model that the rule asks for.
-    pub(super) stands_in: Option<String>,
 }
 
 impl Api {

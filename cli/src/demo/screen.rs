@@ -6,10 +6,11 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use netprecursor_core::alert::Alert;
 use netprecursor_lab::Stage;
 
 use super::{
-    api::{Alert, View},
+    api::View,
     words::{self, Mood},
 };
 
@@ -108,15 +109,15 @@ fn stage(moment: &Moment) -> String {
 }
 
 /// Who forecasts, and whether it is what was asked for.
-fn speaker(view: &View) -> String {
+fn model(view: &View) -> String {
     let Some(score) = view.scores.first() else { return "nobody".to_owned() };
-    let stands_in = score.model.stands_in.as_ref().map(|why| format!(", standing in: {why}")).unwrap_or_default();
+    let fallback = score.model.fallback.as_ref().map(|why| format!(", fallback: {why}")).unwrap_or_default();
     let kind = if netprecursor_core::forecast::Naive::from_name(&score.model.name).is_some() {
         "a rule of thumb"
     } else {
         "a trained model"
     };
-    format!("{} ({kind}{stands_in}), warns from {:.0} %", score.model.name, score.needed_percent)
+    format!("{} ({kind}{fallback}), warns from {:.0} %", score.model.name, score.needed_percent)
 }
 
 fn score(view: &View) -> String {
@@ -144,7 +145,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
          \x1b[1m{:<8} {:>9} {:>10} {:>7}  {:<26} CAUSE\x1b[0m\n",
         facts.seed,
         stage(moment),
-        speaker(view),
+        model(view),
         facts.page,
         "TARGET",
         "RTT NOW",
@@ -211,7 +212,7 @@ mod tests {
             {"target": "npla-web2", "measuredUs": null, "predictedUs": null,
              "rules": [{"state": "Idle", "gate": "WarmingUp", "ticks": 37, "samples": 3}]},
         ]);
-        let model = serde_json::json!({"name": "max-10", "standsIn": "got no model, expected one"});
+        let model = serde_json::json!({"name": "max-10", "fallback": "got no model, expected one"});
         let card = netprecursor_core::score::Scorecard { alerts: 1, ..Default::default() };
         let scores = serde_json::json!([{"model": model, "neededPercent": 62.0, "scorecard": card}]);
         View {
@@ -232,7 +233,7 @@ mod tests {
         let text = frame(&facts(), &view(), &NOW, &VecDeque::from(["01:23 web1 WARNING".to_owned()]));
         for part in [
             "seed 1000001: 01:23 of 04:07, surge 1 builds up",
-            "forecast by max-10 (a rule of thumb, standing in: got no model, expected one), warns from 62 %, limit 100 ms",
+            "forecast by max-10 (a rule of thumb, fallback: got no model, expected one), warns from 62 %, limit 100 ms",
             "http://127.0.0.1:9470/",
             "WARNING                    RTT history 100 %",
             "warming up 37/60",

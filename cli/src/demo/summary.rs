@@ -20,7 +20,7 @@ pub(super) struct Summary {
     pub(super) model: String,
     /// Why the model stands in for the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) model_stands_in: Option<String>,
+    pub(super) model_fallback: Option<String>,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
     /// The rule of thumb that did best, chosen after the run.
@@ -168,7 +168,7 @@ mod tests {
             targets: 10,
             threshold: "100ms".into(),
             model: "max-10".into(),
-            model_stands_in: None,
+            model_fallback: None,
             outcome: card.into(),
             naive: None,
             naive_chosen_by: "F1",

@@ -1,11 +1,13 @@
 //! Numbers and turns in words, the same on the terminal and in the log of a run.
 
 use netprecursor_core::{
+    alert::{Alert, AlertState, Confirmed},
+    causes::Cause,
     decide::{Resolution, Trigger},
     gate::{Gate, WARM_UP_TICKS},
 };
 
-use super::api::{Alert, AlertState, Cause, Confirmed, Standing, Target};
+use super::api::{Standing, Target};
 pub(super) use crate::quantity::{maybe_time, time};
 use crate::quantity::{quantity, spaced};
 
@@ -18,7 +20,7 @@ pub(super) fn clock(seconds: f64) -> String {
 /// A cause on one line: what, its share, its value and what is usual.
 pub(super) fn cause(cause: &Cause) -> String {
     let [value, baseline] = [cause.value, cause.baseline].map(|value| quantity(value, &cause.unit));
-    format!("{} {} %: {} {value}, usually {baseline}", spaced(&cause.group), cause.share_percent, cause.feature)
+    format!("{} {} %: {} {value}, usually {baseline}", spaced(cause.group.name()), cause.share_percent, cause.feature)
 }
 
 /// A share in percent.
@@ -94,7 +96,7 @@ pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec
     if now.state == AlertState::Resolved && !was_over {
         turns.push(match now.resolution {
             Some(Resolution::Silent) => format!("{name} is over: nothing is measured any more"),
-            Some(Resolution::Gone) => format!("{name} is gone"),
+            Some(Resolution::Gone | Resolution::TargetGone | Resolution::AgentLost) => format!("{name} is gone"),
             Some(Resolution::Recovered) | None => format!("{name} has recovered"),
         });
     }
@@ -108,9 +110,11 @@ pub(super) mod tests {
     /// An alert of `web1` as its JSON would have it.
     pub(crate) fn alert(edits: &[(&str, serde_json::Value)]) -> Alert {
         let mut json = serde_json::json!({
-            "name": "demo-1", "target": "npla-web1", "state": "Firing", "trigger": "Forecast", "predictedUs": 132_000.0,
-            "chance": 0.87, "measuredUs": 61_000.0, "leadSeconds": null, "confirmed": "Unknown", "count": 1, "firedUnix": 100,
-            "resolution": null, "causes": [{"group": "RttHistory", "feature": "rtt_measured_max10_ln", "unit": "µs",
+            "name": "demo-1", "policyKind": "PrecursorPolicy", "policy": "demo", "rule": "rtt", "target": "npla-web1",
+            "targetUid": "u", "severity": "Warning", "state": "Firing", "trigger": "Forecast", "thresholdUs": 100_000,
+            "resolveUs": 80_000, "predictedUs": 132_000.0, "chance": 0.87, "measuredUs": 61_000.0, "leadSeconds": null,
+            "confirmed": "Unknown", "judgedUnix": null, "count": 1, "firedUnix": 100, "resolvedUnix": null,
+            "resolution": null, "model": {"name": "max-10"}, "causes": [{"group": "RttHistory", "feature": "rtt_measured_max10_ln", "unit": "µs",
             "value": 61_000.0, "baseline": 14_000.0, "sharePercent": 100}]
         });
         for (key, value) in edits {

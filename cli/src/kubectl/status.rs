@@ -160,11 +160,11 @@ pub(super) fn report(objects: &Objects, now: Timestamp) -> Status {
     let own = objects
         .policies
         .iter()
-        .map(|policy| (PolicyKind::PrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
+        .map(|policy| (PolicyKind::Namespaced, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
     let whole = objects
         .cluster_policies
         .iter()
-        .map(|policy| (PolicyKind::ClusterPrecursorPolicy, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
+        .map(|policy| (PolicyKind::Cluster, &policy.metadata, policy.spec.mode, policy.status.as_ref()));
     let rows: Vec<_> = own.chain(whole).collect();
     let facts = rows
         .iter()

@@ -67,7 +67,7 @@ fn actions(letters: &str, rule: &Rule) -> String {
         Some(Action::Update { .. }) => 'U',
         Some(Action::Resolve { reason: Resolution::Recovered }) => 'R',
         Some(Action::Resolve { reason: Resolution::Silent }) => 'S',
-        Some(Action::Resolve { reason: Resolution::Gone }) => 'G',
+        Some(Action::Resolve { .. }) => 'G',
     };
     run(&inputs(letters), rule).into_iter().map(|(_, _, action)| letter(action)).collect()
 }

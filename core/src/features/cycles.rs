@@ -5,10 +5,10 @@ use super::{
     summary::{Summary, bounded, ln_ratio},
 };
 use crate::{
-    memory::{BIN_TICKS, Outlook, Track},
+    memory::{Outlook, Track},
     recurrence::Recurrence,
     signal::Signal,
-    tick::HORIZON,
+    tick::{BIN_TICKS, HORIZON},
     window::{LENGTH, Window},
 };
 

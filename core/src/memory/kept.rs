@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BIN_TICKS, BINS, Bin, Memory};
+use super::{BINS, Bin, Memory};
 use crate::{
     clock::{self, Clock},
-    tick::Tick,
+    tick::{BIN_TICKS, Tick},
 };
 
 /// No hour has a ten-second bin beyond this: the bound of what is read, far above what any link carries.

@@ -3,16 +3,19 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{Name, Policy, Scope};
 
-/// Which of the two kinds of policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A kind of policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
-    /// `PrecursorPolicy`.
+    /// Of one namespace.
+    #[serde(rename = "PrecursorPolicy")]
     Namespaced,
-    /// `ClusterPrecursorPolicy`.
+    /// Of several namespaces.
+    #[serde(rename = "ClusterPrecursorPolicy")]
     Cluster,
 }
 
@@ -26,20 +29,14 @@ impl Kind {
     }
 }
 
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 /// A policy's kind, namespace and name: no two policies that are there at the same time have all three in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Its kind.
     #[serde(rename = "policyKind")]
     pub kind: Kind,
     /// Its namespace; none for a cluster's policy, and for one of a file that names none.
-    #[serde(rename = "policyNamespace", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "policyNamespace", default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Name>,
     /// Its name.
     #[serde(rename = "policy")]

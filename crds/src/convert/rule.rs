@@ -17,16 +17,6 @@ const US_PER_SECOND: u64 = 1_000_000;
 /// Letters of a key in a ConfigMap.
 const MAX_KEY: usize = 253;
 
-impl From<spec::Severity> for core::Severity {
-    fn from(severity: spec::Severity) -> Self {
-        match severity {
-            spec::Severity::Info => Self::Info,
-            spec::Severity::Warning => Self::Warning,
-            spec::Severity::Critical => Self::Critical,
-        }
-    }
-}
-
 /// The domain's rule; `None` when a problem was added.
 pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut Problems) -> Option<core::Rule> {
     // Each part adds its problems before any of them ends the rule.
@@ -61,7 +51,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
         thresholds: thresholds?,
         hold: hold?,
         keep_firing: keep_firing?,
-        severity: rule.severity.into(),
+        severity: rule.severity,
         model: model?,
         confidence: confidence?,
         max_false_alerts_per_day: budget?,

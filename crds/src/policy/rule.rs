@@ -1,5 +1,6 @@
 //! One rule of a policy: a union whose discriminator is `signal`, with one member per signal.
 
+pub use netprecursor_core::policy::Severity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,18 +83,6 @@ pub struct Debounce {
     // Not `n`, which YAML 1.1 (and so kubectl) reads as `false`.
     #[schemars(range(min = 1, max = 60))]
     pub of: u32,
-}
-
-/// How urgent an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum Severity {
-    /// For the record.
-    Info,
-    /// Look at it today.
-    #[default]
-    Warning,
-    /// Look at it now.
-    Critical,
 }
 
 /// What forecasts: exactly one of the members.

@@ -30,14 +30,14 @@ fn every_reason_of_a_condition_is_explained() {
     let mut found = BTreeSet::new();
     reasons(&root.join("operator/src/plan"), &["Verdict::yes(", "Verdict::no(", "Verdict::unknown("], &mut found);
     reasons(&root.join("operator/src/models/check.rs"), &["=>"], &mut found);
-    reasons(&root.join("node-agent/src/sinks/words.rs"), &["=>"], &mut found);
+    reasons(&root.join("node-agent/src/publish/words.rs"), &["=>"], &mut found);
     reasons(
-        &root.join("node-agent/src/sinks/kubernetes/report.rs"),
+        &root.join("node-agent/src/publish/kubernetes/report.rs"),
         &["(\"True\",", "(\"False\",", "(\"Unknown\","],
         &mut found,
     );
     reasons(
-        &root.join("node-agent/src/sinks/kubernetes/alerts.rs"),
+        &root.join("node-agent/src/publish/kubernetes/alerts.rs"),
         &["(\"True\",", "(\"False\",", "(\"Unknown\","],
         &mut found,
     );

@@ -1,6 +1,6 @@
 //! From the roots downwards: that trees are trees, and which leaves they lead to.
 
-use super::parse::{Branch, Child};
+use super::branch::{Branch, Child};
 
 /// Which branches a descent has seen. Exporters share subtrees (LightGBM's categories), so a second visit alone is no
 /// cycle; one to a branch that is still open is.

@@ -1,7 +1,8 @@
 //! Every node in twelve bytes, siblings side by side: the next node is `left` plus the outcome of one comparison.
 
+use super::branch::{Branch, Child, Test};
 use super::classes::Classes;
-use super::parse::{Branch, Child, Ensemble, Test};
+use super::parse::Ensemble;
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
 use crate::contract::limits;

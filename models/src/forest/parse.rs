@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::branch::{Branch, Child, Test};
 use super::classes::{Classes, Labels};
 use super::descent::{self, Colours};
 use super::tables::Tables;
@@ -46,35 +47,6 @@ const CLASSIFIER: Weights =
 
 /// (target, weight) pairs of a leaf, at most one per target.
 pub(super) type Leaf = Vec<(usize, f32)>;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Child {
-    Branch(usize),
-    Leaf(usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Branch {
-    pub(super) test: Test,
-    pub(super) feature: usize,
-    /// Where a missing value goes that the test itself would send to `no`.
-    pub(super) missing_is_true: bool,
-    pub(super) yes: Child,
-    pub(super) no: Child,
-}
-
-/// The test of a branch; a missing value fails all but `NotEqual`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Test {
-    AtMost(f32),
-    Below(f32),
-    AtLeast(f32),
-    Above(f32),
-    Equal(f32),
-    NotEqual(f32),
-    /// Index into the sets.
-    Member(usize),
-}
 
 impl Ensemble {
     /// `TreeEnsembleRegressor` of `ai.onnx.ml` 1 to 3 (deprecated since 5, still what exporters write).

@@ -1,7 +1,8 @@
 //! `TreeEnsemble` of `ai.onnx.ml` 5: branches and leaves in lists of their own, thresholds as a tensor.
 
+use super::branch::{Branch, Child, Test};
 use super::descent::{self, Colours};
-use super::parse::{Branch, Child, Ensemble, Test, every_target, targets, test, threshold, tracks_true, voted};
+use super::parse::{Ensemble, every_target, targets, test, threshold, tracks_true, voted};
 use super::tables::Tables;
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;

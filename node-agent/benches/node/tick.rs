@@ -4,7 +4,12 @@ use std::hint::black_box;
 
 use anyhow::Context;
 use netprecursor_agent::{
-    sensors::{mapped::Mapped, object::Object, suite::Suite, tcp::Tcp},
+    sensors::{
+        mapped::Mapped,
+        object::Object,
+        suite::{Setting, Suite},
+        tcp::Tcp,
+    },
     targets::namespace::Namespace,
     tick::pipeline::Pipeline,
 };
@@ -57,7 +62,7 @@ pub(crate) fn reads() -> anyhow::Result<Vec<Read>> {
         black_box(tcp.read(turn % 110, 1, &mut signals));
     });
     let host = Host::new();
-    let mut suite = Suite::start();
+    let mut suite = Suite::start(Setting::Host);
     let place = suite.watch(0, Namespace::enter(&host.name)?);
     let sensors = time(|_| {
         black_box(suite.read(place, 0, &mut signals));
@@ -107,7 +112,7 @@ fn whole(model: &str, targets: usize, ticks: u64) -> anyhow::Result<Whole> {
     )
     .context("the bench's own policy")?;
     let selector = format!("netns:npt{}-*", std::process::id()).parse()?;
-    let mut pipeline = Pipeline::new(Suite::start(), vec![selector], policies, |_, _| None);
+    let mut pipeline = Pipeline::new(Suite::start(Setting::Host), vec![selector], policies, |_, _| None);
     let mut now = 1;
     pipeline.tick(Tick(now), 1.0, now);
     anyhow::ensure!(pipeline.targets.len() == targets, "got {} targets of {targets}", pipeline.targets.len());
@@ -123,8 +128,8 @@ fn whole(model: &str, targets: usize, ticks: u64) -> anyhow::Result<Whole> {
         }
     }
     let us = median(times);
-    let speaker = &pipeline.forecasters.speaker(pipeline.policies[0].rules[0].forecaster).name;
-    Ok(Whole { model: speaker.clone(), targets, us, us_per_target: us / targets as f64 })
+    let model = &pipeline.forecasters.model(pipeline.policies[0].rules[0].forecaster).name;
+    Ok(Whole { model: model.clone(), targets, us, us_per_target: us / targets as f64 })
 }
 
 /// Puts `ticks` ticks of life into every window: everything measured, with a burst each 20 s.

@@ -7,12 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use netprecursor_core::policy::{Labels, ModelRef, Policy, Scope};
-
-use super::{
-    pod::Pod,
-    seam::{self, Desired, DesiredPolicy, Digest, PolicyKind, PolicyRef, Published},
+use netprecursor_core::{
+    alert::PolicyRef,
+    policy::{Kind as PolicyKind, Labels, ModelRef, Policy, Scope},
 };
+
+use super::pod::Pod;
+use crate::desired::{self, Desired, DesiredPolicy, Digest, Published};
 
 /// Namespace and name of an object; no namespace for a cluster's.
 pub type Key = (String, String);
@@ -123,7 +124,7 @@ impl Mirror {
         });
         let pods = self.pods.objects.values().map(|pod| {
             let selected = self.all_policies().filter(|(_, _, policy)| self.selects(policy, pod));
-            seam::Pod {
+            desired::Pod {
                 reference: Arc::clone(&pod.reference),
                 labels: pod.labels.clone(),
                 addresses: pod.addresses.clone(),
@@ -162,7 +163,7 @@ mod tests {
     use netprecursor_core::policy::{Name, Operator, Requirement, Selector};
 
     use super::*;
-    use crate::cluster::seam::PodRef;
+    use netprecursor_core::alert::PodRef;
 
     fn policy(name: &str, scope: Scope, app: &str) -> Policy {
         let yaml = "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {name: web}\n\

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::seam::{Digest, Published};
+use crate::desired::{Digest, Published};
 
 /// Models loaded at once: what one node's pods may cost in memory is bounded.
 const MAX_MODELS: usize = 16;
@@ -164,7 +164,7 @@ async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: 
             }
             Err(error) => error,
         };
-        let reason = crate::sensors::chain(&error);
+        let reason = crate::error::chain(&error);
         if reason != told {
             told.clone_from(&reason);
             let _ = arrivals.send(Arrival { digest, published: Published::Refused(reason) }).await;

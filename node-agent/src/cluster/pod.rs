@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use k8s_openapi::{api::core::v1::Pod as Object, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use netprecursor_core::policy::Labels;
-
-use super::seam::{PodRef, Workload};
+use netprecursor_core::{
+    alert::{PodRef, Workload},
+    policy::Labels,
+};
 
 /// A pod's own configuration hash, which stands in its cgroup's name instead of the UID of its mirror in the API.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";

@@ -12,7 +12,8 @@ use std::{
 use kube::Config;
 use tokio::sync::{oneshot, watch};
 
-use super::{client::Clients, models::Shelf, seam::Desired, watching};
+use super::{client::Clients, models::Shelf, watching};
+use crate::desired::Desired;
 
 /// The first wait for a configuration, and the longest: the token may be mounted late.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -107,8 +108,8 @@ async fn connect() -> Clients {
     let mut wait = FIRST_RETRY;
     loop {
         let found = match Config::infer().await {
-            Ok(config) => Clients::new(&config).map_err(|error| crate::sensors::chain(&error)),
-            Err(error) => Err(crate::sensors::chain(&error)),
+            Ok(config) => Clients::new(&config).map_err(|error| crate::error::chain(&error)),
+            Err(error) => Err(crate::error::chain(&error)),
         };
         match found {
             Ok(clients) => return clients,

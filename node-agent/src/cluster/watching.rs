@@ -19,8 +19,8 @@ use super::{
     mirror::{Event, Key, Mirror, wanted_models},
     models::Shelf,
     pod::Pod,
-    seam::Desired,
 };
+use crate::desired::Desired;
 
 /// Changes that wait to be taken in.
 const CHANGES: usize = 256;
@@ -127,7 +127,7 @@ async fn relay<K, V>(
                 // Once per outage.
                 if !std::mem::replace(&mut is_down, true) {
                     let kind = K::kind(&K::DynamicType::default()).into_owned();
-                    tracing::warn!(kind, error = %crate::sensors::chain(&error), "cannot watch; what is known goes on");
+                    tracing::warn!(kind, error = %crate::error::chain(&error), "cannot watch; what is known goes on");
                 }
                 continue;
             }

@@ -8,15 +8,14 @@ use aya::{
 };
 use thiserror::Error;
 
-use super::State;
-use crate::targets::{
-    cgroups::Index,
-    identifier::{Identifier, Namespaces, Report, Seat, Tables},
-    identities::Resident,
+use crate::{
+    status::State,
+    targets::{
+        cgroups::Index,
+        identifier::{Identifier, Namespaces, Report, Seat, Tables},
+        identities::Resident,
+    },
 };
-
-/// Its name among the sensors.
-pub const NAME: &str = "identity";
 
 /// Why pods cannot be told apart.
 #[derive(Debug, Error)]

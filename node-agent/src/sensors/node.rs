@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use netprecursor_core::signal::{Signal, Signals};
 
-use super::State;
+use crate::status::State;
 
 /// Cumulative counters of the node.
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,7 +6,7 @@ use netlink_packet_route::{
 };
 use netlink_sys::Socket;
 
-use super::netlink::{self, DumpError};
+use crate::netlink::{self, DumpError};
 
 /// The queues of a namespace together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

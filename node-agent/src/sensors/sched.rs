@@ -79,7 +79,7 @@ const NOTHING: SchedSlot = SchedSlot { waits: 0, wait_sum_ns: 0, waits_us: [0; B
 impl Sched {
     /// Attaches to the scheduler's tracepoints.
     pub fn start(object: &mut Object) -> Result<Self, SchedError> {
-        object.tracepoints.as_ref().map_err(|error| SchedError::Tracepoint(super::chain(error)))?;
+        object.tracepoints.as_ref().map_err(|error| SchedError::Tracepoint(crate::error::chain(error)))?;
         let bpf = &mut object.bpf;
         let tasks = bpf.take_map("TASKS").ok_or(SchedError::Missing("map TASKS"))?;
         let tasks = Tasks(Arc::new(Mutex::new(HashMap::try_from(tasks).map_err(SchedError::Tasks)?)));

@@ -19,8 +19,8 @@ use serde::Serialize;
 use super::{
     ends::{Ends, Remotes},
     mapped::Mapped,
-    netlink::{self, DumpError},
 };
+use crate::netlink::{self, DumpError};
 
 /// Established sockets of a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -11,8 +11,8 @@ use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp, tcp::Line};
 use netprecursor_core::signal::{Signal, Signals};
 
 use super::{
-    Need, State, Status, cgroup,
-    identity::{self, Identity},
+    cgroup,
+    identity::Identity,
     mapped::Mapped,
     node::Node,
     object::Object,
@@ -24,8 +24,8 @@ use super::{
     traffic::Traffic,
 };
 use crate::{
-    run::monotonic_ns,
-    status::advice::Machine,
+    host::monotonic_ns,
+    status::{IDENTITY, Need, State, Status, advice::Machine},
     targets::{
         identifier::{Namespaces, Report, Seat},
         identities::Resident,
@@ -100,22 +100,8 @@ pub struct Seen {
 }
 
 impl Suite {
-    /// Starts every sensor that this kernel and these privileges allow, for network namespaces of this host.
-    pub fn start() -> Self {
-        Self::start_in(Setting::Host)
-    }
-
     /// Starts every sensor that this kernel and these privileges allow.
-    pub fn start_in(setting: Setting) -> Self {
-        Self::begin("tcp", setting)
-    }
-
-    /// As [`Suite::start`], with another sock_ops program of the object: benchmarks compare them.
-    pub fn start_with(tcp_program: &'static str) -> Self {
-        Self::begin(tcp_program, Setting::Host)
-    }
-
-    fn begin(tcp_program: &'static str, setting: Setting) -> Self {
+    pub fn start(setting: Setting) -> Self {
         let is_cluster = setting != Setting::Host;
         let (node, node_state) = Node::start();
         let mut states = Vec::new();
@@ -125,16 +111,16 @@ impl Suite {
         let mut identity = None;
         match Object::load() {
             Err(error) => {
-                let why = State::Unavailable(super::chain(&error));
+                let why = State::Unavailable(crate::error::chain(&error));
                 state("tcp", Need::Required, why.clone());
                 state("traffic", Need::Required, why.clone());
                 state("sched", Need::Optional, why.clone());
                 if is_cluster {
-                    state(identity::NAME, Need::Required, why);
+                    state(IDENTITY, Need::Required, why);
                 }
             }
             Ok(mut loaded) => {
-                let started = Tcp::start(&mut loaded.bpf, loaded.cpus, tcp_program);
+                let started = Tcp::start(&mut loaded.bpf, loaded.cpus, "tcp");
                 state("tcp", Need::Required, State::of(&started));
                 tcp = started.ok();
                 let started = Traffic::start(&mut loaded.bpf, loaded.cpus);
@@ -156,7 +142,7 @@ impl Suite {
                 if let Setting::Cluster { cgroups } = setting {
                     let has_members = traffic.as_ref().is_some_and(|traffic| traffic.tells_namespaces);
                     let started = Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroups);
-                    state(identity::NAME, Need::Required, State::of(&started));
+                    state(IDENTITY, Need::Required, State::of(&started));
                     identity = started.ok();
                 }
                 lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok().map(Arc::new);
@@ -226,7 +212,7 @@ impl Suite {
                     ))
                 })
             }
-            (identity::NAME, State::Active) => {
+            (IDENTITY, State::Active) => {
                 let lost = self.counter(Counter::ClaimLost) + self.counter(Counter::MemberLost);
                 self.identity.as_ref().map(|identity| identity.state(lost))
             }
@@ -256,7 +242,7 @@ impl Suite {
         if let Some(namespaces) = &self.namespaces
             && let Err(error) = namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie, stamp.0, 0)
         {
-            tracing::warn!(slot, error = %super::chain(&error), "a target is not counted: the kernel's table refused it");
+            tracing::warn!(slot, error = %crate::error::chain(&error), "a target is not counted: the kernel's table refused it");
         }
         Place { slot, cookie: Some(cookie) }
     }

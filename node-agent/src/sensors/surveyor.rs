@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -21,12 +22,15 @@ use netprecursor_agent_common::{
 
 use super::{
     mapped::Mapped,
-    netlink, procnet,
+    procnet,
     qdisc::{self, Queues},
     sched::Tasks,
     sockets::{Coverage, Sockets},
 };
-use crate::targets::{cgroups::Index, namespace::Namespace};
+use crate::{
+    netlink,
+    targets::{cgroups::Index, namespace::Namespace},
+};
 
 /// Queues are asked each second.
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
@@ -69,10 +73,28 @@ enum Site {
     Pod { site: PodSite, listed: u64, groups: usize, hidden: bool },
 }
 
+/// What the tick thread asks for. It never waits for a dump, so it sends; no more is under way than slots are given out
+/// while one dump lasts.
+#[derive(Debug)]
+enum Request {
+    Watch { slot: u32, watched: Watched },
+    Unwatch { slot: u32 },
+}
+
+/// A site with the number of its watch: a slot that is given out again has another one.
+#[derive(Debug)]
+struct Watched {
+    number: u64,
+    site: Site,
+}
+
+/// The sites by slot, the surveyor's own.
+type Sites = BTreeMap<u32, Watched>;
+
 #[derive(Debug, Default)]
 struct Shared {
-    sites: Mutex<BTreeMap<u32, Site>>,
-    findings: Mutex<BTreeMap<u32, Findings>>,
+    /// By slot, with the number of the watch. Locked to look something up or put something in, never during a dump.
+    findings: Mutex<BTreeMap<u32, (u64, Findings)>>,
     index: Mutex<Arc<Index>>,
     failures: AtomicU64,
     /// Pods whose processes have no number here.
@@ -84,37 +106,60 @@ struct Shared {
 #[derive(Debug)]
 pub struct Surveyor {
     shared: Arc<Shared>,
+    requests: Sender<Request>,
+    watches: AtomicU64,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Surveyor {
     /// Starts the thread. Without `lines` coverage is not known, without `tasks` nothing is timed.
     pub fn start(lines: Option<Arc<Mapped<Line>>>, tasks: Option<Tasks>) -> io::Result<Self> {
+        Self::start_with(netlink::open(NETLINK_ROUTE)?, lines, tasks)
+    }
+
+    fn start_with(own: Socket, lines: Option<Arc<Mapped<Line>>>, tasks: Option<Tasks>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let own = netlink::open(NETLINK_ROUTE)?;
+        let (requests, received) = mpsc::channel();
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("surveyor".to_owned()).spawn(move || {
-            let (mut round, mut debt) = (0, Duration::ZERO);
+            let (mut sites, mut round, mut debt) = (Sites::new(), 0, Duration::ZERO);
             while !theirs.stop.load(Ordering::Acquire) {
-                theirs.namespaces(round, &own, lines.as_deref(), tasks.as_ref());
-                theirs.pods(round, &mut debt, lines.as_deref(), tasks.as_ref());
+                take(&received, &mut sites);
+                theirs.namespaces(&mut sites, round, &own, lines.as_deref(), tasks.as_ref());
+                theirs.pods(&mut sites, round, &mut debt, lines.as_deref(), tasks.as_ref());
                 round += 1;
                 thread::park_timeout(QUEUES_EVERY);
             }
         })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, requests, watches: AtomicU64::new(0), thread: Some(thread) })
     }
 
     /// Surveys the namespace of `slot` from now on.
     pub fn watch(&self, slot: u32, namespace: Namespace) {
-        let site =
-            Site::Namespace { inode: namespace.inode, sockets: Sockets::new(namespace.diag), route: namespace.route };
-        lock(&self.shared.sites).insert(slot, site);
+        let sockets = Sockets::new(namespace.diag);
+        self.add(slot, Site::Namespace { inode: namespace.inode, sockets, route: namespace.route });
     }
 
     /// Surveys the pod of `slot` from now on.
     pub fn watch_pod(&self, slot: u32, site: PodSite) {
-        lock(&self.shared.sites).insert(slot, Site::Pod { site, listed: 0, groups: 0, hidden: false });
+        self.add(slot, Site::Pod { site, listed: 0, groups: 0, hidden: false });
+    }
+
+    fn add(&self, slot: u32, site: Site) {
+        let number = self.watches.fetch_add(1, Ordering::Relaxed);
+        lock(&self.shared.findings).insert(slot, (number, Findings::default()));
+        self.send(Request::Watch { slot, watched: Watched { number, site } });
+    }
+
+    /// Lets go of the namespace or pod of `slot`.
+    pub fn unwatch(&self, slot: u32) {
+        lock(&self.shared.findings).remove(&slot);
+        self.send(Request::Unwatch { slot });
+    }
+
+    fn send(&self, request: Request) {
+        // The thread ends before this value does only when it panicked, whose message is in the log.
+        let _ = self.requests.send(request);
     }
 
     /// Where the pods' cgroups are, as of now.
@@ -122,15 +167,9 @@ impl Surveyor {
         *lock(&self.shared.index) = index;
     }
 
-    /// Lets go of the namespace or pod of `slot`.
-    pub fn unwatch(&self, slot: u32) {
-        lock(&self.shared.sites).remove(&slot);
-        lock(&self.shared.findings).remove(&slot);
-    }
-
     /// What is known of `slot`.
     pub fn findings(&self, slot: u32) -> Findings {
-        lock(&self.shared.findings).get(&slot).copied().unwrap_or_default()
+        lock(&self.shared.findings).get(&slot).map(|(_, findings)| *findings).unwrap_or_default()
     }
 
     /// Questions that the kernel did not answer.
@@ -157,16 +196,22 @@ impl Drop for Surveyor {
 
 impl Shared {
     /// One round over the namespaces that were entered.
-    fn namespaces(&self, round: u64, own: &Socket, lines: Option<&Mapped<Line>>, tasks: Option<&Tasks>) {
-        let mut sites = lock(&self.sites);
-        if !sites.values().any(|site| matches!(site, Site::Namespace { .. })) {
+    fn namespaces(
+        &self,
+        sites: &mut Sites,
+        round: u64,
+        own: &Socket,
+        lines: Option<&Mapped<Line>>,
+        tasks: Option<&Tasks>,
+    ) {
+        if !sites.values().any(|watched| matches!(watched.site, Site::Namespace { .. })) {
             return;
         }
         let host = self.noted(qdisc::survey(own)).unwrap_or_default();
-        for (slot, site) in sites.iter_mut() {
+        for (slot, Watched { number, site }) in sites.iter_mut() {
             let Site::Namespace { sockets, route, .. } = site else { continue };
             let queues = self.noted(qdisc::survey(route)).unwrap_or_default();
-            let known = lock(&self.findings).get(slot).copied().unwrap_or_default();
+            let known = self.known(*slot, *number);
             let due = known.coverage.is_none() || (round + u64::from(*slot)).is_multiple_of(SOCKETS_ROUNDS);
             let surveyed = lines.filter(|_| due).and_then(|lines| self.noted(sockets.survey(lines)));
             let queues =
@@ -176,31 +221,36 @@ impl Shared {
                 surveys: known.surveys + u64::from(surveyed.is_some()),
                 queues: Some(queues),
             };
-            lock(&self.findings).insert(*slot, findings);
+            self.found(*slot, *number, findings);
         }
         if let Some(tasks) = tasks
             && round.is_multiple_of(TASKS_ROUNDS)
         {
             let by_inode: BTreeMap<u64, u32> = sites
                 .iter()
-                .filter_map(|(slot, site)| match site {
+                .filter_map(|(slot, watched)| match &watched.site {
                     Site::Namespace { inode, .. } => Some((*inode, *slot)),
                     Site::Pod { .. } => None,
                 })
                 .collect();
-            drop(sites);
             tasks.adopt(|inode| by_inode.get(&inode).copied());
         }
     }
 
     /// One round over the pods: their tasks, and the sockets of those that have waited longest.
-    fn pods(&self, round: u64, debt: &mut Duration, lines: Option<&Mapped<Line>>, tasks: Option<&Tasks>) {
+    fn pods(
+        &self,
+        sites: &mut Sites,
+        round: u64,
+        debt: &mut Duration,
+        lines: Option<&Mapped<Line>>,
+        tasks: Option<&Tasks>,
+    ) {
         *debt = debt.saturating_sub(LISTS_PER_ROUND);
         let index = Arc::clone(&lock(&self.index));
-        let mut sites = lock(&self.sites);
         let mut due = Vec::new();
         let mut hidden = 0;
-        for (slot, site) in sites.iter_mut() {
+        for (slot, Watched { site, .. }) in sites.iter_mut() {
             let Site::Pod { site, listed, groups: seen, hidden: is_hidden } = site else { continue };
             let groups = index.groups(&site.cgroup);
             // A container that came is looked at at once, all others each tenth round.
@@ -220,12 +270,12 @@ impl Shared {
         self.hidden.store(hidden, Ordering::Relaxed);
         due.sort_unstable();
         let Some(lines) = lines.filter(|_| !due.is_empty() && *debt < LISTS_PER_ROUND) else { return };
-        let seen = seen_by_slot(lines, &sites);
+        let seen = seen_by_slot(lines, sites);
         for (_, slot) in due {
             if *debt >= LISTS_PER_ROUND {
                 break;
             }
-            let Some(Site::Pod { site, listed, .. }) = sites.get_mut(&slot) else { continue };
+            let Some(Watched { number, site: Site::Pod { site, listed, .. } }) = sites.get_mut(&slot) else { continue };
             *listed = round.max(1);
             let processes = index.groups(&site.cgroup).iter().flat_map(|group| group.processes());
             // The first process of a pod is its sandbox's; later ones may have gone into namespaces of their own.
@@ -235,10 +285,27 @@ impl Shared {
             *debt += begun.elapsed();
             let Some(established) = established else { continue };
             let seen = seen.get(slot as usize).copied().unwrap_or_default().min(established);
-            let mut findings = lock(&self.findings);
-            let known = findings.get(&slot).copied().unwrap_or_default();
-            let coverage = Some(Coverage { established, seen });
-            findings.insert(slot, Findings { coverage, surveys: known.surveys + 1, queues: None });
+            let surveys = self.known(slot, *number).surveys + 1;
+            self.found(
+                slot,
+                *number,
+                Findings { coverage: Some(Coverage { established, seen }), surveys, queues: None },
+            );
+        }
+    }
+
+    /// What was found in the watch of this number.
+    fn known(&self, slot: u32, number: u64) -> Findings {
+        let findings = lock(&self.findings);
+        findings.get(&slot).filter(|(watch, _)| *watch == number).map(|(_, findings)| *findings).unwrap_or_default()
+    }
+
+    /// Puts in what was found, unless the watch is over by now.
+    fn found(&self, slot: u32, number: u64, found: Findings) {
+        if let Some((watch, findings)) = lock(&self.findings).get_mut(&slot)
+            && *watch == number
+        {
+            *findings = found;
         }
     }
 
@@ -246,19 +313,29 @@ impl Shared {
         result
             .inspect_err(|error| {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(error = %super::chain(error), "survey failed");
+                tracing::debug!(error = %crate::error::chain(error), "survey failed");
             })
             .ok()
     }
 }
 
+/// Takes in what was asked for meanwhile.
+fn take(requests: &Receiver<Request>, sites: &mut Sites) {
+    for request in requests.try_iter() {
+        match request {
+            Request::Watch { slot, watched } => sites.insert(slot, watched),
+            Request::Unwatch { slot } => sites.remove(&slot),
+        };
+    }
+}
+
 /// How many sockets' lines are stamped for each slot's present target.
-fn seen_by_slot(lines: &Mapped<Line>, sites: &BTreeMap<u32, Site>) -> Vec<u32> {
+fn seen_by_slot(lines: &Mapped<Line>, sites: &Sites) -> Vec<u32> {
     let mut seen = vec![0; MAX_SLOTS as usize];
     for line in (0..LINES as usize).filter_map(|index| lines.read(index)) {
         let stamp = Stamp(line.stamp);
         if line.cookie != 0
-            && let Some(Site::Pod { site, .. }) = sites.get(&stamp.slot())
+            && let Some(Watched { site: Site::Pod { site, .. }, .. }) = sites.get(&stamp.slot())
             && site.stamp == stamp
             && let Some(seen) = seen.get_mut(stamp.slot() as usize)
         {
@@ -271,4 +348,67 @@ fn seen_by_slot(lines: &Mapped<Line>, sites: &BTreeMap<u32, Site>) -> Vec<u32> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What the other thread left behind is plain data, whole or not yet there.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::{fd::IntoRawFd as _, unix::net::UnixDatagram},
+        sync::mpsc::RecvTimeoutError,
+    };
+
+    use netlink_sys::{FromRawFd as _, protocols::NETLINK_SOCK_DIAG};
+
+    use super::*;
+
+    /// A socket that is asked and never answers, until its other end is dropped.
+    fn mute() -> (Socket, UnixDatagram) {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        // SAFETY: the descriptor is open and nobody else's.
+        (unsafe { Socket::from_raw_fd(ours.into_raw_fd()) }, theirs)
+    }
+
+    #[test]
+    fn a_netlink_answer_that_does_not_come_holds_up_nobody_who_watches_targets() {
+        let (own, other_end) = mute();
+        let surveyor = Arc::new(Surveyor::start_with(own, None, None).unwrap());
+        let namespace = || Site::Namespace {
+            inode: 1,
+            sockets: Sockets::new(netlink::open(NETLINK_SOCK_DIAG).unwrap()),
+            route: netlink::open(NETLINK_ROUTE).unwrap(),
+        };
+        surveyor.add(0, namespace());
+        surveyor.thread.as_ref().unwrap().thread().unpark();
+        // The question has come: from now on the thread waits for the answer.
+        other_end.recv(&mut [0; 1024]).unwrap();
+        let (done, is_done) = mpsc::channel();
+        let ticking = {
+            let (surveyor, sites) = (Arc::clone(&surveyor), [namespace(), namespace()]);
+            thread::spawn(move || {
+                for (slot, site) in (1..).zip(sites) {
+                    surveyor.add(slot, site);
+                    surveyor.unwatch(slot);
+                    assert!(surveyor.findings(slot).coverage.is_none());
+                }
+                done.send(()).unwrap();
+            })
+        };
+        let waited = is_done.recv_timeout(Duration::from_secs(10));
+        drop(other_end);
+        assert_ne!(waited, Err(RecvTimeoutError::Timeout));
+        ticking.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_found_of_a_target_that_is_gone_is_not_the_next_ones() {
+        let shared = Shared::default();
+        lock(&shared.findings).insert(3, (7, Findings::default()));
+        let found = Findings { surveys: 5, ..Findings::default() };
+        shared.found(3, 6, found);
+        assert_eq!((shared.known(3, 7).surveys, shared.known(3, 6).surveys), (0, 0));
+        shared.found(3, 7, found);
+        assert_eq!((shared.known(3, 7).surveys, shared.known(3, 6).surveys), (5, 0));
+        shared.found(4, 7, found);
+        assert_eq!(shared.known(4, 7).surveys, 0);
+    }
 }

@@ -13,7 +13,7 @@ use netprecursor_agent_common::{
 use netprecursor_core::signal::{Signal, Signals};
 use thiserror::Error;
 
-use crate::run::monotonic_ns;
+use crate::host::monotonic_ns;
 
 use super::{
     cgroup::{self, CgroupError},

@@ -9,9 +9,10 @@ use netprecursor_core::signal::{Signal, Signals};
 use thiserror::Error;
 
 use super::{
-    State, cgroup,
+    cgroup,
     mapped::{Mapped, MappedError},
 };
+use crate::status::State;
 
 /// Why the sensor does not work.
 #[derive(Debug, Error)]

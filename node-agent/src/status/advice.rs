@@ -2,10 +2,10 @@
 //! something that root can do, in a cluster something that the node's owner or a value of the chart can.
 
 use super::{
+    State, Status,
     capability::{self, Capability},
     kernel::{CgroupMode, Lockdown, Tracefs},
 };
-use crate::sensors::{State, Status, identity};
 
 /// What sensors need of a machine, as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ fn needs(sensor: &str) -> Option<Needs> {
     let (capabilities, cgroup, tracefs): (&[&str], _, _) = match sensor {
         "tcp" | "traffic" => (&["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"], true, false),
         "sched" => (&["CAP_BPF", "CAP_PERFMON"], false, true),
-        identity::NAME => (&["CAP_BPF"], false, false),
+        super::IDENTITY => (&["CAP_BPF"], false, false),
         _ => return None,
     };
     Some(Needs { capabilities, cgroup, tracefs })
@@ -115,7 +115,7 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::Need;
+    use crate::status::Need;
 
     fn machine(is_cluster: bool) -> Machine {
         let capabilities = capability::among(u64::MAX);
@@ -172,7 +172,7 @@ mod tests {
             assert!(told.contains(words), "{told}");
         }
         // A sensor lacks only what it needs.
-        assert!(!told(&without("CAP_PERFMON", false), identity::NAME).contains("PERFMON"));
+        assert!(!told(&without("CAP_PERFMON", false), crate::status::IDENTITY).contains("PERFMON"));
         let active = Status { name: "tcp", need: Need::Required, state: State::Active };
         assert_eq!(without("CAP_BPF", false).advised(active.clone()), active);
         assert_eq!(told(&without("CAP_BPF", true), "node"), "EPERM");

@@ -21,7 +21,7 @@ use super::{
     cgroups::Index,
     identities::{Finding, Identities, Resident, Tally},
 };
-use crate::run::monotonic_ns;
+use crate::host::monotonic_ns;
 
 /// A connection waits this long at most until its namespace is looked at.
 const ROUND: Duration = Duration::from_millis(250);
@@ -87,7 +87,7 @@ struct Roster {
 }
 
 /// What the thread has to say.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Namespaces.
     pub tally: Tally,
@@ -376,7 +376,7 @@ fn reconcile(
             Ok(()) => {
                 installed.insert(key, stamp);
             }
-            Err(error) => refused = Some(crate::sensors::chain(&error)),
+            Err(error) => refused = Some(crate::error::chain(&error)),
         }
     }
     refused

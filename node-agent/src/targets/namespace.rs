@@ -17,7 +17,7 @@ use netlink_sys::{
 };
 use thiserror::Error;
 
-use crate::sensors::netlink;
+use crate::netlink;
 
 /// Where iproute2 keeps names of network namespaces.
 pub const DIRECTORY: &str = "/run/netns";

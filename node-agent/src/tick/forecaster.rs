@@ -3,7 +3,7 @@
 use std::{fs, io, sync::PoisonError};
 
 use netprecursor_core::{
-    causes::Cause, features::COUNT, forecast::Naive, policy::ModelRef, watch::Basis, window::Window,
+    alert::Model, causes::Cause, features::COUNT, forecast::Naive, policy::ModelRef, watch::Basis, window::Window,
 };
 use netprecursor_models::{
     Batch, Forecaster as Engine, Refusal, Scorer, Use, builtin,
@@ -11,10 +11,9 @@ use netprecursor_models::{
     contract::PolicyContract,
 };
 use netprecursor_settings::path::{PathError, path};
-use serde::Serialize;
 use thiserror::Error;
 
-use crate::cluster::seam::{Digest, Published};
+use crate::desired::{Digest, Published};
 
 /// Why a model is not used.
 #[derive(Debug, Error)]
@@ -65,24 +64,10 @@ pub enum ModelError {
     Refused(#[from] Refusal),
 }
 
-/// What speaks for a rule, as status and alerts name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Speaker {
-    /// Name of the model or rule of thumb.
-    pub name: String,
-    /// Digest of the model; absent for a rule of thumb.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// Why it stands in for the model that the rule asks for; absent when it is that model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stands_in: Option<String>,
-}
-
 #[derive(Debug)]
 struct Forecaster {
     asked_for: ModelRef,
-    speaker: Speaker,
+    model: Model,
     engine: Engine,
 }
 
@@ -106,8 +91,8 @@ impl Forecasters {
         if let Some(found) = self.loaded.iter().position(|loaded| is_same(&loaded.asked_for, wanted)) {
             return Id(found);
         }
-        let (speaker, engine) = open(wanted).unwrap_or_else(|error| stand_in(crate::sensors::chain(&error)));
-        let forecaster = Forecaster { asked_for: wanted.clone(), speaker, engine };
+        let (model, engine) = open(wanted).unwrap_or_else(|error| fall_back(crate::error::chain(&error)));
+        let forecaster = Forecaster { asked_for: wanted.clone(), model, engine };
         // A place that no rule has any more, or a new one.
         match self.free.pop() {
             Some(free) => {
@@ -129,10 +114,10 @@ impl Forecasters {
         match published {
             Published::Ready(scorer) => {
                 let Some(scorer) = scorer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-                (forecaster.speaker, forecaster.engine) = model(name.clone(), *scorer);
+                (forecaster.model, forecaster.engine) = model(name.clone(), *scorer);
             }
-            Published::Refused(reason) if forecaster.speaker.stands_in.as_ref() != Some(reason) => {
-                (forecaster.speaker, forecaster.engine) = stand_in(reason.clone());
+            Published::Refused(reason) if forecaster.model.fallback.as_ref() != Some(reason) => {
+                (forecaster.model, forecaster.engine) = fall_back(reason.clone());
             }
             Published::Refused(_) => {}
         }
@@ -147,16 +132,16 @@ impl Forecasters {
             let naive = builtin::best_naive();
             self.loaded[place] = Forecaster {
                 asked_for: ModelRef::Builtin(String::new()),
-                speaker: Speaker { name: naive.name().to_owned(), sha256: None, stands_in: None },
+                model: Model { name: naive.name().to_owned(), sha256: None, fallback: None },
                 engine: Engine::naive(naive, builtin::offsets()),
             };
             self.free.push(place);
         }
     }
 
-    /// Who speaks.
-    pub fn speaker(&self, id: Id) -> &Speaker {
-        &self.loaded[id.0].speaker
+    /// Who forecasts.
+    pub fn model(&self, id: Id) -> &Model {
+        &self.loaded[id.0].model
     }
 
     /// Starts a tick: no rows.
@@ -174,7 +159,7 @@ impl Forecasters {
         for forecaster in &mut self.loaded {
             if let Err(error) = forecaster.engine.run(&self.batch) {
                 // The contract fixes the width; without output the rule has no forecast in this tick.
-                tracing::error!(%error, model = forecaster.speaker.name, "scoring failed");
+                tracing::error!(%error, model = forecaster.model.name, "scoring failed");
             }
         }
     }
@@ -205,14 +190,14 @@ fn is_same(one: &ModelRef, other: &ModelRef) -> bool {
 }
 
 /// The best rule of thumb, for the reason given.
-fn stand_in(reason: String) -> (Speaker, Engine) {
+fn fall_back(reason: String) -> (Model, Engine) {
     let naive = builtin::best_naive();
     tracing::warn!(reason, fallback = naive.name(), "a model is not used");
-    let speaker = Speaker { name: naive.name().to_owned(), sha256: None, stands_in: Some(reason) };
-    (speaker, Engine::naive(naive, builtin::offsets()))
+    let model = Model { name: naive.name().to_owned(), sha256: None, fallback: Some(reason) };
+    (model, Engine::naive(naive, builtin::offsets()))
 }
 
-fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
+fn open(wanted: &ModelRef) -> Result<(Model, Engine), ModelError> {
     match wanted {
         ModelRef::Default => open_builtin(builtin::DEFAULT),
         ModelRef::Builtin(name) => open_builtin(name),
@@ -221,13 +206,13 @@ fn open(wanted: &ModelRef) -> Result<(Speaker, Engine), ModelError> {
     }
 }
 
-fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
+fn open_builtin(name: &str) -> Result<(Model, Engine), ModelError> {
     if name == builtin::ADAPTIVE {
-        return Ok((Speaker { name: name.to_owned(), sha256: None, stands_in: None }, builtin::adaptive()?));
+        return Ok((Model { name: name.to_owned(), sha256: None, fallback: None }, builtin::adaptive()?));
     }
     if let Some(naive) = Naive::from_name(name) {
         return Ok((
-            Speaker { name: name.to_owned(), sha256: None, stands_in: None },
+            Model { name: name.to_owned(), sha256: None, fallback: None },
             Engine::naive(naive, builtin::offsets()),
         ));
     }
@@ -240,7 +225,7 @@ fn open_builtin(name: &str) -> Result<(Speaker, Engine), ModelError> {
     Ok(model(name.to_owned(), scorer))
 }
 
-fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Speaker, Engine), ModelError> {
+fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Model, Engine), ModelError> {
     path(file.into())?;
     let bytes = read_bounded(file).map_err(|source| ModelError::Read { path: file.to_owned(), source })?;
     child::check(&bytes, Limits::default())?;
@@ -263,9 +248,9 @@ fn read_bounded(path: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn model(name: String, scorer: Scorer) -> (Speaker, Engine) {
+fn model(name: String, scorer: Scorer) -> (Model, Engine) {
     let sha256 = Some(scorer.info().sha256.clone());
-    (Speaker { name, sha256, stands_in: None }, Engine::model(scorer))
+    (Model { name, sha256, fallback: None }, Engine::model(scorer))
 }
 
 #[cfg(test)]
@@ -277,7 +262,7 @@ mod tests {
         let mut forecasters = Forecasters::default();
         for path in ["~", "~/m.onnx"] {
             let id = forecasters.load(&ModelRef::File { path: path.to_owned(), sha256: None });
-            let reason = forecasters.speaker(id).stands_in.as_deref().unwrap();
+            let reason = forecasters.model(id).fallback.as_deref().unwrap();
             assert!(
                 reason.contains(path) && reason.contains("expected the whole path: write for example `/"),
                 "{reason}"

@@ -9,13 +9,13 @@ mod rewatch;
 
 use std::{
     borrow::Cow,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use netprecursor_core::{
-    alert, causes,
+    alert::{self, Alert, AlertState, Confirmed, Model, PolicyRef, Subject, Transition},
+    causes::Cause,
     decide::Action,
     features,
     gate::Start,
@@ -26,17 +26,15 @@ use netprecursor_core::{
 };
 
 use super::{
-    alerts::{Alert, AlertBook, AlertState, Confirmed},
-    forecaster::{Forecasters, Id, Speaker},
+    alerts::AlertBook,
+    forecaster::{Forecasters, Id},
     history::Point,
     memories::Memories,
-    outcome::Transition,
     selection::{News, Selection},
     target::{RuleId, Target},
 };
 use crate::{
-    cluster::seam::{Desired, PolicyRef, Subject},
-    keep::Snapshot,
+    desired::Desired,
     sensors::suite::Suite,
     targets::{registry::Slots, selector::Selector},
 };
@@ -63,7 +61,7 @@ pub struct ActiveRule {
 
 impl ActiveRule {
     /// Target seconds that its ledger counted.
-    const fn counted(&self) -> u64 {
+    pub const fn counted(&self) -> u64 {
         self.ledger.scorecard.target_seconds
     }
 }
@@ -225,8 +223,8 @@ impl Pipeline {
                 let baseline = target.baseline.median();
                 let (window, features) = (&target.window, &target.features);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
-                let speaker = forecasters.speaker(*forecaster).clone();
-                let fired = fire(name.clone(), &active.policy, rule, target, &step, &causes, speaker, unix);
+                let model = forecasters.model(*forecaster).clone();
+                let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
                 let subject = active.reference.as_ref().zip(target.pod());
                 let subject = subject.map(|(policy, pod)| Subject { policy: policy.clone(), pod: Arc::clone(pod) });
                 told.extend(fired.map(|mut alert| {
@@ -256,18 +254,6 @@ impl Pipeline {
             pods.look(self, now, unix, told);
             self.pods = Some(pods);
         }
-    }
-
-    /// What is to be kept of the rules, each in the file that `path` names; with the memories when they are due.
-    pub fn snapshot(&self, path: impl Fn(&Policy, &Rule) -> PathBuf, with_memories: bool) -> Snapshot {
-        let rules = self.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
-        let ledgers = rules.map(|(active, rule)| {
-            // A cluster's policies that watch nothing here have nothing to keep.
-            let is_idle = active.reference.is_some() && rule.counted() == 0;
-            let is_kept = rule.kept == Some(rule.counted()) || is_idle;
-            (path(&active.policy, &rule.rule), (!is_kept).then(|| rule.ledger.clone()))
-        });
-        Snapshot { ledgers: ledgers.collect(), memories: with_memories.then(|| self.memories.snapshot(&self.targets)) }
     }
 
     /// What was to be kept has been handed over.
@@ -342,8 +328,8 @@ fn fire(
     rule: &Rule,
     target: &Target,
     step: &Step,
-    causes: &[causes::Cause],
-    model: Speaker,
+    causes: Vec<Cause>,
+    model: Model,
     unix: u64,
 ) -> Option<Alert> {
     let Some(Action::Fire { trigger, predicted_us, chance, measured_us }) = step.action else { return None };
@@ -368,7 +354,7 @@ fn fire(
         fired_unix: unix,
         resolved_unix: None,
         resolution: None,
-        causes: causes.iter().map(Into::into).collect(),
+        causes,
         model,
         subject: None,
     })
@@ -396,9 +382,7 @@ fn act(alert: &mut Alert, action: &Action, unix: u64, told: &mut Vec<Transition>
             told.push(Transition::Updated(alert.clone()));
         }
         Action::Resolve { reason } => {
-            alert.state = AlertState::Resolved;
-            alert.resolution = Some(*reason);
-            alert.resolved_unix = Some(unix);
+            alert.resolve(*reason, unix);
             told.push(Transition::Resolved(alert.clone()));
         }
     }

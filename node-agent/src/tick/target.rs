@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use netprecursor_core::{
+    alert::PodRef,
     features::{Baseline, COUNT},
     gate::Start,
     policy::Labels,
@@ -13,10 +14,7 @@ use netprecursor_core::{
 };
 
 use super::history::History;
-use crate::{
-    cluster::seam::PodRef,
-    sensors::{sockets::Coverage, suite::Place},
-};
+use crate::sensors::{sockets::Coverage, suite::Place};
 
 /// Position of a rule: its policy's, and its own in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,14 +8,15 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::seam::{self, Desired, DesiredPolicy, Pod, PodRef, PolicyKind, PolicyRef, TickEnd, Workload},
+    desired::{Desired, DesiredPolicy, Pod},
     sensors::suite::{Setting, Suite},
     targets::identities::Resident,
-    tick::{outcome::Transition, pipeline::Pipeline},
+    tick::pipeline::Pipeline,
 };
 use netprecursor_agent_common::MAX_SLOTS;
 use netprecursor_core::{
-    policy::{Policy, Rules},
+    alert::{PodRef, PolicyRef, Transition, Workload},
+    policy::{Kind as PolicyKind, Policy, Rules},
     signal::Signal,
     tick::Tick,
 };
@@ -32,9 +33,9 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let (TickEnd { desired: seen, .. }, end) = seam::seam();
-        let pipeline = Pipeline::of_pods(Suite::start_in(Setting::Cluster { cgroups: None }), seen, |_, _| None);
-        Self { pipeline, desired: end.desired, now: 1000 }
+        let (desired, seen) = watch::channel(Arc::default());
+        let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), seen, |_, _| None);
+        Self { pipeline, desired, now: 1000 }
     }
 
     fn desire(&mut self, policies: &[Policy], pods: Vec<Pod>) -> Vec<Transition> {
@@ -224,7 +225,8 @@ fn a_new_pod_begins_with_what_is_known_of_its_workload_and_another_workloads_pod
         assert!(bins(uid).0 >= 9 && bins(uid).1 == 0, "{:?}", bins(uid));
         assert_eq!((bins("alone").0, bins("db").0), (0, 0));
     }
-    assert!(cluster.pipeline.snapshot(|_, _| "".into(), true).memories.unwrap().contains_key("shop/Deployment/web"));
+    let kept = cluster.pipeline.memories.snapshot(&cluster.pipeline.targets);
+    assert_eq!(kept.into_keys().collect::<Vec<_>>(), ["shop/Deployment/db", "shop/Deployment/web"]);
 }
 
 /// A process of a pod that lives as long as this value.

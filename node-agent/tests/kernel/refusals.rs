@@ -104,8 +104,8 @@ fn a_model_that_cannot_be_used_is_stood_in_for_and_the_reason_is_told() {
     let scores = agent.json("/api/v1/scores");
     for (name, _, reason) in table {
         let score = scores.as_array().unwrap().iter().find(|score| score["rule"] == name).unwrap();
-        let stands_in = score["model"]["standsIn"].as_str().unwrap_or_default();
-        assert!(stands_in.contains(reason), "{name}: {score:#}");
+        let fallback = score["model"]["fallback"].as_str().unwrap_or_default();
+        assert!(fallback.contains(reason), "{name}: {score:#}");
         assert!(score["model"]["sha256"].is_null(), "a rule of thumb has no digest: {score:#}");
     }
 }

@@ -5,7 +5,10 @@ use std::{
     process::{Child, Stdio},
 };
 
-use netprecursor_agent::sensors::{State, suite::Suite};
+use netprecursor_agent::{
+    sensors::suite::{Setting, Suite},
+    status::State,
+};
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
@@ -32,7 +35,7 @@ impl Drop for Spinners {
 #[test]
 fn every_sensor_is_active_on_a_current_kernel_with_all_rights() {
     let Some(_alone) = alone() else { return };
-    let suite = Suite::start();
+    let suite = Suite::start(Setting::Host);
     let statuses = suite.statuses();
     let names: Vec<&str> = statuses.iter().map(|status| status.name).collect();
     assert_eq!(names, ["tcp", "traffic", "sched", "sockets", "node"]);

@@ -3,10 +3,15 @@
 use std::{fs, net::TcpStream, path::PathBuf, process::Command};
 
 use netprecursor_agent::{
-    sensors::suite::Suite,
-    tick::{alerts::AlertState, outcome::Transition, pipeline::Pipeline, target::Target},
+    sensors::suite::{Setting, Suite},
+    tick::{pipeline::Pipeline, target::Target},
 };
-use netprecursor_core::{decide::Resolution, signal::Signal, tick::Tick};
+use netprecursor_core::{
+    alert::{AlertState, Transition},
+    decide::Resolution,
+    signal::Signal,
+    tick::Tick,
+};
 
 use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
 
@@ -20,7 +25,8 @@ impl Ticking {
     fn start(host: &str, policy: Option<&str>) -> Self {
         let policies = policy.map(|yaml| netprecursor_crds::policies_from_yaml("test", yaml).unwrap());
         let selector = format!("netns:{host}").parse().unwrap();
-        let pipeline = Pipeline::new(Suite::start(), vec![selector], policies.unwrap_or_default(), |_, _| None);
+        let pipeline =
+            Pipeline::new(Suite::start(Setting::Host), vec![selector], policies.unwrap_or_default(), |_, _| None);
         Self { pipeline, now: 0 }
     }
 

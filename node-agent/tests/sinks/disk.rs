@@ -7,7 +7,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use netprecursor_agent::sinks::queue::disk::Disk;
+use netprecursor_agent::publish::queue::disk::Disk;
 
 /// Shared by the queue and the test.
 #[derive(Debug, Clone, Default)]

@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use netprecursor_agent::{
-    cluster::seam::{PodRef, PolicyRef, Subject, Workload},
-    tick::{
-        alerts::{Alert, AlertState, CauseView, Confirmed},
-        forecaster::Speaker,
-        outcome::Transition,
-    },
-};
 use netprecursor_core::{
+    alert::{Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition, Workload},
+    causes::Cause,
     decide::{Resolution, Trigger},
+    features::Group,
     policy::{Identity, Name, Severity},
 };
 
@@ -57,15 +52,15 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         fired_unix: DAY + 100 * count,
         resolved_unix: is_over.then_some(DAY + 100 * count + 50),
         resolution: is_over.then_some(Resolution::Recovered),
-        causes: vec![CauseView {
-            group: "Queue".to_owned(),
-            feature: "standing_queue_max_10s",
-            unit: "bytes",
+        causes: vec![Cause {
+            group: Group::Queue,
+            feature: "standing_queue_max_10s".into(),
+            unit: "bytes".into(),
             value: 182_000.0,
             baseline: 9_000.0,
             share_percent: 61,
         }],
-        model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
+        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
     };
     if is_over { Transition::Resolved(told) } else { Transition::Fired(told) }

@@ -18,22 +18,15 @@ use std::{
 
 use futures::FutureExt as _;
 use netprecursor_agent::{
-    cluster::seam::{PodRef, PolicyKind, PolicyRef, Subject, Workload},
-    sinks::{
-        otlp::{
-            self,
-            seen::{Place, Seen, SeenAlert, SeenRule, SeenTarget},
-        },
-        sink::{Health, Sink as _},
-    },
-    tick::{
-        alerts::{Alert, AlertState, CauseView, Confirmed},
-        forecaster::Speaker,
-        outcome::Transition,
-    },
+    health::Health,
+    metrics::seen::{Place, Seen, SeenAlert, SeenRule, SeenTarget},
+    publish::{otlp, sink::Sink as _},
 };
 use netprecursor_core::{
+    alert::{Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition, Workload},
+    causes::Cause,
     decide::Trigger,
+    features::Group,
     policy::{Identity, Kind, Name, Severity},
     score::{LEAD_BUCKETS, Scorecard},
 };
@@ -83,15 +76,14 @@ fn seen(is_later: bool) -> Seen {
         alerts: vec![SeenAlert { place: place("web"), policy: checkout(), rule: "rtt".to_owned() }],
         sensors: vec![("tcp", "Active"), ("sched", "Unavailable")],
         sinks: vec![Health { name: "kubernetes", pending: 4, dropped: 1, ..Health::default() }],
-        ticks: 60,
-        skipped: 0,
-        tick_seconds: 0.002,
+        plain: vec![("netprecursor.ticks", 60.0), ("netprecursor.tick.duration", 0.002)],
+        ..Seen::default()
     }
 }
 
 fn fired() -> Transition {
     let policy = PolicyRef {
-        kind: PolicyKind::Namespaced,
+        kind: Kind::Namespaced,
         namespace: Some("shop".to_owned()),
         name: "checkout".to_owned(),
         uid: "policy-uid".to_owned(),
@@ -123,15 +115,15 @@ fn fired() -> Transition {
         fired_unix: 1_700_000_000,
         resolved_unix: None,
         resolution: None,
-        causes: vec![CauseView {
-            group: "Queue".to_owned(),
-            feature: "standing_queue_max_10s",
-            unit: "bytes",
+        causes: vec![Cause {
+            group: Group::Queue,
+            feature: "standing_queue_max_10s".into(),
+            unit: "bytes".into(),
             value: 182_000.0,
             baseline: 9_000.0,
             share_percent: 61,
         }],
-        model: Speaker { name: "rtt-xgboost".to_owned(), sha256: None, stands_in: None },
+        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
     })
 }

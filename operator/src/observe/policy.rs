@@ -41,9 +41,9 @@ pub(crate) fn namespaced(object: DeserializeGuard<PrecursorPolicy>) -> Option<Po
             let spec = policy::Policy::try_from(&object).map_err(|refusal| refusal.to_string());
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
             let spec = spec.map(|policy| Spec { policy, models: sources(&namespace, &object.spec.rules) });
-            Some(kept(PolicyKind::PrecursorPolicy, &object.metadata, spec, object.status.unwrap_or_default()))
+            Some(kept(PolicyKind::Namespaced, &object.metadata, spec, object.status.unwrap_or_default()))
         }
-        Err(broken) => Some(not_understood(PolicyKind::PrecursorPolicy, &broken.metadata, &broken.error)),
+        Err(broken) => Some(not_understood(PolicyKind::Namespaced, &broken.metadata, &broken.error)),
     }
 }
 
@@ -54,9 +54,9 @@ pub(crate) fn cluster(object: DeserializeGuard<ClusterPrecursorPolicy>) -> Optio
         Ok(object) => {
             let spec = policy::Policy::try_from(&object).map_err(|refusal| refusal.to_string());
             let spec = spec.map(|policy| Spec { policy, models: sources("", &object.spec.rules) });
-            Some(kept(PolicyKind::ClusterPrecursorPolicy, &object.metadata, spec, object.status.unwrap_or_default()))
+            Some(kept(PolicyKind::Cluster, &object.metadata, spec, object.status.unwrap_or_default()))
         }
-        Err(broken) => Some(not_understood(PolicyKind::ClusterPrecursorPolicy, &broken.metadata, &broken.error)),
+        Err(broken) => Some(not_understood(PolicyKind::Cluster, &broken.metadata, &broken.error)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use netprecursor_core::{gate::Start, tick::Tick};
+use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
 
 use super::{Pipeline, revision::Revision};
 use crate::{
@@ -11,10 +11,7 @@ use crate::{
         namespace::{self, Namespace},
         selector::Selector,
     },
-    tick::{
-        outcome::Transition,
-        target::{Origin, Target},
-    },
+    tick::target::{Origin, Target},
 };
 
 /// Ticks until a namespace that could not be entered is tried again.
@@ -76,7 +73,7 @@ impl Namespaces {
             Err(error) => {
                 if self.refused.insert(inode, now.0).is_none() {
                     pipeline.counters.unwatchable += 1;
-                    tracing::warn!(target = name, error = %crate::sensors::chain(&error), "a namespace is not watched");
+                    tracing::warn!(target = name, error = %crate::error::chain(&error), "a namespace is not watched");
                 }
                 return;
             }

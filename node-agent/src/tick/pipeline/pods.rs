@@ -5,17 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use netprecursor_core::{gate::Start, tick::Tick};
+use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
 use tokio::sync::watch;
 
 use super::Pipeline;
 use crate::{
-    cluster::seam::{Desired, Pod},
+    desired::{Desired, Pod},
     targets::identities::Resident,
-    tick::{
-        outcome::Transition,
-        target::{Origin, Target},
-    },
+    tick::target::{Origin, Target},
 };
 
 /// Ticks until a pod that found no slot is tried again.

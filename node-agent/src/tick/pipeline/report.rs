@@ -7,17 +7,18 @@ use netprecursor_core::{adapt, forecast::QUANTILES, watch::Ledger};
 
 use super::Pipeline;
 use crate::{
-    cluster::seam::{ModelData, ReportData, RttSource, RuleData},
-    sensors::State,
-    tick::target::RuleId,
+    status::{State, Status},
+    tick::{
+        report::{ModelData, ReportData, RttSource, RuleData},
+        target::RuleId,
+    },
 };
 
 impl Pipeline {
     /// As of now; `lost` transitions found no room on their way.
     pub fn report(&self, unix: u64, lost: u64) -> ReportData {
         let sensors = self.suite.statuses();
-        let is_blind =
-            |status: &crate::sensors::Status| status.name == "tcp" && matches!(status.state, State::Unavailable(_));
+        let is_blind = |status: &Status| status.name == "tcp" && matches!(status.state, State::Unavailable(_));
         let rtt_source = if sensors.iter().any(is_blind) {
             RttSource::Unavailable
         } else if self.suite.counter(Counter::SmoothedSample) > 0 {
@@ -54,13 +55,13 @@ impl Pipeline {
                 if targets == 0 && active.ledger.scorecard.target_seconds == 0 {
                     continue;
                 }
-                let speaker = self.forecasters.speaker(active.forecaster);
+                let model = self.forecasters.model(active.forecaster);
                 report.models.push(ModelData {
                     policy: reference.clone(),
                     rule: active.rule.name.to_string(),
-                    name: speaker.name.clone(),
-                    ready: speaker.stands_in.is_none(),
-                    reason: speaker.stands_in.clone(),
+                    name: model.name.clone(),
+                    ready: model.fallback.is_none(),
+                    reason: model.fallback.clone(),
                 });
                 report.rules.push(RuleData {
                     policy: reference.clone(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use netprecursor_core::{
-    alert,
+    alert::{self, PolicyRef},
     gate::Start,
     policy::{Mode, Name, Policy, Rule},
     watch::Ledger,
@@ -12,7 +12,6 @@ use netprecursor_core::{
 use netprecursor_models::builtin;
 
 use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
-use crate::cluster::seam::PolicyRef;
 
 /// What became of each rule.
 #[derive(Debug, Default)]

@@ -1,9 +1,9 @@
 //! A target whose rules change: by other policies, or by other labels.
 
-use netprecursor_core::{decide::Action, gate::Start, watch::Watch};
+use netprecursor_core::{alert::Transition, decide::Action, gate::Start, watch::Watch};
 
 use super::{Pipeline, RuleId, revision::Revision};
-use crate::tick::{alerts::AlertBook, outcome::Transition};
+use crate::tick::alerts::AlertBook;
 
 impl Pipeline {
     /// Gives a target the rules that select it now: a rule that did before goes on, another begins with what is known of

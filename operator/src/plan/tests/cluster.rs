@@ -111,8 +111,8 @@ impl Cluster {
             Write::DeleteAlert { key, .. } => self.observed.alerts.take(Sight::Deleted(key.clone())),
             Write::PolicyStatus { kind, key, uid, status } => {
                 let mirror = match kind {
-                    PolicyKind::PrecursorPolicy => &mut self.observed.policies,
-                    PolicyKind::ClusterPrecursorPolicy => &mut self.observed.cluster_policies,
+                    PolicyKind::Namespaced => &mut self.observed.policies,
+                    PolicyKind::Cluster => &mut self.observed.cluster_policies,
                 };
                 let mut policy = mirror.find(key).unwrap().value.clone();
                 (policy.status, policy.told) = (status.as_ref().clone(), Some(now));

@@ -1,0 +1,51 @@
+//! What an alert is about, as objects of the API.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::Kind;
+
+/// A policy object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; none for a cluster's policy.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Never reused, unlike the name.
+    pub uid: String,
+}
+
+/// A pod object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Never reused, unlike the name and the address.
+    pub uid: String,
+    /// What runs it, as far as its owner tells: the Deployment for a ReplicaSet's pod.
+    pub workload: Option<Workload>,
+}
+
+/// What a pod is one of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Workload {
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job`…
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A policy and a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The policy.
+    pub policy: PolicyRef,
+    /// The pod.
+    pub pod: Arc<PodRef>,
+}

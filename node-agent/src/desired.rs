@@ -1,0 +1,67 @@
+//! What is to be watched, and for what: made by the cluster thread as a whole, the latest wins, taken up by the tick thread.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+use netprecursor_core::{
+    alert::{PodRef, PolicyRef},
+    policy::{Labels, Policy},
+};
+use netprecursor_models::Scorer;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// A pod of this node that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// The object.
+    pub reference: Arc<PodRef>,
+    /// What policies select by.
+    pub labels: Labels,
+    /// Its addresses, IPv4 as IPv4; empty until it has some.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it lives in the node's network namespace.
+    pub host_network: bool,
+    /// What the kubelet calls a static pod in cgroup paths, where that is not the UID of the API.
+    pub static_uid: Option<String>,
+    /// UIDs of the policies that select it. A pod that none selects is known, so that what is its is nobody else's,
+    /// but not watched.
+    pub watched_by: Vec<String>,
+}
+
+/// A policy that converted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredPolicy {
+    /// The object.
+    pub reference: PolicyRef,
+    /// What it asks for.
+    pub policy: Policy,
+}
+
+/// A model that the operator published, fetched and checked off the tick thread.
+#[derive(Debug)]
+pub enum Published {
+    /// Ready to forecast. Whoever comes first takes it.
+    Ready(Mutex<Option<Box<Scorer>>>),
+    /// Not usable, or not there yet.
+    Refused(String),
+}
+
+/// What is to be watched, and for what.
+#[derive(Debug, Default)]
+pub struct Desired {
+    /// Whether all of it was listed at least once. Before that nothing is known to be gone.
+    pub synced: bool,
+    /// The policies of the cluster.
+    pub policies: Vec<DesiredPolicy>,
+    /// The pods of this node.
+    pub pods: Vec<Pod>,
+    /// The node's own addresses.
+    pub host_addresses: Vec<IpAddr>,
+    /// The models that the policies ask for, by digest.
+    pub models: BTreeMap<Digest, Arc<Published>>,
+}

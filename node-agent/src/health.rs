@@ -1,0 +1,67 @@
+//! How sinks are doing: written by each of them, read by all that report it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// How a sink is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The sink.
+    pub name: &'static str,
+    /// Where it publishes.
+    pub target: String,
+    /// Why the last attempt failed; none when it worked, or before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Attempts that failed since one worked.
+    pub failures: u32,
+    /// What waits to be published.
+    pub pending: u64,
+    /// What was published.
+    pub sent: u64,
+    /// What was given up unpublished.
+    pub dropped: u64,
+    /// Settings that are not used, each with what was expected instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+}
+
+/// A [`Health`] that the sink's own thread writes and others read.
+#[derive(Debug, Clone, Default)]
+pub struct Board(Arc<Mutex<Health>>);
+
+impl Board {
+    /// The board of the sink `name`, which publishes to `target`.
+    pub fn new(name: &'static str, target: String) -> Self {
+        Self(Arc::new(Mutex::new(Health { name, target, ..Health::default() })))
+    }
+
+    /// How it is doing.
+    pub fn read(&self) -> Health {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what it says.
+    pub fn write(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// An attempt worked, and published `count` things.
+    pub fn worked(&self, count: u64) {
+        self.write(|health| {
+            health.sent += count;
+            health.failures = 0;
+            health.error = None;
+        });
+    }
+
+    /// An attempt failed.
+    pub fn failed(&self, error: String) {
+        self.write(|health| {
+            health.failures = health.failures.saturating_add(1);
+            health.error = Some(error);
+        });
+    }
+}

@@ -1,0 +1,265 @@
+//! What metrics show, taken from the pipeline in one short look under its lock.
+
+use netprecursor_agent_common::{Counter, MAX_SLOTS};
+use netprecursor_core::{
+    adapt::{self, Standing},
+    alert::{Alert, PodRef},
+    calibrate::{BINS, Bin},
+    forecast::QUANTILES,
+    policy::Identity,
+    score::Scorecard,
+    signal::Signal,
+    watch::Ledger,
+};
+use netprecursor_models::builtin;
+
+use crate::{
+    health::Health,
+    targets::identifier::Report,
+    tick::{
+        forecaster::Forecasters,
+        pipeline::{ActivePolicy, ActiveRule, Pipeline},
+        target::Target,
+    },
+};
+
+/// Rules that have series of what forecast and chance are made of, at most.
+const MAX_MADE_UP: usize = 20;
+
+/// What series are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// Workloads: pods of one are one series, so that series outlive pods.
+    #[default]
+    Workload,
+    /// Targets: for who looks at this node alone.
+    Target,
+}
+
+/// What a series is about: a workload, a pod of none, or outside a cluster a target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Place {
+    /// Namespace of the pod; none outside a cluster.
+    pub namespace: Option<String>,
+    /// Kind of the workload, `Pod` for a pod of none; none outside a cluster.
+    pub kind: Option<String>,
+    /// Its name, or the target's.
+    pub name: String,
+}
+
+/// One target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeenTarget {
+    /// What it is one of.
+    pub place: Place,
+    /// Largest RTT measured, µs.
+    pub measured_us: Option<f32>,
+    /// Largest RTT forecast, µs.
+    pub predicted_us: Option<f32>,
+    /// Largest chance of a breach, by the target's first rule.
+    pub chance: Option<f32>,
+    /// Established sockets, and those of them that are seen.
+    pub sockets: Option<(u32, u32)>,
+    /// Bytes per second received and sent.
+    pub bytes: Option<(f64, f64)>,
+    /// Longest standing queue, bytes.
+    pub queue_bytes: Option<f32>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenRule {
+    /// The policy.
+    pub policy: Identity,
+    /// The rule.
+    pub rule: String,
+    /// The chance that a warning needs.
+    pub needed: f64,
+    /// The highest chance that was said of late.
+    pub reachable: f64,
+    /// Of the forecast over the best rule of thumb of late, by quantile.
+    pub skill: [Option<f64>; QUANTILES.len()],
+    /// What forecast and chance are made of; of the first rules alone, because it takes many series.
+    pub makeup: Option<Box<Makeup>>,
+    /// What it counted.
+    pub scorecard: Scorecard,
+    /// Who forecasts for it.
+    pub model: String,
+    /// Whether that is who it asks for.
+    pub is_model_ready: bool,
+}
+
+/// What a rule's forecast and its chance are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Makeup {
+    /// The members of the mixture; none for a model by itself.
+    pub experts: Vec<Standing>,
+    /// The regressions that the chance comes from; likewise.
+    pub sources: Vec<(&'static str, f64)>,
+    /// What was said with which chance, and what came true of it.
+    pub bins: [Bin; BINS],
+}
+
+impl Makeup {
+    fn of(ledger: &Ledger, is_mixed: bool) -> Self {
+        let mixed = is_mixed.then(|| (adapt::standings(&ledger.learned, &ledger.merits), ledger.learned.sources()));
+        let (experts, sources) = mixed.unzip();
+        Self {
+            experts: experts.into_iter().flatten().collect(),
+            sources: sources.into_iter().flatten().map(|(source, weight)| (source.name(), weight)).collect(),
+            bins: *ledger.reliability.bins(),
+        }
+    }
+}
+
+/// One alert that is out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenAlert {
+    /// What it is about.
+    pub place: Place,
+    /// The policy.
+    pub policy: Identity,
+    /// The rule.
+    pub rule: String,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    /// The targets.
+    pub targets: Vec<SeenTarget>,
+    /// The rules.
+    pub rules: Vec<SeenRule>,
+    /// The alerts that are out.
+    pub alerts: Vec<SeenAlert>,
+    /// Sensors with the state that each is in.
+    pub sensors: Vec<(&'static str, &'static str)>,
+    /// The sinks.
+    pub sinks: Vec<Health>,
+    /// Families of one series.
+    pub plain: Vec<(&'static str, f64)>,
+    /// What the BPF programs could not count as they should.
+    pub kernel: Vec<(&'static str, u64)>,
+    /// What is remembered of namespaces, all of it bounded, so that churn of pods shows as numbers that come back; none
+    /// outside a cluster.
+    pub identities: Option<Report>,
+    /// What series of targets are about.
+    pub by: By,
+}
+
+impl Seen {
+    /// What the pipeline saw in the last `seconds`.
+    pub fn of(pipeline: &Pipeline, seconds: u64, sinks: Vec<Health>, stream_lost: u64, by: By) -> Self {
+        let made_up = if by == By::Target { usize::MAX } else { MAX_MADE_UP };
+        let rules = pipeline.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
+        let rules = rules
+            .enumerate()
+            .map(|(place, (active, rule))| SeenRule::of(active, rule, &pipeline.forecasters, place < made_up));
+        Self {
+            targets: pipeline.targets.iter().map(|target| SeenTarget::of(target, seconds, by)).collect(),
+            rules: rules.collect(),
+            alerts: pipeline
+                .alerts
+                .iter()
+                .filter(|alert| alert.is_firing())
+                .map(|alert| SeenAlert::of(alert, by))
+                .collect(),
+            sensors: pipeline.suite.statuses().iter().map(|status| (status.name, status.state.word())).collect(),
+            sinks,
+            plain: plain(pipeline, stream_lost),
+            kernel: KERNEL_EVENTS.map(|(event, counter)| (event, pipeline.suite.counter(counter))).into(),
+            identities: pipeline.suite.identities(),
+            by,
+        }
+    }
+}
+
+impl SeenRule {
+    /// A rule of a policy; `with_makeup`: also what its forecast is made of.
+    pub fn of(policy: &ActivePolicy, active: &ActiveRule, forecasters: &Forecasters, with_makeup: bool) -> Self {
+        let model = forecasters.model(active.forecaster);
+        let ledger = &active.ledger;
+        Self {
+            policy: policy.policy.identity(),
+            rule: active.rule.name.to_string(),
+            needed: ledger.caution.needed(active.rule.confidence),
+            reachable: ledger.reliability.highest().into(),
+            skill: adapt::skills(ledger.merits.mixture()),
+            makeup: with_makeup.then(|| Box::new(Makeup::of(ledger, model.name == builtin::ADAPTIVE))),
+            scorecard: ledger.scorecard.clone(),
+            model: model.name.clone(),
+            is_model_ready: model.fallback.is_none(),
+        }
+    }
+}
+
+impl SeenTarget {
+    fn of(target: &Target, seconds: u64, by: By) -> Self {
+        let newest = target.history.latest().map_or(0, |point| point.unix);
+        let points = || target.history.points().filter(|point| point.unix + seconds > newest);
+        let largest = |values: &mut dyn Iterator<Item = Option<f32>>| values.flatten().reduce(f32::max);
+        let ticks = || target.window.iter().rev().take(seconds as usize);
+        let mean = |signal| {
+            let (sum, count) =
+                ticks().fold((0.0, 0_u32), |(sum, count), tick| (sum + f64::from(tick.get(signal)), count + 1));
+            (count > 0).then(|| sum / f64::from(count))
+        };
+        Self {
+            place: match target.pod() {
+                Some(pod) if by == By::Workload => pod.into(),
+                _ => Place { name: target.name.clone(), ..Place::default() },
+            },
+            measured_us: largest(&mut points().map(|point| point.measured_us)),
+            predicted_us: largest(&mut points().map(|point| point.predicted_us)),
+            chance: largest(&mut points().map(|point| point.chance)),
+            sockets: target.coverage.map(|coverage| (coverage.established, coverage.seen)),
+            bytes: mean(Signal::RxBytes).zip(mean(Signal::TxBytes)),
+            queue_bytes: largest(
+                &mut ticks().map(|tick| Some(tick.get(Signal::StandingQueue)).filter(|b| b.is_finite())),
+            ),
+        }
+    }
+}
+
+impl<P: AsRef<PodRef>> From<&P> for Place {
+    fn from(pod: &P) -> Self {
+        let pod = pod.as_ref();
+        let (kind, name) = match &pod.workload {
+            Some(workload) => (workload.kind.clone(), workload.name.clone()),
+            None => ("Pod".to_owned(), pod.name.clone()),
+        };
+        Self { namespace: Some(pod.namespace.clone()), kind: Some(kind), name }
+    }
+}
+
+impl SeenAlert {
+    fn of(alert: &Alert, by: By) -> Self {
+        let place = match &alert.subject {
+            Some(subject) if by == By::Workload => (&subject.pod).into(),
+            _ => Place { name: alert.target.clone(), ..Place::default() },
+        };
+        Self { place, policy: alert.policy.clone(), rule: alert.rule.clone() }
+    }
+}
+
+const KERNEL_EVENTS: [(&str, Counter); 4] = [
+    ("smoothed_sample", Counter::SmoothedSample),
+    ("line_taken", Counter::LineTaken),
+    ("task_lost", Counter::TaskLost),
+    ("packet_unknown", Counter::PacketUnknown),
+];
+
+fn plain(pipeline: &Pipeline, stream_lost: u64) -> Vec<(&'static str, f64)> {
+    let counters = &pipeline.counters;
+    vec![
+        ("netprecursor.ticks", counters.ticks as f64),
+        ("netprecursor.ticks.skipped", counters.skipped as f64),
+        ("netprecursor.tick.duration", counters.last.as_secs_f64()),
+        ("netprecursor.targets.limit", f64::from(MAX_SLOTS)),
+        ("netprecursor.targets.unwatchable", counters.unwatchable as f64),
+        ("netprecursor.targets.over_capacity", counters.over_capacity as f64),
+        ("netprecursor.alerts.evicted", pipeline.alerts.evicted() as f64),
+        ("netprecursor.stream.ticks.lost", stream_lost as f64),
+        ("netprecursor.survey.failures", pipeline.suite.survey_failures() as f64),
+    ]
+}

@@ -1,0 +1,227 @@
+//! An alert as a `PrecursorAlert`: the part that never changes, and its status.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
+use kube::Resource;
+use netprecursor_core::{
+    alert::{Alert, AlertState, Confirmed, PolicyRef, Subject},
+    causes::Cause,
+    decide::Trigger,
+    policy::Kind,
+};
+use netprecursor_crds::{
+    Duration,
+    alert::{
+        self, MAX_CAUSES, ModelSpeaking, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
+        PrecursorAlertStatus,
+    },
+    policy::{ClusterPrecursorPolicy, PrecursorPolicy},
+};
+use serde_json::{Value, json};
+
+use crate::publish::words;
+
+/// Longest text in a status, in bytes; the API allows no more.
+const MAX_REASON: usize = 1024;
+/// Longest number in a cause.
+const MAX_NUMBER: usize = 31;
+/// Longest name of a feature in a cause.
+const MAX_FEATURE: usize = 127;
+
+/// The object without its status, for server-side apply.
+pub(super) fn object(alert: &Alert, subject: &Subject, node: &str) -> Value {
+    let mut object = PrecursorAlert::new(
+        &alert.name,
+        PrecursorAlertSpec {
+            policy_ref: PolicyReference {
+                kind: subject.policy.kind,
+                name: subject.policy.name.clone(),
+                uid: subject.policy.uid.clone(),
+            },
+            rule: alert.rule.clone(),
+            pod_ref: PodReference { name: subject.pod.name.clone(), uid: subject.pod.uid.clone() },
+            node_name: node.to_owned(),
+        },
+    );
+    object.metadata.namespace = Some(subject.pod.namespace.clone());
+    object.metadata.owner_references = Some(vec![owner(&subject.policy)]);
+    object.metadata.labels = Some(super::labels());
+    json!(object)
+}
+
+fn owner(policy: &PolicyRef) -> OwnerReference {
+    let (version, kind) = match policy.kind {
+        Kind::Cluster => (ClusterPrecursorPolicy::api_version(&()), ClusterPrecursorPolicy::kind(&())),
+        Kind::Namespaced => (PrecursorPolicy::api_version(&()), PrecursorPolicy::kind(&())),
+    };
+    OwnerReference {
+        api_version: version.into_owned(),
+        kind: kind.into_owned(),
+        name: policy.name.clone(),
+        uid: policy.uid.clone(),
+        ..OwnerReference::default()
+    }
+}
+
+/// The status alone, for server-side apply to the subresource.
+pub(super) fn with_status(alert: &Alert) -> Value {
+    json!({
+        "apiVersion": PrecursorAlert::api_version(&()),
+        "kind": PrecursorAlert::kind(&()),
+        "metadata": {"name": alert.name, "namespace": alert.namespace()},
+        "status": status(alert),
+    })
+}
+
+/// What the status says.
+pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
+    PrecursorAlertStatus {
+        observed_generation: None,
+        state: alert.state,
+        severity: alert.severity,
+        threshold: Duration::new(words::exact(alert.threshold_us)),
+        resolve_threshold: Some(Duration::new(words::exact(alert.resolve_us))),
+        predicted: words::us(alert.predicted_us).map(|us| Duration::new(words::rounded(us))),
+        chance_percent: alert.chance.map(words::percent),
+        measured: words::us(alert.measured_us).map(|us| Duration::new(words::rounded(us))),
+        lead: alert.lead_seconds.map(|s| Duration::new(format!("{}s", s.min(86_400)))),
+        count: alert.count.max(1),
+        fired_at: time(alert.fired_unix),
+        resolved_at: alert.resolved_unix.map(time),
+        trigger: alert.trigger,
+        resolution: alert.resolution,
+        causes: alert.causes.iter().take(MAX_CAUSES).map(cause).collect(),
+        model: ModelSpeaking {
+            name: alert.model.name.clone(),
+            sha256: alert.model.sha256.clone(),
+            fallback: alert.model.fallback.as_ref().map(|reason| words::cut(reason, MAX_REASON)),
+        },
+        conditions: vec![firing(alert), confirmed(alert)],
+    }
+}
+
+fn cause(cause: &Cause) -> alert::Cause {
+    alert::Cause {
+        group: cause.group.name().to_owned(),
+        feature: words::cut(&cause.feature, MAX_FEATURE),
+        unit: words::cut(&cause.unit, MAX_NUMBER),
+        value: words::cut(&words::number(cause.value), MAX_NUMBER),
+        baseline: words::cut(&words::number(cause.baseline), MAX_NUMBER),
+        share_percent: cause.share_percent.min(100),
+    }
+}
+
+fn firing(alert: &Alert) -> Condition {
+    let (status, since) = match alert.state {
+        AlertState::Firing => ("True", alert.fired_unix),
+        AlertState::Resolved => ("False", alert.resolved_unix.unwrap_or(alert.fired_unix)),
+    };
+    super::condition("Firing", status, words::reason(alert), words::note(alert), since)
+}
+
+fn confirmed(alert: &Alert) -> Condition {
+    let (status, reason, message) = match (alert.confirmed, alert.lead_seconds) {
+        (Confirmed::True, Some(lead)) => ("True", "BreachFollowed", format!("RTT was in breach {lead}s later.")),
+        (Confirmed::True, None) => ("True", "BreachFollowed", "RTT was in breach in time.".to_owned()),
+        (Confirmed::False, _) => ("False", "NoBreachFollowed", "No breach followed in time.".to_owned()),
+        (Confirmed::Unknown, _) if alert.trigger == Trigger::Measured => {
+            ("Unknown", "MeasuredFirst", "It fired on the breach itself: there was nothing to confirm.".to_owned())
+        }
+        (Confirmed::Unknown, _) if words::us(alert.measured_us).is_some_and(|us| us > alert.threshold_us) => {
+            let message = "RTT was in breach before the warning, or after its time: there was nothing to confirm.";
+            ("Unknown", "NotJudged", message.to_owned())
+        }
+        (Confirmed::Unknown, _) if !alert.is_firing() => {
+            ("Unknown", "NotJudged", "Too little was measured in its time to confirm it or not.".to_owned())
+        }
+        (Confirmed::Unknown, _) => ("Unknown", "NotYetJudged", "The time of the forecast is not over.".to_owned()),
+    };
+    super::condition("Confirmed", status, reason, message, alert.judged_unix.unwrap_or(alert.fired_unix))
+}
+
+/// Unix seconds as the API writes time.
+pub(super) fn time(unix: u64) -> Time {
+    // Beyond the year 9999 there is no time that could be written; nor is there an agent.
+    Time(i64::try_from(unix).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use netprecursor_core::decide::Resolution;
+
+    use super::*;
+    use crate::publish::words::tests::firing;
+
+    fn subject() -> Subject {
+        firing().subject.unwrap().as_ref().clone()
+    }
+
+    #[test]
+    fn the_object_says_whose_it_is_and_nothing_that_changes() {
+        let object = object(&firing(), &subject(), "node1");
+        assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "p-1");
+        assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "PrecursorPolicy");
+        assert_eq!(
+            object["spec"],
+            json!({
+                "policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "p-1"},
+                "rule": "rtt",
+                "podRef": {"name": "checkout-x2", "uid": "u-1"},
+                "nodeName": "node1",
+            })
+        );
+        assert!(object.get("status").is_none(), "{object}");
+        let subject = subject();
+        let cluster = PolicyRef { kind: Kind::Cluster, namespace: None, ..subject.policy.clone() };
+        let object = super::object(&firing(), &Subject { policy: cluster, ..subject }, "node1");
+        assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "ClusterPrecursorPolicy");
+    }
+
+    #[test]
+    fn the_state_is_what_the_conditions_say() {
+        let mut over =
+            Alert { confirmed: Confirmed::True, lead_seconds: Some(6), judged_unix: Some(1_700_000_006), ..firing() };
+        over.resolve(Resolution::Recovered, 1_700_000_030);
+        for (alert, state, expected) in
+            [(firing(), "Firing", ["True", "Unknown"]), (over, "Resolved", ["False", "True"])]
+        {
+            let status = json!(status(&alert));
+            assert_eq!(status["state"], state);
+            let conditions = status["conditions"].as_array().unwrap();
+            let told: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
+            assert_eq!(told, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
+            for condition in conditions {
+                assert_eq!(condition["observedGeneration"], 1);
+                assert!(!condition["lastTransitionTime"].is_null());
+            }
+        }
+    }
+
+    #[test]
+    fn times_of_conditions_are_those_of_the_transitions() {
+        let mut over = firing();
+        over.resolve(Resolution::Silent, 1_700_000_030);
+        let status = json!(status(&over));
+        assert_eq!(status["conditions"][0]["lastTransitionTime"], "2023-11-14T22:13:50Z");
+        assert_eq!(status["conditions"][1]["lastTransitionTime"], "2023-11-14T22:13:20Z");
+        assert_eq!(
+            (&status["firedAt"], &status["resolvedAt"]),
+            (&json!("2023-11-14T22:13:20Z"), &json!("2023-11-14T22:13:50Z"))
+        );
+    }
+
+    #[test]
+    fn durations_are_texts_and_shares_are_whole_percent() {
+        let status = json!(status(&firing()));
+        assert_eq!(status["threshold"], "200ms");
+        assert_eq!(status["predicted"], "231ms");
+        assert_eq!(status["chancePercent"], 74);
+        assert_eq!(status["causes"][0]["value"], "182000");
+    }
+
+    #[test]
+    fn an_alert_of_an_earlier_release_has_no_chance() {
+        let status = json!(status(&Alert { chance: None, ..firing() }));
+        assert!(status.get("chancePercent").is_none(), "{status}");
+    }
+}

@@ -1,0 +1,157 @@
+//! A message as the requests that it takes, ready to be sent while the queue goes on changing.
+
+use k8s_openapi::api::{core::v1::Node, events::v1::Event};
+use kube::{
+    Client, Resource,
+    api::{GetParams, ListParams, Patch, PatchParams, PostParams},
+    core::Request,
+};
+use netprecursor_core::{
+    alert::{PolicyRef, Subject},
+    policy::Kind,
+};
+use netprecursor_crds::{
+    alert::PrecursorAlert,
+    policy::{ClusterPrecursorPolicy, PrecursorPolicy},
+    report::{PrecursorNodeReport, PrecursorNodeReportStatus},
+};
+use serde_json::Value;
+
+use super::{FIELD_MANAGER, Settings, alerts, events, report, request};
+use crate::publish::queue::{EventKey, Op, Outcome, entry::Entry};
+
+type Http = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
+/// The requests of one message.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// One.
+    One(Http),
+    /// One that makes sense only while the owner is there: objects of owners that are gone would be made and collected.
+    Owned {
+        /// Lists the owner by name.
+        owner: Box<Http>,
+        /// The UID that it must have.
+        uid: String,
+        /// Makes the object.
+        make: Box<Http>,
+    },
+    /// The report's object needs the UID of the node.
+    ReportObject {
+        /// Gets the node.
+        get: Http,
+        /// The node's name.
+        node: String,
+    },
+    /// What it was about is gone.
+    Nothing,
+}
+
+impl Prepared {
+    /// What there is to say is gone.
+    pub(super) const fn nothing() -> Self {
+        Self::Nothing
+    }
+
+    /// The requests of `op` on the alert of `entry`.
+    pub(super) fn alert(op: &Op, entry: &Entry, settings: &Settings) -> Self {
+        let alert = &entry.alert;
+        // The queue takes no alert without.
+        let Some(subject) = alert.subject.as_deref() else { return Self::Nothing };
+        let Subject { policy, pod } = subject;
+        let url = Request::new(PrecursorAlert::url_path(&(), Some(&pod.namespace)));
+        match op {
+            Op::Object { .. } => Self::Owned {
+                owner: Box::new(owner(policy, &pod.namespace)),
+                uid: policy.uid.clone(),
+                make: Box::new(url.patch(
+                    &alert.name,
+                    &apply(),
+                    &Patch::Apply(alerts::object(alert, subject, &settings.node)),
+                )),
+            },
+            Op::Status { .. } => Self::One(url.patch_subresource(
+                "status",
+                &alert.name,
+                &apply(),
+                &Patch::Apply(alerts::with_status(alert)),
+            )),
+            Op::Event { key, .. } => {
+                let Some(pending) = entry.events.iter().find(|pending| EventKey::of(pending) == *key) else {
+                    return Self::Nothing;
+                };
+                let url = Request::new(Event::url_path(&(), Some(&pod.namespace)));
+                let event = events::event(entry, subject, pending, &settings.instance);
+                Self::One(serde_json::to_vec(&event).map_err(kube::core::request::Error::SerializeBody).and_then(
+                    |event| {
+                        url.create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false }, event)
+                    },
+                ))
+            }
+        }
+    }
+
+    /// The requests that make the report's object.
+    pub(super) fn report_object(node: &str) -> Self {
+        let url = Request::new(Node::url_path(&(), None));
+        Self::ReportObject { get: url.get_metadata(node, &GetParams::default()), node: node.to_owned() }
+    }
+
+    /// The request that writes the report.
+    pub(super) fn report(node: &str, status: &PrecursorNodeReportStatus) -> Self {
+        let url = Request::new(PrecursorNodeReport::url_path(&(), None));
+        Self::One(url.patch_subresource("status", node, &apply(), &Patch::Apply(report::with_status(node, status))))
+    }
+
+    /// Sends them, one after the other, as long as they are done.
+    pub(super) async fn send(self, client: &Client) -> Outcome {
+        match self {
+            Self::Nothing => Outcome::Done { uid: None },
+            Self::One(http) => request::send(client, http).await.0,
+            Self::Owned { owner, uid, make } => {
+                let (outcome, body) = request::send(client, *owner).await;
+                match outcome {
+                    Outcome::Done { .. } if uids(&body).any(|found| found == uid) => {
+                        request::send(client, *make).await.0
+                    }
+                    Outcome::Done { .. } | Outcome::Missing => Outcome::Gone,
+                    failed => failed,
+                }
+            }
+            Self::ReportObject { get, node } => match request::send(client, get).await.0 {
+                Outcome::Done { uid: Some(uid) } => {
+                    let url = Request::new(PrecursorNodeReport::url_path(&(), None));
+                    request::send(client, url.patch(&node, &apply(), &Patch::Apply(report::object(&node, &uid))))
+                        .await
+                        .0
+                }
+                Outcome::Done { uid: None } | Outcome::Missing => {
+                    Outcome::Failed { reason: format!("node {node} is not in the API: expected its name in NODE_NAME") }
+                }
+                failed => failed,
+            },
+        }
+    }
+}
+
+/// Server-side apply; what others wrote into the agent's fields is written over, as it is the one writer.
+fn apply() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+/// Lists the policy by name: agents may list policies anyway, so that `get` need not be granted.
+fn owner(policy: &PolicyRef, namespace: &str) -> Http {
+    let url = match policy.kind {
+        Kind::Cluster => ClusterPrecursorPolicy::url_path(&(), None),
+        Kind::Namespaced => PrecursorPolicy::url_path(&(), Some(namespace)),
+    };
+    let named = ListParams::default().fields(&format!("metadata.name={}", policy.name)).limit(1);
+    Request::new(url).list_metadata(&named)
+}
+
+/// UIDs of the items of a list.
+fn uids(body: &[u8]) -> impl Iterator<Item = String> {
+    let list: Value = serde_json::from_slice(body).unwrap_or_default();
+    let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    items.into_iter().filter_map(|item| Some(item.get("metadata")?.get("uid")?.as_str()?.to_owned()))
+}

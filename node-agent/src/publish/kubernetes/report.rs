@@ -1,0 +1,382 @@
+//! The node report: what the agent says of itself, and what in it is new.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
+use kube::Resource;
+use netprecursor_crds::{
+    policy::SkillPercent,
+    report::{
+        Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
+        RttSource, RuleCount, Sensor, SensorState,
+    },
+};
+use serde_json::{Value, json};
+
+use super::{alerts::time, schedule::Change};
+use crate::{
+    publish::words,
+    status,
+    tick::report::{self, ModelData, ReportData, RuleData},
+};
+
+/// Longest reason, in bytes.
+const MAX_REASON: usize = 1024;
+/// Longest name of a model, in bytes.
+const MAX_MODEL: usize = 511;
+/// Sensors told at most, as the API bounds them.
+const MAX_SENSORS: usize = 32;
+/// The window of every target is empty for this long after a start, in seconds.
+const WARM_UP: u64 = netprecursor_core::gate::WARM_UP_TICKS;
+
+/// What the sinks themselves add to the report.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Own {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// When the agent started, unix s.
+    pub started: u64,
+    /// What the agent takes.
+    pub overhead: Option<Overhead>,
+    /// Alerts of which something is still to be told.
+    pub pending: u64,
+    /// Alerts given up untold, in the queue and before it.
+    pub dropped: u64,
+    /// Alerts of which no object was made because of a cap, since the start.
+    pub throttled: u64,
+    /// The same by UID of the policy and rule.
+    pub throttled_rules: BTreeMap<(String, String), u64>,
+    /// Whether alerts cannot be kept on disk.
+    pub is_unsaved: bool,
+}
+
+/// The object without its status, for server-side apply.
+pub(super) fn object(node: &str, node_uid: &str) -> Value {
+    let owner = OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Node".to_owned(),
+        name: node.to_owned(),
+        uid: node_uid.to_owned(),
+        ..OwnerReference::default()
+    };
+    json!({
+        "apiVersion": PrecursorNodeReport::api_version(&()),
+        "kind": PrecursorNodeReport::kind(&()),
+        "metadata": {"name": node, "ownerReferences": [owner], "labels": super::labels()},
+    })
+}
+
+/// The status alone, for server-side apply to the subresource.
+pub(super) fn with_status(node: &str, status: &PrecursorNodeReportStatus) -> Value {
+    json!({
+        "apiVersion": PrecursorNodeReport::api_version(&()),
+        "kind": PrecursorNodeReport::kind(&()),
+        "metadata": {"name": node},
+        "status": status,
+    })
+}
+
+/// What the report says at `unix`. Conditions of `before` that still hold keep their time.
+pub(super) fn status(
+    data: &ReportData,
+    own: &Own,
+    unix: u64,
+    before: Option<&PrecursorNodeReportStatus>,
+) -> PrecursorNodeReportStatus {
+    let beyond = |entries: usize| entries.saturating_sub(MAX_ENTRIES) as u32;
+    let mut conditions = vec![ready(data, unix), warming_up(own, unix), degraded(data, own, unix)];
+    for condition in &mut conditions {
+        let known = before.and_then(|before| before.conditions.iter().find(|known| known.type_ == condition.type_));
+        if let Some(known) = known.filter(|known| known.status == condition.status) {
+            condition.last_transition_time = known.last_transition_time.clone();
+        }
+    }
+    PrecursorNodeReportStatus {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: words::cut(&own.kernel, 127),
+        rtt_source: match data.rtt_source {
+            report::RttSource::Measured => RttSource::Measured,
+            report::RttSource::Smoothed => RttSource::Smoothed,
+            report::RttSource::Unavailable => RttSource::Unavailable,
+        },
+        socket_coverage_percent: data.sockets.and_then(|(all, seen)| percent(seen, all)),
+        overhead: own.overhead.clone(),
+        sensors: data.sensors.iter().take(MAX_SENSORS).map(sensor).collect(),
+        targets: data.targets,
+        targets_over_capacity: data.over_capacity,
+        queue: Queue { pending: own.pending, dropped: own.dropped.saturating_add(data.transitions_lost) },
+        models: data.models.iter().take(MAX_ENTRIES).map(model).collect(),
+        rules: data.rules.iter().take(MAX_ENTRIES).map(|data| rule(data, own)).collect(),
+        omitted: beyond(data.rules.len()).max(beyond(data.models.len())),
+        conditions,
+        heartbeat: Some(time(unix)),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> Option<u8> {
+    (whole > 0).then(|| ((part.min(whole) * 100) / whole) as u8)
+}
+
+fn sensor(status: &status::Status) -> Sensor {
+    Sensor {
+        name: status.name.to_owned(),
+        need: match status.need {
+            status::Need::Required => Need::Required,
+            status::Need::Optional => Need::Optional,
+        },
+        state: match status.state {
+            status::State::Active => SensorState::Active,
+            status::State::Degraded(_) => SensorState::Degraded,
+            status::State::Unavailable(_) => SensorState::Unavailable,
+        },
+        reason: Some(status.state.reason())
+            .filter(|reason| !reason.is_empty())
+            .map(|text| words::cut(text, MAX_REASON)),
+    }
+}
+
+fn model(data: &ModelData) -> ModelStatus {
+    ModelStatus {
+        policy_uid: data.policy.uid.clone(),
+        rule: data.rule.clone(),
+        name: words::cut(&data.name, MAX_MODEL),
+        ready: data.ready,
+        reason: data.reason.as_ref().map(|reason| words::cut(reason, MAX_REASON)),
+    }
+}
+
+fn rule(data: &RuleData, own: &Own) -> RuleCount {
+    let throttled = own.throttled_rules.get(&(data.policy.uid.clone(), data.rule.clone()));
+    RuleCount {
+        policy_uid: data.policy.uid.clone(),
+        policy_name: data.policy.name.clone(),
+        policy_namespace: data.policy.namespace.clone(),
+        rule: data.rule.clone(),
+        rule_hash: data.hash.clone(),
+        since: time(data.since),
+        targets: data.targets,
+        throttled: throttled.copied().unwrap_or(0),
+        needed_percent: Some(words::percent(data.needed)),
+        reachable_percent: Some(words::percent(data.reachable)),
+        skill_percent: data.merit.map(|(skills, _)| skill(skills)),
+        leading_expert: data.merit.map(|(_, leading)| leading.to_owned()),
+        counters: Counters::from(&data.scorecard),
+    }
+}
+
+fn skill(skills: [Option<f64>; 3]) -> SkillPercent {
+    let [q50, q90, q99] = skills.map(|skill| skill.map(|skill| SkillPercent::whole(100.0 * skill)));
+    SkillPercent { q50, q90, q99 }
+}
+
+fn ready(data: &ReportData, unix: u64) -> Condition {
+    let is_missing = |status: &&status::Status| {
+        status.need == status::Need::Required && matches!(status.state, status::State::Unavailable(_))
+    };
+    let missing: Vec<&str> = data.sensors.iter().filter(is_missing).map(|status| status.name).collect();
+    let (status, reason, message) = if data.sensors.is_empty() {
+        ("Unknown", "Starting", "The sensors have not started.".to_owned())
+    } else if missing.is_empty() {
+        ("True", "SensorsWork", "All sensors that forecasts need work.".to_owned())
+    } else {
+        ("False", "SensorsMissing", format!("No forecasts: {} cannot be used; `sensors` says why.", missing.join(", ")))
+    };
+    super::condition("Ready", status, reason, message, unix)
+}
+
+fn warming_up(own: &Own, unix: u64) -> Condition {
+    let (status, reason, message) = if unix < own.started + WARM_UP {
+        ("True", "WindowsFill", format!("The agent started less than {WARM_UP} s ago: nothing fires yet."))
+    } else {
+        ("False", "WindowsFilled", format!("The agent has been running for more than {WARM_UP} s."))
+    };
+    super::condition("WarmingUp", status, reason, message, unix)
+}
+
+fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
+    let lesser = |status: &status::Status| match status.state {
+        status::State::Active => None,
+        status::State::Degraded(_) => Some(format!("sensor {} does not measure all", status.name)),
+        status::State::Unavailable(_) => Some(format!("sensor {} measures nothing", status.name)),
+    };
+    let mut reasons: Vec<String> = data.sensors.iter().filter_map(lesser).collect();
+    if own.is_unsaved {
+        reasons.push(
+            "alerts cannot be kept on disk: the agent's state directory (`agent.stateDir`) is full or not writable"
+                .to_owned(),
+        );
+    }
+    if own.dropped > 0 || data.transitions_lost > 0 {
+        reasons.push("alerts were given up untold because the queue was full".to_owned());
+    }
+    if own.throttled > 0 {
+        reasons.push("no objects were made of some alerts, which were beyond the caps".to_owned());
+    }
+    if data.over_capacity > 0 {
+        reasons.push("some pods found no room to be watched".to_owned());
+    }
+    let fall_back = data.models.iter().filter(|model| !model.ready).count();
+    if fall_back > 0 {
+        reasons.push(format!("{fall_back} rules forecast with another model than they ask for"));
+    }
+    if data.rules.len().max(data.models.len()) > MAX_ENTRIES {
+        reasons.push("some rules found no room in this report".to_owned());
+    }
+    let (status, reason, message) = if reasons.is_empty() {
+        ("False", "AllWell", "Everything that is wanted is measured and reported.".to_owned())
+    } else {
+        ("True", "SomethingMissing", words::cut(&reasons.join("; "), MAX_REASON))
+    };
+    super::condition("Degraded", status, reason, message, unix)
+}
+
+/// What is new in `now` against what was written `before`; gauges do not count.
+pub(super) fn change(before: Option<&PrecursorNodeReportStatus>, now: &PrecursorNodeReportStatus) -> Change {
+    let Some(before) = before else { return Change { state: true, counts: true } };
+    Change { state: states(before) != states(now), counts: counts(before) != counts(now) }
+}
+
+/// A report without its gauges, counters and times.
+fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
+    let mut states = status.clone();
+    states.socket_coverage_percent = None;
+    states.overhead = None;
+    states.targets = 0;
+    states.targets_over_capacity = 0;
+    states.queue = Queue::default();
+    states.heartbeat = None;
+    for rule in &mut states.rules {
+        rule.targets = 0;
+        rule.throttled = 0;
+        (rule.needed_percent, rule.reachable_percent) = (None, None);
+        (rule.skill_percent, rule.leading_expert) = (None, None);
+        rule.counters = Counters::default();
+    }
+    states
+}
+
+/// What alerts and incidents were counted, and what was given up.
+fn counts(status: &PrecursorNodeReportStatus) -> Vec<(&str, &str, u64, Counters)> {
+    let of = |rule: &'_ RuleCount| Counters { target_seconds: 0, ..rule.counters.clone() };
+    let dropped = Counters { alerts: status.queue.dropped, ..Counters::default() };
+    let rules =
+        status.rules.iter().map(|rule| (rule.policy_uid.as_str(), rule.rule.as_str(), rule.throttled, of(rule)));
+    rules.chain([("", "", 0, dropped)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use netprecursor_core::score::Scorecard;
+
+    use super::*;
+    use netprecursor_core::{alert::PolicyRef, policy::Kind as PolicyKind};
+
+    fn data() -> ReportData {
+        let policy = PolicyRef {
+            kind: PolicyKind::Namespaced,
+            namespace: Some("shop".to_owned()),
+            name: "checkout".to_owned(),
+            uid: "p-1".to_owned(),
+        };
+        let sensor = |name, need, state| status::Status { name, need, state };
+        ReportData {
+            unix: 1_700_000_000,
+            sensors: vec![
+                sensor("tcp", status::Need::Required, status::State::Active),
+                sensor("sched", status::Need::Optional, status::State::Unavailable("no tracefs".to_owned())),
+            ],
+            rtt_source: report::RttSource::Measured,
+            sockets: Some((200, 194)),
+            targets: 3,
+            models: vec![ModelData {
+                policy: policy.clone(),
+                rule: "rtt".to_owned(),
+                name: "rtt-xgboost".to_owned(),
+                ready: true,
+                reason: None,
+            }],
+            rules: vec![RuleData {
+                policy,
+                rule: "rtt".to_owned(),
+                hash: "h".to_owned(),
+                since: 1_700_000_000,
+                targets: 3,
+                needed: 0.622,
+                reachable: 0.31,
+                merit: Some(([Some(0.256), Some(-1e9), None], "hour")),
+                scorecard: Scorecard { alerts: 4, ..Scorecard::default() },
+            }],
+            ..ReportData::default()
+        }
+    }
+
+    fn own() -> Own {
+        Own { kernel: "6.18.4".to_owned(), started: 1_699_999_000, ..Own::default() }
+    }
+
+    fn told(data: &ReportData, own: &Own) -> PrecursorNodeReportStatus {
+        status(data, own, 1_700_000_000, None)
+    }
+
+    #[test]
+    fn a_report_says_what_works_and_what_was_counted() {
+        let report = json!(told(&data(), &own()));
+        assert_eq!((&report["kernel"], &report["rttSource"]), (&json!("6.18.4"), &json!("Measured")));
+        assert_eq!(report["socketCoveragePercent"], 97);
+        assert_eq!(report["sensors"][1]["reason"], "no tracefs");
+        assert_eq!((&report["rules"][0]["policyUID"], &report["rules"][0]["alerts"]), (&json!("p-1"), &json!(4)));
+        let rule = &report["rules"][0];
+        assert_eq!((&rule["neededPercent"], &rule["reachablePercent"]), (&json!(62), &json!(31)));
+        assert_eq!(rule["skillPercent"], json!({"q50": 26, "q90": -999}));
+        assert_eq!(rule["leadingExpert"], "hour");
+        let conditions: Vec<_> = report["conditions"].as_array().unwrap().iter().map(|c| c["status"].clone()).collect();
+        assert_eq!(conditions, ["True", "False", "True"]);
+    }
+
+    #[test]
+    fn gauges_and_passing_time_are_no_change() {
+        let before = told(&data(), &own());
+        let mut later = data();
+        (later.sockets, later.targets, later.unix) = (Some((10, 1)), 9, later.unix + 60);
+        later.rules[0].targets = 9;
+        (later.rules[0].needed, later.rules[0].reachable) = (0.7, 0.1);
+        later.rules[0].merit = Some(([Some(0.1); 3], "last"));
+        later.rules[0].scorecard.target_seconds = 180;
+        let overhead = Some(Overhead { cpu: "4m".to_owned(), memory: "31Mi".to_owned() });
+        let now = status(&later, &Own { overhead, pending: 7, ..own() }, 1_700_000_060, Some(&before));
+        assert_eq!(change(Some(&before), &now), Change::default());
+        assert_ne!(before, now);
+    }
+
+    #[test]
+    fn a_sensor_that_fails_is_a_change_of_state_and_an_alert_one_of_counts() {
+        let before = told(&data(), &own());
+        let mut failed = data();
+        failed.sensors[0].state = status::State::Unavailable("detached".to_owned());
+        let now = status(&failed, &own(), 1_700_000_060, Some(&before));
+        assert_eq!(change(Some(&before), &now), Change { state: true, counts: false });
+        assert_eq!(now.conditions[0].status, "False");
+        let mut alerted = data();
+        alerted.rules[0].scorecard.alerts += 1;
+        let now = status(&alerted, &own(), 1_700_000_060, Some(&before));
+        assert_eq!(change(Some(&before), &now), Change { state: false, counts: true });
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let before = told(&data(), &own());
+        let now = status(&data(), &own(), 1_700_000_999, Some(&before));
+        assert_eq!(now.conditions, before.conditions);
+        let degraded = status(&data(), &Own { started: 1_700_000_990, ..own() }, 1_700_000_999, Some(&before));
+        assert_eq!(degraded.conditions[1].last_transition_time, time(1_700_000_999));
+        assert_eq!(degraded.conditions[0], before.conditions[0]);
+    }
+
+    #[test]
+    fn more_rules_than_a_report_holds_are_counted() {
+        let mut many = data();
+        many.rules = (0..MAX_ENTRIES + 5).map(|_| many.rules[0].clone()).collect();
+        let report = told(&many, &own());
+        assert_eq!((report.rules.len(), report.omitted), (MAX_ENTRIES, 5));
+    }
+}

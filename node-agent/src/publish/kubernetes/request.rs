@@ -1,0 +1,138 @@
+//! One request to the API server, with a deadline, and what its answer means for the queue.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, header::RETRY_AFTER};
+use http_body_util::{BodyExt as _, Limited};
+use kube::{Client, client::Body};
+use serde::Deserialize;
+
+use crate::publish::queue::Outcome;
+
+/// A request that takes longer has failed: kube's default is to wait for ever.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// An answer larger than this is not one of ours.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// What an answer tells, be it an object or a `Status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    metadata: Metadata,
+    message: String,
+    reason: String,
+    details: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    uid: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Details {
+    causes: Vec<Cause>,
+    retry_after_seconds: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: String,
+}
+
+/// Makes a request. Whatever goes wrong is an outcome; beside it, what was answered.
+pub(super) async fn send(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> (Outcome, Bytes) {
+    let request = match request {
+        Ok(request) => request.map(Body::from),
+        Err(error) => return (Outcome::Refused { reason: crate::error::chain(&error) }, Bytes::new()),
+    };
+    let answered = tokio::time::timeout(DEADLINE, async {
+        let response = client.send(request).await.map_err(|error| crate::error::chain(&error))?;
+        let status = response.status();
+        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        Ok::<_, String>((status, wait.map(Duration::from_secs), body.to_bytes()))
+    })
+    .await;
+    match answered {
+        Err(_) => {
+            (Outcome::Down { reason: format!("no answer within {} s", DEADLINE.as_secs()), wait: None }, Bytes::new())
+        }
+        Ok(Err(reason)) => (Outcome::Down { reason, wait: None }, Bytes::new()),
+        Ok(Ok((status, wait, body))) => (outcome(status, wait, &body), body),
+    }
+}
+
+/// What an answer means.
+fn outcome(status: StatusCode, wait: Option<Duration>, body: &[u8]) -> Outcome {
+    // Not every answer is JSON: a proxy's or a rate limiter's is plain text.
+    let told: Told = serde_json::from_slice(body).unwrap_or_default();
+    let asked = (told.details.retry_after_seconds > 0).then(|| Duration::from_secs(told.details.retry_after_seconds));
+    let wait = wait.or(asked);
+    let reason = if told.message.is_empty() { format!("the API server answered {status}") } else { told.message };
+    let is_ending = told.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
+    match status.as_u16() {
+        200..300 => Outcome::Done { uid: told.metadata.uid },
+        404 => Outcome::Missing,
+        403 if is_ending => Outcome::Gone,
+        409 if told.reason == "AlreadyExists" => Outcome::Done { uid: None },
+        400 | 405 | 406 | 413 | 415 | 422 => Outcome::Refused { reason },
+        401 | 408 | 429 | 500..600 => Outcome::Down { reason, wait },
+        _ => Outcome::Failed { reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, body: &str) -> Outcome {
+        outcome(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
+    }
+
+    #[test]
+    fn answers_mean_what_the_api_means_by_them() {
+        let failure =
+            |reason: &str| format!(r#"{{"kind":"Status","status":"Failure","message":"no","reason":"{reason}"}}"#);
+        let table = [
+            (200, r#"{"metadata":{"uid":"u"}}"#.to_owned(), Outcome::Done { uid: Some("u".to_owned()) }),
+            (201, String::new(), Outcome::Done { uid: None }),
+            (409, failure("AlreadyExists"), Outcome::Done { uid: None }),
+            (409, failure("Conflict"), Outcome::Failed { reason: "no".to_owned() }),
+            (404, failure("NotFound"), Outcome::Missing),
+            (403, failure("Forbidden"), Outcome::Failed { reason: "no".to_owned() }),
+            (422, failure("Invalid"), Outcome::Refused { reason: "no".to_owned() }),
+            (500, failure("InternalError"), Outcome::Down { reason: "no".to_owned(), wait: None }),
+            (401, failure("Unauthorized"), Outcome::Down { reason: "no".to_owned(), wait: None }),
+        ];
+        for (status, body, expected) in table {
+            assert_eq!(answered(status, &body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_gone() {
+        let body = r#"{"message":"no","reason":"Forbidden","details":{"causes":[{"reason":"NamespaceTerminating"}]}}"#;
+        assert_eq!(answered(403, body), Outcome::Gone);
+    }
+
+    #[test]
+    fn the_server_says_how_long_it_wants_to_be_left_alone() {
+        let busy = |header, body: &str| outcome(StatusCode::TOO_MANY_REQUESTS, header, body.as_bytes());
+        let waits = |outcome| match outcome {
+            Outcome::Down { wait, .. } => wait,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits(busy(Some(Duration::from_secs(7)), "Too many requests")), Some(Duration::from_secs(7)));
+        assert_eq!(waits(busy(None, r#"{"details":{"retryAfterSeconds":3}}"#)), Some(Duration::from_secs(3)));
+        assert_eq!(waits(busy(None, "<html>")), None);
+    }
+}

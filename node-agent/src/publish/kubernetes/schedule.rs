@@ -1,0 +1,109 @@
+//! When the node report is due. Pure: time and chance are parameters.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::publish::budget::jittered;
+
+/// Without any change, a report is written this often: later by chance, never sooner.
+const HEARTBEAT: Duration = Duration::from_secs(300);
+/// By how much later.
+const JITTER: f64 = 0.05;
+/// A state that changes is told at once, but no more often than this.
+const STATE_APART: Duration = Duration::from_secs(15);
+/// Counters that grow are told no more often than this.
+const COUNTS_APART: Duration = Duration::from_secs(60);
+/// A report that is late by this much goes before the alerts: who reads it takes the agent for dead.
+const OVERDUE: Duration = Duration::from_secs(300);
+
+/// What of a report differs from the one that was written last. Gauges do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Change {
+    /// A state: of a sensor, a model, a condition, the set of rules.
+    pub state: bool,
+    /// A counter of alerts.
+    pub counts: bool,
+}
+
+/// How urgent a report is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Before anything else.
+    Overdue,
+    /// Once there is nothing else.
+    Now,
+    /// At this time, if nothing changes before.
+    At(Duration),
+}
+
+/// When the last one was written and when the next one is due.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Schedule {
+    written: Option<Duration>,
+    heartbeat: Duration,
+}
+
+impl Schedule {
+    /// How urgent it is at `now`.
+    pub(super) fn due(&self, now: Duration, change: Change) -> Due {
+        let Some(written) = self.written else { return Due::Now };
+        if now >= self.heartbeat + OVERDUE {
+            return Due::Overdue;
+        }
+        let mut at = self.heartbeat;
+        if change.state {
+            at = at.min(written + STATE_APART);
+        }
+        if change.counts {
+            at = at.min(written + COUNTS_APART);
+        }
+        if now >= at { Due::Now } else { Due::At(at) }
+    }
+
+    /// It was written at `now`.
+    pub(super) fn written(&mut self, now: Duration, rng: &mut Rng) {
+        self.written = Some(now);
+        self.heartbeat = now + HEARTBEAT + jittered(HEARTBEAT.mul_f64(JITTER), 1.0, rng);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Change = Change { state: false, counts: false };
+
+    fn written_at_zero(seed: u64) -> Schedule {
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.due(Duration::ZERO, QUIET), Due::Now);
+        schedule.written(Duration::ZERO, &mut Rng::with_seed(seed));
+        schedule
+    }
+
+    #[test]
+    fn a_quiet_node_writes_at_most_once_in_five_minutes() {
+        for seed in 0..100 {
+            let Due::At(next) = written_at_zero(seed).due(Duration::from_secs(299), QUIET) else { panic!() };
+            assert!(next >= HEARTBEAT && next <= Duration::from_secs(330), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_state_is_told_soon_and_a_counter_a_little_later() {
+        let schedule = written_at_zero(1);
+        let state = Change { state: true, counts: false };
+        let counts = Change { state: false, counts: true };
+        assert_eq!(schedule.due(Duration::from_secs(1), state), Due::At(STATE_APART));
+        assert_eq!(schedule.due(Duration::from_secs(20), state), Due::Now);
+        assert_eq!(schedule.due(Duration::from_secs(20), counts), Due::At(COUNTS_APART));
+        assert_eq!(schedule.due(Duration::from_secs(61), counts), Due::Now);
+    }
+
+    #[test]
+    fn a_report_that_alerts_held_up_for_long_goes_first() {
+        let schedule = written_at_zero(1);
+        assert_eq!(schedule.due(Duration::from_secs(400), QUIET), Due::Now);
+        assert_eq!(schedule.due(Duration::from_secs(700), QUIET), Due::Overdue);
+    }
+}

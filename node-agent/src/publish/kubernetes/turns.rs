@@ -1,0 +1,129 @@
+//! Whose turn it is: the queue, the budget, the report and the server's own wishes in one place. No input or output but
+//! the queue's disk; time and chance are parameters.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::schedule::{Change, Due, Schedule};
+use crate::publish::{
+    backoff::Backoff,
+    budget::Budget,
+    queue::{Op, Outcome, Pick, Queue, disk::Disk},
+};
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Message {
+    /// About an alert.
+    Alert(Op),
+    /// The node report's object, without which there is no status to write.
+    ReportObject,
+    /// The node report.
+    Report,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Send this. Its cost is taken off the budget.
+    Send(Message),
+    /// Wait until this time, or until something happens.
+    Wait(Option<Duration>),
+}
+
+/// Everything that decides what is sent when.
+#[derive(Debug)]
+pub(super) struct Turns<D> {
+    /// What is to be told of alerts.
+    pub(super) queue: Queue<D>,
+    budget: Budget,
+    server: Backoff,
+    schedule: Schedule,
+    /// The report alone, when it is refused.
+    report: Backoff,
+    /// Assumed until the server says otherwise: after a restart it is there.
+    has_report_object: bool,
+    rng: Rng,
+}
+
+impl<D: Disk> Turns<D> {
+    /// A full budget and nothing written yet.
+    pub(super) fn new(queue: Queue<D>, budget: Budget, rng: Rng) -> Self {
+        Self {
+            queue,
+            budget,
+            server: Backoff::default(),
+            schedule: Schedule::default(),
+            report: Backoff::default(),
+            has_report_object: true,
+            rng,
+        }
+    }
+
+    /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what the node report has to
+    /// say that is new; `None` while there is none to write.
+    pub(super) fn next(&mut self, now: Duration, unix: u64, report: Option<Change>) -> Turn {
+        if let Some(until) = self.server.waits(now) {
+            return Turn::Wait(Some(until));
+        }
+        let tokens = self.budget.at(now, &mut self.rng);
+        let due = report.map(|change| match (self.schedule.due(now, change), self.report.waits(now)) {
+            (Due::Overdue | Due::Now, Some(until)) => Due::At(until),
+            (due, _) => due,
+        });
+        let message = if self.has_report_object { Message::Report } else { Message::ReportObject };
+        if due == Some(Due::Overdue) {
+            return self.send(now, message);
+        }
+        let mut wake = match due {
+            Some(Due::At(at)) => Some(at),
+            _ => None,
+        };
+        let soonest = |wake: Option<Duration>, at: Option<Duration>| match (wake, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match self.queue.pick(now, unix, tokens) {
+            Pick::Do(op) => return self.send(now, Message::Alert(op)),
+            Pick::Afford(_) => wake = soonest(wake, self.budget.next()),
+            Pick::Until(until) => wake = soonest(wake, Some(until)),
+            Pick::Nothing => {}
+        }
+        if due == Some(Due::Now) {
+            return self.send(now, message);
+        }
+        Turn::Wait(wake)
+    }
+
+    fn send(&mut self, now: Duration, message: Message) -> Turn {
+        if self.budget.take(now, &mut self.rng) { Turn::Send(message) } else { Turn::Wait(self.budget.next()) }
+    }
+
+    /// Takes in what became of a message.
+    pub(super) fn settle(&mut self, message: &Message, outcome: &Outcome, now: Duration) {
+        match outcome {
+            Outcome::Down { wait, .. } => {
+                self.server.fail(now, *wait, &mut self.rng);
+            }
+            _ => self.server.succeed(),
+        }
+        match (message, outcome) {
+            (Message::Alert(op), _) => self.queue.settle(op, outcome, now, &mut self.rng),
+            (Message::Report, Outcome::Done { .. }) => {
+                self.schedule.written(now, &mut self.rng);
+                self.report.succeed();
+            }
+            (Message::ReportObject, Outcome::Done { .. }) => self.has_report_object = true,
+            (Message::Report, Outcome::Missing) => self.has_report_object = false,
+            (Message::Report | Message::ReportObject, _) => {
+                self.report.fail(now, None, &mut self.rng);
+            }
+        }
+    }
+
+    /// Whether the server cannot be told anything at present.
+    pub(super) const fn failures(&self) -> u32 {
+        self.server.failures()
+    }
+}

@@ -1,0 +1,372 @@
+//! What the API server is still to be told: the latest state of each alert, in memory and on disk.
+//!
+//! A transition replaces what the alert was and adds one Event; nothing is sent from anywhere else. The order of
+//! sending is chosen anew each time: alerts that fire, alerts that are over, Events, and last what only adds detail.
+//! What was told stays known, as long as there is room: a repeat goes on counting where the alert left off, also after
+//! the agent was started anew.
+
+pub mod disk;
+pub mod entry;
+mod file;
+mod pick;
+pub mod store;
+mod version1;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use fastrand::Rng;
+use netprecursor_core::{
+    alert::{Alert, Confirmed},
+    decide::Resolution,
+};
+
+use self::{
+    disk::Disk,
+    entry::{Delivered, Entry, MAX_EVENTS, Pending},
+    store::Store,
+};
+use super::{backoff::Backoff, words};
+use crate::tick::alerts;
+
+pub use pick::{EventKey, Op, Pick};
+
+/// Rules of which the alerts over a cap are counted one by one.
+const MAX_THROTTLED_RULES: usize = 1024;
+
+/// Alerts that fired before the agent was started anew are over when they have not fired again after this time: the
+/// grace period of a restart, and the longest hold.
+pub const ORPHANED_AFTER: Duration = Duration::from_secs(180);
+
+/// How much there may be of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Alerts in the queue, told or not.
+    pub capacity: usize,
+    /// Alert objects of this node.
+    pub per_node: usize,
+    /// Alert objects of this node in one namespace.
+    pub per_namespace: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { capacity: alerts::CAPACITY, per_node: 200, per_namespace: 50 }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done; `uid` is the object's, where the answer gave it.
+    Done {
+        /// Of the object.
+        uid: Option<String>,
+    },
+    /// There is no such object.
+    Missing,
+    /// Nobody is there to be told any more: the namespace or the policy is gone.
+    Gone,
+    /// It will never be accepted as it is.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// This one failed; others may work.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// The server cannot be reached or has no time.
+    Down {
+        /// Why.
+        reason: String,
+        /// How long it wants to be left alone.
+        wait: Option<Duration>,
+    },
+}
+
+/// What is counted, since the agent started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Alerts given up for lack of room before all of it was told.
+    pub dropped: u64,
+    /// Events given up because too many of one alert waited, or refused.
+    pub events_dropped: u64,
+    /// Requests that the server refused for good.
+    pub refused: u64,
+    /// Times that an alert could not be kept on disk.
+    pub unsaved: u64,
+    /// Files found that could not be read.
+    pub set_aside: u64,
+    /// Alerts of which no object was made because of a cap.
+    pub throttled: u64,
+}
+
+/// An entry and what is known of it in this process only.
+#[derive(Debug)]
+struct Slot {
+    entry: Entry,
+    /// What the agent's own count is short of: it counts from one at each start.
+    base: u64,
+    /// Since when it waits to be told, as a number that grows.
+    since: u64,
+    backoff: Backoff,
+    /// The revision that the server refused.
+    refused: Option<u64>,
+    /// The count for which it was over a cap.
+    throttled: Option<u64>,
+    /// It fired before the agent started, and nothing was heard of it since.
+    is_orphan: bool,
+    is_unsaved: bool,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Queue<D> {
+    store: Store<D>,
+    slots: BTreeMap<String, Slot>,
+    limits: Limits,
+    sequence: u64,
+    counters: Counters,
+    throttled: BTreeMap<(String, String), u64>,
+}
+
+impl<D: Disk> Queue<D> {
+    /// The queue that `disk` holds.
+    pub fn open(disk: D, limits: Limits) -> Self {
+        let mut queue = Self {
+            store: Store::new(disk),
+            slots: BTreeMap::new(),
+            limits,
+            sequence: 0,
+            counters: Counters::default(),
+            throttled: BTreeMap::new(),
+        };
+        let mut found = queue.store.load();
+        queue.counters.set_aside = found.set_aside;
+        found.entries.sort_by_key(|entry| entry.alert.resolved_unix.unwrap_or(entry.alert.fired_unix));
+        for entry in found.entries {
+            queue.make_room();
+            queue.sequence += 1;
+            let slot = Slot {
+                base: entry.alert.count,
+                since: queue.sequence,
+                backoff: Backoff::default(),
+                refused: None,
+                throttled: None,
+                is_orphan: entry.alert.is_firing(),
+                is_unsaved: false,
+                entry,
+            };
+            queue.slots.insert(slot.entry.alert.name.clone(), slot);
+        }
+        queue
+    }
+
+    /// Takes in what an alert is now.
+    pub fn accept(&mut self, mut alert: Alert) {
+        let name = alert.name.clone();
+        self.sequence += 1;
+        if let Some(slot) = self.slots.get_mut(&name) {
+            let known = &slot.entry.alert;
+            let least = known.count + u64::from(known.fired_unix != alert.fired_unix);
+            slot.base = slot.base.max(least.saturating_sub(alert.count));
+            alert.count += slot.base;
+            let is_turn = (known.count, known.state) != (alert.count, alert.state);
+            if !slot.entry.is_pending() {
+                slot.since = self.sequence;
+            }
+            slot.is_orphan = false;
+            slot.entry.alert = alert;
+            slot.entry.revision += 1;
+            if is_turn {
+                self.counters.events_dropped += push_event(&mut slot.entry);
+            }
+        } else {
+            self.make_room();
+            let mut entry = Entry::new(alert);
+            push_event(&mut entry);
+            let slot = Slot {
+                entry,
+                base: 0,
+                since: self.sequence,
+                backoff: Backoff::default(),
+                refused: None,
+                throttled: None,
+                is_orphan: false,
+                is_unsaved: false,
+            };
+            self.slots.insert(name.clone(), slot);
+        }
+        self.save(&name);
+    }
+
+    /// Ends alerts of before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
+    pub fn end_orphans(&mut self, unix: u64) {
+        let orphans: Vec<String> =
+            self.slots.iter().filter(|(_, slot)| slot.is_orphan).map(|(name, _)| name.clone()).collect();
+        for name in orphans {
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            self.sequence += 1;
+            slot.is_orphan = false;
+            if !slot.entry.is_pending() {
+                slot.since = self.sequence;
+            }
+            let alert = &mut slot.entry.alert;
+            alert.resolve(Resolution::AgentLost, unix);
+            if alert.confirmed == Confirmed::Unknown {
+                alert.judged_unix = Some(unix);
+            }
+            slot.entry.revision += 1;
+            self.counters.events_dropped += push_event(&mut slot.entry);
+            self.save(&name);
+        }
+    }
+
+    /// Takes in what became of a request at `now`.
+    pub fn settle(&mut self, op: &Op, outcome: &Outcome, now: Duration, rng: &mut Rng) {
+        let name = op.alert().to_owned();
+        let Some(slot) = self.slots.get_mut(&name) else { return };
+        match outcome {
+            Outcome::Done { uid } => {
+                slot.backoff.succeed();
+                match op {
+                    // An answer without a UID is an object all the same.
+                    Op::Object { .. } => slot.entry.object = Some(uid.clone().unwrap_or_default()),
+                    Op::Status { told, .. } => slot.entry.delivered = Some(*told),
+                    Op::Event { key, .. } => slot.entry.events.retain(|pending| EventKey::of(pending) != *key),
+                }
+            }
+            Outcome::Missing | Outcome::Gone if matches!(op, Op::Object { .. }) => return self.forget(&name),
+            Outcome::Gone => return self.forget(&name),
+            Outcome::Missing => match op {
+                // The object was deleted: by the operator when its time was over, or by a user. It is made again.
+                Op::Status { .. } => {
+                    slot.entry.object = None;
+                    slot.entry.delivered = None;
+                    slot.backoff.fail(now, None, rng);
+                }
+                // No Events in a namespace that is gone.
+                _ => return self.forget(&name),
+            },
+            Outcome::Refused { .. } => {
+                self.counters.refused += 1;
+                match op {
+                    Op::Object { revision, .. } | Op::Status { told: Delivered { revision, .. }, .. } => {
+                        slot.refused = Some(*revision);
+                    }
+                    Op::Event { key, .. } => {
+                        self.counters.events_dropped += 1;
+                        slot.entry.events.retain(|pending| EventKey::of(pending) != *key);
+                    }
+                }
+            }
+            Outcome::Failed { .. } => {
+                slot.backoff.fail(now, None, rng);
+                return;
+            }
+            // When the server is back, another one is tried first: this one may be what it chokes on.
+            Outcome::Down { .. } => {
+                slot.backoff.fail(now, None, rng);
+                return;
+            }
+        }
+        self.save(&name);
+    }
+
+    /// The entry of an alert.
+    pub fn entry(&self, alert: &str) -> Option<&Entry> {
+        self.slots.get(alert).map(|slot| &slot.entry)
+    }
+
+    /// All entries, by name.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.values().map(|slot| &slot.entry)
+    }
+
+    /// Alerts of which something is still to be told; without those over a cap.
+    pub fn pending(&self) -> usize {
+        self.slots.values().filter(|slot| slot.entry.is_pending() && slot.throttled.is_none()).count()
+    }
+
+    /// What was counted.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Alerts without an object because of a cap, by UID of the policy and rule.
+    pub const fn throttled(&self) -> &BTreeMap<(String, String), u64> {
+        &self.throttled
+    }
+
+    /// Tries again to keep on disk what could not be kept.
+    pub fn save_unsaved(&mut self) {
+        let unsaved: Vec<String> =
+            self.slots.iter().filter(|(_, slot)| slot.is_unsaved).map(|(name, _)| name.clone()).collect();
+        for name in unsaved {
+            self.save(&name);
+        }
+    }
+
+    /// Whether something could not be kept on disk.
+    pub fn has_unsaved(&self) -> bool {
+        self.slots.values().any(|slot| slot.is_unsaved)
+    }
+
+    fn save(&mut self, name: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let saved = self.store.put(&slot.entry);
+        // Told once, not each time: a full disk stays full for a while.
+        if let Err(error) = saved.as_ref().inspect_err(|_| self.counters.unsaved += 1)
+            && !slot.is_unsaved
+        {
+            tracing::warn!(error = crate::error::chain(error), "an alert is in memory only");
+        }
+        slot.is_unsaved = saved.is_err();
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.slots.remove(name);
+        if let Err(error) = self.store.remove(name) {
+            tracing::warn!(error = crate::error::chain(&error), "a file of the queue cannot be removed");
+        }
+    }
+
+    /// Gives up the alert that matters least when there is no room for one more: over before firing, told before
+    /// untold, old before new.
+    fn make_room(&mut self) {
+        while self.slots.len() >= self.limits.capacity.max(1) {
+            let least = self.slots.values().min_by_key(|slot| {
+                let alert = &slot.entry.alert;
+                (
+                    alert.is_firing(),
+                    slot.entry.is_pending(),
+                    alert.resolved_unix.unwrap_or(alert.fired_unix),
+                    slot.since,
+                )
+            });
+            let Some(slot) = least else { return };
+            let name = slot.entry.alert.name.clone();
+            if slot.entry.is_pending() && slot.throttled.is_none() {
+                self.counters.dropped += 1;
+                tracing::warn!(alert = name, "no room in the queue: an alert is given up before all of it was told");
+            }
+            self.forget(&name);
+        }
+    }
+}
+
+/// Adds the transition that the alert has just made. Returns how many had to go for it.
+fn push_event(entry: &mut Entry) -> u64 {
+    let alert = &entry.alert;
+    let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
+    let (reason, note) = (words::reason(alert).to_owned(), words::note(alert));
+    let pending = Pending { count: alert.count, state: alert.state, at, reason, note };
+    let mut given_up = 0;
+    while entry.events.len() >= MAX_EVENTS {
+        entry.events.pop_front();
+        given_up += 1;
+    }
+    entry.events.push_back(pending);
+    given_up
+}

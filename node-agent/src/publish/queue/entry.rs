@@ -1,0 +1,73 @@
+//! The latest state of one alert, and how much of it has been published: what a file of the queue holds.
+
+use std::collections::VecDeque;
+
+use netprecursor_core::alert::{Alert, AlertState};
+use serde::{Deserialize, Serialize};
+
+/// Transitions of one alert that wait to become Events; older ones are given up and counted.
+pub const MAX_EVENTS: usize = 8;
+
+/// A transition that waits to become an Event: its identity and its words, as they were then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// How often the alert had fired.
+    pub count: u64,
+    /// What it became.
+    pub state: AlertState,
+    /// When, unix s.
+    pub at: u64,
+    /// Why it is told, in CamelCase.
+    pub reason: String,
+    /// What is said of it.
+    pub note: String,
+}
+
+/// What the API is known to hold of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The revision.
+    pub revision: u64,
+    /// The state in it.
+    pub state: AlertState,
+    /// The count in it.
+    pub count: u64,
+}
+
+/// One alert in the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The alert as it is now.
+    pub alert: Alert,
+    /// One more with each transition.
+    pub revision: u64,
+    /// UID of the object, once it is made.
+    pub object: Option<String>,
+    /// What its status says.
+    pub delivered: Option<Delivered>,
+    /// Events to make, oldest first.
+    pub events: VecDeque<Pending>,
+}
+
+impl Entry {
+    /// An alert that nothing has been told of.
+    pub const fn new(alert: Alert) -> Self {
+        Self { alert, revision: 1, object: None, delivered: None, events: VecDeque::new() }
+    }
+
+    /// Whether the API lacks something of it.
+    pub fn is_pending(&self) -> bool {
+        !self.is_current() || !self.events.is_empty()
+    }
+
+    /// Whether the object says what is so.
+    pub fn is_current(&self) -> bool {
+        self.delivered.is_some_and(|delivered| delivered.revision == self.revision)
+    }
+
+    /// Whether the object says whether it fires and how often; if so, the rest can wait.
+    pub fn is_told(&self) -> bool {
+        self.delivered
+            .is_some_and(|delivered| (delivered.state, delivered.count) == (self.alert.state, self.alert.count))
+    }
+}

@@ -1,0 +1,194 @@
+//! Which request comes next.
+
+use std::time::Duration;
+
+use netprecursor_core::alert::AlertState;
+
+use super::{
+    Queue, Slot,
+    disk::Disk,
+    entry::{Delivered, Pending},
+};
+
+/// Writes that are kept for what matters more than what is asked for, by urgency.
+const RESERVE: [u32; 4] = [0, 2, 4, 10];
+
+/// Objects of alerts that are over count against the caps for this long: by default they live no longer.
+const COUNTED_AFTER_END: u64 = 3600;
+
+/// Names an Event among those of its alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventKey {
+    /// How often the alert had fired.
+    pub count: u64,
+    /// What it became.
+    pub state: AlertState,
+}
+
+impl EventKey {
+    /// The key of a transition.
+    pub const fn of(pending: &Pending) -> Self {
+        Self { count: pending.count, state: pending.state }
+    }
+}
+
+/// A request that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Make the alert's object.
+    Object {
+        /// The alert.
+        alert: String,
+        /// Its revision.
+        revision: u64,
+    },
+    /// Write its status.
+    Status {
+        /// The alert.
+        alert: String,
+        /// What its object then says.
+        told: Delivered,
+    },
+    /// Make the Event of its oldest transition.
+    Event {
+        /// The alert.
+        alert: String,
+        /// The transition.
+        key: EventKey,
+    },
+}
+
+impl Op {
+    /// The alert that it is about.
+    pub fn alert(&self) -> &str {
+        let (Self::Object { alert, .. } | Self::Status { alert, .. } | Self::Event { alert, .. }) = self;
+        alert
+    }
+}
+
+/// The lower, the sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    Fires,
+    IsOver,
+    Event,
+    Detail,
+}
+
+/// What can be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// This.
+    Do(Op),
+    /// Something, once there are more writes left than `0`.
+    Afford(u32),
+    /// Nothing before this time, after which something that failed is tried again.
+    Until(Duration),
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Slot {
+    /// What is to be done for this alert, before any bounds.
+    fn op(&self) -> Option<(Urgency, Op)> {
+        let entry = &self.entry;
+        let alert = || entry.alert.name.clone();
+        let is_refused = self.refused == Some(entry.revision);
+        if !is_refused && !entry.is_current() {
+            let urgency = match (entry.is_told(), entry.alert.is_firing()) {
+                (true, _) => Urgency::Detail,
+                (false, true) => Urgency::Fires,
+                (false, false) => Urgency::IsOver,
+            };
+            let told = Delivered { revision: entry.revision, state: entry.alert.state, count: entry.alert.count };
+            // Events come after: whoever follows one finds the alert as it says.
+            return Some(match entry.object {
+                None => (urgency, Op::Object { alert: alert(), revision: entry.revision }),
+                Some(_) if urgency == Urgency::Detail && !entry.events.is_empty() => self.event()?,
+                Some(_) => (urgency, Op::Status { alert: alert(), told }),
+            });
+        }
+        self.event()
+    }
+
+    fn event(&self) -> Option<(Urgency, Op)> {
+        let pending = self.entry.events.front()?;
+        Some((Urgency::Event, Op::Event { alert: self.entry.alert.name.clone(), key: EventKey::of(pending) }))
+    }
+
+    fn has_live_object(&self, unix: u64) -> bool {
+        let alert = &self.entry.alert;
+        self.entry.object.is_some()
+            && (alert.is_firing() || alert.resolved_unix.is_some_and(|resolved| unix < resolved + COUNTED_AFTER_END))
+    }
+}
+
+impl<D: Disk> Queue<D> {
+    /// What to do at `now` (since any one moment; `unix` is the time of day) with `tokens` writes left.
+    pub fn pick(&mut self, now: Duration, unix: u64, tokens: u32) -> Pick {
+        self.throttle(unix);
+        let mut best: Option<(Urgency, u64, Op)> = None;
+        let mut until: Option<Duration> = None;
+        for slot in self.slots.values().filter(|slot| slot.throttled.is_none()) {
+            let Some((urgency, op)) = slot.op() else { continue };
+            if let Some(waits) = slot.backoff.waits(now) {
+                until = Some(until.map_or(waits, |until| until.min(waits)));
+            } else if best.as_ref().is_none_or(|(least, since, _)| (urgency, slot.since) < (*least, *since)) {
+                best = Some((urgency, slot.since, op));
+            }
+        }
+        match (best, until) {
+            (Some((urgency, _, op)), _) if tokens > RESERVE[urgency as usize] => Pick::Do(op),
+            (Some((urgency, ..)), _) => Pick::Afford(RESERVE[urgency as usize]),
+            (None, Some(until)) => Pick::Until(until),
+            (None, None) => Pick::Nothing,
+        }
+    }
+
+    /// Marks alerts whose object would be one too many, and frees those for which there is room again.
+    fn throttle(&mut self, unix: u64) {
+        let is_waiting = |slot: &Slot| slot.entry.object.is_none() && !slot.entry.is_current();
+        if !self.slots.values().any(is_waiting) {
+            return;
+        }
+        let mut node = 0;
+        let mut namespaces = std::collections::BTreeMap::<String, usize>::new();
+        for slot in self.slots.values().filter(|slot| slot.has_live_object(unix)) {
+            node += 1;
+            *namespaces.entry(slot.entry.alert.namespace().to_owned()).or_default() += 1;
+        }
+        // Oldest first: they are sent in this order.
+        let mut waiting: Vec<(u64, String)> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| is_waiting(slot))
+            .map(|(name, slot)| (slot.since, name.clone()))
+            .collect();
+        waiting.sort_unstable();
+        let mut over = Vec::new();
+        for (_, name) in waiting {
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            let alert = &slot.entry.alert;
+            let namespace = namespaces.entry(alert.namespace().to_owned()).or_default();
+            if node < self.limits.per_node && *namespace < self.limits.per_namespace {
+                node += 1;
+                *namespace += 1;
+                slot.throttled = None;
+            } else if slot.throttled.replace(alert.count) != Some(alert.count) {
+                self.counters.throttled += 1;
+                let policy = alert.subject.as_ref().map(|subject| subject.policy.uid.clone());
+                let key = (policy.unwrap_or_default(), alert.rule.clone());
+                if self.throttled.len() < super::MAX_THROTTLED_RULES || self.throttled.contains_key(&key) {
+                    *self.throttled.entry(key).or_default() += 1;
+                }
+            }
+            if slot.throttled.is_some() && !slot.entry.alert.is_firing() {
+                over.push(name);
+            }
+        }
+        // It fired and was over before there was room: nobody would look for it later.
+        for name in over {
+            self.forget(&name);
+        }
+    }
+}

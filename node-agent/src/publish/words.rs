@@ -1,0 +1,356 @@
+//! An alert in words and in the API's notation: for Events, conditions and log records.
+
+use netprecursor_core::{
+    alert::Alert,
+    causes::Cause,
+    decide::{Resolution, Trigger},
+    policy::Kind,
+};
+
+/// Bytes of an Event's note: what the API calls characters.
+pub const MAX_NOTE: usize = 1024;
+
+/// Why an Event is made of what the alert is now, in CamelCase.
+pub const fn reason(alert: &Alert) -> &'static str {
+    match (&alert.resolution, alert.trigger) {
+        (None, Trigger::Forecast) => "RttBreachForecast",
+        (None, Trigger::Measured) => "RttBreachMeasured",
+        (Some(resolution), _) => match resolution {
+            Resolution::Recovered => "RttRecovered",
+            Resolution::Silent => "RttNotMeasured",
+            Resolution::Gone | Resolution::TargetGone => "TargetGone",
+            Resolution::AgentLost => "AgentRestarted",
+        },
+    }
+}
+
+/// What the alert is now, in a sentence or three.
+pub fn note(alert: &Alert) -> String {
+    // The alert's own namespace is a policy's, unless it is one of the cluster.
+    let kind = if alert.policy.kind == Kind::Cluster { "cluster policy" } else { "policy" };
+    let rule = format!("{kind} {}, rule {}", alert.policy.name, alert.rule);
+    let threshold = exact(alert.threshold_us);
+    let text = match alert.resolution {
+        None => {
+            let what = match alert.trigger {
+                Trigger::Forecast => warning(alert),
+                Trigger::Measured => {
+                    let measured = us(alert.measured_us).map_or_else(|| "in breach".to_owned(), rounded);
+                    format!("is {measured}, above the threshold of {threshold}")
+                }
+            };
+            format!("RTT {what} ({rule}).{}", causes(&alert.causes))
+        }
+        Some(resolution) => {
+            let why = match resolution {
+                Resolution::Recovered => "RTT has stayed below the resolve threshold",
+                Resolution::Silent => "nothing was measured any more",
+                Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone",
+                Resolution::AgentLost => "the agent was started anew and has seen no trouble since",
+            };
+            let worst = us(alert.measured_us)
+                .map(|us| format!(" The highest RTT measured was {}, the threshold is {threshold}.", rounded(us)));
+            let lead = alert.lead_seconds.map(|lead| format!(" It was announced {lead}s before."));
+            format!("Over: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
+        }
+    };
+    cut(&text, MAX_NOTE)
+}
+
+/// What is ahead. The chance is what warns; the forecast may lie below the threshold all the same.
+fn warning(alert: &Alert) -> String {
+    let threshold = exact(alert.threshold_us);
+    // As it is shown: what rounds to the threshold is not said to be above it.
+    let predicted_us = us(alert.predicted_us);
+    let above = predicted_us.filter(|us| *us > alert.threshold_us).map(rounded).filter(|shown| *shown != threshold);
+    match (above, alert.chance.map(percent)) {
+        (Some(reached), Some(chance)) => {
+            format!(
+                "is forecast to reach {reached} within 10s with a chance of {chance} %, above the threshold of {threshold}"
+            )
+        }
+        (Some(reached), None) => {
+            format!("is forecast to reach {reached} within 10s, above the threshold of {threshold}")
+        }
+        (None, Some(chance)) => {
+            let forecast = predicted_us.map(|us| format!(" (forecast {})", rounded(us))).unwrap_or_default();
+            format!("has a chance of {chance} % to exceed the threshold of {threshold} within 10s{forecast}")
+        }
+        (None, None) => format!("is forecast to exceed the threshold of {threshold} within 10s"),
+    }
+}
+
+/// Causes in words, the largest first; nothing when none is known.
+pub fn causes(causes: &[Cause]) -> String {
+    let each = |cause: &Cause| {
+        let Cause { feature, unit, value, baseline, share_percent, .. } = cause;
+        let [value, baseline] = [*value, *baseline].map(|value| quantity(&number(value), unit));
+        format!("{} ({share_percent} %: {feature} is {value}, usually {baseline})", group(cause.group.name()))
+    };
+    match causes.iter().map(each).reduce(|all, one| format!("{all}, {one}")) {
+        Some(all) => format!(" Cause: {all}."),
+        None => String::new(),
+    }
+}
+
+/// A value in a unit of the schema as people write it; a unit that this release does not know is spelt as it is.
+fn quantity(value: &str, unit: &str) -> String {
+    let Ok(number) = value.parse::<f64>() else { return format!("{value} {unit}") };
+    match unit {
+        "µs" => rounded(number as u64),
+        "ratio" => format!("{:.0} %", number * 100.0),
+        "1" => value.to_owned(),
+        "bytes" | "bytes/s" => {
+            let per = unit.trim_start_matches("bytes");
+            match number {
+                1e6.. => format!("{:.1} MB{per}", number / 1e6),
+                1e3.. => format!("{:.0} kB{per}", number / 1e3),
+                _ => format!("{number:.0} B{per}"),
+            }
+        }
+        _ => format!("{value} {unit}"),
+    }
+}
+
+/// Three digits that matter, as a decimal number.
+pub fn number(value: f32) -> String {
+    if !value.is_finite() {
+        return "unknown".to_owned();
+    }
+    let whole = value.abs().max(1.0).log10().floor() as usize;
+    let text = format!("{value:.*}", 2_usize.saturating_sub(whole));
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A duration in whole µs; none when it is not one.
+pub fn us(us: Option<f32>) -> Option<u64> {
+    us.filter(|us| us.is_finite() && *us >= 0.0).map(|us| us.round() as u64)
+}
+
+/// A group of features in words.
+fn group(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    if let Some(rest) = words.strip_prefix("rtt") { format!("RTT{rest}") } else { words }
+}
+
+/// A share in whole percent.
+pub fn percent(share: f32) -> u8 {
+    (share.clamp(0.0, 1.0) * 100.0).round() as u8
+}
+
+/// At most `max` bytes, cut between characters, an ellipsis for the rest.
+pub fn cut(text: &str, max: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut kept = text[..text.floor_char_boundary(max.saturating_sub(ELLIPSIS.len_utf8()))].to_owned();
+    kept.push(ELLIPSIS);
+    kept
+}
+
+/// A duration to the microsecond, as the API writes it.
+pub fn exact(us: u64) -> String {
+    let parts = [(us / 1_000_000, "s"), (us / 1000 % 1000, "ms"), (us % 1000, "us")];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// A measured or forecast duration with three or four digits that matter, as the API writes it; a day at most.
+pub fn rounded(us: u64) -> String {
+    match us {
+        0..10_000 => format!("{us}us"),
+        10_000..9_999_500 => format!("{}ms", (us + 500) / 1000),
+        _ => format!("{}s", (us.saturating_add(500_000) / 1_000_000).min(86_400)),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use netprecursor_core::{
+        alert::{AlertState, Confirmed, Model, PodRef, PolicyRef, Subject},
+        features::Group,
+        policy::{Identity, Name, Severity},
+    };
+
+    use super::*;
+
+    /// An alert that fires.
+    pub(crate) fn firing() -> Alert {
+        let (namespace, name) = (Name::label("shop").unwrap(), Name::subdomain("checkout").unwrap());
+        let policy = PolicyRef {
+            kind: Kind::Namespaced,
+            namespace: Some("shop".to_owned()),
+            name: "checkout".to_owned(),
+            uid: "p-1".to_owned(),
+        };
+        let pod = PodRef {
+            namespace: "shop".to_owned(),
+            name: "checkout-x2".to_owned(),
+            uid: "u-1".to_owned(),
+            workload: None,
+        };
+        Alert {
+            name: "checkout-3f9a1c20be".to_owned(),
+            policy: Identity { kind: Kind::Namespaced, namespace: Some(namespace), name },
+            rule: "rtt".to_owned(),
+            target: "shop/checkout-x2".to_owned(),
+            target_uid: "u-1".to_owned(),
+            state: AlertState::Firing,
+            severity: Severity::Warning,
+            trigger: Trigger::Forecast,
+            threshold_us: 200_000,
+            resolve_us: 160_000,
+            predicted_us: Some(231_400.0),
+            chance: Some(0.74),
+            measured_us: None,
+            lead_seconds: None,
+            confirmed: Confirmed::Unknown,
+            judged_unix: None,
+            count: 1,
+            fired_unix: 1_700_000_000,
+            resolved_unix: None,
+            resolution: None,
+            causes: vec![Cause {
+                group: Group::Queue,
+                feature: "standing_queue_max_10s".into(),
+                unit: "bytes".into(),
+                value: 182_000.0,
+                baseline: 9_000.0,
+                share_percent: 61,
+            }],
+            model: Model { name: "rtt-xgboost".to_owned(), sha256: Some("ab".repeat(32)), fallback: None },
+            subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
+        }
+    }
+
+    #[test]
+    fn numbers_are_shown_with_the_digits_that_matter() {
+        let cases: [(f32, &str); 9] = [
+            (182_345.0, "182345"),
+            (9.0, "9"),
+            (0.034, "0.03"),
+            (12.345, "12.3"),
+            (1.0, "1"),
+            (-0.001, "0"),
+            (-2.81759, "-2.82"),
+            (100.0, "100"),
+            (f32::NAN, "unknown"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_warning_says_what_is_ahead_and_why() {
+        assert_eq!(
+            note(&firing()),
+            "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
+             checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
+        );
+        assert_eq!(reason(&firing()), "RttBreachForecast");
+    }
+
+    #[test]
+    fn a_warning_says_of_the_forecast_what_is_so() {
+        let ahead = |predicted_us, chance| {
+            let note = note(&Alert { predicted_us, chance, causes: Vec::new(), ..firing() });
+            note.strip_suffix(" (policy checkout, rule rtt).").unwrap_or(&note).to_owned()
+        };
+        let chance = "RTT has a chance of 74 % to exceed the threshold of 200ms within 10s";
+        assert_eq!(ahead(Some(190_000.0), Some(0.74)), format!("{chance} (forecast 190ms)"));
+        assert_eq!(ahead(Some(200_000.0), Some(0.74)), format!("{chance} (forecast 200ms)"));
+        assert_eq!(ahead(Some(200_400.0), Some(0.74)), format!("{chance} (forecast 200ms)"));
+        assert_eq!(ahead(None, Some(0.74)), chance);
+        // Records of earlier releases.
+        assert_eq!(
+            ahead(Some(231_400.0), None),
+            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms"
+        );
+        assert_eq!(ahead(Some(190_000.0), None), "RTT is forecast to exceed the threshold of 200ms within 10s");
+    }
+
+    #[test]
+    fn a_breach_that_is_measured_needs_no_chance() {
+        let measured =
+            Alert { trigger: Trigger::Measured, measured_us: Some(244_000.0), causes: Vec::new(), ..firing() };
+        assert_eq!(note(&measured), "RTT is 244ms, above the threshold of 200ms (policy checkout, rule rtt).");
+        let lost = Alert { measured_us: None, ..measured };
+        assert_eq!(note(&lost), "RTT is in breach, above the threshold of 200ms (policy checkout, rule rtt).");
+    }
+
+    #[test]
+    fn shares_are_told_in_whole_percent() {
+        for (share, told) in [(0.0, 0), (0.004, 0), (0.744, 74), (0.996, 100), (1.5, 100), (-1.0, 0), (f32::NAN, 0)] {
+            assert_eq!(percent(share), told, "{share}");
+        }
+    }
+
+    #[test]
+    fn values_are_told_in_units_that_suit_them() {
+        for (value, unit, told) in [
+            ("89925", "µs", "90ms"),
+            ("950", "µs", "950us"),
+            ("0.2", "ratio", "20 %"),
+            ("17", "1", "17"),
+            ("2500000", "bytes/s", "2.5 MB/s"),
+            ("950", "bytes", "950 B"),
+            ("1.5", "packets/s", "1.5 packets/s"),
+            ("n/a", "µs", "n/a µs"),
+        ] {
+            assert_eq!(quantity(value, unit), told);
+        }
+    }
+
+    #[test]
+    fn the_end_says_how_it_went() {
+        let mut over = Alert { measured_us: Some(244_000.0), lead_seconds: Some(6), ..firing() };
+        over.resolve(Resolution::Recovered, 1_700_000_030);
+        assert_eq!(
+            note(&over),
+            "Over: RTT has stayed below the resolve threshold (policy checkout, rule rtt). The highest RTT measured \
+             was 244ms, the threshold is 200ms. It was announced 6s before."
+        );
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        let mut alert = firing();
+        alert.causes = vec![Cause { feature: "ü".repeat(400).into(), ..alert.causes[0].clone() }; 4];
+        let note = note(&alert);
+        assert!((MAX_NOTE - 1..=MAX_NOTE).contains(&note.len()) && note.ends_with("ü…"), "{} {note}", note.len());
+        assert_eq!(cut("äöü", 6), "äöü");
+        assert_eq!(cut("äöüß", 7), "äö…");
+        assert_eq!(cut("äöüß", 6), "ä…");
+    }
+
+    #[test]
+    fn durations_are_as_the_api_reads_them() {
+        let exactly = [(0, "0s"), (750, "750us"), (200_000, "200ms"), (1_500_000, "1s500ms"), (900_000_000, "900s")];
+        for (us, text) in exactly {
+            assert_eq!(exact(us), text);
+            assert_eq!(netprecursor_crds::Duration::new(text).us(), Ok(us));
+        }
+        for (us, text) in [(0, "0us"), (9_999, "9999us"), (10_499, "10ms"), (231_400, "231ms"), (12_600_000, "13s")] {
+            assert_eq!(rounded(us), text);
+            assert!(netprecursor_crds::Duration::new(text).us().is_ok());
+        }
+        assert!(netprecursor_crds::Duration::new(rounded(u64::MAX)).us().is_ok());
+    }
+
+    #[test]
+    fn groups_are_spelt_in_words() {
+        assert_eq!(group("RttHistory"), "RTT history");
+        assert_eq!(group("Queue"), "queue");
+    }
+}

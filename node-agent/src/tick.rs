@@ -1,0 +1,11 @@
+//! One tick: read the sensors, push windows, extract features, forecast all targets at once, decide, and say what
+//! happened. One thread, no allocation per target in steady state; effects leave through [`Transition`](netprecursor_core::alert::Transition).
+
+pub mod alerts;
+pub mod forecaster;
+pub mod history;
+pub mod memories;
+pub mod pipeline;
+pub mod report;
+pub mod selection;
+pub mod target;
