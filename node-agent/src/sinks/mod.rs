@@ -2,8 +2,6 @@
 //! the API server, collectors of telemetry.
 
 pub mod api;
-pub mod backoff;
-pub mod budget;
 pub mod kubernetes;
 pub mod ledgers;
 pub mod metrics;

@@ -6,6 +6,7 @@ use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_kit::Failure;
 use netprecursor_models::{
     Refusal,
     child::{self, CheckError},
@@ -149,11 +150,13 @@ async fn read(client: &Client, source: &Source) -> Result<Vec<u8>, Trouble> {
     let answer = tokio::time::timeout(READ, api.get(&source.name)).await;
     let map = match answer.map_err(|_| unreachable(format!("no answer within {} s", READ.as_secs())))? {
         Ok(map) => map,
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(Trouble::NotFound(source.clone())),
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            return Err(Trouble::Forbidden { source_: source.clone() });
+        Err(error) => {
+            return Err(match Failure::from(&error) {
+                Failure::Missing => Trouble::NotFound(source.clone()),
+                Failure::Forbidden | Failure::Ending => Trouble::Forbidden { source_: source.clone() },
+                _ => unreachable(error.to_string()),
+            });
         }
-        Err(error) => return Err(unreachable(error.to_string())),
     };
     let mut entries = map.binary_data.unwrap_or_default();
     let text = map.data.unwrap_or_default().remove(&source.key);

@@ -23,6 +23,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use netprecursor_kit::{Backoff, backoff::LONGEST_ASKED, budget::jittered};
 use opentelemetry_proto::{
     tonic::collector::metrics::v1::ExportMetricsServiceRequest, transform::common::tonic::ResourceAttributesWithSchema,
 };
@@ -41,11 +42,7 @@ use self::{
     seen::Seen,
     tls::TlsError,
 };
-use super::{
-    backoff::{Backoff, LONGEST_ASKED},
-    budget::jittered,
-    sink::{Board, Health, Sink},
-};
+use super::sink::{Board, Health, Sink};
 use crate::tick::outcome::Transition;
 
 /// Transitions that wait between the tick thread and the exporter.

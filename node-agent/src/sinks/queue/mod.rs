@@ -13,13 +13,14 @@ pub mod store;
 use std::{collections::BTreeMap, time::Duration};
 
 use fastrand::Rng;
+use netprecursor_kit::Backoff;
 
 use self::{
     disk::Disk,
     entry::{Delivered, Ending, Entry, MAX_EVENTS, Pending, Record},
     store::Store,
 };
-use super::{backoff::Backoff, words};
+use super::words;
 use crate::tick::alerts::{self, AlertState, Confirmed};
 
 pub use pick::{EventKey, Op, Pick};
