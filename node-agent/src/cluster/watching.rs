@@ -40,36 +40,20 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
         watcher::Config::default().timeout(seconds)
     };
     let own = config().fields(&format!("spec.nodeName={node}"));
-    let mut watching = JoinSet::new();
-    watching.spawn(
-        Watch {
-            kind: "PrecursorPolicy",
-            api: Api::all(watches.clone()),
-            config: config(),
-            read: policy::<PrecursorPolicy>,
-        }
-        .follow(into(|mirror| &mut mirror.policies), || (), sender.clone()),
-    );
-    let read = policy::<ClusterPrecursorPolicy>;
-    watching.spawn(
-        Watch { kind: "ClusterPrecursorPolicy", api: Api::all(watches.clone()), config: config(), read }.follow(
-            into(|mirror| &mut mirror.cluster_policies),
-            || (),
-            sender.clone(),
-        ),
-    );
+    let mut tasks = JoinSet::new();
+    let (kind, api) = ("PrecursorPolicy", Api::all(watches.clone()));
+    let watch = Watch { kind, api, config: config(), read: policy::<PrecursorPolicy> };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.policies), || (), sender.clone()));
+    let (kind, api) = ("ClusterPrecursorPolicy", Api::all(watches.clone()));
+    let watch = Watch { kind, api, config: config(), read: policy::<ClusterPrecursorPolicy> };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.cluster_policies), || (), sender.clone()));
+    let (kind, api) = ("Namespace", Api::all(watches.clone()));
     let read = |namespace: PartialObjectMeta<Namespace>| Some(namespace.metadata.labels.unwrap_or_default());
-    watching.spawn(Watch { kind: "Namespace", api: Api::all(watches.clone()), config: config(), read }.follow(
-        into(|mirror| &mut mirror.namespaces),
-        || (),
-        sender.clone(),
-    ));
+    let watch = Watch { kind, api, config: config(), read };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.namespaces), || (), sender.clone()));
     let read = |pod: DeserializeGuard<PodObject>| guarded(pod).and_then(|pod| Pod::read(&pod));
-    watching.spawn(Watch { kind: "Pod", api: Api::all(watches), config: own, read }.follow(
-        into(|mirror| &mut mirror.pods),
-        || (),
-        sender,
-    ));
+    let watch = Watch { kind: "Pod", api: Api::all(watches), config: own, read };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.pods), || (), sender));
     let mut mirror = Mirror::default();
     let (arrived, mut arrivals) = mpsc::channel(CHANGES);
     let mut shelf = shelf.with_arrivals(arrived);

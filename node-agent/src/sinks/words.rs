@@ -1,22 +1,23 @@
 //! An alert in words and in the API's notation: for Events, conditions and log records.
 
 use netprecursor_core::decide::Trigger;
+use netprecursor_crds::diagnosis::reasons::Firing;
 
 use super::queue::entry::{Cause, Ending, Record};
 
 /// Bytes of an Event's note: what the API calls characters.
 pub const MAX_NOTE: usize = 1024;
 
-/// Why an Event is made of what the alert is now, in CamelCase.
-pub const fn reason(alert: &Record) -> &'static str {
+/// Why the alert is as it is now.
+pub const fn reason(alert: &Record) -> Firing {
     match (&alert.ending, alert.trigger) {
-        (None, Trigger::Forecast) => "RttBreachForecast",
-        (None, Trigger::Measured) => "RttBreachMeasured",
+        (None, Trigger::Forecast) => Firing::RttBreachForecast,
+        (None, Trigger::Measured) => Firing::RttBreachMeasured,
         (Some(ending), _) => match ending {
-            Ending::Recovered => "RttRecovered",
-            Ending::Silent => "RttNotMeasured",
-            Ending::Gone => "TargetGone",
-            Ending::Restarted => "AgentRestarted",
+            Ending::Recovered => Firing::RttRecovered,
+            Ending::Silent => Firing::RttNotMeasured,
+            Ending::Gone => Firing::TargetGone,
+            Ending::Restarted => Firing::AgentRestarted,
         },
     }
 }
@@ -207,7 +208,7 @@ pub(crate) mod tests {
             "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
              checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
-        assert_eq!(reason(&firing()), "RttBreachForecast");
+        assert_eq!(reason(&firing()), Firing::RttBreachForecast);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_crds::diagnosis::reasons::ModelReady;
 use netprecursor_kit::Failure;
 use netprecursor_models::{
     Refusal,
@@ -104,17 +105,17 @@ pub enum Trouble {
 
 impl Trouble {
     /// A reason as conditions have it.
-    pub const fn reason(&self) -> &'static str {
+    pub const fn reason(&self) -> ModelReady {
         match self {
-            Self::NotFound(_) => "NotFound",
-            Self::Forbidden { .. } => "Forbidden",
-            Self::KeyMissing { .. } | Self::Text { .. } => "KeyMissing",
-            Self::TooLarge { .. } | Self::InflatesTooLarge => "TooLarge",
-            Self::NotGzip(_) => "NotGzip",
-            Self::DigestMismatch { .. } => "DigestMismatch",
-            Self::Refused { .. } => "Refused",
-            Self::CheckFailed(_) => "CheckFailed",
-            Self::Unreachable { .. } => "Unreachable",
+            Self::NotFound(_) => ModelReady::NotFound,
+            Self::Forbidden { .. } => ModelReady::Forbidden,
+            Self::KeyMissing { .. } | Self::Text { .. } => ModelReady::KeyMissing,
+            Self::TooLarge { .. } | Self::InflatesTooLarge => ModelReady::TooLarge,
+            Self::NotGzip(_) => ModelReady::NotGzip,
+            Self::DigestMismatch { .. } => ModelReady::DigestMismatch,
+            Self::Refused { .. } => ModelReady::Refused,
+            Self::CheckFailed(_) => ModelReady::CheckFailed,
+            Self::Unreachable { .. } => ModelReady::Unreachable,
         }
     }
 
@@ -243,7 +244,7 @@ mod tests {
     fn half_a_file_is_told_as_such() {
         let mut payload = gzip(b"a model");
         payload.stored.truncate(12);
-        assert_eq!(inflate(&payload).unwrap_err().reason(), "NotGzip");
+        assert_eq!(inflate(&payload).unwrap_err().reason(), ModelReady::NotGzip);
     }
 
     fn source() -> Source {
@@ -258,10 +259,10 @@ mod tests {
     #[test]
     fn text_in_the_place_of_a_model_is_called_what_it_is() {
         let pointer = text_trouble(&source(), b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
-        assert_eq!(pointer.reason(), "Refused");
+        assert_eq!(pointer.reason(), ModelReady::Refused);
         assert!(pointer.to_string().contains("git lfs pull"), "{pointer}");
         let unknown = text_trouble(&source(), b"hello");
-        assert_eq!(unknown.reason(), "KeyMissing");
+        assert_eq!(unknown.reason(), ModelReady::KeyMissing);
         assert!(unknown.to_string().contains("kubectl create configmap models --from-file=m.onnx=FILE"), "{unknown}");
     }
 

@@ -10,6 +10,7 @@ use netprecursor_crds::{
         self, AlertState, ModelSpeaking, PodReference, PolicyKind, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
         PrecursorAlertStatus, Resolution,
     },
+    diagnosis::reasons,
     policy::{ClusterPrecursorPolicy, PrecursorPolicy, Severity},
 };
 use serde_json::{Value, json};
@@ -128,31 +129,32 @@ fn cause(cause: &Cause) -> alert::Cause {
 }
 
 fn firing(record: &Record) -> Condition {
-    let (status, since) = match record.state {
-        State::Firing => ("True", record.fired),
-        State::Resolved => ("False", record.resolved.unwrap_or(record.fired)),
+    let since = match record.state {
+        State::Firing => record.fired,
+        State::Resolved => record.resolved.unwrap_or(record.fired),
     };
-    super::condition("Firing", status, words::reason(record), words::note(record), since)
+    super::condition(words::reason(record), &words::note(record), since)
 }
 
 fn confirmed(record: &Record) -> Condition {
-    let (status, reason, message) = match (record.confirmed, record.lead_seconds) {
-        (Confirmed::True, Some(lead)) => ("True", "BreachFollowed", format!("RTT was in breach {lead}s later.")),
-        (Confirmed::True, None) => ("True", "BreachFollowed", "RTT was in breach in time.".to_owned()),
-        (Confirmed::False, _) => ("False", "NoBreachFollowed", "No breach followed in time.".to_owned()),
+    let later = |lead| format!("RTT was in breach {lead}s later.");
+    let (reason, message) = match (record.confirmed, record.lead_seconds) {
+        (Confirmed::True, Some(lead)) => (reasons::Confirmed::BreachFollowed, &*later(lead)),
+        (Confirmed::True, None) => (reasons::Confirmed::BreachFollowed, "RTT was in breach in time."),
+        (Confirmed::False, _) => (reasons::Confirmed::NoBreachFollowed, "No breach followed in time."),
         (Confirmed::Unknown, _) if record.trigger == decide::Trigger::Measured => {
-            ("Unknown", "MeasuredFirst", "It fired on the breach itself: there was nothing to confirm.".to_owned())
+            (reasons::Confirmed::MeasuredFirst, "It fired on the breach itself: there was nothing to confirm.")
         }
-        (Confirmed::Unknown, _) if record.measured_us.is_some_and(|us| us > record.threshold_us) => {
-            let message = "RTT was in breach before the warning, or after its time: there was nothing to confirm.";
-            ("Unknown", "NotJudged", message.to_owned())
-        }
+        (Confirmed::Unknown, _) if record.measured_us.is_some_and(|us| us > record.threshold_us) => (
+            reasons::Confirmed::NotJudged,
+            "RTT was in breach before the warning, or after its time: there was nothing to confirm.",
+        ),
         (Confirmed::Unknown, _) if record.state == State::Resolved => {
-            ("Unknown", "NotJudged", "Too little was measured in its time to confirm it or not.".to_owned())
+            (reasons::Confirmed::NotJudged, "Too little was measured in its time to confirm it or not.")
         }
-        (Confirmed::Unknown, _) => ("Unknown", "NotYetJudged", "The time of the forecast is not over.".to_owned()),
+        (Confirmed::Unknown, _) => (reasons::Confirmed::NotYetJudged, "The time of the forecast is not over."),
     };
-    super::condition("Confirmed", status, reason, message, record.judged)
+    super::condition(reason, message, record.judged)
 }
 
 /// Unix seconds as the API writes time.

@@ -27,7 +27,7 @@ use std::{
 use fastrand::Rng;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
-use netprecursor_crds::report::PrecursorNodeReportStatus;
+use netprecursor_crds::{condition, diagnosis::reasons::Reason, report::PrecursorNodeReportStatus};
 use netprecursor_kit::Budget;
 use tokio::{
     sync::{mpsc, watch},
@@ -358,13 +358,6 @@ fn labels() -> BTreeMap<String, String> {
 }
 
 /// A condition. Specs of what the agent writes never change, so that there is one generation.
-fn condition(kind: &str, status: &str, reason: &str, message: String, since: u64) -> Condition {
-    Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        observed_generation: Some(1),
-        last_transition_time: alerts::time(since),
-    }
+fn condition(reason: impl Into<&'static Reason>, message: &str, since: u64) -> Condition {
+    condition::of(reason, message, Some(1), &[], alerts::time(since).0)
 }

@@ -352,7 +352,7 @@ impl<D: Disk> Queue<D> {
 fn push_event(entry: &mut Entry) -> u64 {
     let alert = &entry.alert;
     let at = if alert.is_firing() { alert.fired } else { alert.resolved.unwrap_or(alert.fired) };
-    let (reason, note) = (words::reason(alert).to_owned(), words::note(alert));
+    let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
     let pending = Pending { count: alert.count, state: alert.state, at, reason, note };
     let mut given_up = 0;
     while entry.events.len() >= MAX_EVENTS {
