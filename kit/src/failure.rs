@@ -61,6 +61,11 @@ impl Failure {
     }
 }
 
+/// That nothing came back in time, in words.
+pub fn no_answer(within: Duration) -> String {
+    format!("no answer within {} s", within.as_secs())
+}
+
 impl From<&kube::Error> for Failure {
     fn from(error: &kube::Error) -> Self {
         match error {

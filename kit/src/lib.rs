@@ -21,4 +21,7 @@ pub use {
     mirror::{Key, Mirror, Sight},
     watch::{Change, Watch, Wire},
 };
-pub use {failure::Failure, limits::Limits};
+pub use {
+    failure::{Failure, no_answer},
+    limits::Limits,
+};

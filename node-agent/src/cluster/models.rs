@@ -17,6 +17,7 @@ use netprecursor_models::{
     Refusal, Scorer, Use,
     child::{self, CheckError, Limits},
     contract::{PolicyContract, limits::FILE_BYTES},
+    hex,
 };
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -145,10 +146,6 @@ impl Shelf {
 fn copy_name(digest: &Digest) -> String {
     let digits = hex(digest);
     format!("netprecursor-model-{}", &digits[..NAME_DIGITS])
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Tries until the model is there or is refused for good.

@@ -7,17 +7,17 @@ use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use netprecursor_crds::diagnosis::reasons::ModelReady;
-use netprecursor_kit::Failure;
+use netprecursor_kit::{Failure, no_answer};
 use netprecursor_models::{
     Refusal,
     child::{self, CheckError},
     contract::{PolicyContract, foreign, limits::FILE_BYTES},
+    hex,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Checker, Payload, Source, memory};
-use crate::owned;
 
 /// Bytes of a model as stored: what a ConfigMap holds.
 const STORED_BYTES: usize = 1 << 20;
@@ -137,7 +137,7 @@ pub async fn check(client: &Client, checker: &Checker, source: &Source) -> Resul
     if let Some(foreign) = foreign::known(&model) {
         return Err(refused(&foreign.into()));
     }
-    let got = owned::hex(&Sha256::digest(&model));
+    let got = hex(&Sha256::digest(&model));
     if got != source.sha256 {
         return Err(Trouble::DigestMismatch { got, expected: source.sha256.clone() });
     }
@@ -149,7 +149,7 @@ async fn read(client: &Client, source: &Source) -> Result<Vec<u8>, Trouble> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &source.namespace);
     let unreachable = |message: String| Trouble::Unreachable { source_: source.clone(), message };
     let answer = tokio::time::timeout(READ, api.get(&source.name)).await;
-    let map = match answer.map_err(|_| unreachable(format!("no answer within {} s", READ.as_secs())))? {
+    let map = match answer.map_err(|_| unreachable(no_answer(READ)))? {
         Ok(map) => map,
         Err(error) => {
             return Err(match Failure::from(&error) {

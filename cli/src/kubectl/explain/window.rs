@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
 use netprecursor_crds::{PrecursorAlert, alert::AlertState};
-use netprecursor_kit::Failure;
+use netprecursor_kit::{Failure, no_answer};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -99,7 +99,7 @@ pub(super) async fn ask(cluster: &Cluster, alert: &PrecursorAlert, now: Timestam
         Ok(Ok(points)) => Window::Points { agent, points },
         Ok(Err(reason)) => Window::Unavailable(reason),
         Err(_) => {
-            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            let reason = no_answer(PATIENCE);
             Window::Unavailable(Unavailable::Failed { agent, reason })
         }
     })

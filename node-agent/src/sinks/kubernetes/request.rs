@@ -7,7 +7,7 @@ use http::{StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt as _, Limited};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, client::Body, core::Status};
-use netprecursor_kit::Failure;
+use netprecursor_kit::{Failure, no_answer};
 use serde::Deserialize;
 
 use crate::sinks::queue::Outcome;
@@ -43,9 +43,7 @@ pub(super) async fn send(
     })
     .await;
     match answered {
-        Err(_) => {
-            (Outcome::Down { reason: format!("no answer within {} s", DEADLINE.as_secs()), wait: None }, Bytes::new())
-        }
+        Err(_) => (Outcome::Down { reason: no_answer(DEADLINE), wait: None }, Bytes::new()),
         Ok(Err(reason)) => (Outcome::Down { reason, wait: None }, Bytes::new()),
         Ok(Ok((status, wait, body))) => (outcome(status, wait, &body), body),
     }
