@@ -30,7 +30,12 @@ use netprecursor_crds::policies_from_yaml;
 use netprecursor_models::{Batch, Forecaster, builtin};
 use serde::Serialize;
 
-use crate::{arguments, recording::Recording, replay, terminal};
+use crate::{
+    arguments,
+    quantity::{percent, seconds},
+    recording::Recording,
+    replay, terminal,
+};
 use chances::{Chances, Counted};
 use drawn::{Drawn, Followed};
 use fixed::FixedWatch;
@@ -320,8 +325,6 @@ fn thresholds(path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
 }
 
 fn table(model: &str, watched: &[Watched]) -> String {
-    let percent = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
-    let seconds = |lead: Option<u64>| lead.map_or("-".into(), |lead| format!("{lead} s"));
     // The rule's name is enough where there is one policy.
     let is_one = watched.windows(2).all(|pair| pair[0].policy == pair[1].policy);
     let name = |Watched { policy, rule, .. }: &Watched| {

@@ -15,6 +15,16 @@ pub(crate) fn maybe_time(us: Option<f32>) -> String {
     us.map_or_else(|| "-".to_owned(), time)
 }
 
+/// A share in whole percent that may be missing.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+}
+
+/// Seconds that may be missing.
+pub(crate) fn seconds(seconds: Option<u64>) -> String {
+    seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"))
+}
+
 /// A value in the unit that the schema has for it.
 pub(crate) fn quantity(value: f32, unit: &str) -> String {
     match unit {

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_hash_covers_every_channel_and_names_are_unique() {
         assert_eq!(canonical().lines().count(), 3 + WIDTH);
-        assert_ne!(hash(), schema::hash());
+        assert_ne!(hash(), crate::schema::hash());
         let mut names: Vec<_> = CHANNELS.iter().map(|channel| channel.name).collect();
         names.sort_unstable();
         names.dedup();

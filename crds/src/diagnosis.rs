@@ -29,6 +29,7 @@ pub use agents::Agents;
 pub use node::{Node, Standing};
 pub use operator::Operator;
 pub use policy::Policy;
+use reasons::{Found, Reason};
 pub use span::{some_of, span};
 
 /// Between what is wrong and what to do.
@@ -91,7 +92,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding whose advice is that of the table of [`reasons`], for what is installed in `namespace`.
-    pub(crate) fn of(reason: &reasons::Reason, message: impl Into<String>, place: &Place) -> Self {
+    pub(crate) fn of(reason: impl Into<&'static Reason>, message: impl Into<String>, place: &Place) -> Self {
+        let reason = reason.into();
         Self {
             severity: reason.severity.unwrap_or(Severity::Remark),
             condition: reason.condition.to_owned(),
@@ -115,7 +117,7 @@ pub fn advised(message: &str, advice: &str) -> String {
 
 /// What is wrong alone, of a condition's message that has what to do behind it. Whoever wrote it need not know as much of
 /// the place as whoever reads it, so the advice is that of the namespace alone.
-fn without_advice<'a>(message: &'a str, reason: &reasons::Reason, place: &Place) -> &'a str {
+fn without_advice<'a>(message: &'a str, reason: &Reason, place: &Place) -> &'a str {
     let advice = Place::new(&place.namespace).fill(reason.advice);
     message.strip_suffix(&advice).map_or(message, |alone| alone.trim_end_matches(ADVICE))
 }
@@ -203,7 +205,7 @@ pub fn diagnose(facts: &Facts<'_>, now: Timestamp) -> Diagnosis {
     let policies = facts.policies.iter().map(|policy| policy::findings(policy, is_heard, &facts.place)).collect();
     findings.extend(facts.firing.filter(|firing| *firing > 0).map(|firing| {
         let (alerts, are) = if firing == 1 { ("alert", "is") } else { ("alerts", "are") };
-        Finding::of(&reasons::FIRING, format!("{firing} {alerts} {are} out"), &facts.place)
+        Finding::of(Found::AlertsFiring, format!("{firing} {alerts} {are} out"), &facts.place)
     }));
     Diagnosis { findings, tally: agents.tally, nodes: agents.nodes, policies }
 }

@@ -10,6 +10,7 @@
 #![expect(clippy::duplicated_attributes, reason = "kube's attribute repeats its words for each printer column")]
 
 pub mod alert;
+pub mod condition;
 pub mod convert;
 pub mod diagnosis;
 pub mod duration;
@@ -21,6 +22,7 @@ pub mod report;
 pub mod schema;
 
 pub use alert::PrecursorAlert;
+pub use condition::ConditionStatus;
 pub use duration::Duration;
 pub use policy::{ClusterPrecursorPolicy, PrecursorPolicy};
 pub use problem::{Fault, Problem, Refusal};

@@ -17,8 +17,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde_json::{Value, json};
 
 use crate::{
-    ClusterPrecursorPolicy, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
+    ClusterPrecursorPolicy, ConditionStatus, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
     alert::{PrecursorAlertSpec, PrecursorAlertStatus},
+    condition::MAX_MESSAGE,
     policy::{ClusterPrecursorPolicySpec, PrecursorPolicySpec, PrecursorPolicyStatus},
     report::PrecursorNodeReportStatus,
 };
@@ -163,7 +164,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                 "status": {
                     "description": "Whether it holds.",
                     "type": "string",
-                    "enum": ["True", "False", "Unknown"],
+                    "enum": [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown],
                 },
                 "reason": {
                     "description": "Why, in one word for programs.",
@@ -175,7 +176,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                 "message": {
                     "description": "Why, and what to do, in words for people.",
                     "type": "string",
-                    "maxLength": 4096,
+                    "maxLength": MAX_MESSAGE,
                 },
                 "lastTransitionTime": {
                     "description": "When `status` last changed.",

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::Refusal;
 use crate::contract::{self, Metadata, PolicyContract};
 use crate::forest::{Aggregate, Forest, PostTransform};
+use crate::hex;
 use crate::net::{self, Net, NetInfo};
 use crate::plan::{Plan, Port};
 
@@ -133,7 +134,7 @@ impl Scorer {
         }
         let digest = Sha256::digest(bytes);
         let info = ModelInfo {
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&digest),
             bytes: bytes.len(),
             producer: model.producer.to_owned(),
             inputs: inputs.to_vec(),

@@ -14,8 +14,7 @@ use std::{
 
 use netprecursor_agent::{
     publish::{
-        budget::Budget,
-        kubernetes::{Settings, board, tell_from},
+        kubernetes::{Settings, board, budget, tell_from},
         queue::{Limits, Queue, disk::Disk},
     },
     tick::report::ReportData,
@@ -185,16 +184,7 @@ fn start(
     };
     let client = server.client(&format!("agent-{agent}"), "default");
     let queue = Queue::open(Memory::default(), settings.limits);
-    agents.spawn(tell_from(
-        queue,
-        Budget::default(),
-        client,
-        settings,
-        transitions,
-        reports,
-        board(),
-        std::future::pending(),
-    ));
+    agents.spawn(tell_from(queue, budget(), client, settings, transitions, reports, board(), std::future::pending()));
     (turns, report)
 }
 

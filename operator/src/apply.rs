@@ -9,6 +9,7 @@ use kube::{
     core::{DeserializeGuard, PartialObjectMeta},
 };
 use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorAlert, PrecursorPolicy, alert::PolicyKind};
+use netprecursor_kit::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -172,15 +173,15 @@ fn params() -> PatchParams {
 
 async fn apply_object<W: Wire>(api: Api<W>, manifest: &Value) -> Result<W, ApplyError> {
     let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
-    api.patch(name, &params(), &Patch::Apply(manifest)).await.map_err(failed)
+    api.patch(name, &params(), &Patch::Apply(manifest)).await.map_err(|error| failed(&error))
 }
 
 /// The object, or `None` when it is gone.
 async fn apply_status<W: Wire>(api: Api<W>, key: &Key, body: &Value) -> Result<Option<W>, ApplyError> {
     match api.patch_status(&key.name, &params(), &Patch::Apply(body)).await {
         Ok(object) => Ok(Some(object)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(failed(error)),
+        Err(error) if Failure::from(&error) == Failure::Missing => Ok(None),
+        Err(error) => Err(failed(&error)),
     }
 }
 
@@ -194,24 +195,20 @@ async fn delete<W: Clone + DeserializeOwned + std::fmt::Debug>(
         Preconditions { uid: Some(uid.to_owned()), resource_version: version.map(|version| version.to_string()) };
     match api.delete(&key.name, &DeleteParams::background().preconditions(preconditions)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(failed(error)),
+        Err(error) if Failure::from(&error) == Failure::Missing => Ok(()),
+        Err(error) => Err(failed(&error)),
     }
 }
 
-fn failed(error: kube::Error) -> ApplyError {
-    match error {
-        kube::Error::Api(status) => match status.code {
-            409 => ApplyError::Outdated(status.message),
-            // An object of a namespace or a parent that is on its way out is refused with 403 as well as a missing
-            // right is: both last.
-            400 | 403 | 404 | 405 | 413 | 415 | 422 => ApplyError::Refused(status.message),
-            _ => {
-                let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-                let retry_after = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
-                ApplyError::Unavailable { message: status.message, retry_after }
-            }
-        },
-        other => ApplyError::Unavailable { message: other.to_string(), retry_after: None },
+fn failed(error: &kube::Error) -> ApplyError {
+    let words = Failure::words(error);
+    match Failure::from(error) {
+        Failure::Conflict | Failure::Exists => ApplyError::Outdated(words),
+        // A missing right, and a namespace or a parent that is on its way out: both last.
+        Failure::Missing | Failure::Forbidden | Failure::Ending | Failure::Invalid => ApplyError::Refused(words),
+        Failure::Busy { retry_after } => ApplyError::Unavailable { message: words, retry_after },
+        Failure::Refused | Failure::Garbled | Failure::Unanswered => {
+            ApplyError::Unavailable { message: words, retry_after: None }
+        }
     }
 }

@@ -1,24 +1,13 @@
-//! Clients of the API server: every wait is bounded, nothing is retried behind our back.
-//!
-//! kube would retry a refused request up to fifteen times and waits for an answer without end; a renewal of the lease
-//! would outlive the lease. Here a request has one try and a deadline, and who asked decides what follows.
+//! Clients of the API server. A request has one try and a deadline: otherwise a renewal of the lease would outlive it.
 
-mod budget;
+use std::{sync::Arc, time::Duration};
 
-use std::time::Duration;
-
+use fastrand::Rng;
+use futures::{FutureExt, future::BoxFuture};
 use kube::{Client, Config, client::ClientBuilder};
-
-pub use budget::{Budget, BudgetLayer};
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// How long the API server may be silent while it owes an answer.
-const READ: Duration = Duration::from_secs(10);
-
-/// How long a watch may be silent: bookmarks come about once a minute, so silence means that the other side is gone.
-pub const WATCH_SILENCE: Duration = Duration::from_secs(90);
+use netprecursor_kit::{Budget, Limits};
+use tokio::{sync::Mutex, time::Instant};
+use tower::util::MapFutureLayer;
 
 /// Requests at once, and per second in the long run. A thousand policies' status takes a minute to write.
 const BURST: u32 = 50;
@@ -41,34 +30,48 @@ impl Clients {
     /// # Errors
     /// kube's, when the environment names none, or certificates cannot be read.
     pub fn new(config: &Config) -> kube::Result<Self> {
-        let budget = BudgetLayer::new(Budget::new(BURST, PER_SECOND));
+        let budget = Budget::new(BURST, Duration::from_secs(1) / PER_SECOND, 0.0);
         Ok(Self {
-            requests: ClientBuilder::try_from(bounded(config, READ))?.with_layer(&budget).build(),
-            watches: ClientBuilder::try_from(bounded(config, WATCH_SILENCE))?.build(),
-            lease: ClientBuilder::try_from(bounded(config, READ))?.build(),
+            requests: ClientBuilder::try_from(Limits::REQUESTS.bound(config))?
+                .with_layer(&MapFutureLayer::new(within(budget)))
+                .build(),
+            watches: ClientBuilder::try_from(Limits::WATCHES.bound(config))?.build(),
+            lease: ClientBuilder::try_from(Limits::REQUESTS.bound(config))?.build(),
         })
     }
 }
 
-fn bounded(config: &Config, read: Duration) -> Config {
-    let mut config = config.clone();
-    config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(read);
-    config.write_timeout = Some(READ);
-    // The clock of an answer starts with its request, not when its connection went idle.
-    config.reset_reader_on_write = true;
-    config.default_retry = false;
-    config
+/// Has requests wait until the budget has room, in the order in which they were made.
+fn within<F: Future + Send + 'static>(budget: Budget) -> impl FnMut(F) -> BoxFuture<'static, F::Output> + Clone {
+    let (budget, begun) = (Arc::new(Mutex::new((budget, Rng::new()))), Instant::now());
+    move |answer| {
+        let budget = Arc::clone(&budget);
+        async move {
+            // A queue that is fair: who waits for a token has those who come later wait for the lock.
+            let mut bucket = budget.lock().await;
+            let (budget, rng) = &mut *bucket;
+            while !budget.take(begun.elapsed(), rng) {
+                tokio::time::sleep_until(begun + budget.next().unwrap_or_default()).await;
+            }
+            drop(bucket);
+            answer.await
+        }
+        .boxed()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tower::{Layer, ServiceExt};
+
     use super::*;
 
-    #[test]
-    fn no_wait_is_without_end_and_nothing_is_retried() {
-        let config = bounded(&Config::new(http::Uri::from_static("https://localhost")), READ);
-        assert!(config.connect_timeout.is_some() && config.read_timeout.is_some() && config.write_timeout.is_some());
-        assert!(!config.default_retry && config.reset_reader_on_write);
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let start = Instant::now();
+        let service = tower::service_fn(move |()| async move { Ok::<_, ()>(start.elapsed().as_millis()) });
+        let service = MapFutureLayer::new(within(Budget::new(3, Duration::from_millis(500), 0.0))).layer(service);
+        let all = (0..5).map(|_| service.clone().oneshot(()));
+        assert_eq!(futures::future::try_join_all(all).await, Ok(vec![0, 0, 0, 500, 1_000]));
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
+use netprecursor_kit::Failure;
 use tokio::{sync::watch, time::Instant};
 
 pub use claim::{Claim, Claims};
@@ -113,7 +114,7 @@ impl Candidate {
                 Ok(true)
             }
             // Another was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => {
+            Err(error) if matches!(Failure::from(&error), Failure::Conflict | Failure::Exists) => {
                 self.claims.forget();
                 Ok(false)
             }

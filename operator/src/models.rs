@@ -98,7 +98,7 @@ impl std::fmt::Debug for Payload {
 pub async fn look(client: &Client, checker: &Checker, source: &Source, generation: i64, at: Timestamp) -> Looked {
     let outcome = check(client, checker, source).await.map(Arc::new);
     if let Err(trouble) = &outcome {
-        tracing::info!(%source, reason = trouble.reason(), %trouble, "a model cannot be used");
+        tracing::info!(%source, reason = trouble.reason().row().name, %trouble, "a model cannot be used");
     }
     Looked { at, generation, outcome }
 }

@@ -22,13 +22,14 @@ use netprecursor_core::policy::Labels;
 
 pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
 pub use alert::{Alert, Told};
-pub use mirror::{Key, Mirror, Seen, Sight};
+pub use mirror::{Mirror, Seen};
+pub use netprecursor_kit::{Key, Sight, Wire};
 pub use policy::{Policy, Spec};
 #[cfg(test)]
 pub(crate) use report::reduce as report;
 pub use report::{Bar, Merit, Report};
 pub(crate) use source::seen;
-pub use source::{Source, Visitor, Wire};
+pub use source::{Source, Visitor};
 
 use crate::{
     agents::AGENTS,
@@ -124,7 +125,7 @@ impl Absences {
 
 impl Observed {
     /// Whether all was listed once. Before that nothing is known to be gone.
-    pub const fn is_synced(&self) -> bool {
+    pub fn is_synced(&self) -> bool {
         self.policies.is_synced()
             && self.cluster_policies.is_synced()
             && self.alerts.is_synced()

@@ -18,12 +18,3 @@ pub fn labels() -> Map<String, Value> {
 pub fn reference(anchor: &str, uid: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "name": anchor, "uid": uid})
 }
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
-}

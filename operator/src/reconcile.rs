@@ -156,7 +156,7 @@ async fn look(context: &Context, observed: &mut Observed, plan: &Plan) {
     for (source, generation) in plan.looks.iter().take(LOOKS) {
         let now = (context.clock)();
         let looked = models::look(&context.client, &context.checker, source, *generation, now).await;
-        context.metrics.looked(looked.outcome.as_ref().err().map(models::Trouble::reason));
+        context.metrics.looked(looked.outcome.as_ref().err().map(|trouble| trouble.reason().row().name));
         observed.models.insert(source.clone(), looked);
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use netprecursor_core::schema;
+use netprecursor_models::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -122,7 +123,7 @@ fn path(directory: &Path) -> PathBuf {
 
 /// SHA-256 in lower-case hex.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
     api::View,
     words::{self, Mood},
 };
+use crate::quantity::percent;
 
 /// Turns kept under the table.
 const TURNS: usize = 6;
@@ -174,7 +175,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
             words::short(&target.target),
             words::maybe_time(target.measured_us),
             words::maybe_time(target.predicted_us),
-            words::percent(target.chance),
+            percent(target.chance.map(f64::from)),
         );
     }
     text += &format!("\n{}\n", score(view));
@@ -191,7 +192,7 @@ fn status(facts: &Facts, view: &View, moment: &Moment) -> String {
             let (_, state) = words::state(target, view.alert(&target.target), facts.threshold_us);
             format!(
                 "highest chance {} of {} (forecast {}, now {}, {state})",
-                words::percent(target.chance),
+                percent(target.chance.map(f64::from)),
                 words::short(&target.target),
                 words::maybe_time(target.predicted_us),
                 words::maybe_time(target.measured_us)

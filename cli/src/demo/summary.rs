@@ -6,6 +6,7 @@ use netprecursor_core::score::Scorecard;
 use serde::Serialize;
 
 use super::naive::f1;
+use crate::quantity::seconds;
 
 /// The result of a run.
 #[derive(Debug, Serialize)]
@@ -108,7 +109,6 @@ impl Summary {
             "FALSE ALARMS",
             "F1"
         );
-        let seconds = |lead: Option<u64>| lead.map_or_else(|| "-".to_owned(), |lead| format!("{lead} s"));
         let mut row = |name: String, outcome: &Outcome| {
             // Writing to a String cannot fail.
             let _ = writeln!(

@@ -9,7 +9,7 @@ use netprecursor_core::{
 
 use super::api::{Standing, Target};
 pub(super) use crate::quantity::{maybe_time, time};
-use crate::quantity::{quantity, spaced};
+use crate::quantity::{percent, quantity, spaced};
 
 /// Minutes and seconds.
 pub(super) fn clock(seconds: f64) -> String {
@@ -21,11 +21,6 @@ pub(super) fn clock(seconds: f64) -> String {
 pub(super) fn cause(cause: &Cause) -> String {
     let [value, baseline] = [cause.value, cause.baseline].map(|value| quantity(value, &cause.unit));
     format!("{} {} %: {} {value}, usually {baseline}", spaced(cause.group.name()), cause.share_percent, cause.feature)
-}
-
-/// A share in percent.
-pub(super) fn percent(share: Option<f32>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
 }
 
 /// Without the lab's own part of the name: `web3` of `nplab1cd-web3`.
@@ -76,7 +71,7 @@ pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec
         turns.push(match now.trigger {
             Trigger::Forecast => format!(
                 "{name} WARNING: {} chance of more than {threshold} within 10 s, forecast {}, now {measured}{why}",
-                percent(now.chance),
+                percent(now.chance.map(f64::from)),
                 maybe_time(now.predicted_us)
             ),
             Trigger::Measured => format!("{name} TROUBLE without a warning: {measured}, limit {threshold}{why}"),

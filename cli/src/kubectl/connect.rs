@@ -1,7 +1,7 @@
 //! The way to the cluster: kubectl's flags and files, clients whose every wait has an end, and questions whose refusal is
 //! an answer.
 
-use std::{fmt::Debug, path::PathBuf, time::Duration};
+use std::{fmt::Debug, path::PathBuf};
 
 use hyper::Request;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -13,15 +13,10 @@ use kube::{
     core::{ClusterResourceScope, DeserializeGuard, NamespaceResourceScope},
 };
 use netprecursor_crds::diagnosis::Known;
+use netprecursor_kit::{Failure, Limits};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tower::{ServiceBuilder, buffer::BufferLayer, retry::RetryLayer};
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// How long the API server may be silent while it owes an answer.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Requests on their way at once: more than any command has.
 const REQUESTS: usize = 32;
@@ -75,7 +70,7 @@ pub(super) enum ClusterError {
     #[error("cannot make a client of {url}: check certificates and proxy of the kubeconfig")]
     Client { url: String, source: kube::Error },
     /// The API server does not answer, or not with an object.
-    #[error("cannot {what}: got no answer from {url}, expected one within {} s: does `kubectl get --raw /readyz` work?", ANSWER.as_secs())]
+    #[error("cannot {what}: got no answer from {url}, expected one within {} s: does `kubectl get --raw /readyz` work?", Limits::REQUESTS.read.as_secs())]
     Unreachable { what: String, url: String, source: kube::Error },
     /// It does answer.
     #[error("cannot {what}: the API server refuses it: {message}")]
@@ -198,7 +193,7 @@ impl Cluster {
         };
         flags.impersonate(&mut config);
         let (url, own) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        let client = client(config);
+        let client = client(&config);
         let namespace = flags.namespace.clone().unwrap_or(own);
         Ok(Self {
             client: client.map_err(|source| ClusterError::Client { url: url.clone(), source })?,
@@ -268,17 +263,17 @@ impl Cluster {
 
     /// An answer of the API server, where a refusal tells something too.
     pub(super) fn judge<T>(&self, what: &str, answer: kube::Result<T>) -> Result<Answer<T>, ClusterError> {
-        match answer {
-            Ok(value) => Ok(Answer::Found(value)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Absent),
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Answer::Forbidden(status.message)),
-            Err(kube::Error::Api(status)) => {
-                Err(ClusterError::Refused { what: what.to_owned(), message: status.message })
-            }
-            Err(kube::Error::SerdeError(error)) => {
-                Err(ClusterError::Strange { what: what.to_owned(), reason: error.to_string() })
-            }
-            Err(source) => Err(ClusterError::Unreachable { what: what.to_owned(), url: self.url.clone(), source }),
+        let source = match answer {
+            Ok(value) => return Ok(Answer::Found(value)),
+            Err(error) => error,
+        };
+        let (what, words) = (what.to_owned(), Failure::words(&source));
+        match Failure::from(&source) {
+            Failure::Missing => Ok(Answer::Absent),
+            Failure::Forbidden | Failure::Ending => Ok(Answer::Forbidden(words)),
+            Failure::Garbled => Err(ClusterError::Strange { what, reason: words }),
+            Failure::Unanswered => Err(ClusterError::Unreachable { what, url: self.url.clone(), source }),
+            _ => Err(ClusterError::Refused { what, message: words }),
         }
     }
 
@@ -331,22 +326,12 @@ fn is_operator(deployment: &Deployment) -> bool {
 
 /// A client that tries three times more, within seconds, where the API server is too busy or not ready yet. kube's own
 /// retries go on for as long as the server asks for.
-fn client(config: Config) -> kube::Result<Client> {
+fn client(config: &Config) -> kube::Result<Client> {
     let retry = RetryLayer::new(RetryPolicy::default());
     // Retries need a service that can be cloned.
     let shared = BufferLayer::<Request<Body>>::new(REQUESTS);
     let patience = ServiceBuilder::new().layer(retry).layer(shared).into_inner();
-    Ok(ClientBuilder::try_from(bounded(config))?.with_layer(&patience).build())
-}
-
-/// Nothing waits without end.
-fn bounded(mut config: Config) -> Config {
-    config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(ANSWER);
-    config.write_timeout = Some(ANSWER);
-    config.reset_reader_on_write = true;
-    config.default_retry = false;
-    config
+    Ok(ClientBuilder::try_from(Limits::REQUESTS.bound(config))?.with_layer(&patience).build())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Tim
 use kube::{Api, api::ListParams};
 use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::{
-    Duration, PrecursorAlert,
+    ConditionStatus, Duration, PrecursorAlert,
     alert::{AlertState, Cause, ModelSpeaking, PolicyKind, Trigger},
     diagnosis::{
         alert::{Course, Outcome},
@@ -171,7 +171,7 @@ fn told(alert: &PrecursorAlert) -> Option<Told> {
         lead: status.lead.clone(),
         fired_at: status.fired_at.clone(),
         count: status.count,
-        confirmed: confirmed.map_or_else(|| "Unknown".to_owned(), |condition| condition.status.clone()),
+        confirmed: confirmed.map_or(ConditionStatus::Unknown, ConditionStatus::of).to_string(),
         outcome: Course::of(status).outcome(),
         confirmed_because: confirmed.map(|condition| condition.message.clone()),
         model: status.model.clone(),

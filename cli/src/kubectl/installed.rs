@@ -17,7 +17,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, api::ListParams};
 use netprecursor_crds::{
-    PrecursorNodeReport,
+    ConditionStatus, PrecursorNodeReport,
     diagnosis::{
         Agents, Facts, Known, Node as NodeFacts, Operator, Place, Policy, agents::Set, node, operator, report,
     },
@@ -129,7 +129,7 @@ impl Installed {
         let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
         let available = conditions.iter().find(|condition| condition.type_ == "Available");
         let why = || available.and_then(|condition| condition.message.clone());
-        let is_available = available.is_some_and(|condition| condition.status == "True");
+        let is_available = available.is_some_and(|condition| condition.status == ConditionStatus::True);
         Operator {
             wanted: deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or(0),
@@ -243,7 +243,7 @@ fn set(agents: &DaemonSet) -> Set {
 
 fn is_ready(node: &Node) -> Option<bool> {
     let conditions = node.status.as_ref()?.conditions.as_ref()?;
-    Some(conditions.iter().find(|condition| condition.type_ == "Ready")?.status == "True")
+    Some(conditions.iter().find(|condition| condition.type_ == "Ready")?.status == ConditionStatus::True)
 }
 
 /// Pods that are to stay, by node; of two the one that works.
@@ -258,7 +258,7 @@ fn by_node(pods: &[Pod]) -> BTreeMap<&str, &Pod> {
 fn ready(pod: &Pod) -> Option<(bool, Option<Timestamp>)> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    Some((ready.status == "True", ready.last_transition_time.as_ref().map(|time| time.0)))
+    Some((ready.status == ConditionStatus::True, ready.last_transition_time.as_ref().map(|time| time.0)))
 }
 
 fn of_pod(pod: &Pod) -> node::Pod {
@@ -267,7 +267,9 @@ fn of_pod(pod: &Pod) -> node::Pod {
     let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let waiting = containers.iter().find_map(|container| container.state.as_ref()?.waiting.as_ref());
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let unplaced = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    let unplaced = conditions
+        .iter()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == ConditionStatus::False);
     let state = match (waiting, unplaced) {
         (Some(waiting), _) => {
             let parts = [waiting.reason.as_deref(), waiting.message.as_deref()];

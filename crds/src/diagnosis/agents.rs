@@ -7,7 +7,8 @@ use super::{
     Finding, Known, Place, Severity,
     node::{self, Node, Stand, Standing, Wanted},
     policy::Word,
-    reasons, some_of, without_advice,
+    reasons::{self, AgentsReady},
+    some_of, without_advice,
 };
 
 /// Nodes that are named in one message.
@@ -119,24 +120,24 @@ fn tally(agents: &Agents, nodes: &[Stand]) -> Tally {
 }
 
 fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Option<Finding> {
-    let find = |name: &reasons::Reason, what: String| Some(Finding::of(name, what, place));
+    let find = |reason: AgentsReady, what: String| Some(Finding::of(reason, what, place));
     let has_policy = agents.has_policy == Some(true);
     let still = |set: &Set| (set.ready > 0).then(|| format!("; {} agents of before still run", set.ready));
     let still = agents.set.there().and_then(still).unwrap_or_default();
     if agents.anchor.is_absent() && has_policy {
         let (namespace, name) = (&place.namespace, &agents.anchor_name);
         let what = format!("ConfigMap {namespace}/{name} of the chart, which owns the agents, is missing{still}");
-        return find(const { reasons::of_agents("AnchorMissing") }, what);
+        return find(AgentsReady::AnchorMissing, what);
     }
     if let Some(refusal) = &agents.refused {
         let what = format!("the API server refuses the agents' DaemonSet: {}{still}", cut(refusal));
-        return find(const { reasons::of_agents("Refused") }, what);
+        return find(AgentsReady::Refused, what);
     }
     let set = match &agents.set {
         Known::There(set) => set,
         Known::Absent if has_policy => {
             let what = "there are policies, and the agents' DaemonSet is not there yet";
-            let finding = Finding::of(const { reasons::of_agents("Starting") }, what, place);
+            let finding = Finding::of(AgentsReady::Starting, what, place);
             // There are no pods to describe.
             let advice = place
                 .fill("wait some seconds; when it stays, `kubectl -n {namespace} logs deployment/{operator}` says why");
@@ -147,11 +148,7 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     let (working, wanted) = (tally.working, tally.wanted.unwrap_or(0));
     if set.is_current && wanted == 0 {
         let what = "no node fits nodeSelector, affinity and tolerations of the agents".to_owned();
-        return if agents.has_policy == Some(false) {
-            None
-        } else {
-            find(const { reasons::of_agents("NoNodes") }, what)
-        };
+        return if agents.has_policy == Some(false) { None } else { find(AgentsReady::NoNodes, what) };
     }
     if set.is_current && working >= wanted {
         return None;
@@ -178,12 +175,12 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
 }
 
 /// Agents that do not all work, for want of a better reason.
-const fn unready(phase: Phase, set: &Set) -> &'static reasons::Reason {
+const fn unready(phase: Phase, set: &Set) -> AgentsReady {
     match phase {
-        Phase::Replacing => reasons::of_agents("Replacing"),
-        _ if set.is_current && set.ready >= set.wanted => reasons::of_agents("Silent"),
-        Phase::Starting => reasons::of_agents("Starting"),
-        Phase::Settled => reasons::of_agents("NotReady"),
+        Phase::Replacing => AgentsReady::Replacing,
+        _ if set.is_current && set.ready >= set.wanted => AgentsReady::Silent,
+        Phase::Starting => AgentsReady::Starting,
+        Phase::Settled => AgentsReady::NotReady,
     }
 }
 
@@ -200,9 +197,9 @@ fn not_created(count: &str, message: &str, place: &Place) -> Finding {
     let shown = cut(message);
     if message.contains("violates PodSecurity") {
         let what = format!("{count}: Pod Security of namespace {} refuses agents ({shown})", place.namespace);
-        return Finding::of(const { reasons::of_agents("PodSecurity") }, what, place);
+        return Finding::of(AgentsReady::PodSecurity, what, place);
     }
-    Finding::of(const { reasons::of_agents("NotCreated") }, format!("{count}: {shown}"), place)
+    Finding::of(AgentsReady::NotCreated, format!("{count}: {shown}"), place)
 }
 
 fn cut(text: &str) -> String {
@@ -220,10 +217,12 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
         Finding { severity: Severity::Fault, condition, reason, message, advice }
     };
     // These count what is seen here too.
-    let is_count = matches!(word.reason.as_str(), "Starting" | "NotReady" | "Silent");
+    let is_among = |reason: &String, some: [AgentsReady; 3]| some.iter().any(|one| reason == one);
+    let counts = [AgentsReady::Starting, AgentsReady::NotReady, AgentsReady::Silent];
+    let is_count = is_among(&word.reason, counts);
     match (seen, word.is_well) {
         (None, true) => None,
-        (Some(seen), true) if word.reason == "Replacing" && seen.reason == "NotReady" => {
+        (Some(seen), true) if word.reason == AgentsReady::Replacing && seen.reason == AgentsReady::NotReady => {
             let severity = Severity::Warning;
             Some(Finding { severity, advice: said().advice, reason: word.reason.clone(), ..seen })
         }
@@ -234,11 +233,11 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
             Some(Finding { severity: Severity::Warning, advice, message, ..said() })
         }
         (None, false) => Some(said()),
-        (Some(seen), false) if is_count && seen.reason == "NotReady" => {
+        (Some(seen), false) if is_count && seen.reason == AgentsReady::NotReady => {
             Some(Finding { reason: word.reason.clone(), advice: said().advice, ..seen })
         }
         (Some(seen), false) if is_count || seen.reason == word.reason => Some(seen),
-        (Some(seen), false) if matches!(seen.reason.as_str(), "NotReady" | "Starting" | "Silent") => Some(said()),
+        (Some(seen), false) if is_among(&seen.reason, counts) => Some(said()),
         (Some(seen), false) => Some(seen),
     }
 }

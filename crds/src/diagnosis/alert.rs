@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::condition;
-use crate::alert::{AlertState, PrecursorAlertStatus, Trigger};
+use crate::{
+    ConditionStatus,
+    alert::{AlertState, PrecursorAlertStatus, Trigger},
+};
 
 /// How a warning turned out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,10 +56,10 @@ impl Course {
         Self {
             trigger: status.trigger,
             is_over: status.state == AlertState::Resolved,
-            confirmed: match condition(&status.conditions, "Confirmed").map(|confirmed| confirmed.status.as_str()) {
-                Some("True") => Some(true),
-                Some("False") => Some(false),
-                _ => None,
+            confirmed: match condition(&status.conditions, "Confirmed").map(ConditionStatus::of) {
+                Some(ConditionStatus::True) => Some(true),
+                Some(ConditionStatus::False) => Some(false),
+                Some(ConditionStatus::Unknown) | None => None,
             },
             has_lead: status.lead.is_some(),
             measured,

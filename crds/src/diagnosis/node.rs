@@ -4,7 +4,12 @@
 use k8s_openapi::{api::core::v1::PodSpec, jiff::Timestamp};
 use serde::Serialize;
 
-use super::{Finding, Known, Place, policy::Word, reasons, span};
+use super::{
+    Finding, Known, Place,
+    policy::Word,
+    reasons::{self, AgentsReady, Found},
+    span,
+};
 
 /// Between two reports of an agent to which nothing happens.
 pub const EVERY_SECONDS: i64 = 5 * 60;
@@ -120,13 +125,13 @@ pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Opti
         (Known::There(pod), None) => unheard(pod, place, now),
         (Known::Hidden, None) if wanted == Wanted::Yes || report.is_some() => {
             let what = "its agent has not reported";
-            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentMissing") }, what, place)])
+            (Standing::Missing, vec![Finding::of(Found::AgentMissing, what, place)])
         }
         (Known::Hidden, None) => (Standing::Unwanted, Vec::new()),
     };
     if node.is_ready == Some(false) && !matches!(standing, Standing::Ready | Standing::Unwanted) {
         let what = "the node itself is not ready";
-        findings.insert(0, Finding::of(const { reasons::found("NodeNotReady") }, what, place));
+        findings.insert(0, Finding::of(Found::NodeNotReady, what, place));
     }
     if !matches!(standing, Standing::Unwanted | Standing::Missing) {
         findings.extend(report.into_iter().flat_map(|report| report.findings.iter().cloned()));
@@ -140,19 +145,18 @@ pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Opti
 fn without_pod(wanted: Wanted, silence: Option<i64>, place: &Place) -> (Standing, Vec<Finding>) {
     let last = silence.map(|seconds| format!("; the report is of {} ago", span(seconds)));
     let last = last.as_deref().unwrap_or_default();
-    let old =
-        |what: String| (Standing::Unwanted, vec![Finding::of(const { reasons::found("OldReport") }, what, place)]);
+    let old = |what: String| (Standing::Unwanted, vec![Finding::of(Found::OldReport, what, place)]);
     match (wanted, silence) {
         (Wanted::NoPolicy, Some(_)) => old(format!("there is no policy, and so no agent{last}")),
         (Wanted::NoPolicy, None) | (Wanted::Unknown, None) => (Standing::Unwanted, Vec::new()),
         (Wanted::LeftOut, _) => {
             let what =
                 format!("no agent is wanted here: the agents' selectors or tolerations leave the node out{last}");
-            (Standing::Unwanted, vec![Finding::of(const { reasons::found("LeftOut") }, what, place)])
+            (Standing::Unwanted, vec![Finding::of(Found::LeftOut, what, place)])
         }
         (Wanted::Yes, _) | (Wanted::Unknown, Some(_)) => {
             let what = format!("no agent runs here{last}");
-            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentMissing") }, what, place)])
+            (Standing::Missing, vec![Finding::of(Found::AgentMissing, what, place)])
         }
     }
 }
@@ -163,25 +167,23 @@ fn reported(pod: Option<&Pod>, report: Option<&Report>, silence: i64, place: &Pl
         let (ago, every) = (span(silence), span(EVERY_SECONDS));
         let state = sick.map(|pod| format!("; pod {} is not ready: {}", pod.name, pod.state)).unwrap_or_default();
         let what = format!("the agent last wrote {ago} ago, expected every {every}{state}");
-        let reason = if sick.is_some() { const { reasons::found("AgentNotReady") } } else { SILENT };
+        let reason = if sick.is_some() { Found::AgentNotReady.row() } else { AgentsReady::Silent.row() };
         return (Standing::Stale, vec![Finding::of(reason, what, place)]);
     }
     match (report.and_then(|report| report.ready.as_ref()), sick) {
         (Some(Word { is_well: false, reason, message }), _) => {
             let known = reasons::find(reasons::REPORT, "Ready", reason);
-            let known = known.unwrap_or(const { reasons::found("AgentNotReady") });
+            let known = known.unwrap_or(Found::AgentNotReady.row());
             (Standing::NotReady, vec![Finding::of(known, format!("{reason}: {message}"), place)])
         }
         (_, Some(pod)) => by_pod(pod, place),
         (Some(_), None) => (Standing::Ready, Vec::new()),
         (None, None) => {
             let what = "the report has no condition Ready: was it written by this release?";
-            (Standing::NotReady, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+            (Standing::NotReady, vec![Finding::of(Found::AgentNotReady, what, place)])
         }
     }
 }
-
-const SILENT: &reasons::Reason = reasons::of_agents("Silent");
 
 /// Who may not see reports goes by what Kubernetes says of the pod.
 fn by_pod(pod: &Pod, place: &Place) -> (Standing, Vec<Finding>) {
@@ -189,7 +191,7 @@ fn by_pod(pod: &Pod, place: &Place) -> (Standing, Vec<Finding>) {
         return (Standing::Ready, Vec::new());
     }
     let what = format!("pod {} is not ready: {}", pod.name, pod.state);
-    (Standing::NotReady, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+    (Standing::NotReady, vec![Finding::of(Found::AgentNotReady, what, place)])
 }
 
 fn unheard(pod: &Pod, place: &Place, now: Timestamp) -> (Standing, Vec<Finding>) {
@@ -198,15 +200,15 @@ fn unheard(pod: &Pod, place: &Place, now: Timestamp) -> (Standing, Vec<Finding>)
     match pod.is_ready {
         Some(true) if is_young => {
             let what = format!("its agent has just started and not reported yet: pod {name}");
-            (Standing::Starting, vec![Finding::of(const { reasons::found("AgentStarting") }, what, place)])
+            (Standing::Starting, vec![Finding::of(Found::AgentStarting, what, place)])
         }
         Some(false) => {
             let what = format!("its agent has not reported: pod {name} is {state}");
-            (Standing::Missing, vec![Finding::of(const { reasons::found("AgentNotReady") }, what, place)])
+            (Standing::Missing, vec![Finding::of(Found::AgentNotReady, what, place)])
         }
         Some(true) | None => {
             let what = format!("its agent has not reported: pod {name} is {state}");
-            (Standing::Missing, vec![Finding::of(SILENT, what, place)])
+            (Standing::Missing, vec![Finding::of(AgentsReady::Silent, what, place)])
         }
     }
 }

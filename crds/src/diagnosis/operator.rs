@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Finding, Known, Place, reasons};
+use super::{Finding, Known, Place, reasons::Found};
 
 /// The operator's Deployment and who leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,7 @@ impl Operator {
     /// What is wrong with the Deployment.
     pub fn deployment(&self, place: &Place) -> Option<Finding> {
         if self.wanted == 0 {
-            return Some(Finding::of(
-                const { reasons::found("OperatorScaledDown") },
-                "the operator is scaled to 0 copies",
-                place,
-            ));
+            return Some(Finding::of(Found::OperatorScaledDown, "the operator is scaled to 0 copies", place));
         }
         let why = match (&self.trouble, self.ready) {
             (None, 1..) => return None,
@@ -47,12 +43,12 @@ impl Operator {
             (None, _) => "no copy works",
         };
         let what = format!("the operator does not work: {}; {why}", self.count());
-        Some(Finding::of(const { reasons::found("OperatorDown") }, what, place))
+        Some(Finding::of(Found::OperatorDown, what, place))
     }
 
     /// What is wrong with the leader; `Ok` has its name, `None` when it may not be known.
     pub fn leader(&self, place: &Place, now: Timestamp) -> Result<Option<&str>, Finding> {
-        let none = |what: String| Err(Finding::of(const { reasons::found("NobodyLeads") }, what, place));
+        let none = |what: String| Err(Finding::of(Found::NobodyLeads, what, place));
         let lease = match &self.lease {
             Known::There(lease) => lease,
             Known::Absent => return none("no operator has ever led".to_owned()),
@@ -80,5 +76,5 @@ pub fn findings(operator: &Known<Operator>, has_policy: Option<bool>, place: &Pl
 /// That there is none.
 pub fn missing(place: &Place) -> Finding {
     let what = format!("there is no operator in namespace {}, nor anywhere that may be seen", place.namespace);
-    Finding::of(const { reasons::found("OperatorMissing") }, what, place)
+    Finding::of(Found::OperatorMissing, what, place)
 }

@@ -2,8 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Finding, Place, Severity, condition, reasons, without_advice};
-use crate::policy::PrecursorPolicyStatus;
+use super::{
+    Finding, Place, Severity, condition,
+    reasons::{self, AgentsReady, Found, Ready},
+    without_advice,
+};
+use crate::{ConditionStatus, policy::PrecursorPolicyStatus};
 
 /// Conditions that a policy has when all is well; others are there only while they say something.
 const ALWAYS: [&str; 4] = ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"];
@@ -43,8 +47,8 @@ impl<'a> Policy<'a> {
     /// Whether it is followed, and why or why not in one word.
     pub fn standing(&self) -> (bool, &'a str) {
         match self.condition("Ready") {
-            Some(ready) => (ready.status == "True", &ready.reason),
-            None => (false, "NotSeenYet"),
+            Some(ready) => (ready.status == ConditionStatus::True, &ready.reason),
+            None => (false, Found::NotSeenYet.row().name),
         }
     }
 }
@@ -58,7 +62,7 @@ pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Findi
         } else {
             "the operator has not said anything about the policy yet"
         };
-        let mut finding = Finding::of(const { reasons::found("NotSeenYet") }, what, place);
+        let mut finding = Finding::of(Found::NotSeenYet, what, place);
         if !is_heard {
             finding.advice = "see the operator: it does not work".to_owned();
         }
@@ -71,7 +75,7 @@ pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Findi
         let mut finding = of(condition, place);
         // `Ready` repeats what `AgentsReady` says, and that one knows what to do.
         if finding.condition == "AgentsReady"
-            && let Some(ready) = findings.iter_mut().find(|ready| ready.reason == "AgentsNotReady")
+            && let Some(ready) = findings.iter_mut().find(|ready| ready.reason == Ready::AgentsNotReady)
         {
             ready.message = format!("{}: {}", finding.reason, finding.message);
             ready.advice = finding.advice;
@@ -89,8 +93,8 @@ pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Findi
 /// Whether a condition says that something is not as it should be.
 fn is_adverse(condition: &Condition) -> bool {
     match ALWAYS.contains(&condition.type_.as_str()) {
-        true => condition.status != "True" || condition.reason == "Replacing",
-        false => condition.status == "True",
+        true => condition.status != ConditionStatus::True || condition.reason == AgentsReady::Replacing,
+        false => condition.status == ConditionStatus::True,
     }
 }
 
@@ -99,7 +103,7 @@ fn of(condition: &Condition, place: &Place) -> Finding {
     let Condition { type_, status, reason, message, .. } = condition;
     let Some(known) = reasons::find(reasons::POLICY, type_, reason) else {
         // Of a later release.
-        let severity = if status == "False" { Severity::Fault } else { Severity::Warning };
+        let severity = if *status == ConditionStatus::False { Severity::Fault } else { Severity::Warning };
         let (condition, reason, message) = (type_.clone(), reason.clone(), message.clone());
         return Finding { severity, condition, reason, message, advice: String::new() };
     };
@@ -113,6 +117,12 @@ fn of(condition: &Condition, place: &Place) -> Finding {
 /// What the operator says of agents, by the policies; the worst word, for they are written one after another.
 pub fn word_about_agents(policies: &[Policy<'_>]) -> Option<Word> {
     let words = policies.iter().filter_map(|policy| policy.condition("AgentsReady"));
-    let worst = words.min_by_key(|condition| (condition.status == "True", condition.reason == "AllReady"))?;
-    Some(Word { is_well: worst.status == "True", reason: worst.reason.clone(), message: worst.message.clone() })
+    let worst = words.min_by_key(|condition| {
+        (condition.status == ConditionStatus::True, condition.reason == AgentsReady::AllReady)
+    })?;
+    Some(Word {
+        is_well: worst.status == ConditionStatus::True,
+        reason: worst.reason.clone(),
+        message: worst.message.clone(),
+    })
 }

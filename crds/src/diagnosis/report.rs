@@ -1,12 +1,18 @@
 //! What an agent that reports says that is wrong, or could be better.
 
-use super::{Finding, Known, Place, condition, node::Report, policy::Word, reasons};
+use super::{
+    Finding, Known, Place, condition,
+    node::Report,
+    policy::Word,
+    reasons::{self, Found},
+};
+use crate::ConditionStatus;
 use crate::report::{Need, PrecursorNodeReportStatus, RttSource, Sensor, SensorState};
 
 /// Whether the agent says that it works.
 pub fn ready(status: &PrecursorNodeReportStatus) -> Option<Word> {
     condition(&status.conditions, "Ready").map(|ready| Word {
-        is_well: ready.status == "True",
+        is_well: ready.status == ConditionStatus::True,
         reason: ready.reason.clone(),
         message: ready.message.clone(),
     })
@@ -18,7 +24,7 @@ pub fn of(status: Option<&PrecursorNodeReportStatus>, newest: &str, place: &Plac
         let mut findings = findings(status, place);
         if number(&status.agent_version) < number(newest) {
             let what = format!("the agent is of version {}, others are of {newest}", status.agent_version);
-            findings.push(Finding::of(const { reasons::found("OtherVersion") }, what, place));
+            findings.push(Finding::of(Found::OtherVersion, what, place));
         }
         let heartbeat = status.heartbeat.as_ref().map(|time| time.0);
         Report { heartbeat, ready: ready(status), findings }
@@ -68,38 +74,38 @@ fn no_room(status: &PrecursorNodeReportStatus) -> Option<String> {
 /// What it says; the worst first.
 pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut find = |reason: &reasons::Reason, what: String| findings.push(Finding::of(reason, what, place));
+    let mut find = |reason: Found, what: String| findings.push(Finding::of(reason, what, place));
     for sensor in &status.sensors {
         let is_needed = (sensor.need, sensor.state) == (Need::Required, SensorState::Unavailable);
-        let reason = if is_needed { "SensorUnavailable" } else { "SensorLess" };
-        words_of(sensor).into_iter().for_each(|words| find(reasons::found(reason), words));
+        let reason = if is_needed { Found::SensorUnavailable } else { Found::SensorLess };
+        words_of(sensor).into_iter().for_each(|words| find(reason, words));
     }
     if status.queue.dropped > 0 {
         let what = format!("{} messages were given up because the queue was full", status.queue.dropped);
-        find(const { reasons::found("QueueFull") }, what);
+        find(Found::QueueFull, what);
     }
     let throttled: u64 = status.rules.iter().map(|rule| rule.throttled).sum();
     if throttled > 0 {
         let what = format!("{throttled} alerts have no object, because there were more than the caps allow");
-        find(const { reasons::found("AlertsOverCap") }, what);
+        find(Found::AlertsOverCap, what);
     }
-    no_room(status).into_iter().for_each(|words| find(const { reasons::found("NoRoom") }, words));
+    no_room(status).into_iter().for_each(|words| find(Found::NoRoom, words));
     for model in status.models.iter().filter(|model| !model.ready) {
         let why = model.reason.as_deref().unwrap_or("no reason given");
         find(
-            const { reasons::found("FallsBack") },
+            Found::FallsBack,
             format!("rule {} forecasts with {} instead of the model that it asks for: {why}", model.rule, model.name),
         );
     }
     if status.queue.pending > 0 {
-        find(const { reasons::found("QueueWaits") }, format!("{} messages wait to be sent", status.queue.pending));
+        find(Found::QueueWaits, format!("{} messages wait to be sent", status.queue.pending));
     }
     if status.rtt_source == RttSource::Smoothed {
-        find(const { reasons::found("Smoothed") }, SMOOTHED.to_owned());
+        find(Found::Smoothed, SMOOTHED.to_owned());
     }
     // Sensors, queue, caps and room are told with their numbers; what else there is stands only in the condition.
     for type_ in ["Degraded", "WarmingUp"] {
-        if let Some(told) = condition(&status.conditions, type_).filter(|told| told.status == "True")
+        if let Some(told) = condition(&status.conditions, type_).filter(|told| told.status == ConditionStatus::True)
             && let Some(reason) = reasons::find(reasons::REPORT, type_, &told.reason)
             && (type_ == "WarmingUp" || findings.is_empty() || told.message.contains("disk"))
         {

@@ -344,10 +344,11 @@ fn advice_in_a_conditions_message_is_shown_once() {
 
 #[test]
 fn every_reason_stands_once_and_says_what_to_do() {
-    for table in [reasons::POLICY, reasons::REPORT, reasons::FOUND] {
-        for (index, reason) in table.iter().enumerate() {
+    for table in [reasons::POLICY, reasons::REPORT, reasons::ALERT, reasons::FOUND] {
+        let all: Vec<_> = reasons::all(table).collect();
+        for (index, reason) in all.iter().enumerate() {
             let is_same = |other: &&reasons::Reason| (other.condition, other.name) == (reason.condition, reason.name);
-            assert!(!table[..index].iter().any(|other| is_same(&other)), "{reason:?} twice");
+            assert!(!all[..index].iter().any(is_same), "{reason:?} twice");
             assert!(!reason.advice.is_empty() && !reason.advice.ends_with('.'), "{reason:?}");
             assert!(!reason.name.is_empty() && reason.name.chars().all(char::is_alphanumeric), "{reason:?}");
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use netprecursor_crds::diagnosis::{
     Place,
-    reasons::{FOUND, POLICY, REPORT, Reason},
+    reasons::{ALERT, FOUND, POLICY, REPORT, Reason, all},
 };
 
 use crate::assert_committed;
@@ -30,16 +30,18 @@ fn the_committed_tables_are_those_of_the_reasons() {
         text += &format!("{BEGIN}{name} -->\n{}{END}{rest}", table(name, &reasons));
     }
     assert_committed(FILE, &text);
-    assert_eq!(told, POLICY.len() + REPORT.len() + FOUND.len(), "a reason stands in no table, or in two");
+    let count = [POLICY, REPORT, ALERT, FOUND].into_iter().flat_map(all).count();
+    assert_eq!(told, count, "a reason stands in no table, or in two");
 }
 
 fn reasons_of(name: &str) -> Vec<&'static Reason> {
     let always = ["Ready", "AgentsReady", "TargetsResolved", "ModelReady"];
     let chosen: Vec<_> = match name {
-        "signs of a policy" => POLICY.iter().filter(|reason| !always.contains(&reason.condition)).collect(),
-        "a report" => REPORT.iter().collect(),
-        "found" => FOUND.iter().collect(),
-        condition => POLICY.iter().filter(|reason| reason.condition == condition).collect(),
+        "signs of a policy" => all(POLICY).filter(|reason| !always.contains(&reason.condition)).collect(),
+        "a report" => all(REPORT).collect(),
+        "an alert" => all(ALERT).collect(),
+        "found" => all(FOUND).collect(),
+        condition => all(POLICY).filter(|reason| reason.condition == condition).collect(),
     };
     assert!(!chosen.is_empty(), "{FILE} has a table of {name}, of which there are no reasons");
     chosen
@@ -49,6 +51,7 @@ fn table(name: &str, reasons: &[&Reason]) -> String {
     let place = Place { release: Some("netprecursor".to_owned()), ..Place::new("netprecursor-system") };
     let (header, line) = match name {
         "signs of a policy" | "a report" => ("| condition | reason | status | what to do |", "|---|---|---|---|"),
+        "an alert" => ("| condition | reason | status | what it means |", "|---|---|---|---|"),
         "found" => ("| reason | what to do |", "|---|---|"),
         _ => ("| reason | status | what to do |", "|---|---|---|"),
     };
@@ -56,7 +59,9 @@ fn table(name: &str, reasons: &[&Reason]) -> String {
     for Reason { condition, name: reason, status, advice, .. } in reasons {
         let advice = place.fill(advice);
         text += &match name {
-            "signs of a policy" | "a report" => format!("| `{condition}` | `{reason}` | {status} | {advice} |\n"),
+            "signs of a policy" | "a report" | "an alert" => {
+                format!("| `{condition}` | `{reason}` | {status} | {advice} |\n")
+            }
             "found" => format!("| `{reason}` | {advice} |\n"),
             _ => format!("| `{reason}` | {status} | {advice} |\n"),
         };

@@ -11,90 +11,36 @@ use netprecursor_core::{
     alert::PolicyRef,
     policy::{Kind as PolicyKind, Labels, ModelRef, Policy, Scope},
 };
+use netprecursor_kit::{self as kit, Key};
 
 use super::pod::Pod;
 use crate::desired::{self, Desired, DesiredPolicy, Digest, Published};
-
-/// Namespace and name of an object; no namespace for a cluster's.
-pub type Key = (String, String);
-
-/// What a watch says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event<V> {
-    /// A list begins: what is in it is all there is.
-    Init,
-    /// An object of the list.
-    InitApply(Key, Option<V>),
-    /// The list is complete.
-    InitDone,
-    /// An object is there, new or changed; `None`: it is not fit for use.
-    Apply(Key, Option<V>),
-    /// An object is gone.
-    Delete(Key),
-}
-
-/// The objects of one kind.
-#[derive(Debug)]
-pub struct Listed<V> {
-    objects: BTreeMap<Key, V>,
-    list: Option<BTreeMap<Key, V>>,
-    synced: bool,
-}
-
-impl<V> Default for Listed<V> {
-    fn default() -> Self {
-        Self { objects: BTreeMap::new(), list: None, synced: false }
-    }
-}
-
-impl<V> Listed<V> {
-    /// Takes in what the watch says. A list replaces what was known when it is complete, so that an interrupted one
-    /// takes nothing away.
-    pub fn apply(&mut self, event: Event<V>) {
-        match event {
-            Event::Init => self.list = Some(BTreeMap::new()),
-            Event::InitApply(key, value) => put(self.list.get_or_insert_default(), key, value),
-            Event::InitDone => {
-                self.objects = self.list.take().unwrap_or_default();
-                self.synced = true;
-            }
-            Event::Apply(key, value) => put(&mut self.objects, key, value),
-            Event::Delete(key) => {
-                self.objects.remove(&key);
-            }
-        }
-    }
-}
-
-fn put<V>(objects: &mut BTreeMap<Key, V>, key: Key, value: Option<V>) {
-    match value {
-        Some(value) => objects.insert(key, value),
-        None => objects.remove(&key),
-    };
-}
 
 /// Everything that was said.
 #[derive(Debug, Default)]
 pub struct Mirror {
     /// `PrecursorPolicy` objects that convert.
-    pub policies: Listed<Policy>,
+    pub policies: kit::Mirror<Policy>,
     /// `ClusterPrecursorPolicy` objects that convert.
-    pub cluster_policies: Listed<Policy>,
+    pub cluster_policies: kit::Mirror<Policy>,
     /// Labels of namespaces.
-    pub namespaces: Listed<Labels>,
+    pub namespaces: kit::Mirror<Labels>,
     /// Pods of this node that have not ended.
-    pub pods: Listed<Pod>,
+    pub pods: kit::Mirror<Pod>,
 }
 
 impl Mirror {
     /// Whether everything was listed at least once.
     pub const fn is_synced(&self) -> bool {
-        self.policies.synced && self.cluster_policies.synced && self.namespaces.synced && self.pods.synced
+        self.policies.is_synced()
+            && self.cluster_policies.is_synced()
+            && self.namespaces.is_synced()
+            && self.pods.is_synced()
     }
 
     fn all_policies(&self) -> impl Iterator<Item = (PolicyKind, &Key, &Policy)> {
-        let namespaced = self.policies.objects.iter().map(|(key, policy)| (PolicyKind::Namespaced, key, policy));
-        let cluster = self.cluster_policies.objects.iter().map(|(key, policy)| (PolicyKind::Cluster, key, policy));
+        let namespaced = self.policies.iter().map(|(key, policy)| (PolicyKind::Namespaced, key, policy));
+        let cluster = self.cluster_policies.iter().map(|(key, policy)| (PolicyKind::Cluster, key, policy));
         namespaced.chain(cluster)
     }
 
@@ -104,7 +50,7 @@ impl Mirror {
         let is_in_scope = match &policy.scope {
             Scope::Namespace(own) => own.as_ref().is_some_and(|own| own.as_str() == namespace),
             Scope::Cluster(selector) => {
-                let labels = self.namespaces.objects.get(&(String::new(), namespace.clone()));
+                let labels = self.namespaces.find(&Key::new("", namespace));
                 labels.is_some_and(|labels| selector.matches(labels))
             }
         };
@@ -113,7 +59,7 @@ impl Mirror {
 
     /// What is to be watched, with the models as far as they are there.
     pub fn desired(&self, models: &BTreeMap<Digest, Arc<Published>>) -> Desired {
-        let policies = self.all_policies().map(|(kind, (namespace, name), policy)| DesiredPolicy {
+        let policies = self.all_policies().map(|(kind, Key { namespace, name }, policy)| DesiredPolicy {
             reference: PolicyRef {
                 kind,
                 namespace: (kind == PolicyKind::Namespaced).then(|| namespace.clone()),
@@ -122,7 +68,7 @@ impl Mirror {
             },
             policy: policy.clone(),
         });
-        let pods = self.pods.objects.values().map(|pod| {
+        let pods = self.pods.iter().map(|(_, pod)| {
             let selected = self.all_policies().filter(|(_, _, policy)| self.selects(policy, pod));
             desired::Pod {
                 reference: Arc::clone(&pod.reference),
@@ -134,7 +80,7 @@ impl Mirror {
             }
         });
         let host_addresses: BTreeSet<IpAddr> =
-            self.pods.objects.values().flat_map(|pod| pod.host_addresses.iter().copied()).collect();
+            self.pods.iter().flat_map(|(_, pod)| pod.host_addresses.iter().copied()).collect();
         Desired {
             synced: self.is_synced(),
             policies: policies.collect(),
@@ -161,6 +107,7 @@ pub fn wanted_models(desired: &Desired) -> BTreeMap<Digest, String> {
 #[cfg(test)]
 mod tests {
     use netprecursor_core::policy::{Name, Operator, Requirement, Selector};
+    use netprecursor_kit::Sight;
 
     use super::*;
     use netprecursor_core::alert::PodRef;
@@ -184,7 +131,7 @@ mod tests {
     }
 
     fn key(namespace: &str, name: &str) -> Key {
-        (namespace.to_owned(), name.to_owned())
+        Key::new(namespace, name)
     }
 
     fn labels(key: &str, value: &str) -> Labels {
@@ -210,13 +157,13 @@ mod tests {
     fn shop() -> Mirror {
         let mut mirror = Mirror::default();
         let own = Scope::Namespace(Some(Name::label("shop").unwrap()));
-        mirror.policies.apply(Event::Apply(key("shop", "own"), Some(policy("own", own, "web"))));
+        mirror.policies.take(Sight::Applied(key("shop", "own"), policy("own", own, "web")));
         let wide = Scope::Cluster(require("team", "shop"));
-        mirror.cluster_policies.apply(Event::Apply(key("", "wide"), Some(policy("wide", wide, "web"))));
-        mirror.namespaces.apply(Event::Apply(key("", "shop"), Some(labels("team", "shop"))));
-        mirror.namespaces.apply(Event::Apply(key("", "bank"), Some(labels("team", "bank"))));
+        mirror.cluster_policies.take(Sight::Applied(key("", "wide"), policy("wide", wide, "web")));
+        mirror.namespaces.take(Sight::Applied(key("", "shop"), labels("team", "shop")));
+        mirror.namespaces.take(Sight::Applied(key("", "bank"), labels("team", "bank")));
         for (namespace, name, app) in [("shop", "a", "web"), ("shop", "b", "db"), ("bank", "c", "web")] {
-            mirror.pods.apply(Event::Apply(key(namespace, name), Some(pod(namespace, name, app))));
+            mirror.pods.take(Sight::Applied(key(namespace, name), pod(namespace, name, app)));
         }
         mirror
     }
@@ -238,21 +185,21 @@ mod tests {
     #[test]
     fn labels_that_change_change_who_is_watched() {
         let mut mirror = shop();
-        mirror.namespaces.apply(Event::Apply(key("", "bank"), Some(labels("team", "shop"))));
+        mirror.namespaces.take(Sight::Applied(key("", "bank"), labels("team", "shop")));
         assert_eq!(watched_by(&mirror, "c"), ["uid-wide"]);
-        mirror.pods.apply(Event::Apply(key("shop", "a"), Some(pod("shop", "a", "db"))));
+        mirror.pods.take(Sight::Applied(key("shop", "a"), pod("shop", "a", "db")));
         assert_eq!(watched_by(&mirror, "a"), [] as [String; 0]);
-        mirror.namespaces.apply(Event::Delete(key("", "bank")));
+        mirror.namespaces.take(Sight::Deleted(key("", "bank")));
         assert_eq!(watched_by(&mirror, "c"), [] as [String; 0]);
     }
 
     #[test]
     fn a_list_takes_away_only_when_it_is_complete() {
         let mut mirror = shop();
-        mirror.pods.apply(Event::Init);
-        mirror.pods.apply(Event::InitApply(key("shop", "a"), Some(pod("shop", "a", "web"))));
+        mirror.pods.take(Sight::Listing);
+        mirror.pods.take(Sight::Listed(key("shop", "a"), pod("shop", "a", "web")));
         assert_eq!(mirror.desired(&BTreeMap::new()).pods.len(), 3);
-        mirror.pods.apply(Event::InitDone);
+        mirror.pods.take(Sight::Complete);
         assert_eq!(mirror.desired(&BTreeMap::new()).pods.len(), 1);
     }
 
@@ -260,18 +207,11 @@ mod tests {
     fn nothing_is_known_to_be_gone_before_every_kind_was_listed() {
         let mut mirror = shop();
         assert!(!mirror.desired(&BTreeMap::new()).synced);
-        mirror.policies.apply(Event::InitDone);
-        mirror.cluster_policies.apply(Event::InitDone);
-        mirror.namespaces.apply(Event::InitDone);
+        mirror.policies.take(Sight::Complete);
+        mirror.cluster_policies.take(Sight::Complete);
+        mirror.namespaces.take(Sight::Complete);
         assert!(!mirror.is_synced());
-        mirror.pods.apply(Event::InitDone);
+        mirror.pods.take(Sight::Complete);
         assert!(mirror.desired(&BTreeMap::new()).synced);
-    }
-
-    #[test]
-    fn an_object_that_is_no_longer_fit_is_as_good_as_gone() {
-        let mut mirror = shop();
-        mirror.policies.apply(Event::Apply(key("shop", "own"), None));
-        assert_eq!(watched_by(&mirror, "a"), ["uid-wide"]);
     }
 }

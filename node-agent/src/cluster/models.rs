@@ -8,13 +8,16 @@ use std::{
     time::Duration,
 };
 
+use fastrand::Rng;
 use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_kit::Backoff;
 use netprecursor_models::{
     Refusal, Scorer, Use,
     child::{self, CheckError, Limits},
     contract::{PolicyContract, limits::FILE_BYTES},
+    hex,
 };
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -25,8 +28,7 @@ use crate::desired::{Digest, Published};
 /// Models loaded at once: what one node's pods may cost in memory is bounded.
 const MAX_MODELS: usize = 16;
 /// The first wait after a failure, and the longest.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const RETRY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 /// Digits of the digest in the name of a copy.
 const NAME_DIGITS: usize = 40;
 const PLAIN: &str = "model.onnx";
@@ -146,13 +148,9 @@ fn copy_name(digest: &Digest) -> String {
     format!("netprecursor-model-{}", &digits[..NAME_DIGITS])
 }
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Tries until the model is there or is refused for good.
 async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: mpsc::Sender<Arrival>) {
-    let mut wait = FIRST_RETRY;
+    let (mut backoff, mut rng) = (Backoff::between(RETRY[0], RETRY[1]), Rng::new());
     let mut told = String::new();
     loop {
         let error = match fetch_once(&copies, digest, &model).await {
@@ -172,8 +170,7 @@ async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: 
         if !error.may_pass() {
             return;
         }
-        tokio::time::sleep(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
-        wait = (wait * 2).min(LAST_RETRY);
+        tokio::time::sleep(backoff.pause(&mut rng)).await;
     }
 }
 

@@ -6,18 +6,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
+use fastrand::Rng;
 use kube::Config;
+use netprecursor_kit::Backoff;
 use tokio::sync::{oneshot, watch};
 
 use super::{client::Clients, models::Shelf, watching};
 use crate::desired::Desired;
-
-/// The first wait for a configuration, and the longest: the token may be mounted late.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Where this agent is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +102,8 @@ async fn live(
 
 /// Clients, as soon as there is a configuration.
 async fn connect() -> Clients {
-    let mut wait = FIRST_RETRY;
+    // The token may be mounted late.
+    let (mut backoff, mut rng) = (Backoff::default(), Rng::new());
     loop {
         let found = match Config::infer().await {
             Ok(config) => Clients::new(&config).map_err(|error| crate::error::chain(&error)),
@@ -118,7 +116,6 @@ async fn connect() -> Clients {
                 "no way to the API server: expected a service account's token or KUBECONFIG; trying again"
             ),
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LAST_RETRY);
+        tokio::time::sleep(backoff.pause(&mut rng)).await;
     }
 }

@@ -5,18 +5,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod as PodObject};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::{DeserializeGuard, PartialObjectMeta},
-    runtime::{WatchStreamExt, watcher},
+    runtime::watcher,
 };
 use netprecursor_core::policy::Policy;
 use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorPolicy, Refusal};
+use netprecursor_kit::{self as kit, Change, Key, Sight, Watch};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
-use tokio_stream::{Stream, StreamExt};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use super::{
-    mirror::{Event, Key, Mirror, wanted_models},
+    mirror::{Mirror, wanted_models},
     models::Shelf,
     pod::Pod,
 };
@@ -29,15 +32,6 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// How long a watch lasts, in seconds: agents that started together do not begin anew together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 230..=290;
 
-/// One event of one kind.
-#[derive(Debug)]
-enum Change {
-    Policy(Event<Policy>),
-    ClusterPolicy(Event<Policy>),
-    Namespace(Event<netprecursor_core::policy::Labels>),
-    Pod(Event<Pod>),
-}
-
 /// Follows the cluster until `desired` has no receiver left.
 pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::Sender<Arc<Desired>>) {
     let (sender, mut changes) = mpsc::channel(CHANGES);
@@ -45,39 +39,28 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
         let seconds = fastrand::u32(WATCH_SECONDS);
         watcher::Config::default().timeout(seconds)
     };
-    let policies = Api::<DeserializeGuard<PrecursorPolicy>>::all(watches.clone());
-    let cluster_policies = Api::<DeserializeGuard<ClusterPrecursorPolicy>>::all(watches.clone());
-    let namespaces = Api::<PartialObjectMeta<Namespace>>::all(watches.clone());
-    let pods = Api::<DeserializeGuard<PodObject>>::all(watches);
     let own = config().fields(&format!("spec.nodeName={node}"));
-    let watching = [
-        tokio::spawn(relay(watcher(policies, config()), policy::<PrecursorPolicy>, Change::Policy, sender.clone())),
-        tokio::spawn(relay(
-            watcher(cluster_policies, config()),
-            policy::<ClusterPrecursorPolicy>,
-            Change::ClusterPolicy,
-            sender.clone(),
-        )),
-        tokio::spawn(relay(
-            watcher(namespaces, config()),
-            |namespace| Some(namespace.metadata.labels.unwrap_or_default()),
-            Change::Namespace,
-            sender.clone(),
-        )),
-        tokio::spawn(relay(
-            watcher(pods, own),
-            |pod| guarded(pod).and_then(|pod| Pod::read(&pod)),
-            Change::Pod,
-            sender,
-        )),
-    ];
+    let mut tasks = JoinSet::new();
+    let (kind, api) = ("PrecursorPolicy", Api::all(watches.clone()));
+    let watch = Watch { kind, api, config: config(), read: policy::<PrecursorPolicy> };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.policies), || (), sender.clone()));
+    let (kind, api) = ("ClusterPrecursorPolicy", Api::all(watches.clone()));
+    let watch = Watch { kind, api, config: config(), read: policy::<ClusterPrecursorPolicy> };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.cluster_policies), || (), sender.clone()));
+    let (kind, api) = ("Namespace", Api::all(watches.clone()));
+    let read = |namespace: PartialObjectMeta<Namespace>| Some(namespace.metadata.labels.unwrap_or_default());
+    let watch = Watch { kind, api, config: config(), read };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.namespaces), || (), sender.clone()));
+    let read = |pod: DeserializeGuard<PodObject>| guarded(pod).and_then(|pod| Pod::read(&pod));
+    let watch = Watch { kind: "Pod", api: Api::all(watches), config: own, read };
+    tasks.spawn(watch.follow(into(|mirror| &mut mirror.pods), || (), sender));
     let mut mirror = Mirror::default();
     let (arrived, mut arrivals) = mpsc::channel(CHANGES);
     let mut shelf = shelf.with_arrivals(arrived);
     loop {
         tokio::select! {
             change = changes.recv() => match change {
-                Some(change) => take_in(&mut mirror, change),
+                Some(change) => change(&mut mirror),
                 None => break,
             },
             Some(arrival) = arrivals.recv() => shelf.put(arrival),
@@ -85,7 +68,7 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
         }
         tokio::time::sleep(SETTLE).await;
         while let Ok(change) = changes.try_recv() {
-            take_in(&mut mirror, change);
+            change(&mut mirror);
         }
         while let Ok(arrival) = arrivals.try_recv() {
             shelf.put(arrival);
@@ -96,60 +79,11 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
             desired.send_replace(Arc::new(Desired { models: shelf.models(), ..now }));
         }
     }
-    watching.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-fn take_in(mirror: &mut Mirror, change: Change) {
-    match change {
-        Change::Policy(event) => mirror.policies.apply(event),
-        Change::ClusterPolicy(event) => mirror.cluster_policies.apply(event),
-        Change::Namespace(event) => mirror.namespaces.apply(event),
-        Change::Pod(event) => mirror.pods.apply(event),
-    }
-}
-
-/// Hands on what a watch says, for ever. The watcher lists and watches anew after every error, with back-off.
-async fn relay<K, V>(
-    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-    read: impl Fn(K) -> Option<V> + Send,
-    wrap: fn(Event<V>) -> Change,
-    sender: mpsc::Sender<Change>,
-) where
-    K: Resource + Clone + Send + 'static,
-    K::DynamicType: Default,
-{
-    let mut stream = std::pin::pin!(stream.default_backoff());
-    let mut is_down = false;
-    while let Some(event) = stream.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                // Once per outage.
-                if !std::mem::replace(&mut is_down, true) {
-                    let kind = K::kind(&K::DynamicType::default()).into_owned();
-                    tracing::warn!(kind, error = %crate::error::chain(&error), "cannot watch; what is known goes on");
-                }
-                continue;
-            }
-        };
-        if std::mem::take(&mut is_down) {
-            tracing::info!(kind = %K::kind(&K::DynamicType::default()), "watching again");
-        }
-        let event = match event {
-            watcher::Event::Init => Event::Init,
-            watcher::Event::InitApply(object) => Event::InitApply(key(&object), read(object)),
-            watcher::Event::InitDone => Event::InitDone,
-            watcher::Event::Apply(object) => Event::Apply(key(&object), read(object)),
-            watcher::Event::Delete(object) => Event::Delete(key(&object)),
-        };
-        if sender.send(wrap(event)).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn key(object: &impl ResourceExt) -> Key {
-    (object.namespace().unwrap_or_default(), object.name_any())
+/// Puts what a watch shows where it belongs.
+fn into<V: Send + 'static>(place: fn(&mut Mirror) -> &mut kit::Mirror<V>) -> impl Fn(Sight<V>) -> Change<Mirror> {
+    move |sight| Box::new(move |mirror| place(mirror).take(sight))
 }
 
 /// The object, if it can be read: one that cannot stops no other.
@@ -157,7 +91,7 @@ fn guarded<K: Resource + DeserializeOwned>(object: DeserializeGuard<K>) -> Optio
 where
     K::DynamicType: Default,
 {
-    let (namespace, name) = key(&object);
+    let Key { namespace, name } = object.meta().into();
     match object.0 {
         Ok(object) => Some(object),
         Err(invalid) => {

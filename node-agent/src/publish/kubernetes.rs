@@ -28,7 +28,8 @@ use fastrand::Rng;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use netprecursor_core::alert::Transition;
-use netprecursor_crds::report::PrecursorNodeReportStatus;
+use netprecursor_crds::{condition, diagnosis::reasons::Reason, report::PrecursorNodeReportStatus};
+use netprecursor_kit::Budget;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -42,7 +43,6 @@ use self::{
 };
 use super::outbox::Outbox;
 use super::{
-    budget::Budget,
     queue::{
         Limits, ORPHANED_AFTER, Outcome, Queue,
         disk::{Directory, Disk},
@@ -56,6 +56,12 @@ use crate::{
 
 /// Owner of the fields that the agent writes.
 pub const FIELD_MANAGER: &str = "netprecursor-agent";
+
+/// Writes that may go out at once, one more per this time, and by how much that is early or late: the nodes of a cluster do
+/// not write in step.
+const BURST: u32 = 30;
+const REFILL: Duration = Duration::from_secs(20);
+const JITTER: f64 = 0.1;
 
 /// What could not be kept on disk is tried again this often.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
@@ -118,6 +124,11 @@ impl Sink for KubernetesSink {
     }
 }
 
+/// What an agent may write.
+pub const fn budget() -> Budget {
+    Budget::new(BURST, REFILL, JITTER)
+}
+
 /// A board for this sink.
 pub fn board() -> Board {
     Board::new("kubernetes", "the API server".to_owned())
@@ -138,7 +149,7 @@ pub async fn tell(
     stop: impl Future<Output = ()>,
 ) {
     let queue = open_queue(&settings.state_dir, settings.limits);
-    tell_from(queue, Budget::default(), client, settings, transitions, report, board, stop).await;
+    tell_from(queue, budget(), client, settings, transitions, report, board, stop).await;
 }
 
 /// As [`tell`], with a queue and a budget of one's own.
@@ -349,13 +360,6 @@ fn labels() -> BTreeMap<String, String> {
 }
 
 /// A condition. Specs of what the agent writes never change, so that there is one generation.
-fn condition(kind: &str, status: &str, reason: &str, message: String, since: u64) -> Condition {
-    Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        observed_generation: Some(1),
-        last_transition_time: alerts::time(since),
-    }
+fn condition(reason: impl Into<&'static Reason>, message: &str, since: u64) -> Condition {
+    condition::of(reason, message, Some(1), &[], alerts::time(since).0)
 }

@@ -22,6 +22,7 @@ use std::{
 
 use fastrand::Rng;
 use netprecursor_core::alert::Transition;
+use netprecursor_kit::{Backoff, backoff::LONGEST_ASKED, budget::jittered, no_answer};
 use opentelemetry_proto::{
     tonic::collector::metrics::v1::ExportMetricsServiceRequest, transform::common::tonic::ResourceAttributesWithSchema,
 };
@@ -38,11 +39,7 @@ use self::{
     records::Records,
     tls::TlsError,
 };
-use super::{
-    backoff::{Backoff, LONGEST_ASKED},
-    budget::jittered,
-    sink::Sink,
-};
+use super::sink::Sink;
 use crate::{
     health::{Board, Health},
     metrics::{figures::Figures, seen::Seen},
@@ -215,7 +212,7 @@ impl Metrics {
         }
         match tokio::time::timeout(LAST_WORDS, self.export(look())).await {
             Ok(told) => self.settle(told),
-            Err(_) => self.board.failed(format!("no answer within {} s at the end", LAST_WORDS.as_secs())),
+            Err(_) => self.board.failed(no_answer(LAST_WORDS) + " at the end"),
         }
     }
 
@@ -289,7 +286,7 @@ impl Logs {
             }
         };
         if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
-            self.board.failed(format!("no answer within {} s at the end", LAST_WORDS.as_secs()));
+            self.board.failed(no_answer(LAST_WORDS) + " at the end");
         }
     }
 

@@ -19,13 +19,14 @@ use netprecursor_core::{
     alert::{Alert, Confirmed},
     decide::Resolution,
 };
+use netprecursor_kit::Backoff;
 
 use self::{
     disk::Disk,
     entry::{Delivered, Entry, MAX_EVENTS, Pending},
     store::Store,
 };
-use super::{backoff::Backoff, words};
+use super::words;
 use crate::tick::alerts;
 
 pub use pick::{EventKey, Op, Pick};
@@ -360,7 +361,7 @@ impl<D: Disk> Queue<D> {
 fn push_event(entry: &mut Entry) -> u64 {
     let alert = &entry.alert;
     let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
-    let (reason, note) = (words::reason(alert).to_owned(), words::note(alert));
+    let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
     let pending = Pending { count: alert.count, state: alert.state, at, reason, note };
     let mut given_up = 0;
     while entry.events.len() >= MAX_EVENTS {

@@ -6,20 +6,21 @@ use netprecursor_core::{
     decide::{Resolution, Trigger},
     policy::Kind,
 };
+use netprecursor_crds::diagnosis::reasons::Firing;
 
 /// Bytes of an Event's note: what the API calls characters.
 pub const MAX_NOTE: usize = 1024;
 
-/// Why an Event is made of what the alert is now, in CamelCase.
-pub const fn reason(alert: &Alert) -> &'static str {
+/// Why the alert is as it is now.
+pub const fn reason(alert: &Alert) -> Firing {
     match (&alert.resolution, alert.trigger) {
-        (None, Trigger::Forecast) => "RttBreachForecast",
-        (None, Trigger::Measured) => "RttBreachMeasured",
+        (None, Trigger::Forecast) => Firing::RttBreachForecast,
+        (None, Trigger::Measured) => Firing::RttBreachMeasured,
         (Some(resolution), _) => match resolution {
-            Resolution::Recovered => "RttRecovered",
-            Resolution::Silent => "RttNotMeasured",
-            Resolution::Gone | Resolution::TargetGone => "TargetGone",
-            Resolution::AgentLost => "AgentRestarted",
+            Resolution::Recovered => Firing::RttRecovered,
+            Resolution::Silent => Firing::RttNotMeasured,
+            Resolution::Gone | Resolution::TargetGone => Firing::TargetGone,
+            Resolution::AgentLost => Firing::AgentRestarted,
         },
     }
 }
@@ -258,7 +259,7 @@ pub(crate) mod tests {
             "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
              checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
-        assert_eq!(reason(&firing()), "RttBreachForecast");
+        assert_eq!(reason(&firing()), Firing::RttBreachForecast);
     }
 
     #[test]

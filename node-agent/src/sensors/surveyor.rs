@@ -353,11 +353,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::{
-        os::{fd::IntoRawFd as _, unix::net::UnixDatagram},
+        os::{
+            fd::{FromRawFd as _, IntoRawFd as _},
+            unix::net::UnixDatagram,
+        },
         sync::mpsc::RecvTimeoutError,
     };
 
-    use netlink_sys::{FromRawFd as _, protocols::NETLINK_SOCK_DIAG};
+    use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! The agents' DaemonSet as it is to be, a pure function of the settings.
 
+use netprecursor_models::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -178,7 +179,7 @@ fn prune(value: &mut Value) {
 }
 
 fn hash(object: &Value) -> String {
-    owned::hex(&Sha256::digest(object.to_string())[..10])
+    hex(&Sha256::digest(object.to_string())[..10])
 }
 
 #[cfg(test)]

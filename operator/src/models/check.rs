@@ -6,16 +6,18 @@ use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_crds::diagnosis::reasons::ModelReady;
+use netprecursor_kit::{Failure, no_answer};
 use netprecursor_models::{
     Refusal,
     child::{self, CheckError},
     contract::{PolicyContract, foreign, limits::FILE_BYTES},
+    hex,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Checker, Payload, Source, memory};
-use crate::owned;
 
 /// Bytes of a model as stored: what a ConfigMap holds.
 const STORED_BYTES: usize = 1 << 20;
@@ -103,17 +105,17 @@ pub enum Trouble {
 
 impl Trouble {
     /// A reason as conditions have it.
-    pub const fn reason(&self) -> &'static str {
+    pub const fn reason(&self) -> ModelReady {
         match self {
-            Self::NotFound(_) => "NotFound",
-            Self::Forbidden { .. } => "Forbidden",
-            Self::KeyMissing { .. } | Self::Text { .. } => "KeyMissing",
-            Self::TooLarge { .. } | Self::InflatesTooLarge => "TooLarge",
-            Self::NotGzip(_) => "NotGzip",
-            Self::DigestMismatch { .. } => "DigestMismatch",
-            Self::Refused { .. } => "Refused",
-            Self::CheckFailed(_) => "CheckFailed",
-            Self::Unreachable { .. } => "Unreachable",
+            Self::NotFound(_) => ModelReady::NotFound,
+            Self::Forbidden { .. } => ModelReady::Forbidden,
+            Self::KeyMissing { .. } | Self::Text { .. } => ModelReady::KeyMissing,
+            Self::TooLarge { .. } | Self::InflatesTooLarge => ModelReady::TooLarge,
+            Self::NotGzip(_) => ModelReady::NotGzip,
+            Self::DigestMismatch { .. } => ModelReady::DigestMismatch,
+            Self::Refused { .. } => ModelReady::Refused,
+            Self::CheckFailed(_) => ModelReady::CheckFailed,
+            Self::Unreachable { .. } => ModelReady::Unreachable,
         }
     }
 
@@ -135,7 +137,7 @@ pub async fn check(client: &Client, checker: &Checker, source: &Source) -> Resul
     if let Some(foreign) = foreign::known(&model) {
         return Err(refused(&foreign.into()));
     }
-    let got = owned::hex(&Sha256::digest(&model));
+    let got = hex(&Sha256::digest(&model));
     if got != source.sha256 {
         return Err(Trouble::DigestMismatch { got, expected: source.sha256.clone() });
     }
@@ -147,13 +149,15 @@ async fn read(client: &Client, source: &Source) -> Result<Vec<u8>, Trouble> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &source.namespace);
     let unreachable = |message: String| Trouble::Unreachable { source_: source.clone(), message };
     let answer = tokio::time::timeout(READ, api.get(&source.name)).await;
-    let map = match answer.map_err(|_| unreachable(format!("no answer within {} s", READ.as_secs())))? {
+    let map = match answer.map_err(|_| unreachable(no_answer(READ)))? {
         Ok(map) => map,
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(Trouble::NotFound(source.clone())),
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            return Err(Trouble::Forbidden { source_: source.clone() });
+        Err(error) => {
+            return Err(match Failure::from(&error) {
+                Failure::Missing => Trouble::NotFound(source.clone()),
+                Failure::Forbidden | Failure::Ending => Trouble::Forbidden { source_: source.clone() },
+                _ => unreachable(error.to_string()),
+            });
         }
-        Err(error) => return Err(unreachable(error.to_string())),
     };
     let mut entries = map.binary_data.unwrap_or_default();
     let text = map.data.unwrap_or_default().remove(&source.key);
@@ -240,7 +244,7 @@ mod tests {
     fn half_a_file_is_told_as_such() {
         let mut payload = gzip(b"a model");
         payload.stored.truncate(12);
-        assert_eq!(inflate(&payload).unwrap_err().reason(), "NotGzip");
+        assert_eq!(inflate(&payload).unwrap_err().reason(), ModelReady::NotGzip);
     }
 
     fn source() -> Source {
@@ -255,10 +259,10 @@ mod tests {
     #[test]
     fn text_in_the_place_of_a_model_is_called_what_it_is() {
         let pointer = text_trouble(&source(), b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
-        assert_eq!(pointer.reason(), "Refused");
+        assert_eq!(pointer.reason(), ModelReady::Refused);
         assert!(pointer.to_string().contains("git lfs pull"), "{pointer}");
         let unknown = text_trouble(&source(), b"hello");
-        assert_eq!(unknown.reason(), "KeyMissing");
+        assert_eq!(unknown.reason(), ModelReady::KeyMissing);
         assert!(unknown.to_string().contains("kubectl create configmap models --from-file=m.onnx=FILE"), "{unknown}");
     }
 

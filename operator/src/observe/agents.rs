@@ -11,7 +11,7 @@ use kube::{
     Resource,
     core::{DeserializeGuard, ObjectMeta},
 };
-use netprecursor_crds::diagnosis::node;
+use netprecursor_crds::{ConditionStatus, diagnosis::node};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -128,7 +128,7 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
         .conditions
         .iter()
         .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == ConditionStatus::False);
     let waiting = status.container_statuses.iter().flatten().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.clone()?;
@@ -136,7 +136,7 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     });
     Some(AgentPod {
         node: object.spec.as_ref().and_then(node::of_pod).unwrap_or_default().to_owned(),
-        is_ready: !is_going && ready.is_some_and(|condition| condition.status == "True"),
+        is_ready: !is_going && ready.is_some_and(|condition| condition.status == ConditionStatus::True),
         since: ready.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0),
         trouble: waiting.or_else(|| unscheduled?.message.clone()),
     })

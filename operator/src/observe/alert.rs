@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use netprecursor_crds::{
+    ConditionStatus,
     alert::{AlertState, PrecursorAlert},
     diagnosis::condition,
 };
@@ -68,7 +69,7 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
             state: status.state,
             fired: status.fired_at.0,
             resolved: status.resolved_at.as_ref().map(|time| time.0),
-            is_judged: confirmed.is_some_and(|condition| condition.status != "Unknown"),
+            is_judged: confirmed.is_some_and(|condition| condition.status != ConditionStatus::Unknown),
             judged: confirmed.map(|condition| condition.last_transition_time.0),
         }
     });

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
-use netprecursor_crds::{diagnosis, policy::SkillPercent, report::PrecursorNodeReport};
+use netprecursor_crds::{ConditionStatus, diagnosis, policy::SkillPercent, report::PrecursorNodeReport};
 
 use crate::ledger::{Reported, RuleKey};
 
@@ -110,7 +110,7 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
         is_warming_up: status
             .conditions
             .iter()
-            .any(|condition| condition.type_ == "WarmingUp" && condition.status == "True"),
+            .any(|condition| condition.type_ == "WarmingUp" && condition.status == ConditionStatus::True),
         counted: counted.collect(),
     })
 }

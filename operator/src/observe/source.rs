@@ -1,19 +1,12 @@
 //! Where objects come from: one table for watches in a cluster and for reading everything at once in tests.
 
-use std::fmt::Debug;
-
-use kube::{Api, Resource, api::ListParams, runtime::watcher};
-use serde::de::DeserializeOwned;
+use kube::{Api, api::ListParams, runtime::watcher};
+use netprecursor_kit::{Key, Wire};
 
 use super::{
     Observed,
-    mirror::{Key, Mirror, Seen, Sight},
+    mirror::{Mirror, Seen},
 };
-
-/// A kind of object as it comes over the wire.
-pub trait Wire: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
-
-impl<W: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Wire for W {}
 
 /// Objects of one kind, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -62,24 +55,6 @@ impl<W: Wire, T> Source<W, T> {
         }
     }
 
-    /// What an event of a watch means; `None` for an object of a list that is not kept.
-    pub fn sight(&self, event: watcher::Event<W>) -> Option<Sight<T>> {
-        Some(match event {
-            watcher::Event::Init => Sight::Listing,
-            watcher::Event::InitDone => Sight::Complete,
-            watcher::Event::InitApply(object) => {
-                let (key, seen) = self.seen(object);
-                Sight::Listed(key, seen?)
-            }
-            watcher::Event::Apply(object) => match self.seen(object) {
-                (key, Some(seen)) => Sight::Applied(key, seen),
-                // It was kept before, perhaps.
-                (key, None) => Sight::Deleted(key),
-            },
-            watcher::Event::Delete(object) => Sight::Deleted(key(object.meta())),
-        })
-    }
-
     /// What is kept of an object.
     pub fn seen(&self, object: W) -> (Key, Option<Seen<T>>) {
         seen(object, self.reduce)
@@ -87,14 +62,6 @@ impl<W: Wire, T> Source<W, T> {
 }
 
 /// What is kept of an object.
-pub(crate) fn seen<W: Resource<DynamicType = ()>, T>(object: W, reduce: fn(W) -> Option<T>) -> (Key, Option<Seen<T>>) {
-    let meta = object.meta();
-    let key = key(meta);
-    let uid = meta.uid.clone().unwrap_or_default();
-    let version = meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0);
-    (key, reduce(object).map(|value| Seen { uid, version, value }))
-}
-
-fn key(meta: &kube::core::ObjectMeta) -> Key {
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+pub(crate) fn seen<W: Wire, T>(object: W, reduce: fn(W) -> Option<T>) -> (Key, Option<Seen<T>>) {
+    (object.meta().into(), Seen::of(object, reduce))
 }

@@ -1,31 +1,24 @@
-//! Watches all that is observed. Each watch ends by itself after about five minutes and goes on where it was; after an
-//! error it waits, longer each time.
+//! Watches all that is observed. Each watch ends by itself after about five minutes and goes on where it was.
 
-use std::time::Duration;
-
-use futures::{StreamExt, pin_mut};
-use kube::{Client, runtime::watcher};
+use kube::Client;
+use netprecursor_kit::Watch;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Observed, Source, Visitor, Wire};
+use super::{Observed, Seen, Source, Visitor, Wire};
 use crate::{config::Settings, metrics::Metrics};
 
 /// Seconds of one watch; the upper half of the time is drawn, so that watches of several clients do not end together.
 const WATCH_SECONDS: u32 = 300;
 
 /// Of Events the API server keeps no watch cache, and so sends no bookmarks: without one for long, a watch would count as
-/// broken (`client::WATCH_SILENCE`).
+/// broken (`Limits::WATCHES`).
 const WATCH_SECONDS_OF_EVENTS: u32 = 80;
 
 /// Changes that wait to be taken in; a watch that is faster waits for it.
 const WAITING: usize = 512;
 
-/// Waits after errors.
-const FIRST_WAIT: Duration = Duration::from_millis(800);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
 /// A change of what is observed.
-pub type Change = Box<dyn FnOnce(&mut Observed) + Send>;
+pub type Change = netprecursor_kit::Change<Observed>;
 
 /// Watches of everything; they end when this is dropped.
 #[derive(Debug)]
@@ -57,31 +50,11 @@ impl Visitor for Start {
     }
 }
 
-async fn watch<W: Wire, T: Send + 'static>(source: Source<W, T>, sender: mpsc::Sender<Change>, metrics: Metrics) {
+async fn watch<W: Wire, T: Send + 'static>(source: Source<W, T>, changes: mpsc::Sender<Change>, metrics: Metrics) {
     let longest = if W::kind(&()) == "Event" { WATCH_SECONDS_OF_EVENTS } else { WATCH_SECONDS };
-    let seconds = longest / 2 + fastrand::u32(..longest / 2);
-    let events = watcher(source.api.clone(), source.watch_config(seconds));
-    pin_mut!(events);
-    let mut wait = FIRST_WAIT;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                if !matches!(event, watcher::Event::Init) {
-                    wait = FIRST_WAIT;
-                }
-                let mirror = source.mirror;
-                if let Some(sight) = source.sight(event)
-                    && sender.send(Box::new(move |observed| mirror(observed).take(sight))).await.is_err()
-                {
-                    return;
-                }
-            }
-            Err(error) => {
-                metrics.watch_failed(source.kind);
-                tracing::warn!(kind = source.kind, %error, wait = ?wait, "watching failed");
-                tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
-        }
-    }
+    let config = source.watch_config(longest / 2 + fastrand::u32(..longest / 2));
+    let Source { kind, api, reduce, mirror, .. } = source;
+    let watch = Watch { kind, api, config, read: move |object| Seen::of(object, reduce) };
+    let take = |sight| -> Change { Box::new(move |observed| mirror(observed).take(sight)) };
+    watch.follow(take, || metrics.watch_failed(kind), changes).await;
 }

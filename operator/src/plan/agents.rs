@@ -6,6 +6,7 @@ use netprecursor_crds::diagnosis::{
     agents::{Assessment, Phase, Set, assess, count},
     node::{self, FIRST_REPORT_SECONDS, STALE_SECONDS},
     policy::Word,
+    reasons::{self, AgentsReady},
 };
 use serde_json::Map;
 
@@ -94,11 +95,14 @@ pub(super) fn verdicts(observed: &Observed, settings: &Settings, due: &mut Due) 
 
 fn verdict(Assessment { finding, tally, .. }: Assessment) -> Verdict {
     match finding {
-        None => Verdict::yes("AllReady", count(tally)),
-        Some(finding) if finding.reason == "Replacing" => {
-            Verdict::yes(finding.reason, format!("{}; others are being replaced", finding.message))
+        None => Verdict::new(AgentsReady::AllReady, count(tally)),
+        Some(finding) if finding.reason == AgentsReady::Replacing => {
+            Verdict::new(AgentsReady::Replacing, format!("{}; others are being replaced", finding.message))
         }
-        Some(finding) => Verdict::no(finding.reason.clone(), finding.to_string()),
+        Some(finding) => {
+            let reason = reasons::find(reasons::POLICY, &finding.condition, &finding.reason);
+            Verdict::new(reason.unwrap_or(AgentsReady::NotReady.row()), finding.to_string())
+        }
     }
 }
 

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use netprecursor_crds::alert::Resolution;
+use netprecursor_crds::{
+    alert::Resolution,
+    condition,
+    diagnosis::reasons::{Confirmed, Firing},
+};
 use serde_json::{Value, json};
 
 use super::{Deletion, Due, Write, condition::seconds};
@@ -98,24 +102,15 @@ fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut 
 /// What is applied to the status of an alert that is resolved by us.
 fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, now: Timestamp) -> Value {
     let at = seconds(now);
-    let why = match resolution {
-        Resolution::TargetGone => "the pod is gone",
-        _ => "the agent of the node was not heard of",
+    let (firing, confirmed, why) = match resolution {
+        Resolution::TargetGone => (Firing::TargetGone, Confirmed::TargetGone, "the pod is gone"),
+        _ => (Firing::AgentLost, Confirmed::AgentLost, "the agent of the node was not heard of"),
     };
-    let condition = |type_: &str, status: &str, message: String, at: Timestamp| {
-        json!({
-            "type": type_,
-            "status": status,
-            "reason": resolution,
-            "message": message,
-            "lastTransitionTime": at.to_string(),
-        })
-    };
-    let mut conditions = vec![condition("Firing", "False", format!("resolved by the operator: {why}"), at)];
+    let mut conditions = vec![condition::of(firing, &format!("resolved by the operator: {why}"), None, &[], at)];
     let told = alert.value.told;
     if !told.is_some_and(|told| told.is_judged) {
         let since = told.and_then(|told| told.judged).unwrap_or(at);
-        conditions.push(condition("Confirmed", "Unknown", format!("cannot be known any more: {why}"), since));
+        conditions.push(condition::of(confirmed, &format!("cannot be known any more: {why}"), None, &[], since));
     }
     json!({
         "apiVersion": "netprecursor.io/v1alpha1",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use netprecursor_core::policy::ModelRef;
-use netprecursor_crds::diagnosis::some_of;
+use netprecursor_crds::diagnosis::{reasons::ModelReady, some_of};
 use netprecursor_models::builtin;
 
 use super::{Due, Plan, Write, condition::Verdict};
@@ -82,9 +82,9 @@ pub(super) fn verdict(
     fallbacks: &Fallbacks<'_>,
 ) -> Verdict {
     let Ok(spec) = &policy.value.spec else {
-        return Verdict::unknown("Invalid", "the policy makes no sense as it is");
+        return Verdict::new(ModelReady::Invalid, "the policy makes no sense as it is");
     };
-    let (mut troubles, mut unknown): (Vec<(&'static str, String)>, _) = (Vec::new(), None);
+    let (mut troubles, mut unknown): (Vec<(ModelReady, String)>, _) = (Vec::new(), None);
     let sources = Observed::model_sources(&policy.value, settings);
     for (rule, source) in &sources {
         if is_published(observed, settings, &source.sha256) {
@@ -92,8 +92,8 @@ pub(super) fn verdict(
         }
         match observed.models.get(source).map(|looked| &looked.outcome) {
             Some(Err(trouble)) => troubles.push((trouble.reason(), format!("rule {rule}: {trouble}"))),
-            Some(Ok(_)) => unknown = Some(("Publishing", format!("rule {rule}: {source} was checked"))),
-            None => unknown = Some(("Checking", format!("rule {rule}: {source} is being checked"))),
+            Some(Ok(_)) => unknown = Some((ModelReady::Publishing, format!("rule {rule}: {source} was checked"))),
+            None => unknown = Some((ModelReady::Checking, format!("rule {rule}: {source} is being checked"))),
         }
     }
     for rule in &spec.policy.rules {
@@ -102,7 +102,7 @@ pub(super) fn verdict(
         {
             let names = builtin::names().collect::<Vec<_>>().join(", ");
             troubles.push((
-                "UnknownBuiltin",
+                ModelReady::UnknownBuiltin,
                 format!("rule {}: got builtin {name}, expected one of {names}", rule.name.as_str()),
             ));
             continue;
@@ -112,17 +112,19 @@ pub(super) fn verdict(
         let is_told = troubles.iter().any(|(_, told)| told.starts_with(&format!("rule {}:", rule.name.as_str())));
         if let Some(nodes) = fallbacks.get(&key).filter(|_| !is_told && unknown.is_none()) {
             let some = nodes.iter().map(|(node, reason)| format!("{node}: {reason}"));
-            troubles.push(("NotLoaded", format!("rule {}: on {}", rule.name.as_str(), some_of(some, 3))));
+            troubles.push((ModelReady::NotLoaded, format!("rule {}: on {}", rule.name.as_str(), some_of(some, 3))));
         }
     }
     if let Some((reason, _)) = troubles.first() {
         let default = builtin::best_naive().name();
         let told = troubles.iter().map(|(_, message)| message.as_str()).take(3).collect::<Vec<_>>().join("; ");
-        return Verdict::no(*reason, format!("{told}. {default} forecasts meanwhile"));
+        return Verdict::new(*reason, format!("{told}. {default} forecasts meanwhile"));
     }
     match unknown {
-        Some((reason, message)) => Verdict::unknown(reason, message),
-        None if sources.is_empty() => Verdict::yes("Builtin", "every rule forecasts with a model of the release"),
-        None => Verdict::yes("Published", "every rule forecasts with the model that it asks for"),
+        Some((reason, message)) => Verdict::new(reason, message),
+        None if sources.is_empty() => {
+            Verdict::new(ModelReady::Builtin, "every rule forecasts with a model of the release")
+        }
+        None => Verdict::new(ModelReady::Published, "every rule forecasts with the model that it asks for"),
     }
 }

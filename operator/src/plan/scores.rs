@@ -10,7 +10,7 @@ use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use netprecursor_core::score::Scorecard;
 use netprecursor_crds::{
     Duration,
-    diagnosis::some_of,
+    diagnosis::{reasons::Unannounced, some_of},
     policy::{RuleStatus, ScoreWindow, SkillPercent},
 };
 use serde_json::{Value, json};
@@ -196,7 +196,7 @@ pub(super) fn unannounced(
         })
     });
     let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| Verdict::yes("ConfidenceNotReached", some_of(told, 3)))
+    (!told.is_empty()).then(|| Verdict::new(Unannounced::ConfidenceNotReached, some_of(told, 3)))
 }
 
 fn day(name: &str, account: &Account, bar: Option<&Bar>, now: Timestamp) -> RuleStatus {

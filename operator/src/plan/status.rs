@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use netprecursor_crds::{
-    diagnosis::{Place, condition, some_of},
+    ConditionStatus,
+    diagnosis::{
+        Place, condition,
+        reasons::{Degraded, Ready, Reason, TargetsResolved, Throttled, WarmingUp},
+        some_of,
+    },
     policy::PrecursorPolicyStatus,
 };
 
@@ -75,35 +80,34 @@ fn status(
     now: Timestamp,
 ) -> PrecursorPolicyStatus {
     let before = &policy.value.status.conditions;
-    let was_true = condition(before, "AgentsReady").is_some_and(|condition| condition.status == "True");
+    let was_true = condition(before, "AgentsReady").is_some_and(|condition| condition.status == ConditionStatus::True);
     let agents = survey.agents[usize::from(was_true)].clone();
     let targets = match &policy.value.spec {
         Ok(_) => survey.targets.verdict(policy),
-        Err(_) => Verdict::unknown("Invalid", "the policy makes no sense as it is"),
+        Err(_) => Verdict::new(TargetsResolved::Invalid, "the policy makes no sense as it is"),
     };
     let place = Place::new(&settings.namespace);
     let model = models::verdict(observed, settings, policy, &survey.fallbacks);
-    let advised = |type_, verdict: Option<Verdict>| (type_, verdict.map(|verdict| verdict.advised(type_, &place)));
+    let advised = |verdict: Option<Verdict>| verdict.map(|verdict| verdict.advised(&place));
     let verdicts = [
-        ("ModelReady", Some(model)),
-        advised("TargetsResolved", Some(targets)),
-        ("AgentsReady", Some(agents.clone())),
-        advised("WarmingUp", survey.warming_up(policy)),
-        advised("Throttled", survey.throttled(policy)),
-        ("Degraded", survey.degraded(policy)),
-        advised("Unannounced", scores::unannounced(observed, policy, &survey.bars, now)),
-        ("Overlapping", survey.targets.overlap(key, policy)),
+        Some(model),
+        advised(Some(targets)),
+        Some(agents.clone()),
+        advised(survey.warming_up(policy)),
+        advised(survey.throttled(policy)),
+        survey.degraded(policy),
+        advised(scores::unannounced(observed, policy, &survey.bars, now)),
+        survey.targets.overlap(key, policy),
     ];
+    let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
     let ready = match &policy.value.spec {
-        Err(problems) => Verdict::no("Invalid", problems.as_str()),
-        Ok(_) if agents.is_true() => Verdict::yes("Watching", followed(&verdicts)),
-        Ok(_) => Verdict::no("AgentsNotReady", agents.message.as_str()),
+        Err(problems) => Verdict::new(Ready::Invalid, problems.as_str()),
+        Ok(_) if agents.is_true() => Verdict::new(Ready::Watching, followed(&verdicts)),
+        Ok(_) => Verdict::new(Ready::AgentsNotReady, agents.message.as_str()),
     };
-    let verdicts = [("Ready", Some(ready))].into_iter().chain(verdicts);
     let generation = Some(policy.value.generation);
-    let conditions = verdicts
-        .filter_map(|(type_, verdict)| verdict.map(|verdict| verdict.condition(type_, before, generation, now)));
-    let conditions = conditions.collect();
+    let verdicts = [&ready].into_iter().chain(&verdicts);
+    let conditions = verdicts.map(|verdict| verdict.condition(before, generation, now)).collect();
     let figure = |figures: &BTreeMap<&str, u32>| Some(figures.get(policy.uid.as_str()).copied().unwrap_or(0));
     PrecursorPolicyStatus {
         observed_generation: generation,
@@ -116,15 +120,12 @@ fn status(
 
 /// What `Ready` says of a policy that agents follow: nothing that the conditions beside it deny. `Throttled` denies nothing:
 /// alerts without an object are counted and sent all the same.
-fn followed(verdicts: &[(&str, Option<Verdict>)]) -> String {
-    let is_adverse = |(type_, verdict): &(&str, Option<Verdict>)| {
-        let wanted = if *type_ == "WarmingUp" { "True" } else { "False" };
-        verdict
-            .as_ref()
-            .filter(|verdict| verdict.status == wanted)
-            .map(|verdict| format!("{type_}={wanted} ({})", verdict.reason))
+fn followed(verdicts: &[Verdict]) -> String {
+    let adverse = |Verdict { reason: Reason { condition, status, name, .. }, .. }: &Verdict| {
+        let bad = if *condition == "WarmingUp" { ConditionStatus::True } else { ConditionStatus::False };
+        (*status == bad).then(|| format!("{condition}={status} ({name})"))
     };
-    let adverse: Vec<String> = verdicts.iter().filter_map(is_adverse).collect();
+    let adverse: Vec<String> = verdicts.iter().filter_map(adverse).collect();
     match adverse.as_slice() {
         [] => "the policy is followed".to_owned(),
         adverse => format!("agents follow the policy; see {}", adverse.join(", ")),
@@ -191,21 +192,21 @@ impl<'a> Survey<'a> {
         policy.value.spec.as_ref().ok()?;
         let uid = policy.uid.as_str();
         if self.targets.count(policy) > 0 && !self.watched.contains_key(uid) {
-            return Some(Verdict::yes("NotWatchedYet", "no agent has said yet that it watches these pods"));
+            return Some(Verdict::new(WarmingUp::NotWatchedYet, "no agent has said yet that it watches these pods"));
         }
         let nodes = self.warming.get(uid)?;
         let some = some_of(nodes.iter().map(|node| (*node).to_owned()), 5);
-        Some(Verdict::yes("WarmingUp", format!("not enough was seen yet for forecasts on {some}")))
+        Some(Verdict::new(WarmingUp::WarmingUp, format!("not enough was seen yet for forecasts on {some}")))
     }
 
     fn throttled(&self, policy: &Seen<Policy>) -> Option<Verdict> {
         let count = self.throttled.get(policy.uid.as_str()).copied().filter(|count| *count > 0)?;
         let message = format!("{count} alerts have no object, because there are more than the caps allow");
-        Some(Verdict::yes("TooManyAlerts", message))
+        Some(Verdict::new(Throttled::TooManyAlerts, message))
     }
 
     fn degraded(&self, policy: &Seen<Policy>) -> Option<Verdict> {
         let nodes = self.degraded.get(policy.uid.as_str()).filter(|nodes| !nodes.is_empty())?;
-        Some(Verdict::yes("LessThanPossible", some_of(nodes.iter().cloned(), 3)))
+        Some(Verdict::new(Degraded::LessThanPossible, some_of(nodes.iter().cloned(), 3)))
     }
 }

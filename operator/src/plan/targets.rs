@@ -8,7 +8,10 @@ use std::{
 };
 
 use netprecursor_core::policy::{self, Labels, Scope};
-use netprecursor_crds::diagnosis::some_of;
+use netprecursor_crds::diagnosis::{
+    reasons::{Overlapping, TargetsResolved},
+    some_of,
+};
 
 use super::condition::Verdict;
 use crate::observe::{Key, Observed, Policy, Seen};
@@ -78,10 +81,13 @@ impl<'a> Targets<'a> {
         match self.count(policy) {
             0 => {
                 let instead = self.instead.get(policy.uid.as_str()).map_or("", String::as_str);
-                Verdict::no("NoPods", format!("no running pod has the labels that `target` asks for{instead}"))
+                Verdict::new(
+                    TargetsResolved::NoPods,
+                    format!("no running pod has the labels that `target` asks for{instead}"),
+                )
             }
-            1 => Verdict::yes("Selected", "1 pod"),
-            count => Verdict::yes("Selected", format!("{count} pods")),
+            1 => Verdict::new(TargetsResolved::Selected, "1 pod"),
+            count => Verdict::new(TargetsResolved::Selected, format!("{count} pods")),
         }
     }
 
@@ -104,7 +110,7 @@ impl<'a> Targets<'a> {
             };
             let names = some_of(others.into_iter().map(named), 5);
             let each = "each policy alerts by itself";
-            Verdict::yes("SamePods", format!("{pods} of {count} pods are also selected by {names}; {each}"))
+            Verdict::new(Overlapping::SamePods, format!("{pods} of {count} pods are also selected by {names}; {each}"))
         })
     }
 }

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
 use netprecursor_crds::{
-    PrecursorAlert,
+    ConditionStatus, PrecursorAlert,
     alert::{AlertState, PrecursorAlertStatus, Trigger},
     diagnosis::condition,
 };
@@ -84,9 +84,10 @@ fn known(status: &PrecursorAlertStatus) -> Vec<Step> {
         (Trigger::Forecast, None) => None,
     };
     steps.extend(breach.map(|at| step(at, What::Breach, Some(format!("measured RTT is above {}", status.threshold)))));
-    let confirmed = condition(&status.conditions, "Confirmed").filter(|condition| condition.status != "Unknown");
+    let confirmed =
+        condition(&status.conditions, "Confirmed").filter(|condition| condition.status != ConditionStatus::Unknown);
     steps.extend(confirmed.map(|condition| {
-        let what = if condition.status == "True" { What::Confirmed } else { What::Unconfirmed };
+        let what = if condition.status == ConditionStatus::True { What::Confirmed } else { What::Unconfirmed };
         step(condition.last_transition_time.0, what, Some(condition.message.clone()))
     }));
     steps.extend(status.resolved_at.as_ref().map(|at| step(at.0, What::Resolved, firing.filter(|_| !is_firing))));

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
 use netprecursor_crds::{PrecursorAlert, alert::AlertState};
+use netprecursor_kit::{Failure, no_answer};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -98,7 +99,7 @@ pub(super) async fn ask(cluster: &Cluster, alert: &PrecursorAlert, now: Timestam
         Ok(Ok(points)) => Window::Points { agent, points },
         Ok(Err(reason)) => Window::Unavailable(reason),
         Err(_) => {
-            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            let reason = no_answer(PATIENCE);
             Window::Unavailable(Unavailable::Failed { agent, reason })
         }
     })
@@ -117,11 +118,15 @@ async fn forwarded(pods: &Api<Pod>, agent: &Pod, namespace: &str, uid: &str) -> 
     let port = port(agent);
     let mut forward = match pods.portforward(&name, &[port]).await {
         Ok(forward) => forward,
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            return Err(Unavailable::NotPermitted { namespace: namespace.to_owned(), message: status.message });
+        Err(error) => {
+            return Err(match Failure::from(&error) {
+                Failure::Forbidden | Failure::Ending => {
+                    Unavailable::NotPermitted { namespace: namespace.to_owned(), message: Failure::words(&error) }
+                }
+                Failure::Garbled | Failure::Unanswered => failed(chain(&error)),
+                _ => failed(Failure::words(&error)),
+            });
         }
-        Err(kube::Error::Api(status)) => return Err(failed(status.message)),
-        Err(error) => return Err(failed(chain(&error))),
     };
     let (stream, complaint) = (forward.take_stream(port), forward.take_error(port));
     let Some(stream) = stream else { return Err(failed(format!("the port-forward has no port {port}"))) };

@@ -14,7 +14,7 @@ use kube::{
     api::{ListParams, ObjectMeta, PostParams},
 };
 use netprecursor_crds::{
-    ClusterPrecursorPolicy, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
+    ClusterPrecursorPolicy, ConditionStatus, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
     diagnosis::Policy,
     policy::{API_VERSION, GROUP, PrecursorPolicyStatus},
 };
@@ -158,8 +158,9 @@ fn read(definition: &CustomResourceDefinition) -> Definition {
     let version = API_VERSION.rsplit('/').next().unwrap_or_default();
     let serves = definition.spec.versions.iter().any(|known| known.name == version && known.served);
     let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_established =
-        conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+    let is_established = conditions
+        .iter()
+        .any(|condition| condition.type_ == "Established" && condition.status == ConditionStatus::True);
     Definition::There { serves, is_established: Some(is_established) }
 }
 

@@ -15,6 +15,7 @@ use netprecursor_crds::{
         self, MAX_CAUSES, ModelSpeaking, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
         PrecursorAlertStatus,
     },
+    diagnosis::reasons,
     policy::{ClusterPrecursorPolicy, PrecursorPolicy},
 };
 use serde_json::{Value, json};
@@ -112,31 +113,32 @@ fn cause(cause: &Cause) -> alert::Cause {
 }
 
 fn firing(alert: &Alert) -> Condition {
-    let (status, since) = match alert.state {
-        AlertState::Firing => ("True", alert.fired_unix),
-        AlertState::Resolved => ("False", alert.resolved_unix.unwrap_or(alert.fired_unix)),
+    let since = match alert.state {
+        AlertState::Firing => alert.fired_unix,
+        AlertState::Resolved => alert.resolved_unix.unwrap_or(alert.fired_unix),
     };
-    super::condition("Firing", status, words::reason(alert), words::note(alert), since)
+    super::condition(words::reason(alert), &words::note(alert), since)
 }
 
 fn confirmed(alert: &Alert) -> Condition {
-    let (status, reason, message) = match (alert.confirmed, alert.lead_seconds) {
-        (Confirmed::True, Some(lead)) => ("True", "BreachFollowed", format!("RTT was in breach {lead}s later.")),
-        (Confirmed::True, None) => ("True", "BreachFollowed", "RTT was in breach in time.".to_owned()),
-        (Confirmed::False, _) => ("False", "NoBreachFollowed", "No breach followed in time.".to_owned()),
+    let later = |lead| format!("RTT was in breach {lead}s later.");
+    let (reason, message) = match (alert.confirmed, alert.lead_seconds) {
+        (Confirmed::True, Some(lead)) => (reasons::Confirmed::BreachFollowed, &*later(lead)),
+        (Confirmed::True, None) => (reasons::Confirmed::BreachFollowed, "RTT was in breach in time."),
+        (Confirmed::False, _) => (reasons::Confirmed::NoBreachFollowed, "No breach followed in time."),
         (Confirmed::Unknown, _) if alert.trigger == Trigger::Measured => {
-            ("Unknown", "MeasuredFirst", "It fired on the breach itself: there was nothing to confirm.".to_owned())
+            (reasons::Confirmed::MeasuredFirst, "It fired on the breach itself: there was nothing to confirm.")
         }
-        (Confirmed::Unknown, _) if words::us(alert.measured_us).is_some_and(|us| us > alert.threshold_us) => {
-            let message = "RTT was in breach before the warning, or after its time: there was nothing to confirm.";
-            ("Unknown", "NotJudged", message.to_owned())
-        }
+        (Confirmed::Unknown, _) if words::us(alert.measured_us).is_some_and(|us| us > alert.threshold_us) => (
+            reasons::Confirmed::NotJudged,
+            "RTT was in breach before the warning, or after its time: there was nothing to confirm.",
+        ),
         (Confirmed::Unknown, _) if !alert.is_firing() => {
-            ("Unknown", "NotJudged", "Too little was measured in its time to confirm it or not.".to_owned())
+            (reasons::Confirmed::NotJudged, "Too little was measured in its time to confirm it or not.")
         }
-        (Confirmed::Unknown, _) => ("Unknown", "NotYetJudged", "The time of the forecast is not over.".to_owned()),
+        (Confirmed::Unknown, _) => (reasons::Confirmed::NotYetJudged, "The time of the forecast is not over."),
     };
-    super::condition("Confirmed", status, reason, message, alert.judged_unix.unwrap_or(alert.fired_unix))
+    super::condition(reason, message, alert.judged_unix.unwrap_or(alert.fired_unix))
 }
 
 /// Unix seconds as the API writes time.

@@ -86,7 +86,7 @@ mod tests {
 
     fn told(state: AlertState) -> serde_json::Value {
         let entry = Entry { object: Some("a-1".to_owned()), ..Entry::new(firing()) };
-        let (reason, note) = (words::reason(&entry.alert).to_owned(), words::note(&entry.alert));
+        let (reason, note) = (words::reason(&entry.alert).row().name.to_owned(), words::note(&entry.alert));
         let pending = Pending { count: 2, state, at: 1_700_000_000, reason, note };
         json!(event(&entry, entry.alert.subject.as_ref().unwrap(), &pending, "agent-abcde"))
     }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use netprecursor_crds::{
+    condition,
+    diagnosis::reasons::{Reason, ReportDegraded, ReportReady, ReportWarmingUp},
     policy::SkillPercent,
     report::{
         Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
@@ -84,13 +86,9 @@ pub(super) fn status(
     before: Option<&PrecursorNodeReportStatus>,
 ) -> PrecursorNodeReportStatus {
     let beyond = |entries: usize| entries.saturating_sub(MAX_ENTRIES) as u32;
-    let mut conditions = vec![ready(data, unix), warming_up(own, unix), degraded(data, own, unix)];
-    for condition in &mut conditions {
-        let known = before.and_then(|before| before.conditions.iter().find(|known| known.type_ == condition.type_));
-        if let Some(known) = known.filter(|known| known.status == condition.status) {
-            condition.last_transition_time = known.last_transition_time.clone();
-        }
-    }
+    let known = before.map_or(&[][..], |before| &before.conditions);
+    let conditions = [ready(data), warming_up(own, unix), degraded(data, own)];
+    let conditions = conditions.map(|(reason, message)| condition::of(reason, &message, Some(1), known, time(unix).0));
     PrecursorNodeReportStatus {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: words::cut(&own.kernel, 127),
@@ -108,7 +106,7 @@ pub(super) fn status(
         models: data.models.iter().take(MAX_ENTRIES).map(model).collect(),
         rules: data.rules.iter().take(MAX_ENTRIES).map(|data| rule(data, own)).collect(),
         omitted: beyond(data.rules.len()).max(beyond(data.models.len())),
-        conditions,
+        conditions: conditions.into(),
         heartbeat: Some(time(unix)),
     }
 }
@@ -169,31 +167,34 @@ fn skill(skills: [Option<f64>; 3]) -> SkillPercent {
     SkillPercent { q50, q90, q99 }
 }
 
-fn ready(data: &ReportData, unix: u64) -> Condition {
+/// A reason, and in words what is behind it.
+type Verdict = (&'static Reason, String);
+
+fn ready(data: &ReportData) -> Verdict {
     let is_missing = |status: &&status::Status| {
         status.need == status::Need::Required && matches!(status.state, status::State::Unavailable(_))
     };
     let missing: Vec<&str> = data.sensors.iter().filter(is_missing).map(|status| status.name).collect();
-    let (status, reason, message) = if data.sensors.is_empty() {
-        ("Unknown", "Starting", "The sensors have not started.".to_owned())
+    if data.sensors.is_empty() {
+        (ReportReady::Starting.row(), "The sensors have not started.".to_owned())
     } else if missing.is_empty() {
-        ("True", "SensorsWork", "All sensors that forecasts need work.".to_owned())
+        (ReportReady::SensorsWork.row(), "All sensors that forecasts need work.".to_owned())
     } else {
-        ("False", "SensorsMissing", format!("No forecasts: {} cannot be used; `sensors` says why.", missing.join(", ")))
-    };
-    super::condition("Ready", status, reason, message, unix)
+        let message = format!("No forecasts: {} cannot be used; `sensors` says why.", missing.join(", "));
+        (ReportReady::SensorsMissing.row(), message)
+    }
 }
 
-fn warming_up(own: &Own, unix: u64) -> Condition {
-    let (status, reason, message) = if unix < own.started + WARM_UP {
-        ("True", "WindowsFill", format!("The agent started less than {WARM_UP} s ago: nothing fires yet."))
+fn warming_up(own: &Own, unix: u64) -> Verdict {
+    if unix < own.started + WARM_UP {
+        let message = format!("The agent started less than {WARM_UP} s ago: nothing fires yet.");
+        (ReportWarmingUp::WindowsFill.row(), message)
     } else {
-        ("False", "WindowsFilled", format!("The agent has been running for more than {WARM_UP} s."))
-    };
-    super::condition("WarmingUp", status, reason, message, unix)
+        (ReportWarmingUp::WindowsFilled.row(), format!("The agent has been running for more than {WARM_UP} s."))
+    }
 }
 
-fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
+fn degraded(data: &ReportData, own: &Own) -> Verdict {
     let lesser = |status: &status::Status| match status.state {
         status::State::Active => None,
         status::State::Degraded(_) => Some(format!("sensor {} does not measure all", status.name)),
@@ -222,12 +223,11 @@ fn degraded(data: &ReportData, own: &Own, unix: u64) -> Condition {
     if data.rules.len().max(data.models.len()) > MAX_ENTRIES {
         reasons.push("some rules found no room in this report".to_owned());
     }
-    let (status, reason, message) = if reasons.is_empty() {
-        ("False", "AllWell", "Everything that is wanted is measured and reported.".to_owned())
+    if reasons.is_empty() {
+        (ReportDegraded::AllWell.row(), "Everything that is wanted is measured and reported.".to_owned())
     } else {
-        ("True", "SomethingMissing", words::cut(&reasons.join("; "), MAX_REASON))
-    };
-    super::condition("Degraded", status, reason, message, unix)
+        (ReportDegraded::SomethingMissing.row(), words::cut(&reasons.join("; "), MAX_REASON))
+    }
 }
 
 /// What is new in `now` against what was written `before`; gauges do not count.

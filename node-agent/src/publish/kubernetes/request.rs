@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt as _, Limited};
-use kube::{Client, client::Body};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Client, client::Body, core::Status};
+use netprecursor_kit::{Failure, no_answer};
 use serde::Deserialize;
 
 use crate::publish::queue::Outcome;
@@ -16,33 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// An answer larger than this is not one of ours.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// What an answer tells, be it an object or a `Status`.
+/// What is of interest in an object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Told {
-    metadata: Metadata,
-    message: String,
-    reason: String,
-    details: Details,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    uid: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Details {
-    causes: Vec<Cause>,
-    retry_after_seconds: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Cause {
-    reason: String,
+struct Written {
+    metadata: ObjectMeta,
 }
 
 /// Makes a request. Whatever goes wrong is an outcome; beside it, what was answered.
@@ -63,29 +43,28 @@ pub(super) async fn send(
     })
     .await;
     match answered {
-        Err(_) => {
-            (Outcome::Down { reason: format!("no answer within {} s", DEADLINE.as_secs()), wait: None }, Bytes::new())
-        }
+        Err(_) => (Outcome::Down { reason: no_answer(DEADLINE), wait: None }, Bytes::new()),
         Ok(Err(reason)) => (Outcome::Down { reason, wait: None }, Bytes::new()),
         Ok(Ok((status, wait, body))) => (outcome(status, wait, &body), body),
     }
 }
 
 /// What an answer means.
-fn outcome(status: StatusCode, wait: Option<Duration>, body: &[u8]) -> Outcome {
+fn outcome(code: StatusCode, wait: Option<Duration>, body: &[u8]) -> Outcome {
+    if code.is_success() {
+        return Outcome::Done { uid: serde_json::from_slice::<Written>(body).unwrap_or_default().metadata.uid };
+    }
     // Not every answer is JSON: a proxy's or a rate limiter's is plain text.
-    let told: Told = serde_json::from_slice(body).unwrap_or_default();
-    let asked = (told.details.retry_after_seconds > 0).then(|| Duration::from_secs(told.details.retry_after_seconds));
-    let wait = wait.or(asked);
-    let reason = if told.message.is_empty() { format!("the API server answered {status}") } else { told.message };
-    let is_ending = told.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
-    match status.as_u16() {
-        200..300 => Outcome::Done { uid: told.metadata.uid },
-        404 => Outcome::Missing,
-        403 if is_ending => Outcome::Gone,
-        409 if told.reason == "AlreadyExists" => Outcome::Done { uid: None },
-        400 | 405 | 406 | 413 | 415 | 422 => Outcome::Refused { reason },
-        401 | 408 | 429 | 500..600 => Outcome::Down { reason, wait },
+    let status = serde_json::from_slice::<Status>(body).unwrap_or_default().with_code(code.as_u16());
+    let failure = Failure::of(&status);
+    let reason = Some(status.message).filter(|words| !words.is_empty());
+    let reason = reason.unwrap_or_else(|| format!("the API server answered {code}"));
+    match failure {
+        Failure::Missing => Outcome::Missing,
+        Failure::Ending => Outcome::Gone,
+        Failure::Exists => Outcome::Done { uid: None },
+        Failure::Invalid => Outcome::Refused { reason },
+        Failure::Busy { retry_after } => Outcome::Down { reason, wait: wait.or(retry_after) },
         _ => Outcome::Failed { reason },
     }
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-
-use crate::publish::budget::jittered;
+use netprecursor_kit::budget::jittered;
 
 /// Without any change, a report is written this often: later by chance, never sooner.
 const HEARTBEAT: Duration = Duration::from_secs(300);

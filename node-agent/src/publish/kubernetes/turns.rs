@@ -4,13 +4,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use netprecursor_kit::{Backoff, Budget};
 
 use super::schedule::{Change, Due, Schedule};
-use crate::publish::{
-    backoff::Backoff,
-    budget::Budget,
-    queue::{Op, Outcome, Pick, Queue, disk::Disk},
-};
+use crate::publish::queue::{Op, Outcome, Pick, Queue, disk::Disk};
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]

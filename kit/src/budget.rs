@@ -1,17 +1,8 @@
-//! How many writes the API server is asked to take: a token bucket. Pure: time and chance are parameters.
+//! How many requests the API server is asked to take: a token bucket. Pure: time and chance are parameters.
 
 use std::time::Duration;
 
 use fastrand::Rng;
-
-/// Writes that may go out at once.
-pub const BURST: u32 = 30;
-
-/// One more write per this time.
-pub const REFILL: Duration = Duration::from_secs(20);
-
-/// By how much a refill comes early or late, so that the nodes of a cluster do not write in step.
-const JITTER: f64 = 0.1;
 
 /// The bucket. `now` is the time since any one moment, and never runs backwards.
 #[derive(Debug, Clone)]
@@ -19,21 +10,23 @@ pub struct Budget {
     tokens: u32,
     burst: u32,
     refill: Duration,
+    jitter: f64,
     /// When the next token comes; none while the bucket is full.
     next: Option<Duration>,
 }
 
 impl Budget {
-    /// A full bucket.
-    pub const fn new(burst: u32, refill: Duration) -> Self {
-        Self { tokens: burst, burst, refill, next: None }
+    /// A full bucket of `burst` tokens, of which one comes back per `refill`; `jitter` is the share of it by which that is
+    /// early or late.
+    pub const fn new(burst: u32, refill: Duration, jitter: f64) -> Self {
+        Self { tokens: burst, burst, refill, jitter, next: None }
     }
 
     /// Takes in the tokens that have come by `now`, and says how many there are.
     pub fn at(&mut self, now: Duration, rng: &mut Rng) -> u32 {
         while let Some(next) = self.next.filter(|next| *next <= now) {
             self.tokens += 1;
-            self.next = (self.tokens < self.burst).then(|| next + jittered(self.refill, JITTER, rng));
+            self.next = (self.tokens < self.burst).then(|| next + jittered(self.refill, self.jitter, rng));
         }
         self.tokens
     }
@@ -45,7 +38,7 @@ impl Budget {
         }
         self.tokens -= 1;
         if self.next.is_none() {
-            self.next = Some(now + jittered(self.refill, JITTER, rng));
+            self.next = Some(now + jittered(self.refill, self.jitter, rng));
         }
         true
     }
@@ -53,12 +46,6 @@ impl Budget {
     /// When there is one token more; `None` when the bucket is full.
     pub const fn next(&self) -> Option<Duration> {
         self.next
-    }
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self::new(BURST, REFILL)
     }
 }
 
@@ -70,6 +57,12 @@ pub fn jittered(duration: Duration, share: f64, rng: &mut Rng) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BURST: u32 = 30;
+
+    fn agents() -> Budget {
+        Budget::new(BURST, second(20), 0.1)
+    }
 
     const fn second(s: u64) -> Duration {
         Duration::from_secs(s)
@@ -83,7 +76,7 @@ mod tests {
     #[test]
     fn a_burst_goes_out_at_once_and_then_one_per_refill() {
         for seed in 0..50 {
-            let (mut budget, mut rng) = (Budget::default(), Rng::with_seed(seed));
+            let (mut budget, mut rng) = (agents(), Rng::with_seed(seed));
             assert_eq!(drained(&mut budget, 0, &mut rng), BURST);
             let day = drained(&mut budget, 86_400, &mut rng);
             assert!((4_250..=4_390).contains(&day), "{day} of 4,320 expected, seed {seed}");
@@ -92,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_no_more_than_its_burst() {
-        let (mut budget, mut rng) = (Budget::new(3, second(20)), Rng::with_seed(1));
+        let (mut budget, mut rng) = (Budget::new(3, second(20), 0.1), Rng::with_seed(1));
         assert!(budget.take(second(0), &mut rng));
         assert_eq!(budget.at(second(10_000), &mut rng), 3);
         assert_eq!(budget.next(), None);
@@ -101,7 +94,7 @@ mod tests {
     #[test]
     fn nodes_do_not_refill_in_step() {
         let when = |seed| {
-            let (mut budget, mut rng) = (Budget::default(), Rng::with_seed(seed));
+            let (mut budget, mut rng) = (agents(), Rng::with_seed(seed));
             budget.take(second(0), &mut rng);
             budget.next().unwrap()
         };
@@ -111,7 +104,7 @@ mod tests {
 
     #[test]
     fn when_the_next_token_comes_it_is_there() {
-        let (mut budget, mut rng) = (Budget::new(1, second(20)), Rng::with_seed(7));
+        let (mut budget, mut rng) = (Budget::new(1, second(20), 0.1), Rng::with_seed(7));
         assert!(budget.take(second(5), &mut rng) && !budget.take(second(6), &mut rng));
         let next = budget.next().unwrap();
         assert_eq!(budget.at(next - Duration::from_nanos(1), &mut rng), 0);

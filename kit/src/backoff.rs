@@ -4,26 +4,42 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// The first wait.
-pub const FIRST: Duration = Duration::from_secs(1);
+/// The usual first wait, and the longest that is chosen here; what a server asks for may be longer.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
 
-/// The longest wait that is chosen here; what a server asks for may be longer.
-pub const LONGEST: Duration = Duration::from_secs(30);
-
-/// No server's wish is heeded beyond this: a wrong clock or header must not silence an agent.
+/// No server's wish is heeded beyond this: a wrong clock or header must not silence a program.
 pub const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// Consecutive failures, and until when they keep us waiting.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
     until: Duration,
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::between(FIRST, LONGEST)
+    }
+}
+
 impl Backoff {
+    /// Waits that grow from `first` to `longest`.
+    pub const fn between(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0, until: Duration::ZERO }
+    }
+
+    /// How long to wait after it failed once more, where nothing else happens meanwhile.
+    pub fn pause(&mut self, rng: &mut Rng) -> Duration {
+        self.fail(Duration::ZERO, None, rng)
+    }
+
     /// It failed at `now`; `asked` is what the other side said how long to wait, at least. Returns until when to wait.
     pub fn fail(&mut self, now: Duration, asked: Option<Duration>, rng: &mut Rng) -> Duration {
-        let own = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let own = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         // Between half and all of it: those that failed together do not come back together.
         let own = own.mul_f64(0.5 + 0.5 * rng.f64());
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED).mul_f64(1.0 + 0.25 * rng.f64()));
@@ -33,8 +49,8 @@ impl Backoff {
     }
 
     /// It worked.
-    pub fn succeed(&mut self) {
-        *self = Self::default();
+    pub const fn succeed(&mut self) {
+        *self = Self::between(self.first, self.longest);
     }
 
     /// Until when to wait, if that is after `now`.

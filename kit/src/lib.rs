@@ -1,0 +1,27 @@
+//! What every program of ours that talks to an API server needs, once: agent, operator and kubectl plugin.
+//!
+//! The feature `daemon` has what only programs need that run on: mirrors, watches, budget and back-off. Without it there is
+//! nothing here but types of kube's client.
+
+#[cfg(feature = "daemon")]
+pub mod backoff;
+#[cfg(feature = "daemon")]
+pub mod budget;
+pub mod failure;
+pub mod limits;
+#[cfg(feature = "daemon")]
+pub mod mirror;
+#[cfg(feature = "daemon")]
+pub mod watch;
+
+#[cfg(feature = "daemon")]
+pub use {
+    backoff::Backoff,
+    budget::Budget,
+    mirror::{Key, Mirror, Sight},
+    watch::{Change, Watch, Wire},
+};
+pub use {
+    failure::{Failure, no_answer},
+    limits::Limits,
+};
