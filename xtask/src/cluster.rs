@@ -4,8 +4,7 @@
 mod commands;
 mod instance;
 mod kind;
-mod node;
-mod sandbox;
+mod own;
 mod tools_image;
 
 use std::{
@@ -21,6 +20,7 @@ pub(crate) use commands::Work;
 use instance::{Instance, Record, State, addresses, free_link, lock};
 use kind::{Surroundings, place};
 use netprecursor_testbed::Owner;
+use own::{node, sandbox};
 
 use crate::{
     process::{Log, Stop},

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use netprecursor_testbed::{Owner, module, tail};
 use serde_json::json;
 
-use super::{
+use crate::cluster::{
     commands::{Work, output, program},
     instance::{addresses, host_end},
 };
@@ -25,7 +25,7 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Programs of the machine that it needs, with the Debian package of each.
-pub(super) const NEEDS: &[(&str, &str)] = &[
+pub(in crate::cluster) const NEEDS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("runc", "runc"),
@@ -38,21 +38,21 @@ pub(super) const NEEDS: &[(&str, &str)] = &[
 
 /// Where a sandbox has its files, and by what name its control groups go.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(in crate::cluster) struct Place {
     /// Socket, configuration, logs; the daemon's data in `docker/`.
-    pub(super) directory: PathBuf,
+    pub(in crate::cluster) directory: PathBuf,
     /// Directory under each control group hierarchy.
-    pub(super) group: String,
+    pub(in crate::cluster) group: String,
 }
 
 impl Place {
     /// Docker's socket, as `DOCKER_HOST` wants it.
-    pub(super) fn host(&self) -> String {
+    pub(in crate::cluster) fn host(&self) -> String {
         format!("unix://{}", self.directory.join("docker.sock").display())
     }
 
     /// Where the daemon keeps images and containers.
-    pub(super) fn data(&self) -> PathBuf {
+    pub(in crate::cluster) fn data(&self) -> PathBuf {
         self.directory.join("docker")
     }
 
@@ -65,7 +65,7 @@ impl Place {
     ///
     /// # Errors
     /// It ended or does not answer: the error shows the end of its log.
-    pub(super) fn start(&self, work: &Work, with_us: bool) -> anyhow::Result<Owner> {
+    pub(in crate::cluster) fn start(&self, work: &Work, with_us: bool) -> anyhow::Result<Owner> {
         let wrapper = work.programs(module::RUNC_WRAPPER)?.program("runc-wrapper")?;
         fs::create_dir_all(self.data()).with_context(|| format!("making {}", self.data().display()))?;
         let configuration = self.directory.join("daemon.json");
@@ -142,7 +142,7 @@ impl Place {
     ///
     /// # Errors
     /// The interface cannot be made.
-    pub(super) fn connect(&self, holder: Owner, link: u8) -> anyhow::Result<()> {
+    pub(in crate::cluster) fn connect(&self, holder: Owner, link: u8) -> anyhow::Result<()> {
         let inside = first_child(holder)?;
         let (near, (ours, theirs)) = (host_end(link), addresses(link));
         let network = format!("--net=/proc/{inside}/ns/net");
@@ -161,7 +161,7 @@ impl Place {
     ///
     /// # Errors
     /// As [`Self::end`].
-    pub(super) fn finish(&self, holder: Owner) -> anyhow::Result<()> {
+    pub(in crate::cluster) fn finish(&self, holder: Owner) -> anyhow::Result<()> {
         if let Ok(inside) = first_child(holder) {
             output(Command::new("kill").args(["-TERM", &inside.to_string()]))?;
             wait_for(holder);
@@ -173,7 +173,7 @@ impl Place {
     ///
     /// # Errors
     /// Something does not go.
-    pub(super) fn end(&self, holder: Option<Owner>) -> anyhow::Result<()> {
+    pub(in crate::cluster) fn end(&self, holder: Option<Owner>) -> anyhow::Result<()> {
         if let Some(holder) = holder.filter(|holder| holder.alive()) {
             // The namespaces' first process is its child and dies with it, and with that one all others.
             output(Command::new("kill").args(["-KILL", &holder.pid.to_string()]))?;
@@ -192,12 +192,12 @@ impl Place {
 }
 
 /// The client that belongs to the daemon: a newer one elsewhere in `PATH` may not speak to it.
-pub(super) fn docker() -> anyhow::Result<Command> {
+pub(in crate::cluster) fn docker() -> anyhow::Result<Command> {
     Ok(Command::new(docker_client()?))
 }
 
 /// Where it is: beside the daemon's directory, else in `PATH`.
-pub(super) fn docker_client() -> anyhow::Result<PathBuf> {
+pub(in crate::cluster) fn docker_client() -> anyhow::Result<PathBuf> {
     let beside = program("dockerd").and_then(|daemon| Some(daemon.parent()?.parent()?.join("bin/docker")));
     beside.filter(|path| path.is_file()).or_else(|| program("docker")).context("docker is not installed")
 }
