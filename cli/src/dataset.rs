@@ -140,7 +140,7 @@ fn start_agent(args: &Args, stop: &AtomicBool) -> anyhow::Result<(Running, Agent
     let mut command = Command::new(&program);
     command.args(["run", "--listen", &free.to_string(), "--target", TARGETS]);
     command.arg("--state-dir").arg(args.out.join("agent-state"));
-    let mut agent = Running::start(command, &log).with_context(|| {
+    let agent = child::start(&mut command, &log).with_context(|| {
         format!(
             "starting {}: expected the agent's program there; build it, or give its path with --agent",
             program.display()
@@ -236,7 +236,8 @@ impl Dataset<'_> {
     fn abandon(&mut self) {
         for lab in &self.labs {
             if let Stage::Running(running) = &lab.stage {
-                running.ask();
+                // One that cannot be asked is ended below.
+                let _ = running.ask();
             }
         }
         self.labs.drain(..).for_each(Lab::discard);
@@ -288,7 +289,7 @@ fn start_lab(directory: &Path, episode: Episode) -> anyhow::Result<Lab> {
     command.args(["lab", "run", &episode.scenario, "--seed", &episode.seed.to_string(), "--out"]).arg(&partial);
     // The last words of a lab that fails are to be its message.
     command.env("RUST_BACKTRACE", "0");
-    let running = Running::start(command, &partial.join("lab.log")).context("starting a lab")?;
+    let running = child::start(&mut command, &partial.join("lab.log")).context("starting a lab")?;
     Ok(Lab { episode, partial, since: Instant::now(), stage: Stage::Running(running) })
 }
 

@@ -1,5 +1,5 @@
 //! The page that the agent serves, in a real browser, against a canned agent: what it shows, and that what it is told
-//! stays text. BLESS=1 writes the hash of its script into its Content-Security-Policy.
+//! stays text. `cargo xtask bless` writes the hash of its script into its Content-Security-Policy.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -177,7 +177,7 @@ fn the_page_is_small_and_allows_its_own_script_only() {
         fs::write(Path::new(PAGE), format!("{before}{source}{after}")).unwrap();
         return;
     }
-    assert!(page.contains(&format!("default-src 'none'; {source};")), "expected {source}; run again with BLESS=1");
+    assert!(page.contains(&format!("default-src 'none'; {source};")), "expected {source}; run cargo xtask bless page");
     assert!(page.len() < MAX_BYTES, "{} bytes", page.len());
     for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
         assert!(!script.contains(way), "{way} would take text for markup or code");

@@ -1,7 +1,7 @@
 //! The contract between recordings, training and the agent: which numbers, in which order, of which meaning.
 //!
 //! The JSON is generated from the tables of [`crate::signal`], [`crate::features`] and [`crate::sequence`]; the copy in the repository is
-//! checked by a test and blessed with `UPDATE_SCHEMA=1 cargo test -p netprecursor-core schema`.
+//! checked by a test and made again by `cargo xtask bless features`.
 
 pub(crate) mod version;
 
@@ -156,13 +156,13 @@ mod tests {
     fn schema_in_the_repository_is_the_one_that_is_generated() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
         let generated = schema_json().unwrap();
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        if std::env::var_os("BLESS").is_some() {
             std::fs::write(path, &generated).unwrap();
         }
         assert!(
             std::fs::read_to_string(path).unwrap_or_default() == generated,
             "{path} differs from the tables; every model trained on the old one stops being accepted. \
-             If that is meant: UPDATE_SCHEMA=1 cargo test -p netprecursor-core schema"
+             If that is meant: cargo xtask bless features"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The script on real API servers: what they answer is what the fake one is compared with. `BLESS=1` writes it anew.
+//! The script on real API servers: what they answer is what the fake one is compared with. `cargo xtask bless` writes it anew.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn compare(version: Version) {
     let differences = script::differences(&seen, &expected);
     assert!(
         differences.is_empty(),
-        "{} of {} steps differ from tests/observations.json; run again with BLESS=1 if the server is right:\n{}",
+        "{} of {} steps differ from tests/observations.json; run cargo xtask bless api if the server is right:\n{}",
         differences.len(),
         seen.len(),
         differences.join("\n")

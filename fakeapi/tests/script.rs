@@ -1,5 +1,5 @@
 //! The script on this server against what a real one answered (`tests/observations.json`, written by the test of the
-//! same name that has a real one: `BLESS=1`).
+//! same name that has a real one: `cargo xtask bless`).
 
 use netprecursor_fakeapi::{Kind, Kinds, Server, script};
 use serde_json::{Value, json};

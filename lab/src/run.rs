@@ -129,7 +129,7 @@ impl<'a> Episode<'a> {
             let cpu = scenario.topology.pin_servers.then(|| pinned_cpu(seed));
             episode.children.push(load::start_nginx(&scratch, server, scenario.topology.addresses, cpu)?);
         }
-        for (child, address) in episode.children.iter_mut().zip(&episode.addresses) {
+        for (child, address) in episode.children.iter().zip(&episode.addresses) {
             load::wait_until_ready(child, *address, &episode.network.clients[0])?;
         }
         for port in bulk_ports(scenario) {
@@ -217,7 +217,7 @@ impl<'a> Episode<'a> {
             tell(stage, now);
             steps = steps.wrapping_add(1);
             if steps.is_multiple_of(CHECK_EVERY) {
-                self.children.iter_mut().chain(&mut self.readers).try_for_each(Running::check)?;
+                self.children.iter().chain(&self.readers).try_for_each(Running::check)?;
                 observer.check()?;
             }
             let left = Duration::from_secs_f64((total - begun.elapsed().as_secs_f64()).max(0.0));

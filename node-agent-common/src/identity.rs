@@ -79,9 +79,9 @@ impl Stamp {
     }
 }
 
-const _: () = assert!(size_of::<Claim>() == 24 && size_of::<Member>() == 16);
-const _: () = assert!(size_of::<Endpoint>() == 20 && align_of::<Endpoint>() == 4);
-const _: () = assert!(align_of::<Claim>() == 8 && align_of::<Member>() == 8);
+layout!(Claim: 24, 8; namespace 0, address 8);
+layout!(Member: 16, 8; namespace 0, cgroup 8);
+layout!(Endpoint: 20, 4; address 0, port 16);
 const _: () = assert!(crate::MAX_SLOTS < Stamp::LOCAL.slot());
 
 #[cfg(test)]

@@ -1,9 +1,17 @@
 //! Plain data shared between the BPF programs and the agent, explicit to the byte.
 //!
-//! The layout is part of the contract: every struct is `repr(C)`, has no implicit padding and asserts its size. The
+//! The layout is part of the contract: every struct is `repr(C)`, has no implicit padding and asserts its size and offsets. The
 //! kernel only ever adds to counters; a tick is the difference of two readings, so that nothing has to be reset there.
 //! Extremes cannot be subtracted: they live in two generations that the epoch alternates ([`tcp::Extremes`]).
 #![no_std]
+
+/// Asserts size, alignment and every offset of a struct: the kernel's side is compiled for another target.
+macro_rules! layout {
+    ($type:ty: $size:expr, $align:expr; $($field:ident $offset:expr),+) => {
+        const _: () = assert!(size_of::<$type>() == $size && align_of::<$type>() == $align);
+        $(const _: () = assert!(core::mem::offset_of!($type, $field) == $offset);)+
+    };
+}
 
 pub mod epoch;
 pub mod histogram;

@@ -36,5 +36,5 @@ impl Task {
 /// Tasks remembered at once.
 pub const MAX_TASKS: u32 = 16_384;
 
-const _: () = assert!(size_of::<SchedSlot>() == 16 + 4 * BUCKETS);
-const _: () = assert!(size_of::<Task>() == 16);
+layout!(SchedSlot: 16 + 4 * BUCKETS, 8; waits 0, wait_sum_ns 8, waits_us 16);
+layout!(Task: 16, 8; runnable_since_ns 0, slot 8, _pad 12);

@@ -149,8 +149,19 @@ impl Line {
 /// Lines in the table; a power of two (the index is a mask of the cookie).
 pub const LINES: u32 = 32_768;
 
-const _: () = assert!(size_of::<Extremes>() == 40);
-const _: () = assert!(size_of::<TcpSlot>() == 80 + 16 * 8 + 2 * 4 * BUCKETS);
-const _: () = assert!(size_of::<Line>() == 64);
-const _: () = assert!(align_of::<TcpSlot>() == 8 && align_of::<Line>() == 8);
+layout!(
+    Extremes: 40, 4;
+    epoch 0, all_max_us 4, clean_quarters_us 8, clean_min_us 24, handshake_max_us 28, stall_max_us 32, floor_min_us 36
+);
+layout!(
+    TcpSlot: 208 + 2 * 4 * BUCKETS, 8;
+    extremes 0, samples 80, clean_sum_us 88, unclean_sum_us 96, handshakes 104, handshake_sum_us 112, cwnd_sum 120,
+    in_flight_sum 128, lost_sum 136, rate_bytes_sum 144, rate_interval_sum_us 152, floor_sum_us 160, retransmits 168,
+    rtos 176, opens 184, closes 192, failed_connects 200, clean 208, unclean 208 + 4 * BUCKETS
+);
+layout!(
+    Line: 64, 8;
+    cookie 0, acked 8, sent 16, stalled_since_ns 24, stamp 32, believed_us 36, data_segments 40, flight_since 44,
+    paused 48, _pad 52
+);
 const _: () = assert!(LINES.is_power_of_two());

@@ -14,4 +14,4 @@ pub struct TrafficSlot {
     pub tx_packets: u64,
 }
 
-const _: () = assert!(size_of::<TrafficSlot>() == 32);
+layout!(TrafficSlot: 32, 8; rx_bytes 0, tx_bytes 8, rx_packets 16, tx_packets 24);

@@ -6,7 +6,7 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ use kube::{
     api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     runtime::wait::{await_condition, conditions},
 };
+use netprecursor_child::{Ending, Running};
 use netprecursor_crds::{PrecursorAlert, PrecursorPolicy};
 use netprecursor_e2e::{ApiServer, Version};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// A running operator; killed when dropped.
 struct Operator {
-    child: Child,
+    child: Running,
     port: u16,
 }
 
@@ -48,16 +49,16 @@ impl Operator {
         );
         fs::write(&file, settings).unwrap();
         let log = fs::File::create(directory.join(format!("{name}.log"))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_netprecursor-operator"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netprecursor-operator"));
+        command
             .args(["run", "--config"])
             .arg(&file)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", INSTALL)
             .env("POD_NAME", name)
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        let child = Running::spawn(&mut command, Ending::Killed).unwrap();
         Self { child, port }
     }
 
@@ -79,23 +80,14 @@ impl Operator {
 
     /// A value of `/proc/PID/status` in KiB.
     fn memory(&self, field: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    fn terminate(&mut self) -> Option<i32> {
-        // SAFETY: the process is our child and was not waited for.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
+    fn terminate(&self) -> Option<i32> {
+        self.child.ask().unwrap();
+        self.child.ended_within(LIMIT).unwrap().expect("an operator that is asked to end does").code()
     }
 }
 
@@ -199,7 +191,7 @@ async fn api_the_second_operator_takes_over_when_the_first_stops_or_is_killed() 
     install(&client).await;
     let directory = tempfile::tempdir().unwrap();
     let start = |name| Operator::start(directory.path(), &server.kubeconfig(), name);
-    let mut first = start("first");
+    let first = start("first");
     wait_until("the first lead", || first.leads()).await;
     let second = start("second");
     wait_until("the second's readiness", || second.get("/readyz").is_some()).await;

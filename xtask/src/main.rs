@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
 
 mod bench;
+mod bless;
 mod cache;
 mod cargo;
 mod chart;
@@ -41,7 +42,7 @@ enum Chore {
     Train(chores::Args),
     /// Makes the golden models again
     Golden(chores::Args),
-    Chart(chart::Args),
+    Bless(bless::Args),
     Images(image::Args),
     Cluster(cluster::Args),
 }
@@ -61,7 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Dataset(args) => chores::dataset(&args),
         Chore::Train(args) => chores::train(&args),
         Chore::Golden(args) => chores::golden(&args),
-        Chore::Chart(args) => chart::run(&args),
+        Chore::Bless(args) => bless::run(&args),
         Chore::Images(args) => image::run(&args),
         Chore::Cluster(args) => cluster::run(&args),
     }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use netprecursor_child::{Ending, Running};
 
 /// How a program ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl End {
     }
 }
 
-/// Whether SIGINT or SIGTERM came; looked at once a second while programs run.
+/// Whether SIGINT or SIGTERM came; looked at while programs run.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
@@ -128,6 +129,8 @@ pub(crate) enum Output<'a> {
     File(&'a Path),
 }
 
+/// How long a signal may go unnoticed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often a program that runs long shows its last line.
 const SHOW_EVERY: Duration = Duration::from_secs(20);
 
@@ -146,13 +149,11 @@ pub(crate) fn run(
         Output::Log => log.open()?,
         Output::File(path) => File::create(path).with_context(|| format!("writing {}", path.display()))?,
     };
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(log.open()?)
-        .spawn()
-        .with_context(|| format!("starting {program}; expected it to be installed: run scripts/setup.sh"))?;
-    wait(name, child, log, limit, stop)
+    command.stdout(stdout).stderr(log.open()?);
+    let started = start(command);
+    let child =
+        started.with_context(|| format!("starting {program}; expected it to be installed: run scripts/setup.sh"))?;
+    wait(name, &child, log, limit, stop)
 }
 
 /// The command as one would type it, without its environment.
@@ -161,26 +162,28 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
+/// Starts a program without input, with the outputs that the command has.
+pub(crate) fn start(command: &mut Command) -> io::Result<Running> {
+    Running::spawn(command.stdin(Stdio::null()), Ending::Killed)
+}
+
 /// Waits for a program that runs, as [`run`] does for one that it starts.
-pub(crate) fn wait(name: &str, mut child: Child, log: &Log, limit: Duration, stop: &Stop) -> anyhow::Result<End> {
+pub(crate) fn wait(name: &str, child: &Running, log: &Log, limit: Duration, stop: &Stop) -> anyhow::Result<End> {
     let begun = Instant::now();
     let mut shown = begun;
     loop {
-        if let Some(status) = child.try_wait()? {
+        if let Some(status) = child.ended_within(LOOK_EVERY)? {
             return Ok(End::Exit(status));
         }
         let late = begun.elapsed() >= limit;
         if late || stop.is_set() {
-            child.kill()?;
-            child.wait()?;
+            child.end()?;
             return Ok(if late { End::TimeLimit(limit) } else { End::Stopped });
         }
         if shown.elapsed() >= SHOW_EVERY {
             shown = Instant::now();
             println!("  {name} {:>4} s  {}", begun.elapsed().as_secs(), log.last_line(100));
         }
-        // The standard library cannot wait for a child with a limit.
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, AgentError> {
 }
 
 impl Agent {
-    /// Starts an agent. The kernel asks it to end when the calling **thread** ends, however that ends.
+    /// Starts an agent.
     pub(super) fn start(launch: &Launch<'_>) -> Result<Self, AgentError> {
         let failed = |reason| AgentError::Start { program: launch.program.into(), reason };
         match fs::remove_dir_all(launch.state_dir) {
@@ -80,7 +80,7 @@ impl Agent {
         let mut command = Command::new(launch.program);
         command.arg("run").arg("--policy").arg(launch.policy).arg("--target").arg(&launch.target);
         command.arg("--listen").arg(launch.listen.to_string()).arg("--state-dir").arg(launch.state_dir);
-        let child = Running::start(command, launch.log).map_err(failed)?;
+        let child = child::start(&mut command, launch.log).map_err(failed)?;
         Ok(Self { child, log: launch.log.into(), api: Api::new(format!("http://{}", launch.listen)) })
     }
 

@@ -130,7 +130,7 @@ fn ablation_replaces_one_group_and_no_other() {
 fn schema_version_is_raised_when_a_formula_changes() {
     let window = lived(16_000..20_003);
     let values: Vec<(&str, f32)> = (0..COUNT).map(|i| (name(i), vector(&window)[i])).collect();
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         let lines: Vec<String> = values.iter().map(|(name, value)| format!("  [\"{name}\", {value}]")).collect();
         let json = format!("{{\"version\": {}, \"values\": [\n{}\n]}}\n", crate::schema::VERSION, lines.join(",\n"));
         std::fs::write(GOLDEN, json).unwrap();
@@ -141,13 +141,13 @@ fn schema_version_is_raised_when_a_formula_changes() {
         values: Vec<(String, f32)>,
     }
     let golden: Golden = serde_json::from_str(&std::fs::read_to_string(GOLDEN).unwrap()).unwrap();
-    assert_eq!(golden.version, crate::schema::VERSION, "bless with UPDATE_SCHEMA=1");
-    assert_eq!(golden.values.len(), COUNT, "bless with UPDATE_SCHEMA=1");
+    assert_eq!(golden.version, crate::schema::VERSION, "run cargo xtask bless features");
+    assert_eq!(golden.values.len(), COUNT, "run cargo xtask bless features");
     for ((golden_name, golden), (name, value)) in golden.values.iter().zip(&values) {
-        assert_eq!(golden_name, name, "bless with UPDATE_SCHEMA=1");
+        assert_eq!(golden_name, name, "run cargo xtask bless features");
         assert!(
             (golden - value).abs() <= 1e-4 * golden.abs().max(1.0),
-            "{name} is {value}, was {golden}: when that is meant, raise schema::VERSION and bless with UPDATE_SCHEMA=1"
+            "{name} is {value}, was {golden}: when that is meant, raise schema::VERSION and run cargo xtask bless features"
         );
     }
 }

@@ -347,7 +347,7 @@ fn every_reason_stands_once_and_says_what_to_do() {
     for table in [reasons::POLICY, reasons::REPORT, reasons::ALERT, reasons::FOUND] {
         let all: Vec<_> = reasons::all(table).collect();
         for (index, reason) in all.iter().enumerate() {
-            let is_same = |other: &&reasons::Reason| (other.condition, other.name) == (reason.condition, reason.name);
+            let is_same = |other: &&Reason| (other.condition, other.name) == (reason.condition, reason.name);
             assert!(!all[..index].iter().any(is_same), "{reason:?} twice");
             assert!(!reason.advice.is_empty() && !reason.advice.ends_with('.'), "{reason:?}");
             assert!(!reason.name.is_empty() && reason.name.chars().all(char::is_alphanumeric), "{reason:?}");

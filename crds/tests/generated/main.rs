@@ -1,5 +1,4 @@
-//! What is made of the types, compared with what is committed. `UPDATE_CRDS=1 cargo test -p netprecursor-crds` writes
-//! it anew.
+//! What is made of the types, compared with what is committed. `cargo xtask bless` writes it anew.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
@@ -34,14 +33,14 @@ fn definitions() -> Vec<Definition> {
 /// Compares a file below the repository with what it should hold, or writes it.
 fn assert_committed(path: &str, expected: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    if env::var_os("UPDATE_CRDS").is_some() {
+    if env::var_os("BLESS").is_some() {
         fs::write(&file, expected).unwrap();
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
     let first = committed.lines().zip(expected.lines()).position(|(a, b)| a != b);
     assert!(
         committed == expected,
-        "{path} differs from the types from line {} on; UPDATE_CRDS=1 cargo test -p netprecursor-crds writes it anew",
+        "{path} differs from the types from line {} on; cargo xtask bless writes it anew",
         first.unwrap_or_else(|| committed.lines().count().min(expected.lines().count())) + 1
     );
 }

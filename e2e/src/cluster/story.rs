@@ -9,7 +9,7 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
     core::NamespaceResourceScope,
 };
-use netprecursor_testbed::Owner;
+use netprecursor_child::Process;
 use serde_json::json;
 
 use super::{Cluster, Load, Server, dump};
@@ -142,7 +142,7 @@ fn machine() -> String {
 }
 
 fn owner() -> String {
-    let owner = Owner::this();
+    let owner = Process::this();
     format!("{}/{}/{}", machine(), owner.pid, owner.started_ticks)
 }
 
@@ -151,7 +151,7 @@ fn is_dead(text: &str) -> bool {
     let mut parts = text.split('/');
     let (Some(machine_of), Some(pid), Some(started)) = (parts.next(), parts.next(), parts.next()) else { return false };
     let (Ok(pid), Ok(started_ticks)) = (pid.parse(), started.parse()) else { return false };
-    machine_of == machine() && !Owner { pid, started_ticks }.alive()
+    machine_of == machine() && !Process { pid, started_ticks }.alive()
 }
 
 #[expect(clippy::print_stdout, reason = "a test tells why it did not run, and why it failed")]
@@ -168,7 +168,7 @@ mod tests {
         assert!(!is_dead(&owner()));
         assert!(!is_dead("another-machine/1/1"));
         assert!(!is_dead("torn"));
-        let me = Owner::this();
+        let me = Process::this();
         assert!(is_dead(&format!("{}/{}/{}", machine(), me.pid, me.started_ticks - 1)));
     }
 }

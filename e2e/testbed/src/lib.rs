@@ -6,13 +6,11 @@ pub mod cache;
 mod daemon;
 mod error;
 pub mod module;
-pub mod owner;
 mod scratch;
 mod version;
 
 pub use daemon::{Daemon, tail};
 pub use error::TestbedError;
 pub use module::{Module, Programs};
-pub use owner::Owner;
 pub use scratch::Scratch;
 pub use version::Version;

@@ -7,7 +7,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{Owner, TestbedError};
+use netprecursor_child::Process;
+
+use crate::TestbedError;
 
 const PREFIX: &str = "netprecursor-e2e-";
 
@@ -27,7 +29,7 @@ impl Scratch {
     fn new_in(parent: &Path) -> Result<Self, TestbedError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         sweep(parent);
-        let (owner, number) = (Owner::this(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let (owner, number) = (Process::this(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = parent.join(format!("{PREFIX}{}-{}-{number}", owner.pid, owner.started_ticks));
         fs::create_dir(&path).map_err(TestbedError::file(&path))?;
         Ok(Self(path))
@@ -57,9 +59,9 @@ fn sweep(parent: &Path) {
     }
 }
 
-fn owner_of(name: &str) -> Option<Owner> {
+fn owner_of(name: &str) -> Option<Process> {
     let mut parts = name.strip_prefix(PREFIX)?.split('-');
-    Some(Owner { pid: parts.next()?.parse().ok()?, started_ticks: parts.next()?.parse().ok()? })
+    Some(Process { pid: parts.next()?.parse().ok()?, started_ticks: parts.next()?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn what_a_dead_process_left_is_swept_and_what_a_living_one_uses_is_not() {
         let parent = tempfile::tempdir().unwrap();
-        let me = Owner::this();
+        let me = Process::this();
         let left = parent.path().join(format!("{PREFIX}{}-{}-0", me.pid, me.started_ticks - 1));
         let other = parent.path().join(format!("{PREFIX}of-somebody"));
         fs::create_dir_all(left.join("deep")).unwrap();

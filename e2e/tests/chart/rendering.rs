@@ -214,7 +214,7 @@ fn definitions_are_those_of_the_types_and_are_kept() {
         let mut rendered = find(&objects, "CustomResourceDefinition", text(definition, "/metadata/name")).clone();
         assert_eq!(rendered["metadata"]["annotations"], json!({"helm.sh/resource-policy": "keep"}));
         rendered["metadata"] = json!({"name": rendered["metadata"]["name"]});
-        assert_eq!(&rendered, definition, "{}: run cargo xtask chart", path.display());
+        assert_eq!(&rendered, definition, "{}: run cargo xtask bless", path.display());
         compared += 1;
     }
     assert_eq!(compared, 4);
@@ -235,7 +235,7 @@ fn the_kustomize_base_is_the_chart() {
     }
     assert_eq!(identities(&committed), identities(&expected));
     for (committed, expected) in committed.iter().zip(&expected) {
-        assert_eq!(committed, expected, "{}: run cargo xtask chart", identity(expected));
+        assert_eq!(committed, expected, "{}: run cargo xtask bless", identity(expected));
     }
     let [namespace] = &read("namespace.yaml")[..] else { panic!("expected one object") };
     assert_eq!(text(namespace, "/metadata/name"), NAMESPACE);

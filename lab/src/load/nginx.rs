@@ -55,7 +55,7 @@ fn configuration_text(prefix: &Path, at: &str) -> String {
 }
 
 /// Waits until the server accepts a connection from the client's side.
-pub(crate) fn wait_until_ready(server: &mut Running, address: Address, client: &Namespace) -> Result<(), LabError> {
+pub(crate) fn wait_until_ready(server: &Running, address: Address, client: &Namespace) -> Result<(), LabError> {
     let deadline = Instant::now() + READY_WITHIN;
     loop {
         server.check()?;

@@ -6,10 +6,7 @@ use std::{
     process::Command,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use netprecursor_child::Process;
 use serde::{Deserialize, Serialize};
 
 use super::{iproute, namespace};
@@ -24,9 +21,8 @@ pub struct Record {
     /// Part of all its namespaces' names.
     pub id: String,
     /// The lab's process.
-    pub pid: i32,
-    /// Its start time in clock ticks since boot: a process id alone may have been given out again.
-    pub started_ticks: u64,
+    #[serde(flatten)]
+    pub process: Process,
     /// Names of its namespaces.
     pub namespaces: Vec<String>,
     /// Its directory of temporary files.
@@ -53,7 +49,7 @@ pub(crate) struct Claim {
 impl Record {
     /// Whether the process that wrote the record still runs.
     pub fn alive(&self) -> bool {
-        started_ticks(self.pid) == Some(self.started_ticks)
+        self.process.alive()
     }
 
     fn remove_leavings(&self) -> Result<(), LabError> {
@@ -80,13 +76,12 @@ impl Claim {
         names: impl Fn(&str) -> Vec<String>,
     ) -> Result<Self, LabError> {
         fs::create_dir_all(directory).map_err(LabError::file(directory))?;
-        let pid = Pid::this().as_raw();
+        let process = Process::this();
         loop {
             let id = short_id();
             let record = Record {
                 namespaces: names(&id),
-                pid,
-                started_ticks: started_ticks(pid).unwrap_or(0),
+                process,
                 scratch: std::env::temp_dir().join(format!("netprecursor-lab-{id}")),
                 id,
             };
@@ -179,17 +174,12 @@ fn sweep_in(directory: &Path) -> Result<Swept, LabError> {
     Ok(swept)
 }
 
-/// Start time of a process, field 22 of `/proc/PID/stat` (proc(5)); the name before it may contain anything.
-fn started_ticks(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
-}
-
 fn end_processes(namespace: &str) {
     let Ok(output) = Command::new("ip").args(["netns", "pids", namespace]).output() else { return };
-    for pid in String::from_utf8_lossy(&output.stdout).split_whitespace().filter_map(|pid| pid.parse().ok()) {
-        // One that ended meanwhile is what we want.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    let pids = String::from_utf8_lossy(&output.stdout);
+    for process in pids.split_whitespace().filter_map(|pid| Process::of(pid.parse().ok()?)) {
+        // What does not end keeps its namespace, which is said then.
+        let _ = process.kill();
     }
 }
 
@@ -197,7 +187,7 @@ fn end_processes(namespace: &str) {
 fn short_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut random = RandomState::new().hash_one(Pid::this().as_raw());
+    let mut random = RandomState::new().hash_one(std::process::id());
     (0..5)
         .map(|_| {
             let letter = ALPHABET[(random % 36) as usize];
@@ -211,10 +201,10 @@ fn short_id() -> String {
 mod tests {
     use super::*;
 
-    fn record(directory: &Path, pid: i32, started_ticks: u64) -> PathBuf {
+    fn record(directory: &Path, process: Process) -> PathBuf {
         let scratch = directory.join("scratch");
         fs::create_dir_all(&scratch).unwrap();
-        let record = Record { id: "test0".into(), pid, started_ticks, namespaces: vec![], scratch };
+        let record = Record { id: "test0".into(), process, namespaces: vec![], scratch };
         let path = directory.join("test0.json");
         fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
         path
@@ -223,8 +213,8 @@ mod tests {
     #[test]
     fn a_record_whose_process_id_was_given_out_again_is_swept() {
         let directory = tempfile::tempdir().unwrap();
-        let me = Pid::this().as_raw();
-        let path = record(directory.path(), me, started_ticks(me).unwrap() - 1);
+        let me = Process::this();
+        let path = record(directory.path(), Process { started_ticks: me.started_ticks - 1, ..me });
         assert_eq!(sweep_in(directory.path()).unwrap().removed, ["test0"]);
         assert!(!path.exists() && !directory.path().join("scratch").exists());
     }
@@ -232,8 +222,7 @@ mod tests {
     #[test]
     fn a_living_lab_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let me = Pid::this().as_raw();
-        let path = record(directory.path(), me, started_ticks(me).unwrap());
+        let path = record(directory.path(), Process::this());
         assert_eq!(sweep_in(directory.path()).unwrap(), Swept::default());
         assert!(path.exists() && directory.path().join("scratch").exists());
     }

@@ -2,15 +2,15 @@
 //! is short of shows in its sensors' states, as `docs/privileges.md` says.
 
 use std::{
-    ffi::CString,
     io,
-    os::unix::{ffi::OsStrExt, process::CommandExt},
+    os::unix::process::CommandExt,
     path::Path as FilePath,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use netprecursor_agent::sensors::{cgroup, tracepoint};
+use netprecursor_child::{Ending, Prepare, Running};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -41,21 +41,6 @@ fn only(command: &mut Command, capabilities: &'static [u32]) {
                 0 => Ok(()),
                 _ => Err(io::Error::last_os_error()),
             }
-        });
-    }
-}
-
-/// Takes a mount out of a command's sight, in a mount namespace of its own; before capabilities go.
-fn without_mount(command: &mut Command, point: &FilePath) {
-    let point = CString::new(point.as_os_str().as_bytes()).unwrap();
-    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-    let private = libc::MS_REC | libc::MS_PRIVATE;
-    // SAFETY: system calls only, with strings that outlive them.
-    unsafe {
-        command.pre_exec(move || {
-            done(libc::unshare(libc::CLONE_NEWNS))?;
-            done(libc::mount(c"none".as_ptr(), c"/".as_ptr(), c"none".as_ptr(), private, std::ptr::null()))?;
-            done(libc::umount2(point.as_ptr(), libc::MNT_DETACH))
         });
     }
 }
@@ -92,8 +77,9 @@ struct Scene {
     api: Api,
     path: Path,
     server: Server,
+    // Before its group, which goes once it is empty.
+    _process: Running,
     group: Group,
-    process: Child,
 }
 
 impl Scene {
@@ -106,23 +92,16 @@ impl Scene {
         let mut command = path.far.command("sh");
         command.args(["-c", "while :; do sleep 0.05; done"]).stdout(Stdio::null());
         group.hold(&mut command);
-        let process = command.spawn().unwrap();
+        let process = Running::spawn(&mut command, Ending::Killed).unwrap();
         let api = Api::start();
         api.put("precursorpolicies", policy("200ms"));
         api.put("namespaces", namespace());
         api.put("pods", pod(&group.uid, "web"));
-        Self { api, path, server, group, process }
+        Self { api, path, server, _process: process, group }
     }
 
     fn call(&self) {
         exchange(&mut ask(&self.path.near, self.server.address), 64);
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -155,7 +134,7 @@ fn with_three_capabilities_it_follows_the_cluster_and_lives_without_it() {
     let program = program_for_anyone(&directory);
     let (mut command, address) = Agent::in_cluster(&program, state.path(), &scene.api.kubeconfig());
     only(&mut command, &GRANTED);
-    let mut agent = Agent::spawn(command, address);
+    let agent = Agent::spawn(command, address);
     assert_eq!(agent.until_ready_is(200), "ok\n");
     for (name, expected) in [("tcp", "Active"), ("traffic", "Active"), ("identity", "Active"), ("sched", "Active")] {
         let (state, reason) = state_of(&agent, name);
@@ -259,7 +238,8 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
         Shortage {
             missing: "the cgroup2 hierarchy",
             prepare: Box::new(|command| {
-                without_mount(command, &cgroups);
+                // Before capabilities go.
+                command.without_mount(&cgroups).unwrap();
                 only(command, &GRANTED);
             }),
             ready: 503,
@@ -272,7 +252,7 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
         Shortage {
             missing: "tracefs",
             prepare: Box::new(|command| {
-                without_mount(command, tracing);
+                command.without_mount(tracing).unwrap();
                 only(command, &GRANTED);
             }),
             ready: 200,
@@ -283,7 +263,7 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
         let state = scratch();
         let (mut command, address) = Agent::in_cluster(&program, state.path(), &scene.api.kubeconfig());
         prepare(&mut command);
-        let mut agent = Agent::spawn(command, address);
+        let agent = Agent::spawn(command, address);
         agent.until_ready_is(ready);
         for (name, expected, part) in sensors {
             let (state, reason) = state_of(&agent, name);
@@ -329,7 +309,7 @@ fn a_state_directory_that_cannot_be_written_costs_memory_of_scores_only() {
     let program = program_for_anyone(&directory);
     let (mut command, address) = Agent::in_cluster(&program, FilePath::new("/proc/nowhere"), &scene.api.kubeconfig());
     only(&mut command, &[BPF, PERFMON, NET_ADMIN, SYS_ADMIN]);
-    let mut agent = Agent::spawn(command, address);
+    let agent = Agent::spawn(command, address);
     agent.until_ready_is(200);
     seconds_until(&scene, "the pod is measured", || is_measured(&agent));
     let (status, _) = agent.terminate();

@@ -1,13 +1,9 @@
 //! With less than it needs, the agent runs on and says what is missing.
 
-use std::{
-    ffi::CString,
-    io,
-    os::unix::{ffi::OsStrExt, process::CommandExt},
-    process::Command,
-};
+use std::{os::unix::process::CommandExt, process::Command};
 
 use netprecursor_agent::sensors::cgroup;
+use netprecursor_child::Prepare;
 use serde_json::Value;
 
 use crate::fixture::{Agent, Host, alone, program_for_anyone, scratch};
@@ -71,7 +67,7 @@ fn without_privileges_it_runs_on_not_ready_and_says_why() {
     let target = format!("netns:{}", host.name);
     let (mut command, address) = Agent::command(&program, directory.path(), &["--target", &target]);
     command.uid(NOBODY).gid(NOBODY);
-    let mut agent = Agent::spawn(command, address);
+    let agent = Agent::spawn(command, address);
     let told = agent.until_ready_is(503);
     assert!(told.contains("tcp: Unavailable") && told.contains("CAP_BPF"), "{told}");
     for name in ["tcp", "traffic", "sched"] {
@@ -82,19 +78,9 @@ fn without_privileges_it_runs_on_not_ready_and_says_why() {
     assert!(agent.is_running());
 }
 
-/// Takes the cgroup2 hierarchy out of the command's sight, in a mount namespace of its own.
+/// Takes the cgroup2 hierarchy out of the command's sight.
 fn without_cgroup2(command: &mut Command) {
-    let mount = CString::new(cgroup::path().unwrap().as_os_str().as_bytes()).unwrap();
-    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-    let private = libc::MS_REC | libc::MS_PRIVATE;
-    // SAFETY: system calls only, with strings that outlive them.
-    unsafe {
-        command.pre_exec(move || {
-            done(libc::unshare(libc::CLONE_NEWNS))?;
-            done(libc::mount(c"none".as_ptr(), c"/".as_ptr(), c"none".as_ptr(), private, std::ptr::null()))?;
-            done(libc::umount2(mount.as_ptr(), libc::MNT_DETACH))
-        });
-    }
+    command.without_mount(&cgroup::path().unwrap()).unwrap();
 }
 
 #[test]
@@ -115,7 +101,7 @@ fn where_no_cgroup2_is_mounted_the_sensors_say_so_and_the_agent_runs_on() {
     let program = program_for_anyone(&directory);
     let (mut command, address) = Agent::command(&program, state.path(), &["--target", &format!("netns:{}", host.name)]);
     without_cgroup2(&mut command);
-    let mut agent = Agent::spawn(command, address);
+    let agent = Agent::spawn(command, address);
     assert!(agent.until_ready_is(503).contains("tcp: Unavailable: no cgroup2 mount"));
     assert!(agent.is_running());
 }

@@ -29,7 +29,7 @@ fn sigterm_drains_within_two_seconds_and_keeps_the_scores() {
     let (host, state, policy) = (Host::new(), scratch(), policy(ONE_RULE));
     let target = format!("netns:{}", host.name);
     let policy_file = policy.path().to_str().unwrap();
-    let mut agent = Agent::start(state.path(), &["--target", &target, "--policy", policy_file]);
+    let agent = Agent::start(state.path(), &["--target", &target, "--policy", policy_file]);
     agent.until_ready_is(200);
 
     let (status, took) = agent.terminate();
@@ -48,7 +48,7 @@ fn loaded() -> BTreeSet<u32> {
 fn sigkill_leaves_no_program_behind() {
     let Some(_alone) = alone() else { return };
     let (host, state) = (Host::new(), scratch());
-    let mut agent = Agent::start(state.path(), &["--target", &format!("netns:{}", host.name)]);
+    let agent = Agent::start(state.path(), &["--target", &format!("netns:{}", host.name)]);
     agent.until_ready_is(200);
     let programs = agent.programs();
     assert!(programs.len() >= 8, "tcp, two of traffic, five of sched: {programs:?}");
@@ -84,7 +84,7 @@ fn a_full_disk_costs_the_scores_and_nothing_else() {
     let (host, disk, policy) = (Host::new(), FullDisk::new(), policy(ONE_RULE));
     let target = format!("netns:{}", host.name);
     let policy_file = policy.path().to_str().unwrap();
-    let mut agent = Agent::start(disk.0.path(), &["--target", &target, "--policy", policy_file]);
+    let agent = Agent::start(disk.0.path(), &["--target", &target, "--policy", policy_file]);
     agent.until_ready_is(200);
     let (status, _) = agent.terminate();
     let log = wait_for("a warning", || Some(agent.log()).filter(|log| log.contains("scores are not kept")));

@@ -1,35 +1,24 @@
 //! The sensors beside `tcp`, and all of them together.
 
-use std::{
-    io::Write,
-    process::{Child, Stdio},
-};
+use std::{io::Write, process::Stdio};
 
 use netprecursor_agent::{
     sensors::suite::{Setting, Suite},
     status::State,
 };
+use netprecursor_child::{Ending, Running};
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
 
 /// Processes that want a CPU all the time.
-struct Spinners(Vec<Child>);
-
-impl Spinners {
-    fn start(host: &Host, count: usize) -> Self {
-        let spin = |_| host.command("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
-        Self((0..count).map(spin).collect())
-    }
-}
-
-impl Drop for Spinners {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+fn spinners(host: &Host, count: usize) -> Vec<Running> {
+    let spin = |_| {
+        let mut command = host.command("sh");
+        command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
+        Running::spawn(&mut command, Ending::Killed).unwrap()
+    };
+    (0..count).map(spin).collect()
 }
 
 #[test]
@@ -50,7 +39,7 @@ fn waits_for_a_cpu_are_counted_when_more_want_one_than_there_are() {
     let (busy, idle) = (Host::new(), Host::new());
     let mut seen = Observation::of(&[&busy, &idle]);
     let cpus = std::thread::available_parallelism().unwrap().get();
-    let _spinners = Spinners::start(&busy, 2 * cpus);
+    let _spinners = spinners(&busy, 2 * cpus);
     seen.until("waits", |seen| seen.sum(0, Signal::RunQueueCount) >= 20.0);
     // Twice as many as can run: each waits about as long as it runs, which is milliseconds.
     assert!(seen.max(0, Signal::RunQueueMean) > 200.0, "{}", seen.describe(0));

@@ -55,7 +55,7 @@ fn template(text: &str) -> anyhow::Result<String> {
     // What Helm would take for its own is written as text.
     let lines = |lines: &[&str]| lines.join("\n").replace("{{", "{{ \"{{\" }}") + "\n";
     Ok(format!(
-        "{{{{- /* Made by cargo xtask chart from the types in crds/. */ -}}}}\n{{{{- if .Values.crds.enabled -}}}}\n{}{METADATA}{}{{{{- end }}}}\n",
+        "{{{{- /* Made by cargo xtask bless from the types in crds/. */ -}}}}\n{{{{- if .Values.crds.enabled -}}}}\n{}{METADATA}{}{{{{- end }}}}\n",
         lines(&body[..=metadata]),
         lines(&body[metadata + 1..])
     ))

@@ -9,7 +9,7 @@ use super::{CHART, Generated};
 const BASE: &str = "deploy/kustomize";
 const NAMESPACE: &str = "netprecursor-system";
 
-const NAMESPACE_YAML: &str = "# Made by cargo xtask chart.
+const NAMESPACE_YAML: &str = "# Made by cargo xtask bless.
 # Agents load BPF programs, which the other levels of Pod Security refuse.
 apiVersion: v1
 kind: Namespace
@@ -20,7 +20,7 @@ metadata:
     pod-security.kubernetes.io/enforce: privileged
 ";
 
-const KUSTOMIZATION: &str = "# Made by cargo xtask chart. Change what it makes in an overlay of your own.
+const KUSTOMIZATION: &str = "# Made by cargo xtask bless. Change what it makes in an overlay of your own.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -99,7 +99,7 @@ fn without_empty_maps(lines: &[&str]) -> String {
 
 fn joined(documents: &[String]) -> String {
     let bodies: Vec<_> = documents.iter().map(|document| document.trim_start()).collect();
-    format!("# Made by cargo xtask chart from {CHART}.\n{}", bodies.join("---\n"))
+    format!("# Made by cargo xtask bless from {CHART}.\n{}", bodies.join("---\n"))
 }
 
 #[cfg(test)]

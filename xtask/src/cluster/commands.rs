@@ -42,8 +42,8 @@ impl Work {
     /// They do not build.
     pub(crate) fn programs(&self, module: Module) -> anyhow::Result<Programs> {
         let built = module.provide_with(&mut |command| {
-            let child = command.spawn().map_err(|error| error.to_string())?;
-            let end = process::wait(module.name(), child, &self.log, BUILD_LIMIT, &self.stop);
+            let child = process::start(command).map_err(|error| error.to_string())?;
+            let end = process::wait(module.name(), &child, &self.log, BUILD_LIMIT, &self.stop);
             end.map_err(|error| format!("{error:#}"))?.problem().map_or(Ok(()), Err)
         });
         built.with_context(|| format!("building {}", module.name()))

@@ -8,18 +8,19 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use netprecursor_testbed::{Owner, cache};
+use netprecursor_child::Process;
+use netprecursor_testbed::cache;
 use serde::{Deserialize, Serialize};
 
 /// What is written before anything is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The process that it goes with; without one it stays until it is taken down.
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<Process>,
     /// The process that is starting it; none when it is up.
-    pub(super) starter: Option<Owner>,
+    pub(super) starter: Option<Process>,
     /// The process that holds the sandbox with a Docker daemon of our own; none where the machine's Docker is used.
-    pub(super) sandbox: Option<Owner>,
+    pub(super) sandbox: Option<Process>,
     /// Whether the machine's own Docker runs it.
     pub(super) on_machine: bool,
     /// Number of the link between the machine and the sandbox.
@@ -49,7 +50,7 @@ const LINKS: u8 = 64;
 
 impl Record {
     pub(super) fn state(&self) -> State {
-        let gone = |process: &Option<Owner>| process.is_some_and(|process| !process.alive());
+        let gone = |process: &Option<Process>| process.is_some_and(|process| !process.alive());
         if gone(&self.owner) || gone(&self.starter) {
             State::Abandoned
         } else if self.starter.is_some() {
@@ -162,11 +163,11 @@ mod tests {
     use super::*;
 
     fn record() -> Record {
-        Record { owner: None, starter: None, sandbox: Some(Owner::this()), on_machine: false, link: Some(0) }
+        Record { owner: None, starter: None, sandbox: Some(Process::this()), on_machine: false, link: Some(0) }
     }
 
-    fn gone() -> Option<Owner> {
-        Some(Owner { started_ticks: 1, ..Owner::this() })
+    fn gone() -> Option<Process> {
+        Some(Process { started_ticks: 1, ..Process::this() })
     }
 
     #[test]
@@ -179,10 +180,10 @@ mod tests {
 
     #[test]
     fn what_a_killed_start_or_a_killed_owner_left_is_abandoned() {
-        assert_eq!(Record { starter: Some(Owner::this()), sandbox: None, ..record() }.state(), State::Starting);
+        assert_eq!(Record { starter: Some(Process::this()), sandbox: None, ..record() }.state(), State::Starting);
         assert_eq!(Record { starter: gone(), ..record() }.state(), State::Abandoned);
         assert_eq!(Record { owner: gone(), ..record() }.state(), State::Abandoned);
-        assert_eq!(Record { owner: Some(Owner::this()), ..record() }.state(), State::Up);
+        assert_eq!(Record { owner: Some(Process::this()), ..record() }.state(), State::Up);
     }
 
     #[test]

@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 use super::{
     commands::Work,
     instance::{Instance, Record, addresses},
-    node,
-    sandbox::{Place, docker_client},
+    own::{
+        node,
+        sandbox::{Place, docker_client},
+    },
 };
 
 /// What kind 0.33 makes nodes of when nobody says otherwise.

@@ -1,64 +1,18 @@
 //! Dependencies between the workspace's crates point in one direction, and some dependencies stay in one crate.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::cargo::cargo;
 
-/// What each crate may use of the workspace. A crate that is not here is refused: its place must be decided first.
-const MAY_USE: &[(&str, &[&str])] = &[
-    ("netprecursor-agent-common", &[]),
-    ("netprecursor-core", &[]),
-    ("netprecursor-models", &["netprecursor-core"]),
-    ("netprecursor-crds", &["netprecursor-core"]),
-    ("netprecursor-settings", &[]),
-    ("netprecursor-kit", &[]),
-    (
-        "netprecursor-agent",
-        &[
-            "netprecursor-agent-common",
-            "netprecursor-core",
-            "netprecursor-crds",
-            "netprecursor-kit",
-            "netprecursor-models",
-            "netprecursor-settings",
-        ],
-    ),
-    (
-        "netprecursor-operator",
-        &["netprecursor-core", "netprecursor-crds", "netprecursor-kit", "netprecursor-models", "netprecursor-settings"],
-    ),
-    ("netprecursor-lab", &["netprecursor-core", "netprecursor-crds"]),
-    (
-        "netprecursor-cli",
-        &[
-            "netprecursor-core",
-            "netprecursor-crds",
-            "netprecursor-kit",
-            "netprecursor-lab",
-            "netprecursor-models",
-            "netprecursor-settings",
-        ],
-    ),
-    ("netprecursor-testbed", &[]),
-    ("netprecursor-fakeapi", &[]),
-    // What needs more of the workspace is a story: tests may use what the crate itself may not.
-    ("netprecursor-e2e", &["netprecursor-testbed"]),
-    (
-        "xtask",
-        &[
-            "netprecursor-agent",
-            "netprecursor-agent-common",
-            "netprecursor-core",
-            "netprecursor-crds",
-            "netprecursor-lab",
-            "netprecursor-models",
-            "netprecursor-testbed",
-        ],
-    ),
-];
+/// Where the table of crates is: what each may use of the workspace.
+const PICTURE: &str = "ARCHITECTURE.md";
 
 /// What the pure domain must never reach: kernel, cluster, runtime, inference, randomness.
 const NOT_IN_CORE: &[&str] = &["aya", "kube", "libc", "nix", "rand", "rand_chacha", "tokio", "tract-onnx"];
@@ -71,10 +25,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["netprecursor-cli"]),
 ];
 
-/// A package as `cargo metadata` tells it.
+/// A package as `cargo metadata` describes it.
 #[derive(Debug, Deserialize)]
 struct Package {
     name: String,
+    manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
 }
 
@@ -83,14 +38,18 @@ struct Dependency {
     name: String,
     /// `null`: normal; else `build` or `dev`. Tests may use what the crate itself may not.
     kind: Option<String>,
-    /// Set for crates of the workspace.
-    path: Option<String>,
+    /// The folder, for crates of the workspace.
+    path: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    workspace_root: PathBuf,
 }
+
+/// Folders of crates, and of those that each may use.
+type Table = BTreeMap<String, Vec<String>>;
 
 /// Every edge of the workspace that points the wrong way, in words; none is good. Counts the edges that were looked at.
 pub(crate) fn check() -> anyhow::Result<(usize, Vec<String>)> {
@@ -100,23 +59,41 @@ pub(crate) fn check() -> anyhow::Result<(usize, Vec<String>)> {
         bail!("cargo metadata: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     let metadata: Metadata = serde_json::from_slice(&output.stdout).context("reading cargo metadata")?;
+    let root = &metadata.workspace_root;
+    let picture = fs::read_to_string(root.join(PICTURE)).with_context(|| format!("reading {PICTURE}"))?;
+    let table = table(&picture);
+    let mut found = violations(&metadata.packages, root, &table);
+    let gone = table.keys().filter(|folder| !root.join(folder).join("Cargo.toml").is_file());
+    found.extend(gone.map(|folder| format!("{PICTURE} has a crate {folder}, expected one that is there")));
     let edges = metadata.packages.iter().map(|package| package.dependencies.len()).sum();
-    Ok((edges, violations(&metadata.packages)))
+    Ok((edges, found))
 }
 
-fn violations(packages: &[Package]) -> Vec<String> {
-    let may_use: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+/// The table below `## Crates`: folders are code in its first and last column, what is no code is for the reader.
+fn table(picture: &str) -> Table {
+    let section = picture.split("\n## ").find(|section| section.starts_with("Crates\n")).unwrap_or_default();
+    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let row = |line: &str| {
+        let (folder, rest) = line.strip_prefix('|')?.trim_end().strip_suffix('|')?.split_once('|')?;
+        let (_, may_use) = rest.rsplit_once('|')?;
+        Some((code(folder).pop()?, code(may_use)))
+    };
+    section.lines().filter_map(row).collect()
+}
+
+fn violations(packages: &[Package], root: &Path, table: &Table) -> Vec<String> {
     let only_in: BTreeMap<&str, &[&str]> = ONLY_IN.iter().copied().collect();
+    let folder = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
     let mut found = Vec::new();
     for package in packages {
         let name = package.name.as_str();
-        let Some(allowed) = may_use.get(name) else {
-            found.push(format!("crate {name} has no place in the table of {}: decide what it may use", file!()));
+        let Some(allowed) = package.manifest_path.parent().and_then(|own| table.get(&folder(own))) else {
+            found.push(format!("crate {name} has no place in the table of {PICTURE}: decide what it may use"));
             continue;
         };
         for used in package.dependencies.iter().filter(|dependency| dependency.kind.as_deref() != Some("dev")) {
             let used_name = used.name.as_str();
-            if used.path.is_some() && !allowed.contains(&used_name) {
+            if used.path.as_ref().is_some_and(|path| !allowed.contains(&folder(path))) {
                 found.push(format!("{name} uses {used_name}, expected at most {allowed:?}: turn the edge round"));
             }
             if name == "netprecursor-core" && NOT_IN_CORE.contains(&used_name) {
@@ -135,13 +112,18 @@ fn violations(packages: &[Package]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn package(name: &str, dependencies: &[(&str, Option<&str>, bool)]) -> Package {
-        let dependencies = dependencies.iter().map(|(name, kind, is_ours)| Dependency {
-            name: (*name).to_owned(),
+    fn found(name: &str, dependency: Option<(&str, Option<&str>, bool)>) -> Vec<String> {
+        let folder = |name: &str| Path::new("/w").join(name.trim_start_matches("netprecursor-"));
+        let dependency = dependency.map(|(name, kind, is_ours)| Dependency {
+            name: name.to_owned(),
             kind: kind.map(str::to_owned),
-            path: is_ours.then(|| "/somewhere".to_owned()),
+            path: is_ours.then(|| folder(name)),
         });
-        Package { name: name.to_owned(), dependencies: dependencies.collect() }
+        let manifest_path = folder(name).join("Cargo.toml");
+        let package = Package { name: name.to_owned(), manifest_path, dependencies: dependency.into_iter().collect() };
+        let picture = "# A\n\n## Crates\nWords.\n\n| crate | is | may use |\n|---|---|---|\n| `core` | pure: no `clock` | – |\n\
+            | `models` | nets | `core`, and tract |\n| `lab` | faults | `core` |\n\n## More\n| `new` | no crate | – |\n";
+        violations(&[package], Path::new("/w"), &table(picture))
     }
 
     #[test]
@@ -152,26 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_against_the_direction_is_named() {
-        let found = violations(&[package("netprecursor-core", &[("netprecursor-models", None, true)])]);
+    fn an_edge_that_the_picture_has_is_allowed_and_the_other_way_round_is_named() {
+        assert_eq!(found("netprecursor-models", Some(("netprecursor-core", None, true))), Vec::<String>::new());
+        let found = found("netprecursor-core", Some(("netprecursor-models", None, true)));
         assert!(found.len() == 1 && found[0].contains("netprecursor-models"), "{found:?}");
     }
 
     #[test]
     fn tests_of_a_crate_may_use_what_it_may_not() {
-        assert!(violations(&[package("netprecursor-core", &[("netprecursor-models", Some("dev"), true)])]).is_empty());
+        assert!(found("netprecursor-core", Some(("netprecursor-models", Some("dev"), true))).is_empty());
     }
 
     #[test]
     fn what_one_crate_keeps_out_stays_out_of_the_others() {
-        let found = violations(&[package("netprecursor-lab", &[("aya", None, false)])]);
-        assert!(found.len() == 1 && found[0].contains("netprecursor-agent alone"), "{found:?}");
-        assert_eq!(violations(&[package("netprecursor-core", &[("tokio", Some("build"), false)])]).len(), 1);
+        let aya = found("netprecursor-lab", Some(("aya", None, false)));
+        assert!(aya.len() == 1 && aya[0].contains("netprecursor-agent alone"), "{aya:?}");
+        assert_eq!(found("netprecursor-core", Some(("tokio", Some("build"), false))).len(), 1);
     }
 
     #[test]
     fn a_crate_without_a_place_is_refused() {
-        let found = violations(&[package("netprecursor-new", &[])]);
+        let found = found("netprecursor-new", None);
         assert!(found.len() == 1 && found[0].contains("netprecursor-new"), "{found:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! Format, lints, direction of dependencies, documentation links, licenses.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
-use super::{Counts, Finding, direction};
+use super::{Counts, Finding, direction, form};
 use crate::{
     cargo::cargo,
     process::{self, Log, Output, Stop},
@@ -109,14 +109,16 @@ impl Check {
 /// Cargo cannot be started.
 pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
     let (mut counts, mut problems, mut notes) = (Counts::default(), Vec::new(), Vec::new());
-    let (edges, violations) = direction::check()?;
-    log.say(&format!("direction: {edges} edges, {} wrong", violations.len()))?;
-    violations.iter().try_for_each(|violation| log.say(violation))?;
-    match violations.as_slice() {
-        [] => counts.passed += 1,
-        [first, ..] => {
-            counts.failed += 1;
-            problems.push(format!("direction: {first}"));
+    for (name, (looked_at, violations)) in [("direction", direction::check()?), ("form", form::check(Path::new("."))?)]
+    {
+        log.say(&format!("{name}: {looked_at} looked at, {} wrong", violations.len()))?;
+        violations.iter().try_for_each(|violation| log.say(violation))?;
+        match violations.as_slice() {
+            [] => counts.passed += 1,
+            [first, ..] => {
+                counts.failed += 1;
+                problems.push(format!("{name}: {first}"));
+            }
         }
     }
     for check in CHECKS {

@@ -12,13 +12,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use netprecursor_testbed::{Module, Programs, Version, cache, module};
 
-use super::{
-    commands::{Work, output},
-    sandbox::{Place, docker},
-};
+use super::sandbox::{Place, docker};
+use crate::cluster::commands::{Work, output};
 
 /// The image's name in the data directory.
-pub(super) const IMAGE: &str = "netprecursor/kind-node:1";
+pub(in crate::cluster) const IMAGE: &str = "netprecursor/kind-node:1";
 /// What control plane images and the node image are made from.
 const BASE: &str = "netprecursor/kind-base:1";
 
@@ -69,7 +67,7 @@ struct Parts {
 ///
 /// # Errors
 /// Something does not build.
-pub(super) fn provide(work: &Work) -> anyhow::Result<PathBuf> {
+pub(in crate::cluster) fn provide(work: &Work) -> anyhow::Result<PathBuf> {
     let parts = Parts {
         kubernetes: work.programs(Module::kubernetes(Version::DEFAULT))?,
         etcd: work.programs(module::ETCD)?,
@@ -297,7 +295,7 @@ fn in_sandbox(
 ///
 /// # Errors
 /// They are on different file systems, or the disk is full.
-pub(super) fn copy_data(from: &Path, to: &Path, work: &Work) -> anyhow::Result<()> {
+pub(in crate::cluster) fn copy_data(from: &Path, to: &Path, work: &Work) -> anyhow::Result<()> {
     fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("listing {}", from.display()))? {
         let entry = entry?;
@@ -334,7 +332,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Something does not go.
-pub(super) fn remove(directory: &Path) -> anyhow::Result<()> {
+pub(in crate::cluster) fn remove(directory: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             bail!("removing {}: {error}; expected it to be nobody's mount point", directory.display())

@@ -1,4 +1,4 @@
-//! `cargo xtask chart`: the parts of the chart that are made from something else, so that nothing is said twice. The table
+//! The parts of the chart that are made from something else, so that nothing is said twice. The table
 //! of values and the schema's descriptions come from the comments of `values.yaml`, the definitions of custom resources
 //! from the types in Rust, and the manifests for `kubectl apply -k` from the chart.
 
@@ -11,23 +11,11 @@ mod values;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use anyhow::{Context as _, bail};
 
 const CHART: &str = "charts/netprecursor";
-
-/// Makes the generated parts of chart and kustomize base again
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Write nothing; fail when something differs
-    #[arg(long)]
-    check: bool,
-    /// Helm (4, or 3 from 3.17 on), which renders the kustomize base; built from its Go module when none is given
-    #[arg(long, value_name = "PROGRAM")]
-    helm: Option<PathBuf>,
-}
 
 /// A file that is made, not written.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,23 +48,23 @@ impl Generated {
 /// Writes what differs, or says what does.
 ///
 /// # Errors
-/// A source is not understood, Helm fails, or (`--check`) something differs.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut stale = settle(args.check, of_sources(Path::new("."))?)?;
+/// A source is not understood, Helm fails, or (when only `check`ed) something differs.
+pub(crate) fn settle(check: bool, helm: Option<&Path>) -> anyhow::Result<()> {
+    let mut stale = stale(check, of_sources(Path::new("."))?)?;
     // Rendered from the chart, so only after the chart's own parts are in place.
-    let helm = match &args.helm {
-        Some(given) => given.clone(),
+    let helm = match helm {
+        Some(given) => given.to_path_buf(),
         None => netprecursor_testbed::module::TOOLS.provide()?.program("helm")?,
     };
-    stale.extend(settle(args.check, kustomize::render(&helm)?)?);
+    stale.extend(self::stale(check, kustomize::render(&helm)?)?);
     match stale.as_slice() {
         [] => println!("chart: everything generated is current"),
-        stale if args.check => {
-            bail!("{} differ from what they are made of; run cargo xtask chart and commit them", stale.join(", "))
+        stale if check => {
+            bail!("{} differ from what they are made of; run cargo xtask bless and commit them", stale.join(", "))
         }
         stale => println!("chart: wrote {}", stale.join(", ")),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// What is made of files of the checkout alone.
@@ -98,7 +86,7 @@ fn of_sources(checkout: &Path) -> anyhow::Result<Vec<Generated>> {
 }
 
 /// Those that differ, by path; written unless only `check`ed.
-fn settle(check: bool, generated: Vec<Generated>) -> anyhow::Result<Vec<String>> {
+fn stale(check: bool, generated: Vec<Generated>) -> anyhow::Result<Vec<String>> {
     let mut stale = Vec::new();
     for file in generated {
         if file.is_current()? {
@@ -121,7 +109,7 @@ mod tests {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for file in of_sources(&checkout).unwrap() {
             let committed = Generated { path: checkout.join(&file.path), text: file.text };
-            assert!(committed.is_current().unwrap(), "{} is stale: run cargo xtask chart", file.path.display());
+            assert!(committed.is_current().unwrap(), "{} is stale: run cargo xtask bless", file.path.display());
         }
     }
 }

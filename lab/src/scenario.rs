@@ -429,7 +429,7 @@ mod tests {
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(path, &generated).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), generated, "run again with BLESS=1");
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), generated, "run cargo xtask bless scenarios");
     }
 
     #[test]

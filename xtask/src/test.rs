@@ -2,6 +2,7 @@
 
 mod clusters;
 mod direction;
+mod form;
 mod lint;
 mod report;
 mod suites;

@@ -10,10 +10,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use netprecursor_testbed::{Owner, module, tail};
+use netprecursor_child::{Prepare as _, Process};
+use netprecursor_testbed::{module, tail};
 use serde_json::json;
 
-use super::{
+use crate::cluster::{
     commands::{Work, output, program},
     instance::{addresses, host_end},
 };
@@ -25,34 +26,33 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Programs of the machine that it needs, with the Debian package of each.
-pub(super) const NEEDS: &[(&str, &str)] = &[
+pub(in crate::cluster) const NEEDS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("runc", "runc"),
     ("iptables", "iptables"),
     ("ip", "iproute2"),
-    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
 ];
 
 /// Where a sandbox has its files, and by what name its control groups go.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(in crate::cluster) struct Place {
     /// Socket, configuration, logs; the daemon's data in `docker/`.
-    pub(super) directory: PathBuf,
+    pub(in crate::cluster) directory: PathBuf,
     /// Directory under each control group hierarchy.
-    pub(super) group: String,
+    pub(in crate::cluster) group: String,
 }
 
 impl Place {
     /// Docker's socket, as `DOCKER_HOST` wants it.
-    pub(super) fn host(&self) -> String {
+    pub(in crate::cluster) fn host(&self) -> String {
         format!("unix://{}", self.directory.join("docker.sock").display())
     }
 
     /// Where the daemon keeps images and containers.
-    pub(super) fn data(&self) -> PathBuf {
+    pub(in crate::cluster) fn data(&self) -> PathBuf {
         self.directory.join("docker")
     }
 
@@ -65,7 +65,7 @@ impl Place {
     ///
     /// # Errors
     /// It ended or does not answer: the error shows the end of its log.
-    pub(super) fn start(&self, work: &Work, with_us: bool) -> anyhow::Result<Owner> {
+    pub(in crate::cluster) fn start(&self, work: &Work, with_us: bool) -> anyhow::Result<Process> {
         let wrapper = work.programs(module::RUNC_WRAPPER)?.program("runc-wrapper")?;
         fs::create_dir_all(self.data()).with_context(|| format!("making {}", self.data().display()))?;
         let configuration = self.directory.join("daemon.json");
@@ -81,13 +81,10 @@ impl Place {
         });
         fs::write(&configuration, settings.to_string()).context("writing dockerd's configuration")?;
         let log = fs::File::create(self.log()).with_context(|| format!("writing {}", self.log().display()))?;
-        let mut command = if with_us {
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "unshare"]);
-            command
-        } else {
-            Command::new("unshare")
-        };
+        let mut command = Command::new("unshare");
+        if with_us {
+            command.kill_with_this_thread();
+        }
         command
             .args(["--mount", "--net", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"])
             .args(["--propagation", "private", "--"])
@@ -107,7 +104,7 @@ impl Place {
             // It outlives the verb that starts it, and Ctrl-C is not meant for it.
             .process_group(0);
         let child = command.spawn().context("starting unshare; expected util-linux")?;
-        let holder = Owner::of(child.id()).context("the sandbox ended at once")?;
+        let holder = Process::of(child.id()).context("the sandbox ended at once")?;
         // Ends what was started, also when nobody waits any more.
         match self.ready(holder, work) {
             Ok(()) => Ok(holder),
@@ -118,7 +115,7 @@ impl Place {
         }
     }
 
-    fn ready(&self, holder: Owner, work: &Work) -> anyhow::Result<()> {
+    fn ready(&self, holder: Process, work: &Work) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
             let answer =
@@ -142,7 +139,7 @@ impl Place {
     ///
     /// # Errors
     /// The interface cannot be made.
-    pub(super) fn connect(&self, holder: Owner, link: u8) -> anyhow::Result<()> {
+    pub(in crate::cluster) fn connect(&self, holder: Process, link: u8) -> anyhow::Result<()> {
         let inside = first_child(holder)?;
         let (near, (ours, theirs)) = (host_end(link), addresses(link));
         let network = format!("--net=/proc/{inside}/ns/net");
@@ -161,10 +158,10 @@ impl Place {
     ///
     /// # Errors
     /// As [`Self::end`].
-    pub(super) fn finish(&self, holder: Owner) -> anyhow::Result<()> {
-        if let Ok(inside) = first_child(holder) {
-            output(Command::new("kill").args(["-TERM", &inside.to_string()]))?;
-            wait_for(holder);
+    pub(in crate::cluster) fn finish(&self, holder: Process) -> anyhow::Result<()> {
+        if let Some(inside) = first_child(holder).ok().and_then(Process::of) {
+            inside.ask().context("asking dockerd to end")?;
+            holder.ended_within(END_LIMIT)?;
         }
         self.end(Some(holder))
     }
@@ -173,11 +170,11 @@ impl Place {
     ///
     /// # Errors
     /// Something does not go.
-    pub(super) fn end(&self, holder: Option<Owner>) -> anyhow::Result<()> {
-        if let Some(holder) = holder.filter(|holder| holder.alive()) {
+    pub(in crate::cluster) fn end(&self, holder: Option<Process>) -> anyhow::Result<()> {
+        if let Some(holder) = holder {
             // The namespaces' first process is its child and dies with it, and with that one all others.
-            output(Command::new("kill").args(["-KILL", &holder.pid.to_string()]))?;
-            wait_for(holder);
+            holder.kill().context("ending the sandbox")?;
+            holder.ended_within(END_LIMIT)?;
         }
         let begun = Instant::now();
         loop {
@@ -192,12 +189,12 @@ impl Place {
 }
 
 /// The client that belongs to the daemon: a newer one elsewhere in `PATH` may not speak to it.
-pub(super) fn docker() -> anyhow::Result<Command> {
+pub(in crate::cluster) fn docker() -> anyhow::Result<Command> {
     Ok(Command::new(docker_client()?))
 }
 
 /// Where it is: beside the daemon's directory, else in `PATH`.
-pub(super) fn docker_client() -> anyhow::Result<PathBuf> {
+pub(in crate::cluster) fn docker_client() -> anyhow::Result<PathBuf> {
     let beside = program("dockerd").and_then(|daemon| Some(daemon.parent()?.parent()?.join("bin/docker")));
     beside.filter(|path| path.is_file()).or_else(|| program("docker")).context("docker is not installed")
 }
@@ -209,19 +206,11 @@ fn administrators_path() -> std::ffi::OsString {
 }
 
 /// The process that `unshare` forked into the namespaces.
-fn first_child(holder: Owner) -> anyhow::Result<u32> {
+fn first_child(holder: Process) -> anyhow::Result<u32> {
     let path = format!("/proc/{0}/task/{0}/children", holder.pid);
     let children = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let first = children.split_whitespace().next().context("the sandbox has no process")?;
     first.parse().with_context(|| format!("{path}: got {first:?}, expected a process id"))
-}
-
-/// Waits until a process has ended, or the time is up.
-fn wait_for(holder: Owner) {
-    let begun = Instant::now();
-    while holder.alive() && begun.elapsed() < END_LIMIT {
-        std::thread::sleep(LOOK_EVERY);
-    }
 }
 
 /// Removes the directory `group` in every hierarchy, deepest first; gives back those that still hold processes.

@@ -4,8 +4,7 @@
 mod commands;
 mod instance;
 mod kind;
-mod node;
-mod sandbox;
+mod own;
 mod tools_image;
 
 use std::{
@@ -20,7 +19,8 @@ use anyhow::{Context as _, bail};
 pub(crate) use commands::Work;
 use instance::{Instance, Record, State, addresses, free_link, lock};
 use kind::{Surroundings, place};
-use netprecursor_testbed::Owner;
+use netprecursor_child::Process;
+use own::{node, sandbox};
 
 use crate::{
     process::{Log, Stop},
@@ -179,13 +179,18 @@ fn build(work: &Work) -> anyhow::Result<()> {
 }
 
 /// Makes the cluster; when `owner` is given, it goes with that process.
-fn up(instance: &Instance, owner: Option<Owner>, work: &Work) -> anyhow::Result<Surroundings> {
+fn up(instance: &Instance, owner: Option<Process>, work: &Work) -> anyhow::Result<Surroundings> {
     sweep(work)?;
     let means = Means::find(work)?;
     // Takes long and is shared: before anything has to be cleared up.
     let image = if means == Means::Own { Some(node::provide(work)?) } else { None };
-    let mut record =
-        Record { owner, starter: Some(Owner::this()), sandbox: None, on_machine: means == Means::Machine, link: None };
+    let mut record = Record {
+        owner,
+        starter: Some(Process::this()),
+        sandbox: None,
+        on_machine: means == Means::Machine,
+        link: None,
+    };
     {
         let _held = lock()?;
         match instance.record()? {
@@ -315,7 +320,7 @@ impl Cluster {
     /// It does not come up.
     pub(crate) fn for_this_process(work: &Work) -> anyhow::Result<Self> {
         let instance = Instance::named(&format!("test-{}", std::process::id()))?;
-        let surroundings = up(&instance, Some(Owner::this()), work)?;
+        let surroundings = up(&instance, Some(Process::this()), work)?;
         Ok(Self { surroundings, instance, work: work.clone() })
     }
 
