@@ -12,6 +12,7 @@ pub mod decide;
 pub mod features;
 pub mod forecast;
 pub mod gate;
+mod hex;
 pub mod memory;
 pub mod policy;
 pub mod recurrence;
@@ -22,3 +23,5 @@ pub mod signal;
 pub mod tick;
 pub mod watch;
 pub mod window;
+
+pub use hex::hex;

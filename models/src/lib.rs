@@ -10,13 +10,11 @@ pub mod child;
 pub mod contract;
 mod forecaster;
 pub mod forest;
-mod hex;
 pub mod net;
 pub mod plan;
 mod refusal;
 mod scorer;
 
 pub use forecaster::{Batch, Forecaster};
-pub use hex::hex;
 pub use refusal::Refusal;
 pub use scorer::{ForestInfo, ModelInfo, ScoreError, Scorer, Use};

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 use crate::Refusal;
 use crate::contract::{self, Metadata, PolicyContract};
 use crate::forest::{Aggregate, Forest, PostTransform};
-use crate::hex;
 use crate::net::{self, Net, NetInfo};
 use crate::plan::{Plan, Port};
+use netprecursor_core::hex;
 
 /// What a model is loaded for.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::Context as _;
+use netprecursor_core::hex;
 use netprecursor_core::schema;
-use netprecursor_models::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

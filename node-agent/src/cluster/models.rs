@@ -12,12 +12,12 @@ use fastrand::Rng;
 use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_core::hex;
 use netprecursor_kit::Backoff;
 use netprecursor_models::{
     Refusal, Scorer, Use,
     child::{self, CheckError, Limits},
     contract::{PolicyContract, limits::FILE_BYTES},
-    hex,
 };
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;

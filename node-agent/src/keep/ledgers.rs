@@ -9,6 +9,7 @@ use std::{
 };
 
 use netprecursor_core::{
+    hex,
     policy::{Identity, Name, Policy, Rule},
     watch::{Ledger, LedgerError},
 };
@@ -62,7 +63,7 @@ fn bounded(name: &str) -> Cow<'_, str> {
         return name.into();
     }
     let digest = Sha256::digest(name);
-    let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(&digest[..DIGEST_BYTES]);
     format!("{}~{digits}", &name[..name.floor_char_boundary(MAX_NAME - digits.len() - 1)]).into()
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, io, sync::PoisonError};
 
 use netprecursor_core::{
-    alert::Model, causes::Cause, features::COUNT, forecast::Naive, policy::ModelRef, watch::Basis, window::Window,
+    alert::Model, causes::Cause, features::COUNT, forecast::Naive, hex, policy::ModelRef, watch::Basis, window::Window,
 };
 use netprecursor_models::{
     Batch, Forecaster as Engine, Refusal, Scorer, Use, builtin,
@@ -231,7 +231,7 @@ fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Model, Engine), 
     child::check(&bytes, Limits::default())?;
     let scorer = Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?;
     if let Some(expected) = expected {
-        let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = hex(&expected);
         let got = scorer.info().sha256.clone();
         if got != expected {
             return Err(ModelError::Digest { path: file.to_owned(), got, expected });

@@ -1,6 +1,6 @@
 //! The agents' DaemonSet as it is to be, a pure function of the settings.
 
-use netprecursor_models::hex;
+use netprecursor_core::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 

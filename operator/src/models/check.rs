@@ -6,13 +6,13 @@ use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use netprecursor_core::hex;
 use netprecursor_crds::diagnosis::reasons::ModelReady;
 use netprecursor_kit::{Failure, no_answer};
 use netprecursor_models::{
     Refusal,
     child::{self, CheckError},
     contract::{PolicyContract, foreign, limits::FILE_BYTES},
-    hex,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;

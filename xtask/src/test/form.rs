@@ -9,8 +9,6 @@ use std::{
 use anyhow::Context as _;
 use toml::{Table, Value};
 
-/// Folders whose modules still have the other form.
-const NOT_YET: &[&str] = &["node-agent/src"];
 /// Built by another compiler, outside the workspace.
 const APART: &str = "node-agent-ebpf";
 
@@ -57,7 +55,7 @@ fn own_versions(manifest: &Table) -> Vec<String> {
 fn is_other_form(file: &str) -> bool {
     let Some(folder) = file.strip_suffix("/mod.rs") else { return false };
     let is_of_tests = Path::new(folder).parent().is_some_and(|parent| parent.ends_with("tests"));
-    !is_of_tests && !NOT_YET.iter().any(|whole| file.starts_with(whole))
+    !is_of_tests
 }
 
 /// Rust's files, without what is built.
