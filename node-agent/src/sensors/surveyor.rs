@@ -364,7 +364,7 @@ mod tests {
 
     use super::*;
 
-    /// A socket that is asked and never answers, until its other end is dropped.
+    /// A socket that is asked, and answers only what is sent into its other end.
     fn mute() -> (Socket, UnixDatagram) {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         // SAFETY: the descriptor is open and nobody else's.
@@ -397,6 +397,8 @@ mod tests {
             })
         };
         let waited = is_done.recv_timeout(Duration::from_secs(10));
+        // No answer that the thread understands, but one; further questions are refused.
+        other_end.send(&[0]).unwrap();
         drop(other_end);
         assert_ne!(waited, Err(RecvTimeoutError::Timeout));
         ticking.join().unwrap();

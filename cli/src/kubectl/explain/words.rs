@@ -37,8 +37,9 @@ const MARGIN: usize = 10;
 pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Timestamp) -> String {
     let Explanation { name, namespace, pod, node, policy_kind, policy, rule, order, window, notes, .. } = explanation;
     let mut text = format!(
-        "{} in {namespace}\npod {pod} on node {node}; {policy_kind:?} {policy}, rule {rule}\n",
-        style.paint(Mood::Title, &clean(name))
+        "{} in {namespace}\npod {pod} on node {node}; {} {policy}, rule {rule}\n",
+        style.paint(Mood::Title, &clean(name)),
+        policy_kind.name()
     );
     let Some(told) = &explanation.told else {
         return text + "The agent has not told anything of it yet: ask again in some seconds.\n";
