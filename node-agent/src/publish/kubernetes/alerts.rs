@@ -74,7 +74,7 @@ pub(super) fn with_status(alert: &Alert) -> Value {
     })
 }
 
-/// What the status says.
+/// The status.
 pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
     PrecursorAlertStatus {
         observed_generation: None,
@@ -190,8 +190,8 @@ mod tests {
             let status = json!(status(&alert));
             assert_eq!(status["state"], state);
             let conditions = status["conditions"].as_array().unwrap();
-            let told: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
-            assert_eq!(told, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
+            let states: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
+            assert_eq!(states, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
             for condition in conditions {
                 assert_eq!(condition["observedGeneration"], 1);
                 assert!(!condition["lastTransitionTime"].is_null());

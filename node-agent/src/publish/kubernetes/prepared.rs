@@ -1,4 +1,4 @@
-//! A message as the requests that it takes, ready to be sent while the queue goes on changing.
+//! A message as the requests that it takes, ready to be sent while the queue keeps changing.
 
 use k8s_openapi::api::{core::v1::Node, events::v1::Event};
 use kube::{
@@ -48,7 +48,7 @@ pub(super) enum Prepared {
 }
 
 impl Prepared {
-    /// What there is to say is gone.
+    /// There is nothing left to publish.
     pub(super) const fn nothing() -> Self {
         Self::Nothing
     }

@@ -113,7 +113,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Forgets an entry. A crash may bring it back, which does no harm: what it says was said.
+    /// Forgets an entry. A crash may bring it back, which does no harm: all of it was published.
     ///
     /// # Errors
     /// The disk's.
