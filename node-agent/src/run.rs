@@ -49,7 +49,7 @@ use crate::{
 /// What rules learned is written this often, in seconds, and at the end.
 const KEEP_EVERY: u64 = 60;
 
-/// Likewise what workloads were like: of hours, a few minutes are no great loss.
+/// Likewise the memories of workloads: they span hours, so that a few lost minutes matter little.
 const KEEP_MEMORIES_EVERY: u64 = 10 * KEEP_EVERY;
 
 /// The node report is put together this often, in ticks.
@@ -240,7 +240,7 @@ async fn serve(
 }
 
 fn tick_until(stop: &AtomicBool, shared: &Shared, publishers: &mut Publishers, ledgers: &Ledgers, keeper: &Keeper) {
-    // Tick numbers are unix seconds at the start plus seconds that passed: they go on across restarts, and a clock
+    // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
     let origin = unix_ms() / 1000;
     let begun = Instant::now();

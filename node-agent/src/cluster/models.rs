@@ -67,7 +67,7 @@ enum ModelError {
 }
 
 impl ModelError {
-    /// Whether the same question may have another answer later.
+    /// Whether a retry may succeed.
     const fn may_pass(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Fetch { .. })
     }

@@ -81,7 +81,7 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
     }
 }
 
-/// Puts what a watch shows where it belongs.
+/// Applies what a watch shows to its part of the mirror.
 fn into<V: Send + 'static>(place: fn(&mut Mirror) -> &mut kit::Mirror<V>) -> impl Fn(Sight<V>) -> Change<Mirror> {
     move |sight| Box::new(move |mirror| place(mirror).take(sight))
 }

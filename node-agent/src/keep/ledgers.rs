@@ -54,7 +54,7 @@ const UNCLAIMED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Letters of a file's name before its ending. File systems take 255, some of those that encrypt 143.
 const MAX_NAME: usize = 128;
 
-/// Bytes of the digest that takes the place of what a name has too much.
+/// Bytes of the digest that replaces the excess of a long name.
 const DIGEST_BYTES: usize = 16;
 
 /// A name that every file system takes. `~` is in no name of the API, so that a name that was cut is no other one's.

@@ -37,7 +37,7 @@ const MAX_THROTTLED_RULES: usize = 1024;
 /// period of a restart, and the longest hold.
 pub const ORPHANED_AFTER: Duration = Duration::from_secs(180);
 
-/// How much there may be of what.
+/// The bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Alerts in the queue, published or not.
@@ -80,7 +80,7 @@ pub enum Outcome {
     Down {
         /// Why.
         reason: String,
-        /// How long it wants to be left alone.
+        /// How long it asks to wait.
         wait: Option<Duration>,
     },
 }
@@ -201,7 +201,7 @@ impl<D: Disk> Queue<D> {
         self.save(&name);
     }
 
-    /// Ends alerts of before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
+    /// Ends alerts from before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
     pub fn end_orphans(&mut self, unix: u64) {
         let orphans: Vec<String> =
             self.slots.iter().filter(|(_, slot)| slot.is_orphan).map(|(name, _)| name.clone()).collect();

@@ -86,7 +86,7 @@ pub struct Forecasters {
 }
 
 impl Forecasters {
-    /// The forecaster for a rule. What cannot be loaded is replaced by the best rule of thumb, which says so.
+    /// The forecaster for a rule. What cannot be loaded is replaced by the best rule of thumb, whose model names the reason.
     pub fn load(&mut self, wanted: &ModelRef) -> Id {
         if let Some(found) = self.loaded.iter().position(|loaded| is_same(&loaded.asked_for, wanted)) {
             return Id(found);
@@ -139,7 +139,7 @@ impl Forecasters {
         }
     }
 
-    /// Who forecasts.
+    /// The model that forecasts.
     pub fn model(&self, id: Id) -> &Model {
         &self.loaded[id.0].model
     }

@@ -23,9 +23,9 @@ pub struct ModelData {
     pub policy: PolicyRef,
     /// The rule.
     pub rule: String,
-    /// Who forecasts.
+    /// The model that forecasts.
     pub name: String,
-    /// Whether that is who the rule asks for.
+    /// Whether that is the model that the rule asks for.
     pub ready: bool,
     /// Why not.
     pub reason: Option<String>,

@@ -143,7 +143,7 @@ fn confirmed(alert: &Alert) -> Condition {
 
 /// Unix seconds as the API writes time.
 pub(super) fn time(unix: u64) -> Time {
-    // Beyond the year 9999 there is no time that could be written; nor is there an agent.
+    // Times beyond the year 9999 cannot be written, and do not occur.
     Time(i64::try_from(unix).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX))
 }
 

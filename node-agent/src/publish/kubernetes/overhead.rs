@@ -1,4 +1,4 @@
-//! What the agent takes, as the kernel counts it.
+//! The agent's use of CPU and memory, as the kernel counts it.
 
 use std::{fs, time::Duration};
 

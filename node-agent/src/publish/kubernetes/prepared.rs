@@ -56,7 +56,7 @@ impl Prepared {
     /// The requests of `op` on the alert of `entry`.
     pub(super) fn alert(op: &Op, entry: &Entry, settings: &Settings) -> Self {
         let alert = &entry.alert;
-        // The queue takes no alert without.
+        // The queue takes no alert without a subject.
         let Some(subject) = alert.subject.as_deref() else { return Self::Nothing };
         let Subject { policy, pod } = subject;
         let url = Request::new(PrecursorAlert::url_path(&(), Some(&pod.namespace)));
@@ -103,7 +103,7 @@ impl Prepared {
         Self::One(url.patch_subresource("status", node, &apply(), &Patch::Apply(report::with_status(node, status))))
     }
 
-    /// Sends them, one after the other, as long as they are done.
+    /// Sends them one after the other, until one fails.
     pub(super) async fn send(self, client: &Client) -> Outcome {
         match self {
             Self::Nothing => Outcome::Done { uid: None },

@@ -38,7 +38,7 @@ pub(super) struct Own {
     pub kernel: String,
     /// When the agent started, unix s.
     pub started: u64,
-    /// What the agent takes.
+    /// The agent's use of CPU and memory.
     pub overhead: Option<Overhead>,
     /// Alerts that are not yet published in full.
     pub pending: u64,

@@ -13,7 +13,7 @@ const JITTER: f64 = 0.05;
 const STATE_APART: Duration = Duration::from_secs(15);
 /// Growing counters are published no more often than this.
 const COUNTS_APART: Duration = Duration::from_secs(60);
-/// A report that is late by this much goes before the alerts: who reads it takes the agent for dead.
+/// A report that is late by this much goes before the alerts: its readers would take the agent for dead.
 const OVERDUE: Duration = Duration::from_secs(300);
 
 /// What of a report differs from the one that was written last. Gauges do not count.

@@ -58,8 +58,8 @@ impl<D: Disk> Turns<D> {
         }
     }
 
-    /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what the node report has to
-    /// say that is new; `None` while there is none to write.
+    /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what has changed in
+    /// the node report; `None` while there is none to write.
     pub(super) fn next(&mut self, now: Duration, unix: u64, report: Option<Change>) -> Turn {
         if let Some(until) = self.server.waits(now) {
             return Turn::Wait(Some(until));

@@ -1,5 +1,5 @@
-//! The exporter of a signal: one client for both protocols, one attempt at a time. When to try again is decided by who
-//! calls, with the values of that time.
+//! The exporter of a signal: one client for both protocols, one attempt at a time. The caller decides when to try
+//! again, with the values of that time.
 
 use std::io::{self, Write as _};
 

@@ -39,7 +39,7 @@ pub struct Delivered {
 pub struct Entry {
     /// The alert as it is now.
     pub alert: Alert,
-    /// One more with each transition.
+    /// Incremented with each transition.
     pub revision: u64,
     /// UID of the object, once it is made.
     pub object: Option<String>,
@@ -55,7 +55,7 @@ impl Entry {
         Self { alert, revision: 1, object: None, delivered: None, events: VecDeque::new() }
     }
 
-    /// Whether the API lacks something of it.
+    /// Whether something of it is not yet published.
     pub fn is_pending(&self) -> bool {
         !self.is_current() || !self.events.is_empty()
     }

@@ -10,7 +10,7 @@ use super::{
     entry::{Delivered, Pending},
 };
 
-/// Writes that are kept for what matters more than what is asked for, by urgency.
+/// Writes that are held back for more urgent requests, by urgency.
 const RESERVE: [u32; 4] = [0, 2, 4, 10];
 
 /// Objects of alerts that are over count against the caps for this long: by default they live no longer.

@@ -32,7 +32,7 @@ impl Namespaces {
         Self { selectors, listed: None, refused: BTreeMap::new() }
     }
 
-    /// Takes up namespaces that match and lets go of those that are gone.
+    /// Admits namespaces that match and lets go of those that are gone.
     pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         let named = match namespace::named() {
             Ok(named) => named,

@@ -44,7 +44,7 @@ impl Pods {
         Self { desired, retry: None, waiting: BTreeSet::new() }
     }
 
-    /// Makes targets and rules what is desired by now.
+    /// Brings targets and rules to the latest desired state.
     pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         // A cluster thread that ended sends nothing new; the last known state stays in force.
         let is_new = self.desired.has_changed().unwrap_or(false);

@@ -71,7 +71,7 @@ impl Entry {
 
 impl Pipeline {
     /// Follows these policies from now on. The targets' watches still name the rules by their old positions: the
-    /// revision says where they are.
+    /// revision maps them to the new ones.
     pub(super) fn revise(&mut self, policies: Vec<(Policy, Option<PolicyRef>)>, unix: u64) -> Revision {
         let mut revision = BTreeMap::new();
         let mut before: BTreeMap<String, (usize, Policy, Vec<Option<ActiveRule>>)> = BTreeMap::new();
