@@ -156,7 +156,7 @@ fn alerts(
         }
         features::extract(window, &mut vector);
         forecaster.run_alone(&mut batch, window, &vector)?;
-        let basis = forecaster.say(0, window, &vector);
+        let basis = forecaster.basis(0, window, &vector);
         let rule = &target.rule;
         let Some(step) = target.watch.step(now, measured_us, basis.as_ref(), rule, &mut ledger) else { return Ok(()) };
         if matches!(step.action, Some(Action::Fire { .. }))

@@ -201,7 +201,7 @@ fn fold(
         let Some(Some(target)) = targets.get_mut(&row.uid) else { return Ok(()) };
         features::extract(window, &mut vector);
         forecaster.run_alone(&mut batch, window, &vector)?;
-        let basis = forecaster.say(0, window, &vector);
+        let basis = forecaster.basis(0, window, &vector);
         let measured_us = signals.measured_rtt_us();
         let rivals = window.is_full().then(|| offsets.forecasts(window)).flatten();
         let rules = target.rules.iter().zip(&mut target.watches).zip(&mut target.pairings).zip(&mut target.fixed);

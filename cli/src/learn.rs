@@ -131,7 +131,7 @@ fn each(
     replay::play(recording, |row, now, signals, window: &Window| {
         features::extract(window, &mut vector);
         forecaster.run_alone(&mut batch, window, &vector)?;
-        let basis = forecaster.say(0, window, &vector).filter(|_| window.is_full());
+        let basis = forecaster.basis(0, window, &vector).filter(|_| window.is_full());
         let evidence = match &basis {
             Some(Basis::Experts(evidence)) => Some(evidence),
             _ => None,
@@ -172,7 +172,7 @@ fn learn(
         });
         let truth = truths.entry(target.to_owned()).or_default();
         if let Some(matured) = truth.observe(now, measured_us, open) {
-            let (made, measured_us, seen) = matured.said;
+            let (made, measured_us, seen) = matured.predicted;
             learned.learn_forecast(&made, matured.truth_us);
             let open = |(us, _): &(&f32, Seen)| us.is_finite() && measured_us <= **us;
             for (threshold_us, peers) in thresholds.iter().zip(seen).filter(open) {

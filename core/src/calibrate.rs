@@ -15,43 +15,43 @@ use crate::tick::{HORIZON, Tick};
 
 const SLOTS: usize = HORIZON as usize;
 
-/// Pairs what is said of one target at each tick with its truth: the maximum of what was measured over the horizon after it.
+/// Pairs each prediction for one target with its truth: the maximum of what was measured over the horizon after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truth<T> {
-    /// By tick modulo the horizon. Slot of `now` holds what was said at `now - HORIZON` until it is replaced.
-    said: [Option<T>; SLOTS],
+    /// By tick modulo the horizon. Slot of `now` holds the prediction made at `now - HORIZON` until it is replaced.
+    predicted: [Option<T>; SLOTS],
     measured: [Option<f32>; SLOTS],
     last: Option<Tick>,
 }
 
-/// What was said when its horizon has passed.
+/// A prediction whose horizon has passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matured<T> {
-    /// As it was said.
-    pub said: T,
+    /// The prediction as it was made.
+    pub predicted: T,
     /// The maximum measured RTT of its horizon in µs.
     pub truth_us: f32,
 }
 
 impl<T: Copy> Default for Truth<T> {
     fn default() -> Self {
-        Self { said: [None; SLOTS], measured: [None; SLOTS], last: None }
+        Self { predicted: [None; SLOTS], measured: [None; SLOTS], last: None }
     }
 }
 
 impl<T: Copy> Truth<T> {
     /// Takes in a tick and hands back what matured with it. A horizon without a measured value has no truth; after ticks
     /// were left out, everything open is dropped, because its maximum is unknown.
-    pub fn observe(&mut self, now: Tick, measured_us: Option<f32>, said: Option<T>) -> Option<Matured<T>> {
+    pub fn observe(&mut self, now: Tick, measured_us: Option<f32>, predicted: Option<T>) -> Option<Matured<T>> {
         if self.last.is_some_and(|last| now != last.plus(1)) {
             *self = Self::default();
         }
         self.last = Some(now);
         let slot = (now.0 % HORIZON) as usize;
         self.measured[slot] = measured_us;
-        let due = std::mem::replace(&mut self.said[slot], said);
+        let due = std::mem::replace(&mut self.predicted[slot], predicted);
         let truth_us = self.measured.iter().flatten().copied().reduce(f32::max);
-        due.zip(truth_us).map(|(said, truth_us)| Matured { said, truth_us })
+        due.zip(truth_us).map(|(predicted, truth_us)| Matured { predicted, truth_us })
     }
 }
 
@@ -72,7 +72,8 @@ mod tests {
             match tick.checked_sub(HORIZON) {
                 None => assert_eq!(matured, None, "{tick}"),
                 Some(made) => {
-                    let expected = Matured { said: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
+                    let expected =
+                        Matured { predicted: forecast(made as f32 + 1.0).unwrap(), truth_us: tick as f32 + 1.0 };
                     assert_eq!(matured, Some(expected), "{tick}");
                 }
             }

@@ -1,7 +1,7 @@
 //! Why a target is in trouble, when an alert fires: the groups of features that are out of their usual, ranked by how far
 //! and by what can bring about what.
 //!
-//! A forecast knows little of causes. It is made from RTT before all, because RTT tells most of RTT, so that taking RTT
+//! A forecast knows little of causes. It is made from RTT before all, because RTT predicts RTT best, so that taking RTT
 //! history away takes most of the forecast away, whatever the fault; of the first trained model 85 % rests on it. RTT
 //! history is the symptom, and is named only when nothing else is out of its usual. The others count by [`excess`], how
 //! many times what is usual for the target itself, and against two things: a later step of [`ORDER`] counts little where
@@ -25,10 +25,10 @@ use crate::{
     window::Window,
 };
 
-/// Causes told at most.
+/// Causes reported at most.
 pub const MAX_CAUSES: usize = 4;
 
-/// The least share that is told, in percent.
+/// The least share that is reported, in percent.
 const MIN_SHARE: f32 = 3.0;
 
 /// ln of how many times what is usual is out of the usual: 16 % more. Ranks hardly change from 5 % to 35 %.
@@ -59,7 +59,7 @@ pub struct Cause {
     /// What it stays below three quarters of the target's time.
     #[serde(deserialize_with = "or_nan")]
     pub baseline: f32,
-    /// The group's part of all that speaks for a cause, in percent.
+    /// The group's part of all evidence for a cause, in percent.
     pub share_percent: u8,
 }
 
@@ -74,14 +74,14 @@ pub fn causes(window: &Window, features: &[f32; COUNT], rests_on: &RestsOn) -> V
     let found = Group::ALL.map(|group| evidence::of(group, window, features));
     let weights = weigh(&found.map(|evidence| evidence.map_or(0.0, |evidence| evidence.excess)), rests_on);
     let sum: f32 = weights.iter().sum();
-    let told = Group::ALL.into_iter().zip(found).zip(weights).filter_map(|((group, evidence), weight)| {
+    let reported = Group::ALL.into_iter().zip(found).zip(weights).filter_map(|((group, evidence), weight)| {
         let Evidence { feature, unit, value, baseline, .. } = evidence?;
         let share = 100.0 * weight / sum;
         let share_percent = share.round() as u8;
         let (feature, unit) = (feature.into(), unit.into());
         (share >= MIN_SHARE).then_some(Cause { group, feature, unit, value, baseline, share_percent })
     });
-    let mut causes: Vec<Cause> = told.collect();
+    let mut causes: Vec<Cause> = reported.collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.share_percent));
     causes.truncate(MAX_CAUSES);
     causes
@@ -96,7 +96,7 @@ fn weigh(excess: &[f32; Group::ALL.len()], rests_on: &RestsOn) -> [f32; Group::A
         Group::RttHistory => excess[group as usize],
         group if is_out(&group) => {
             let before = ORDER.iter().take_while(|step| !step.contains(&group));
-            // What recurs stands in no order: it explains nothing but that the rest was to be expected.
+            // What recurs has no place in the order: it explains nothing but that the rest was to be expected.
             let explained =
                 if group == Group::Recurrence { 0 } else { before.filter(|step| step.iter().any(is_out)).count() };
             excess[group as usize] * EXPLAINED.powi(explained as i32) * (1.0 + rests_on.share(group))

@@ -1,6 +1,6 @@
-//! What the clock says: the maximum RTT of each ten seconds of the target's last hours, by the phase of the periods at which
-//! people let jobs run. Autocorrelation finds any period of up to half an hour; this finds those of the clock also where
-//! nothing but a short job stands out, and the hourly ones.
+//! What recurs by the clock: the maximum RTT of each ten seconds of the target's last hours, by the phase of the periods at
+//! which people let jobs run. Autocorrelation finds any period of up to half an hour; this finds those of the clock also
+//! where nothing but a short job stands out, and the hourly ones.
 
 use crate::{
     forecast::{QUANTILES, nearest_rank},

@@ -1,7 +1,7 @@
 //! Whether to warn: a state machine per target and rule, without effects, clock or memory of its own.
 //!
-//! `Idle → Pending → Firing ⇄ Resolving → Idle`. What speaks for firing is that a breach is likelier than the rule asks for,
-//! or measured already. What speaks for resolving is that the measured RTT lies below the resolve threshold and a breach is
+//! `Idle → Pending → Firing ⇄ Resolving → Idle`. A tick favours firing when a breach is likelier than the rule asks for,
+//! or measured already. It favours resolving when the measured RTT lies below the resolve threshold and a breach is
 //! at most half as likely as a warning needs.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Input {
     pub chance: Option<f32>,
     /// The chance that a warning needs.
     pub needed: f32,
-    /// The calibrated forecast in µs, for those who are told.
+    /// The calibrated forecast in µs, to be shown.
     pub predicted_us: Option<f32>,
     /// The maximum RTT of the tick in µs.
     pub measured_us: Option<f32>,
@@ -97,7 +97,7 @@ pub enum Resolution {
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
-    /// Tell that trouble is ahead.
+    /// Warn of trouble ahead.
     Fire {
         /// What made it fire.
         trigger: Trigger,
@@ -108,7 +108,7 @@ pub enum Action {
         /// Measured in µs.
         measured_us: Option<f32>,
     },
-    /// Tell that it came true, or is worse than told before.
+    /// Report that it came true, or is worse than reported before.
     Update {
         /// Forecast in µs.
         predicted_us: Option<f32>,
@@ -117,7 +117,7 @@ pub enum Action {
         /// Measured in µs.
         measured_us: Option<f32>,
     },
-    /// Tell that it is over.
+    /// Report that it is over.
     Resolve {
         /// Why.
         reason: Resolution,
@@ -134,7 +134,7 @@ pub fn decide(state: State, input: &Input, now: Tick, rule: &Rule) -> (State, Op
     }
 }
 
-/// The last step: the target or the rule is no more.
+/// The last step: the target or the rule is gone.
 pub const fn retire(state: State) -> Option<Action> {
     match state {
         State::Idle | State::Pending { .. } => None,
@@ -153,7 +153,7 @@ impl State {
 }
 
 impl Input {
-    /// Whether the input says nothing of the tick.
+    /// Whether nothing is known of the tick.
     const fn is_silent(&self) -> bool {
         matches!(self.gate, Some(Gate::Stale { .. } | Gate::Missing))
             || (self.chance.is_none() && self.predicted_us.is_none() && self.measured_us.is_none())
@@ -168,24 +168,24 @@ impl Input {
         self.measured_us.is_some_and(|us| rule.thresholds.breached(us))
     }
 
-    fn speaks_for_firing(&self, rule: &Rule) -> bool {
+    fn favours_firing(&self, rule: &Rule) -> bool {
         self.measured_breach(rule) || self.chance.is_some_and(|chance| chance > self.needed)
     }
 
-    fn speaks_for_resolving(&self, rule: &Rule) -> bool {
+    fn favours_resolving(&self, rule: &Rule) -> bool {
         self.measured_us.is_none_or(|us| rule.thresholds.recovered(us))
             && self.chance.is_none_or(|chance| chance <= self.needed * STILL_LIKELY)
     }
 }
 
 fn idle(history: u64, input: &Input, now: Tick, rule: &Rule) -> (State, Option<Action>) {
-    // Evidence from before a gate says nothing about after it.
+    // Evidence from before a gate does not count after it.
     if input.gate.is_some() {
         return (State::Idle, None);
     }
-    let speaks = input.speaks_for_firing(rule);
-    let history = rule.hold.relevant(history << 1 | u64::from(speaks));
-    if speaks && rule.hold.satisfied(history) {
+    let favours = input.favours_firing(rule);
+    let history = rule.hold.relevant(history << 1 | u64::from(favours));
+    if favours && rule.hold.satisfied(history) {
         let measured = input.measured_breach(rule);
         let trigger = if measured { Trigger::Measured } else { Trigger::Forecast };
         let Input { predicted_us, measured_us, chance, .. } = *input;
@@ -211,7 +211,7 @@ fn firing_on(
             (_, None) => (State::Firing(firing), None),
         };
     }
-    if input.speaks_for_resolving(rule) {
+    if input.favours_resolving(rule) {
         let since = recovering.unwrap_or(now);
         return if now.since(since) >= rule.keep_firing.get() {
             (State::Idle, Some(Action::Resolve { reason: Resolution::Recovered }))

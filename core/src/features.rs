@@ -2,7 +2,7 @@
 //!
 //! Every feature is finite for any input. It depends on the last minute, the last hour and the tick modulo ten (where
 //! bins begin), on nothing else: not on how long the target has been seen. A value that cannot be computed is neutral
-//! as its documentation says; `rtt_silence_s` and `rtt_missing_share10` tell that RTT was not measured.
+//! as its documentation says; `rtt_silence_s` and `rtt_missing_share10` show that RTT was not measured.
 
 mod baseline;
 mod cycles;
@@ -34,7 +34,7 @@ pub const COUNT: usize = PLANNED + Derived::ALL.len();
 /// The feature to which residual models add their output.
 pub const RESIDUAL_BASELINE: usize = PLANNED + Derived::MeasuredMax10 as usize;
 
-/// A part of the picture: what causes are told by.
+/// A part of the picture: what causes are reported by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Group {
     /// RTT itself: level, spread, trend, onset.

@@ -81,8 +81,8 @@ impl Gatekeeper {
         Self { start, began: now, warm_since: now, samples: 0, last_measured: None, repeated: (0.0, 0) }
     }
 
-    /// Takes in a tick and says whether something speaks against firing. A silence as long as the window begins the
-    /// warm-up anew with the next measured value.
+    /// Takes in a tick and returns what forbids firing, if anything. A silence as long as the window restarts the warm-up
+    /// with the next measured value.
     pub fn observe(&mut self, now: Tick, measured_us: Option<f32>) -> Option<Gate> {
         if let Some(us) = measured_us {
             if self.silent_ticks(now) >= window::LENGTH as u64 {

@@ -21,7 +21,7 @@ const SHORTEST: usize = 2;
 /// The longest period looked for, in bins (30 min): two of them fit.
 const LONGEST: usize = BINS / 2;
 
-/// Bins with a measured RTT below which their quantiles say nothing.
+/// Bins with a measured RTT below which their quantiles mean nothing.
 pub const LEAST_MAXIMA: usize = 12;
 
 /// What ten seconds were like.

@@ -17,7 +17,7 @@ pub use identity::{Identity, Kind};
 pub use name::{Name, NameError};
 pub use selector::{Labels, Operator, Requirement, Selector};
 
-/// The longest hold in ticks: what lies further back than the window cannot speak for the next ten seconds.
+/// The longest hold in ticks: what lies further back than the window is no evidence for the next ten seconds.
 pub const MAX_HOLD_TICKS: u32 = 60;
 
 /// The longest time in ticks for which an alert may be kept firing.
@@ -35,7 +35,7 @@ pub struct Policy {
     pub uid: String,
     /// Where targets are looked for.
     pub scope: Scope,
-    /// Whether anybody is told.
+    /// Whether alerts are published.
     pub mode: Mode,
     /// Which targets in scope.
     pub target: Selector,
@@ -52,7 +52,7 @@ pub enum Scope {
     Cluster(Selector),
 }
 
-/// Whether anybody is told.
+/// Whether alerts are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Mode {
     /// Alerts go out.
@@ -330,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_resolve_threshold_is_four_fifths_unless_told() {
+    fn the_resolve_threshold_is_four_fifths_unless_set() {
         assert_eq!(Thresholds::new(200_000, None).unwrap().resolve_us(), 160_000);
         assert_eq!(Thresholds::new(200_000, Some(199_999)).unwrap().resolve_us(), 199_999);
         assert!(matches!(Thresholds::new(10, Some(10)), Err(RuleError::ResolveNotBelow { .. })));

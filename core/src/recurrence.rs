@@ -1,6 +1,6 @@
 //! Does a series repeat itself, how strongly, and when is its next peak? Autocorrelation over fixed storage.
 //!
-//! In life most load is periodic (cron jobs, batches, polling), and what was seen one period ago says more about the
+//! In life most load is periodic (cron jobs, batches, polling), and what was seen one period ago predicts more of the
 //! next ten seconds than the trend of the last ones.
 
 /// A period found in a series of samples at equal distance.
@@ -59,7 +59,7 @@ impl Recurrence {
     }
 }
 
-/// A series without its mean, newest first; what was not measured is the mean, which says nothing.
+/// A series without its mean, newest first; what was not measured is the mean, which has no effect.
 struct Centred<const N: usize> {
     values: [f32; N],
     len: usize,

@@ -119,7 +119,7 @@ impl Judge {
         judgement
     }
 
-    /// The incident that goes on.
+    /// The ongoing incident.
     pub const fn incident(&self) -> Option<Incident> {
         self.incidents.current()
     }

@@ -1,7 +1,7 @@
 //! What nets read: the last minute of a target second by second, [`STEPS`] × [`WIDTH`] numbers.
 //!
 //! A step depends on the signals of its second alone, so that training can stack what Rust computed per second. Nothing
-//! is ever NaN: what was not measured is 0, and where that is ambiguous a channel of its own tells. A second that lies
+//! is ever NaN: what was not measured is 0, and where that is ambiguous a channel of its own shows it. A second that lies
 //! before the target was first seen looks like one in which nothing was measured: all zeros.
 
 use std::{fmt::Write as _, sync::LazyLock};
@@ -48,7 +48,7 @@ pub struct Channel {
     pub name: &'static str,
     /// Whether only the RTT is needed to know it, as of series that others measured.
     pub is_rtt: bool,
-    /// Whether its level tells one network from another, so that only its course should be learned from.
+    /// Whether its level distinguishes networks, so that only its course should be learned from.
     pub is_level: bool,
     /// What it is.
     pub doc: &'static str,

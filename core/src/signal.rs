@@ -92,7 +92,7 @@ signals! {
     DeliveryRate, "delivery_rate_bytes_per_second", "bytes/s", Missing;
     /// Lowest of the kernel's windowed minimum RTTs: the path without its queue.
     RttFloor, "rtt_floor_us", "µs", Missing;
-    /// In flight − delivery rate × minimum RTT, mean over the samples: what stands in queues on the way.
+    /// In flight − delivery rate × minimum RTT, mean over the samples: what is queued on the way.
     StandingQueue, "standing_queue_bytes", "bytes", Missing;
     /// Connections that reached ESTABLISHED.
     Opens, "opens", "1", Zero;

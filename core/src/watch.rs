@@ -3,7 +3,7 @@
 
 mod claim;
 mod ledger;
-mod said;
+mod prediction;
 
 use crate::{
     adapt::Shown,
@@ -18,13 +18,13 @@ use crate::{
 
 pub use claim::Claim;
 pub use ledger::{Ledger, LedgerError};
-pub use said::{Basis, Said};
+pub use prediction::{Basis, Prediction};
 
 /// What is kept of a tick until its horizon has passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Open {
-    said: Said,
-    /// Whether the threshold was not breached at the time: what goes on is no news.
+    prediction: Prediction,
+    /// Whether the threshold was not breached at the time: an ongoing breach is not a new one.
     is_calm: bool,
 }
 
@@ -58,8 +58,8 @@ pub struct Step {
     pub gate: Option<Gate>,
     /// The forecast after calibration.
     pub forecast: Option<Forecast>,
-    /// The median of the forecast in µs, for those who are told. What is decided by is the chance: the two are learned apart,
-    /// and may lie on two sides of a threshold.
+    /// The median of the forecast in µs, to be shown. Decisions rest on the chance: the two are learned apart, and may lie
+    /// on two sides of a threshold.
     pub predicted_us: Option<f32>,
     /// The chance that the horizon breaches the threshold.
     pub chance: Option<f32>,
@@ -69,7 +69,7 @@ pub struct Step {
     pub needed: f32,
     /// What was measured in µs, as the rule saw it.
     pub measured_us: Option<f32>,
-    /// What to tell.
+    /// What to publish.
     pub action: Option<Action>,
     /// How an earlier alert (or the one just fired) turned out.
     pub verdict: Option<Verdict>,
@@ -100,7 +100,7 @@ impl Watch {
         }
     }
 
-    /// Takes in one tick: what was measured in it (µs) and what a forecaster has to say at its end. Learns and counts in
+    /// Takes in one tick: what was measured in it (µs) and what a forecaster gives at its end. Learns and counts in
     /// `ledger`, which all targets of the rule share. `None`, and no effect, when `now` is not later than the step before.
     /// Ticks may be left out; a target that yields nothing is stepped with `None`s.
     pub fn step(
@@ -120,21 +120,21 @@ impl Watch {
         let gate = self.gatekeeper.observe(now, measured_us);
 
         let threshold_us = rule.thresholds.breach_us() as f32;
-        let said = basis.and_then(|basis| ledger.say(basis, threshold_us, &mut self.shown));
+        let prediction = basis.and_then(|basis| ledger.predict(basis, threshold_us, &mut self.shown));
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
         let is_calm = breached != Some(true);
-        let matured = self.truth.observe(now, measured_us, said.map(|said| Open { said, is_calm }));
-        // What a gate distrusts teaches nothing.
+        let matured = self.truth.observe(now, measured_us, prediction.map(|prediction| Open { prediction, is_calm }));
+        // Nothing is learned while a gate forbids firing.
         if let Some(matured) = matured.filter(|_| gate.is_none()) {
-            let Open { said, is_calm } = matured.said;
-            ledger.learn(now, &said, is_calm, matured.truth_us, threshold_us);
+            let Open { prediction, is_calm } = matured.predicted;
+            ledger.learn(now, &prediction, is_calm, matured.truth_us, threshold_us);
         }
         let needed = ledger.caution.needed(rule.confidence);
-        let forecast = said.map(|said| said.forecast);
+        let forecast = prediction.map(|prediction| prediction.forecast);
         let predicted_us = forecast.map(|forecast| forecast.quantiles_us()[0]);
-        let chance = said.map(|said| said.chance);
+        let chance = prediction.map(|prediction| prediction.chance);
         if let Some(chance) = chance.filter(|_| is_calm && gate.is_none()) {
-            ledger.reliability.hear(chance);
+            ledger.reliability.observe(chance);
         }
 
         let standing = match (self.state.firing(), gate) {
@@ -154,7 +154,7 @@ impl Watch {
             _ => Default::default(),
         };
         let unconfirmed = judged.unconfirmed + fired.unconfirmed;
-        let is_above = said.is_some_and(|said| said.chance > ledger.caution.claims(rule.confidence));
+        let is_above = prediction.is_some_and(|prediction| prediction.chance > ledger.caution.claims(rule.confidence));
         if let Some(came) = self.claim.observe(now, breached, is_above && gate.is_none()) {
             ledger.caution.judge(rule.confidence, came);
         }
@@ -182,13 +182,13 @@ impl Watch {
         self.claim = Claim::default();
     }
 
-    /// Begins anew with what is known of the target: what is left to tell of before.
-    pub fn begin_anew(&mut self) -> Option<Action> {
+    /// Starts over with what is known of the target. Returns the last action of before.
+    pub fn restart(&mut self) -> Option<Action> {
         self.forget_score();
         decide::retire(std::mem::take(&mut self.state))
     }
 
-    /// The last step, when target or rule are gone: what is left to tell.
+    /// The last step, when target or rule are gone. Returns the last action.
     pub const fn retire(self) -> Option<Action> {
         decide::retire(self.state)
     }
@@ -198,7 +198,7 @@ impl Watch {
         &self.state
     }
 
-    /// What was said of the coming ten seconds at the last step.
+    /// The outlook for the coming ten seconds at the last step.
     pub const fn outlook(&self) -> Option<&Outlook> {
         self.outlook.as_ref()
     }
@@ -209,19 +209,19 @@ impl Watch {
     }
 }
 
-/// Runs a whole series of one target through a fresh watch: tick, measured RTT (µs) and what is said, in order. `told`
+/// Runs a whole series of one target through a fresh watch: tick, measured RTT (µs) and basis, in order. `on_step`
 /// sees each step; what was learned and counted is added to `ledger`.
 pub fn backtest(
     series: impl IntoIterator<Item = (Tick, Option<f32>, Option<Basis>)>,
     rule: &Rule,
     ledger: &mut Ledger,
-    mut told: impl FnMut(Tick, &Step),
+    mut on_step: impl FnMut(Tick, &Step),
 ) {
     let mut watch = None;
     for (now, measured_us, basis) in series {
         let watch = watch.get_or_insert_with(|| Watch::new(Start::Fresh, now));
         if let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) {
-            told(now, &step);
+            on_step(now, &step);
         }
     }
 }
@@ -255,9 +255,9 @@ mod tests {
         Forecast::from_ln(ln_us).map(Basis::Alone)
     }
 
-    /// Runs a series of measured RTT through the fold with a rule of thumb; the steps that told something.
+    /// Runs a series of measured RTT through the fold with a rule of thumb; the steps with an action or a verdict.
     fn run(naive: Option<Naive>, ticks: u64, measured: impl Fn(u64) -> Option<f32>) -> (Ledger, Vec<(u64, Step)>) {
-        let (mut ledger, mut said, offsets) = (Ledger::default(), Vec::new(), QuantileOffsets::default());
+        let (mut ledger, mut steps, offsets) = (Ledger::default(), Vec::new(), QuantileOffsets::default());
         let series = (0..ticks).map(|tick| {
             let seen = (0..=tick).rev().take(window::LENGTH).map(&measured).collect::<Vec<_>>();
             let forecast =
@@ -266,10 +266,10 @@ mod tests {
         });
         backtest(series, &rule(), &mut ledger, |Tick(tick), step| {
             if step.action.is_some() || step.verdict.is_some() {
-                said.push((tick, *step));
+                steps.push((tick, *step));
             }
         });
-        (ledger, said)
+        (ledger, steps)
     }
 
     fn calm(tick: u64) -> f32 {
@@ -289,8 +289,8 @@ mod tests {
     #[test]
     fn a_ramp_is_warned_of_before_it_breaches_and_the_next_one_earlier() {
         let again = |tick| if tick >= 400 { ramp(tick - 200) } else { ramp(tick) };
-        let (ledger, told) = run(Some(Naive::DampedHolt), 600, again);
-        let fires: Vec<(u64, Trigger)> = told
+        let (ledger, steps) = run(Some(Naive::DampedHolt), 600, again);
+        let fires: Vec<(u64, Trigger)> = steps
             .iter()
             .filter_map(|(tick, step)| match step.action {
                 Some(Action::Fire { trigger, .. }) => Some((*tick, trigger)),
@@ -302,9 +302,9 @@ mod tests {
         let (first, second) = (breach - one, breach + 200 - two);
         assert!((2..second).contains(&first), "{first} s ahead, then {second} s");
         let confirmed = Some(Verdict::Confirmed { lead: second });
-        assert!(told.iter().any(|(tick, step)| *tick == breach + 200 && step.verdict == confirmed));
+        assert!(steps.iter().any(|(tick, step)| *tick == breach + 200 && step.verdict == confirmed));
         let resolved = Some(Action::Resolve { reason: Resolution::Recovered });
-        assert_eq!(told.last().unwrap().1.action, resolved);
+        assert_eq!(steps.last().unwrap().1.action, resolved);
         let card = &ledger.scorecard;
         assert_eq!((card.alerts, card.confirmed, card.warned, card.missed), (2, 2, 2, 0));
     }
@@ -312,9 +312,9 @@ mod tests {
     #[test]
     fn a_step_fires_late_and_counts_as_missed() {
         for naive in [None, Some(Naive::Max10)] {
-            let (ledger, told) = run(naive, 400, step_up);
-            assert!(matches!(told[0].1.action, Some(Action::Fire { trigger: Trigger::Measured, .. })), "{told:?}");
-            assert_eq!((told[0].0, told[0].1.verdict), (201, Some(Verdict::Late)), "two ticks of hold");
+            let (ledger, steps) = run(naive, 400, step_up);
+            assert!(matches!(steps[0].1.action, Some(Action::Fire { trigger: Trigger::Measured, .. })), "{steps:?}");
+            assert_eq!((steps[0].0, steps[0].1.verdict), (201, Some(Verdict::Late)), "two ticks of hold");
             let card = &ledger.scorecard;
             assert_eq!((card.alerts, card.late, card.missed, card.precision()), (1, 1, 1, None));
         }
@@ -322,15 +322,15 @@ mod tests {
 
     #[test]
     fn a_trouble_during_warm_up_raises_nothing_and_is_counted_as_gated() {
-        let (ledger, told) = run(Some(Naive::Max10), 50, |tick| if tick > 30 { Some(900_000.0) } else { ramp(tick) });
-        assert!(told.is_empty(), "{told:?}");
+        let (ledger, steps) = run(Some(Naive::Max10), 50, |tick| if tick > 30 { Some(900_000.0) } else { ramp(tick) });
+        assert!(steps.is_empty(), "{steps:?}");
         assert_eq!(ledger.scorecard.gated, 1);
     }
 
     #[test]
     fn a_target_that_falls_silent_while_firing_resolves_as_silent() {
-        let (_, told) = run(Some(Naive::Max10), 400, |tick| step_up(tick).filter(|_| tick < 230));
-        let (tick, last) = told.last().unwrap();
+        let (_, steps) = run(Some(Naive::Max10), 400, |tick| step_up(tick).filter(|_| tick < 230));
+        let (tick, last) = steps.last().unwrap();
         assert_eq!((*tick, last.action), (289, Some(Action::Resolve { reason: Resolution::Silent })));
     }
 
@@ -405,9 +405,9 @@ mod tests {
         }
         assert!(watch.state().firing().is_some());
         assert_eq!((anew.scorecard.alerts, anew.scorecard.late, anew.scorecard.target_seconds), (0, 0, 20));
-        assert_eq!(watch.begin_anew(), Some(Action::Resolve { reason: Resolution::Gone }));
+        assert_eq!(watch.restart(), Some(Action::Resolve { reason: Resolution::Gone }));
         assert_eq!(watch.state(), &State::Idle);
-        assert_eq!(watch.begin_anew(), None);
+        assert_eq!(watch.restart(), None);
     }
 
     #[test]

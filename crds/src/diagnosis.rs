@@ -196,7 +196,7 @@ impl Diagnosis {
 /// What is wrong, and what to do.
 pub fn diagnose(facts: &Facts<'_>, now: Timestamp) -> Diagnosis {
     let mut findings = operator::findings(&facts.operator, facts.agents.has_policy, &facts.place, now);
-    // What an operator that does not run once said may not be true any more.
+    // What an operator that does not run once reported may no longer be true.
     let is_heard = findings.is_empty();
     let word = if is_heard { policy::word_about_agents(&facts.policies) } else { None };
     let agents = agents::assess(&facts.agents, word.as_ref(), &facts.place, now);

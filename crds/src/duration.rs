@@ -23,7 +23,7 @@ const LARGE_TO_SMALL: [(&str, u64); 5] =
 /// The longest duration that is written: what fits in front of `h`.
 const MAX_US: u64 = 99_999 * 3_600_000_000;
 
-/// A duration as it was written; what it means is found out by [`Duration::us`], so that a wrong one is told with its
+/// A duration as it was written; what it means is found out by [`Duration::us`], so that a wrong one is reported with its
 /// place among all others. A bare number, and what YAML takes for truth or for nothing, is taken as text for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_unit_is_told_as_such() {
+    fn a_number_without_unit_is_reported_as_such() {
         for text in ["200", "0", "1.5", "1e3"] {
             assert!(
                 matches!(Duration::new(text).us(), Err(DurationError::NoUnit { got, .. }) if got == text),

@@ -1,7 +1,7 @@
 //! The API as users write it and as the cluster stores it, and the conversion of policies into the domain.
 //!
-//! Data flows [`read`] (YAML → [`policy`] types, every unknown field told) or the API server (checked by [`schema`]) →
-//! [`convert`] (→ `netprecursor_core::policy`, every invalid value told). A [`Problem`] says where, what was got, what
+//! Data flows [`read`] (YAML → [`policy`] types, every unknown field reported) or the API server (checked by [`schema`]) →
+//! [`convert`] (→ `netprecursor_core::policy`, every invalid value reported). A [`Problem`] has where, what was got, what
 //! was expected and what to do. [`alert`] and [`report`] go the other way: agents write them.
 //!
 //! Kubernetes' types are here without a feature to switch them off: whoever reads policies runs in a cluster as well

@@ -60,8 +60,8 @@ pub fn policies_from_yaml(origin: &str, yaml: &str) -> Result<Vec<core::Policy>,
     }
 }
 
-/// The field by which a policy cannot be told from one of `others`, and why that is a fault: counters are kept by kind,
-/// namespace and name, alerts by UID.
+/// The field by which a policy cannot be distinguished from one of `others`, and why that is a fault: counters are kept by
+/// kind, namespace and name, alerts by UID.
 pub fn duplicate(others: &[core::Policy], policy: &core::Policy) -> Option<(&'static str, Fault)> {
     let identity = policy.identity();
     if others.iter().any(|other| other.identity() == identity) {
@@ -174,16 +174,16 @@ fn shape(error: &serde_json::Error, field: &str) -> Fault {
     if let Some(field) = text.strip_prefix("missing field ") {
         return Fault::Shape(format!("got none of it, expected the field {field}: add it"));
     }
-    let told = text.strip_prefix("invalid type: ").unwrap_or(&text);
+    let found = text.strip_prefix("invalid type: ").unwrap_or(&text);
     // YAML takes `7`, `1e5`, `yes` and `on` for numbers and truth.
-    let is_scalar = ["integer", "floating point", "boolean"].iter().any(|kind| told.starts_with(kind));
+    let is_scalar = ["integer", "floating point", "boolean"].iter().any(|kind| found.starts_with(kind));
     let advice = match field {
-        _ if is_scalar && told.ends_with("expected a string") => ": put it in quotes",
+        _ if is_scalar && found.ends_with("expected a string") => ": put it in quotes",
         // Not `0.5`, `50%` or `'50'`.
         _ if field.ends_with("Percent") => ": write whole percent, for example `50`",
         _ => "",
     };
-    Fault::Shape(format!("got {told}{advice}"))
+    Fault::Shape(format!("got {found}{advice}"))
 }
 
 fn joined(path: &str, inner: &str) -> String {

@@ -37,7 +37,7 @@ impl Backoff {
         self.fail(Duration::ZERO, None, rng)
     }
 
-    /// It failed at `now`; `asked` is what the other side said how long to wait, at least. Returns until when to wait.
+    /// It failed at `now`; `asked` is how long the other side asks to wait, at least. Returns until when to wait.
     pub fn fail(&mut self, now: Duration, asked: Option<Duration>, rng: &mut Rng) -> Duration {
         let own = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         // Between half and all of it: those that failed together do not come back together.

@@ -1,4 +1,4 @@
-//! What it means for whoever asked that a request failed.
+//! What a failed request means for its caller.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Follows objects of one kind for ever. An API server that is away changes nothing: what is known goes on.
+//! Follows objects of one kind for ever. An API server that is away changes nothing: the last known state stays in force.
 
 use std::{fmt::Debug, pin::pin};
 
@@ -35,8 +35,8 @@ pub struct Watch<W, R> {
 }
 
 impl<W: Wire, R> Watch<W, R> {
-    /// Hands on what the watches show as changes that `take` makes of it, until nobody takes any. After an error, of which
-    /// `failed` hears, it waits and lists anew.
+    /// Hands on what the watches show as changes that `take` makes of it, until nobody takes any. After an error, which
+    /// `failed` receives, it waits and lists again.
     pub async fn follow<V, M>(
         self,
         take: impl Fn(Sight<V>) -> Change<M>,

@@ -131,9 +131,9 @@ impl Forecaster {
         self.run(batch)
     }
 
-    /// What there is to say of the target whose row was number `row` of the last run, whose window is `window` and whose
+    /// The basis for the target whose row was number `row` of the last run, whose window is `window` and whose
     /// features are `features`.
-    pub fn say(&self, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
+    pub fn basis(&self, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
         match &self.0 {
             Engine::Naive { naive, offsets } => naive.forecast(window.measured(), offsets).map(Basis::Alone),
             Engine::Model(model) => model.forecast(row).map(Basis::Alone),
@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn a_model_forecasts_each_row_of_a_run_as_it_does_alone() {
         let windows = [window(1.0), window(5.0)];
-        let say = |forecaster: &Forecaster, row, window: &Window| match forecaster.say(row, window, &vector(window)) {
+        let basis = |forecaster: &Forecaster, row, window: &Window| match forecaster.basis(row, window, &vector(window))
+        {
             Some(Basis::Alone(forecast)) => Some(forecast.ln_us()),
             _ => None,
         };
@@ -211,11 +212,11 @@ mod tests {
             batch.start([&forecaster]);
             windows.iter().for_each(|window| batch.push(window, &vector(window)));
             forecaster.run(&batch).unwrap();
-            let together = [0, 1].map(|row| say(&forecaster, row, &windows[row]).unwrap());
-            assert_eq!(say(&forecaster, 2, &windows[0]), None);
+            let together = [0, 1].map(|row| basis(&forecaster, row, &windows[row]).unwrap());
+            assert_eq!(basis(&forecaster, 2, &windows[0]), None);
             for (window, together) in windows.iter().zip(together) {
                 forecaster.run_alone(&mut batch, window, &vector(window)).unwrap();
-                let alone = say(&forecaster, 0, window).unwrap();
+                let alone = basis(&forecaster, 0, window).unwrap();
                 assert!(alone.iter().zip(together).all(|(alone, together)| (alone - together).abs() < 1e-5), "{name}");
             }
         }
@@ -226,10 +227,10 @@ mod tests {
         let mut forecaster = shipped("rtt-xgboost");
         let (window, mut batch) = (window(1.0), Batch::default());
         forecaster.run_alone(&mut batch, &window, &vector(&window)).unwrap();
-        assert!(forecaster.say(0, &window, &vector(&window)).is_some());
+        assert!(forecaster.basis(0, &window, &vector(&window)).is_some());
         batch.features.pop();
         assert!(forecaster.run(&batch).is_err());
-        assert!(forecaster.say(0, &window, &vector(&window)).is_none());
+        assert!(forecaster.basis(0, &window, &vector(&window)).is_none());
     }
 
     #[test]
@@ -242,8 +243,8 @@ mod tests {
             let (mut forecaster, mut batch) = (shipped(name), Batch::default());
             for window in [&short, &Window::new()] {
                 forecaster.run_alone(&mut batch, window, &vector(window)).unwrap();
-                let said = forecaster.say(0, window, &vector(window));
-                let Some(Basis::Alone(forecast)) = said else { panic!("{name}: {said:?}") };
+                let basis = forecaster.basis(0, window, &vector(window));
+                let Some(Basis::Alone(forecast)) = basis else { panic!("{name}: {basis:?}") };
                 assert!(forecast.ln_us().is_sorted(), "{name}: {forecast:?}");
             }
         }
@@ -253,13 +254,13 @@ mod tests {
     fn what_a_net_forecasts_moves_with_the_level_of_the_path() {
         for name in ["rtt-lstm", "rtt-transformer"] {
             let (mut forecaster, mut batch) = (shipped(name), Batch::default());
-            let said = [1.0, 8.0].map(|factor| {
+            let medians = [1.0, 8.0].map(|factor| {
                 let window = window(factor);
                 forecaster.run_alone(&mut batch, &window, &vector(&window)).unwrap();
-                let Some(Basis::Alone(forecast)) = forecaster.say(0, &window, &vector(&window)) else { panic!() };
+                let Some(Basis::Alone(forecast)) = forecaster.basis(0, &window, &vector(&window)) else { panic!() };
                 forecast.ln_us()[0]
             });
-            assert!((said[1] - said[0] - 8_f32.ln()).abs() < 1e-3, "{name}: {said:?}");
+            assert!((medians[1] - medians[0] - 8_f32.ln()).abs() < 1e-3, "{name}: {medians:?}");
         }
     }
 

@@ -31,7 +31,7 @@ enum Command {
     },
 }
 
-/// Does what the arguments say.
+/// Runs the command.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => start(*flags),
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Exit code for what the agent was told wrongly, as clap uses it.
+/// Exit code for wrong usage or configuration, as clap uses it.
 const USAGE: u8 = 2;
 
 fn start(flags: Flags) -> anyhow::Result<ExitCode> {

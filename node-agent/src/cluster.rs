@@ -1,4 +1,4 @@
-//! The agent in a cluster: what the API server says is to be watched, and what it is told.
+//! The agent in a cluster: what to watch, read from the API server, and what it publishes there.
 //!
 //! One thread owns all traffic with the API server ([`thread`]). [`watching`] follows policies, namespaces and this node's
 //! pods into a [`mirror`] of them, from which it makes what is [`Desired`](crate::desired::Desired); [`models`] fetches the models

@@ -1,4 +1,4 @@
-//! What the agent is told: flags, or a file with the flags' names; a flag wins over the file.
+//! The agent's configuration: flags, or a file with the flags' names; a flag wins over the file.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::{cluster::thread::Location, targets::selector::Selector};
 
-/// Why the agent cannot start with what it was told.
+/// Why the agent cannot start with its configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file cannot be read.
@@ -58,7 +58,7 @@ pub enum ConfigError {
         "no target: expected at least one --target netns:NAME (or `target:` in the configuration file), or --kubernetes"
     )]
     NoTarget,
-    /// In a cluster the API server says what to watch.
+    /// In a cluster, the API server decides what to watch.
     #[error(
         "got --kubernetes together with {0}, expected one of them: in a cluster, policies and pods come from the API"
     )]
@@ -68,7 +68,7 @@ pub enum ConfigError {
         "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects to count"
     )]
     ClusterOnly(&'static str),
-    /// An agent that may never tell.
+    /// An agent that may never publish.
     #[error(
         "got {0} 0, expected at least 1: use a policy's `mode: Shadow` for no alerts, or leave the flag out for its default"
     )]
@@ -84,10 +84,10 @@ pub enum ConfigError {
         "got the state directory {0}, which is a file; expected a directory, or nothing yet: give --state-dir another path"
     )]
     StateIsFile(PathBuf),
-    /// A filter that would not do what it seems to say.
+    /// A filter that would not do what it seems to.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The pod does not say where it is.
+    /// The pod's environment does not name its place.
     #[error("got no environment variable {0}, expected it from the downward API (fieldRef) with --kubernetes")]
     NoLocation(&'static str),
 }
@@ -170,7 +170,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<W
     Written::deserialize(deserializer).map(Some)
 }
 
-/// What only an agent in a cluster is told.
+/// The configuration of an agent in a cluster only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InCluster {
     /// Where it is.
@@ -259,13 +259,13 @@ impl Flags {
                 None => None,
             },
             (true, true, true) => {
-                let said =
+                let required =
                     |name| environment(name).filter(|value| !value.is_empty()).ok_or(ConfigError::NoLocation(name));
                 Some(InCluster {
                     location: Location {
-                        node: said("NODE_NAME")?,
-                        pod: said("POD_NAME")?,
-                        namespace: said("POD_NAMESPACE")?,
+                        node: required("NODE_NAME")?,
+                        pod: required("POD_NAME")?,
+                        namespace: required("POD_NAMESPACE")?,
                     },
                     max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
                     max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
@@ -391,7 +391,7 @@ mod tests {
         assert!(matches!(error, ConfigError::TwoSources("--target")), "{error}");
     }
 
-    /// What clap or the settings say against arguments.
+    /// The error of clap or the settings for arguments.
     fn refusal(arguments: &[&str]) -> String {
         match Cli::try_parse_from([&["agent"], arguments].concat()) {
             Err(error) => error.to_string(),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_wrongly_is_answered_with_what_to_write() {
+    fn a_wrong_configuration_is_answered_with_what_to_write() {
         let taken = file("");
         let path = taken.path().to_str().unwrap();
         let below = format!("{path}/state");

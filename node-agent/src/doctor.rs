@@ -1,5 +1,5 @@
 //! `doctor`: what this machine offers, and what each sensor makes of it — found out by starting them all and stopping
-//! them again. It changes nothing, works without privileges and says what is missing.
+//! them again. It changes nothing, works without privileges and reports what is missing.
 
 use std::{
     fmt,
@@ -47,7 +47,7 @@ pub struct Report {
     pub tracefs: Tracefs,
     /// What the kernel's lockdown forbids.
     pub lockdown: Lockdown,
-    /// What is needed, held or not; empty when the kernel does not say.
+    /// What is needed, held or not; empty when the kernel does not report it.
     pub capabilities: Vec<Capability>,
     /// Each sensor: `name`, `need` (`Required`, `Optional`), `state` (`Active`, `Degraded`, `Unavailable`), `reason`.
     pub sensors: Vec<Status>,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_matches_nothing_is_told() {
+    fn a_target_that_matches_nothing_is_reported() {
         let targets = ["netns:no-such-name,app=web".parse().unwrap()];
         let selection = selection(&targets, &[]);
         let text = Report { selection, ..report(State::Active) }.to_string();

@@ -7,7 +7,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     while let Some(error) = next {
         let message = error.to_string();
         let line = message.lines().next().unwrap_or_default();
-        // thiserror's `{0}` and its source often say the same.
+        // thiserror's `{0}` and its source often have the same text.
         if !text.ends_with(line) {
             if !text.is_empty() {
                 text.push_str(": ");

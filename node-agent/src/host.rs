@@ -1,4 +1,4 @@
-//! What the machine says of itself: its name, its kernel, its clocks.
+//! Facts of the machine: its name, its kernel, its clocks.
 
 use std::{
     fs,

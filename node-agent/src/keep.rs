@@ -1,5 +1,5 @@
 //! What outlives the agent: ledgers of rules, memories of workloads. Written by a thread of its own, because a disk may take
-//! seconds to sync and the tick waits for nobody.
+//! seconds to sync and the tick never waits.
 
 pub mod ledgers;
 pub mod memories;

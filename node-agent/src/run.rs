@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    cluster::thread::{Cluster, Telling},
+    cluster::thread::{Cluster, Publishing},
     config::{InCluster, Settings},
     desired::Desired,
     health::Board,
@@ -49,16 +49,16 @@ use crate::{
 /// What rules learned is written this often, in seconds, and at the end.
 const KEEP_EVERY: u64 = 60;
 
-/// Likewise what workloads were like: of hours, a few minutes are no great loss.
+/// Likewise the memories of workloads: they span hours, so that a few lost minutes matter little.
 const KEEP_MEMORIES_EVERY: u64 = 10 * KEEP_EVERY;
 
-/// What the node report says is put together this often, in ticks.
+/// The node report is put together this often, in ticks.
 const REPORT_EVERY: u64 = 5;
 
-/// What the tick thread tells.
-struct Tellers {
+/// What the tick thread publishes to.
+struct Publishers {
     sinks: Vec<Box<dyn Sink>>,
-    /// What the node report says, in a cluster.
+    /// The data of the node report, in a cluster.
     report: Option<watch::Sender<Arc<ReportData>>>,
 }
 
@@ -104,8 +104,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         let ledgers = ledgers.clone();
         move |policy: &_, rule: &_| ledgers.read(policy, rule)
     };
-    let mut tellers =
-        Tellers { sinks: otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect(), report: None };
+    let mut publishers =
+        Publishers { sinks: otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect(), report: None };
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
     let (mut pipeline, cluster) = match &settings.cluster {
         None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
@@ -114,8 +114,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             let (report, report_seen) = watch::channel(Arc::default());
             let (outbox, transitions) = outbox::channel();
             let board = kubernetes::board();
-            tellers.sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
-            tellers.report = Some(report);
+            publishers.sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
+            publishers.report = Some(report);
             boards.push(board.clone());
             let end = ClusterEnd { desired, transitions, report: report_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
@@ -139,7 +139,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         thread::Builder::new()
             .name("tick".to_owned())
             .spawn(move || {
-                tick_until(&stop, &shared, &mut tellers, &ledgers, &keeper);
+                tick_until(&stop, &shared, &mut publishers, &ledgers, &keeper);
                 keeper
             })
             .context("cannot start a thread")?
@@ -157,7 +157,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     served
 }
 
-/// Follows the cluster, and tells it what happens.
+/// Follows the cluster, and publishes to it.
 fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: ClusterEnd) -> io::Result<Cluster> {
     let ClusterEnd { desired, transitions, report } = end;
     let settings = kubernetes::Settings {
@@ -171,14 +171,14 @@ fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: Clust
         },
         kernel: kernel_release(),
     };
-    let telling: Telling = Box::new(move |clients, ended| {
+    let publishing: Publishing = Box::new(move |clients, ended| {
         let ended = async {
             // The other end is dropped only when the agent ends.
             let _ = ended.await;
         };
-        Box::pin(kubernetes::tell(clients.requests, settings, transitions, report, board, ended))
+        Box::pin(kubernetes::publish(clients.requests, settings, transitions, report, board, ended))
     });
-    Cluster::start(cluster.location.clone(), desired, telling)
+    Cluster::start(cluster.location.clone(), desired, publishing)
 }
 
 /// Whether the state can be kept: found out now, not when there is some.
@@ -195,7 +195,7 @@ fn bind(listen: &Listen, setting: &'static str) -> anyhow::Result<std::net::TcpL
     Ok(listener)
 }
 
-/// Serves until the agent is to end, and tells telemetry's last words.
+/// Serves until the agent is to end, then waits for the last export of telemetry.
 async fn serve(
     listener: std::net::TcpListener,
     probes: Option<std::net::TcpListener>,
@@ -208,7 +208,7 @@ async fn serve(
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let ended = async { drop(ended.await) }.shared();
     let seen = shared.clone();
-    let mut telling = pin!(async move {
+    let mut exporting = pin!(async move {
         let Some(telemetry) = telemetry else { return ended.await };
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
         let look = || {
@@ -230,17 +230,17 @@ async fn serve(
         served = probing => served.context("HTTP for probes"),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        () = &mut telling => Err(anyhow::anyhow!("telemetry ended by itself")),
+        () = &mut exporting => Err(anyhow::anyhow!("telemetry ended by itself")),
     };
     if served.is_ok() {
         drop(end);
-        telling.await;
+        exporting.await;
     }
     served
 }
 
-fn tick_until(stop: &AtomicBool, shared: &Shared, tellers: &mut Tellers, ledgers: &Ledgers, keeper: &Keeper) {
-    // Tick numbers are unix seconds at the start plus seconds that passed: they go on across restarts, and a clock
+fn tick_until(stop: &AtomicBool, shared: &Shared, publishers: &mut Publishers, ledgers: &Ledgers, keeper: &Keeper) {
+    // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
     let origin = unix_ms() / 1000;
     let begun = Instant::now();
@@ -257,7 +257,7 @@ fn tick_until(stop: &AtomicBool, shared: &Shared, tellers: &mut Tellers, ledgers
         second = now.duration_since(begun).as_secs();
         let seconds = now.duration_since(last).as_secs_f64();
         last = now;
-        tick(shared, tellers, Tick(origin + second), seconds);
+        tick(shared, publishers, Tick(origin + second), seconds);
         if second.is_multiple_of(KEEP_EVERY) {
             let is_kept = keeper.try_keep(snapshot(shared, ledgers, second.is_multiple_of(KEEP_MEMORIES_EVERY)));
             match is_kept {
@@ -268,19 +268,19 @@ fn tick_until(stop: &AtomicBool, shared: &Shared, tellers: &mut Tellers, ledgers
     }
 }
 
-fn tick(shared: &Shared, tellers: &mut Tellers, now: Tick, seconds: f64) {
+fn tick(shared: &Shared, publishers: &mut Publishers, now: Tick, seconds: f64) {
     let unix_ms = unix_ms();
     let mut pipeline = lock(&shared.pipeline);
     let transitions = pipeline.tick(now, seconds, unix_ms / 1000);
     transitions.iter().for_each(log);
-    for sink in &mut tellers.sinks {
+    for sink in &mut publishers.sinks {
         sink.flush();
-        transitions.iter().for_each(|transition| sink.tell(transition));
+        transitions.iter().for_each(|transition| sink.publish(transition));
     }
-    if let Some(report) = &tellers.report
+    if let Some(report) = &publishers.report
         && pipeline.counters.ticks % REPORT_EVERY == 1
     {
-        let lost = tellers.sinks.iter().map(|sink| sink.health().dropped).sum();
+        let lost = publishers.sinks.iter().map(|sink| sink.health().dropped).sum();
         report.send_replace(Arc::new(pipeline.report(unix_ms / 1000, lost)));
     }
     shared.stream.send(&pipeline, unix_ms, monotonic_ns());

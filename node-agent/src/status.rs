@@ -1,4 +1,4 @@
-//! What the agent says of its sensors and of the machine it runs on.
+//! What the agent reports of its sensors and of the machine it runs on.
 
 pub mod advice;
 pub mod capability;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::chain;
 
-/// The sensor that finds out who is who, in a cluster.
+/// The sensor that identifies pods, in a cluster.
 pub const IDENTITY: &str = "identity";
 
 /// Whether forecasts can do without it.
@@ -34,7 +34,7 @@ pub enum State {
     Unavailable(String),
 }
 
-/// What the agent says of one sensor.
+/// What the agent reports of one sensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// The sensor's name.

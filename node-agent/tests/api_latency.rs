@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
-#[path = "sinks/told.rs"]
-mod told;
+#[path = "sinks/transitions.rs"]
+mod made_up;
 
 use std::{sync::Arc, time::Duration};
 
@@ -103,21 +103,22 @@ async fn api_alerts_within_the_budget_are_visible_soon_after_the_decision() {
         };
         let ended = async move { drop(stopped.await) };
         let own = server.client().await.unwrap();
-        let told = tokio::spawn(kubernetes::tell(own, settings, received, reported, kubernetes::board(), ended));
+        let publishing =
+            tokio::spawn(kubernetes::publish(own, settings, received, reported, kubernetes::board(), ended));
         for number in 0..ALERTS {
             let alert = agent * ALERTS + number;
-            let name = told::name(alert);
+            let name = made_up::name(alert);
             let fires = |alert: Option<&PrecursorAlert>| {
                 let status = alert.and_then(|alert| alert.status.as_ref());
                 status.is_some_and(|status| status.state == AlertState::Firing)
             };
             let (seen, begun) = (await_condition(alerts.clone(), &name, fires), Instant::now());
-            transitions.send(told::transition(&policy, alert, 1, AlertState::Firing)).await.unwrap();
+            transitions.send(made_up::transition(&policy, alert, 1, AlertState::Firing)).await.unwrap();
             timeout(LIMIT, seen).await.unwrap().unwrap();
             took.push(begun.elapsed());
         }
         stop.send(()).unwrap();
-        told.await.unwrap();
+        publishing.await.unwrap();
     }
     took.sort();
     let share = |percent: usize| took[(took.len() * percent).div_ceil(100) - 1];

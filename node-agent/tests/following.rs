@@ -104,7 +104,7 @@ async fn pods_of_this_node_are_watched_by_the_policies_that_select_them() {
     assert_eq!(pod.watched_by, [desired.policies[0].policy.uid.clone()]);
     assert_eq!(pod.addresses, ["10.0.0.7".parse::<std::net::IpAddr>().unwrap()]);
 
-    // Labels, phases and policies change; nothing is started anew.
+    // Labels, phases and policies change; nothing is restarted.
     server.patch(&created, "", &json!({"metadata": {"labels": {"app": "db"}}})).unwrap();
     following.until("the label decides", |desired| desired.pods.iter().all(|pod| pod.watched_by.is_empty())).await;
     server.patch(&created, "", &json!({"metadata": {"labels": {"app": "web"}}})).unwrap();

@@ -14,7 +14,7 @@ use std::{
 
 use netprecursor_agent::{
     publish::{
-        kubernetes::{Settings, board, budget, tell_from},
+        kubernetes::{Settings, board, budget, publish_from},
         queue::{Limits, Queue, disk::Disk},
     },
     tick::report::ReportData,
@@ -184,16 +184,25 @@ fn start(
     };
     let client = server.client(&format!("agent-{agent}"), "default");
     let queue = Queue::open(Memory::default(), settings.limits);
-    agents.spawn(tell_from(queue, budget(), client, settings, transitions, reports, board(), std::future::pending()));
+    agents.spawn(publish_from(
+        queue,
+        budget(),
+        client,
+        settings,
+        transitions,
+        reports,
+        board(),
+        std::future::pending(),
+    ));
     (turns, report)
 }
 
-fn is_told(object: &Value) -> bool {
+fn is_published(object: &Value) -> bool {
     object["status"]["state"] == "Firing"
 }
 
-fn told(server: &Server) -> usize {
-    server.objects("precursoralerts.netprecursor.io").iter().filter(|alert| is_told(alert)).count()
+fn published(server: &Server) -> usize {
+    server.objects("precursoralerts.netprecursor.io").iter().filter(|alert| is_published(alert)).count()
 }
 
 /// How often each object's part was written with success, by agents.
@@ -208,7 +217,7 @@ fn writes(log: &[Entry]) -> BTreeMap<(String, String), usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_alerts_survive_an_outage_and_are_told_within_a_minute() {
+async fn ten_thousand_alerts_survive_an_outage_and_are_published_within_a_minute() {
     let begun = std::time::Instant::now();
     let server = cluster();
     let phase = Arc::new(AtomicU8::new(UP));
@@ -225,10 +234,10 @@ async fn ten_thousand_alerts_survive_an_outage_and_are_told_within_a_minute() {
         phase.store(DOWN, Ordering::Relaxed);
     }
     tokio::time::sleep(Duration::from_secs(170)).await;
-    let before = told(&server);
+    let before = published(&server);
     phase.store(UP, Ordering::Relaxed);
     let back = Instant::now();
-    while told(&server) < AGENTS * ALERTS_OF_EACH && back.elapsed() < 4 * DRAINED_WITHIN {
+    while published(&server) < AGENTS * ALERTS_OF_EACH && back.elapsed() < 4 * DRAINED_WITHIN {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let drained = back.elapsed();
@@ -237,7 +246,7 @@ async fn ten_thousand_alerts_survive_an_outage_and_are_told_within_a_minute() {
         .map(|(agent, number)| alert(&server, agent, number).name)
         .collect();
     let lost = wanted.iter().filter(|name| {
-        !server.object("precursoralerts.netprecursor.io", "shop", name).is_some_and(|alert| is_told(&alert))
+        !server.object("precursoralerts.netprecursor.io", "shop", name).is_some_and(|alert| is_published(&alert))
     });
     let lost = lost.count();
     // Events come after alerts, as the budget allows; what is written twice is written by then.

@@ -1,10 +1,10 @@
-//! What the agent tells the API server, against a fake of one: in paused time, so that hours pass in a moment.
+//! What the agent publishes to the API server, against a fake of one: in paused time, so that hours pass in a moment.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+#[path = "sinks/transitions.rs"]
+mod made_up;
 mod sinks;
-#[path = "sinks/told.rs"]
-mod told;
 
 use std::{
     path::Path,
@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use made_up::{DAY, name};
 use netprecursor_agent::{
     health::Board,
     publish::{
@@ -38,7 +39,6 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
-use told::{DAY, name};
 
 const AGENT: &str = "agent";
 const ALERTS: &str = "precursoralerts.netprecursor.io";
@@ -103,7 +103,7 @@ impl World {
     }
 
     fn transition(&self, alert: usize, count: u64, state: AlertState) -> Transition {
-        told::transition(&self.policy, alert, count, state)
+        made_up::transition(&self.policy, alert, count, state)
     }
 
     fn alert(&self, alert: usize) -> Option<Arc<Value>> {
@@ -155,7 +155,7 @@ impl Agent {
         };
         let client = world.server.client(AGENT, "netprecursor-system");
         let ended = async move { drop(stopped.await) };
-        let task = tokio::spawn(kubernetes::tell(client, settings, received, reported, board.clone(), ended));
+        let task = tokio::spawn(kubernetes::publish(client, settings, received, reported, board.clone(), ended));
         Self { transitions, report, board, stop: Some(stop), task }
     }
 
@@ -224,7 +224,7 @@ async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition()
     until(SECOND, "its event", || world.events().len() == 2).await;
     let conditions = world.alert(1).unwrap()["status"]["conditions"].clone();
     assert_eq!((&conditions[0]["status"], &conditions[1]["status"]), (&json!("False"), &json!("True")));
-    // Six seconds after it fired, when it was judged; not when it was told last.
+    // Six seconds after it fired, when it was judged; not when it was last published.
     assert_eq!(conditions[1]["lastTransitionTime"], json!("2025-06-15T15:08:26Z"), "{conditions}");
     let names = [format!("{}.1.firing", name(1)), format!("{}.1.resolved", name(1))];
     assert_eq!(world.events(), names);
@@ -268,7 +268,7 @@ async fn a_storm_keeps_to_the_budget_and_nothing_of_it_is_lost() {
     .await;
     let writes = world.writes();
     println!("{STORM} alerts, {} writes, drained after {took:?}", writes.len());
-    // Alerts that were over before they were first told take one state less.
+    // Alerts that were over before they were first published take one state less.
     assert_eq!(writes.len(), 15 * 5 + 25 * 4);
     let first = writes[0].0;
     for (index, (at, _)) in writes.iter().enumerate() {
@@ -461,7 +461,7 @@ async fn the_report_belongs_to_the_node_and_a_quiet_node_writes_once_in_five_min
     let report = world.server.object(REPORTS, "", "node1").unwrap();
     assert_eq!(report["metadata"]["ownerReferences"][0]["kind"], "Node");
     assert_eq!((&report["status"]["kernel"], &report["status"]["targets"]), (&json!("6.18.4"), &json!(3)));
-    // The fake's time is paused, the agent's time of day is not: it goes on warming up.
+    // The fake's time is paused, the agent's time of day is not: it keeps warming up.
     world.server.clear_log();
     for second in 0..3600 {
         let mut data = (*report_data(SensorState::Active)).clone();
@@ -472,10 +472,11 @@ async fn the_report_belongs_to_the_node_and_a_quiet_node_writes_once_in_five_min
     let writes = world.writes();
     assert!((10..=12).contains(&writes.len()), "{} writes in an hour: {writes:?}", writes.len());
     assert!(writes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 5 * MINUTE), "{writes:?}");
-    // A sensor that fails is told at once.
+    // A sensor that fails is reported at once.
     agent.report.send(report_data(SensorState::Unavailable("detached".to_owned()))).unwrap();
-    let told = || world.server.object(REPORTS, "", "node1").unwrap()["status"]["sensors"][0]["state"] == "Unavailable";
-    let took = until(20 * SECOND, "the sensor's state", told).await;
+    let is_reported =
+        || world.server.object(REPORTS, "", "node1").unwrap()["status"]["sensors"][0]["state"] == "Unavailable";
+    let took = until(20 * SECOND, "the sensor's state", is_reported).await;
     println!("state told after {took:?}");
     agent.stop().await;
 }
@@ -500,7 +501,7 @@ async fn over_the_caps_no_object_is_made_and_the_report_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_untold_at_the_end_is_told_by_the_next_agent() {
+async fn what_was_unpublished_at_the_end_is_published_by_the_next_agent() {
     let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
     world.server.set_faults(Outage::new(AGENT, || true));
     let agent = Agent::start(&world, directory.path());

@@ -43,7 +43,7 @@ fn open(disk: &MemoryDisk) -> Queue<MemoryDisk> {
     Queue::open(disk.clone(), Limits::default())
 }
 
-/// Alerts fire, are over, fire again; some are told.
+/// Alerts fire, are over, fire again; some are published.
 fn life(queue: &mut Queue<MemoryDisk>, mut kept: impl FnMut(&Alert)) {
     let mut accept = |queue: &mut Queue<MemoryDisk>, record: Alert| {
         queue.accept(record.clone());
@@ -51,15 +51,15 @@ fn life(queue: &mut Queue<MemoryDisk>, mut kept: impl FnMut(&Alert)) {
     };
     accept(queue, fired(0, 1));
     accept(queue, fired(1, 1));
-    tell(queue, &mut Rng::with_seed(1));
+    publish(queue, &mut Rng::with_seed(1));
     accept(queue, over(0, 1));
-    tell(queue, &mut Rng::with_seed(1));
+    publish(queue, &mut Rng::with_seed(1));
     accept(queue, fired(0, 2));
     accept(queue, over(1, 1));
 }
 
 /// Does what is picked until nothing is left; what was done.
-fn tell(queue: &mut Queue<MemoryDisk>, rng: &mut Rng) -> Vec<Op> {
+fn publish(queue: &mut Queue<MemoryDisk>, rng: &mut Rng) -> Vec<Op> {
     let mut done = Vec::new();
     while let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) {
         queue.settle(&op, &Outcome::Done { uid: Some("u".to_owned()) }, Duration::ZERO, rng);
@@ -165,9 +165,9 @@ fn a_full_disk_is_survived_and_counted_and_made_good_later() {
     queue.accept(fired(1, 1));
     assert_eq!(queue.counters().unsaved, 2);
     assert!(queue.has_unsaved());
-    // It is told all the same.
+    // It is published all the same.
     let events = |ops: Vec<Op>| ops.iter().filter(|op| matches!(op, Op::Event { .. })).count();
-    assert_eq!(events(tell(&mut queue, &mut Rng::with_seed(1))), 3);
+    assert_eq!(events(publish(&mut queue, &mut Rng::with_seed(1))), 3);
     disk.fill_up(false);
     queue.save_unsaved();
     assert!(!queue.has_unsaved());
@@ -191,8 +191,8 @@ fn a_full_queue_gives_up_what_is_over_longest_and_counts_what_was_untold() {
     let names = |queue: &Queue<MemoryDisk>| queue.entries().map(|entry| entry.alert.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&queue), [0, 2, 3].map(|alert| sinks::alert(alert).name));
     assert_eq!(queue.counters().dropped, 1);
-    // What was told goes without being missed.
-    tell(&mut queue, &mut Rng::with_seed(1));
+    // What was published goes without being missed.
+    publish(&mut queue, &mut Rng::with_seed(1));
     queue.accept(fired(4, 1));
     assert_eq!(names(&queue), [0, 3, 4].map(|alert| sinks::alert(alert).name));
     assert_eq!(queue.counters().dropped, 1);
@@ -225,7 +225,7 @@ fn an_alert_that_does_not_fire_again_after_a_restart_is_over() {
     let mut queue = open(&disk);
     queue.accept(fired(0, 1));
     queue.accept(fired(1, 1));
-    tell(&mut queue, &mut Rng::with_seed(1));
+    publish(&mut queue, &mut Rng::with_seed(1));
     drop(queue);
     let mut queue = open(&disk);
     queue.accept(Alert { fired_unix: DAY + 900, ..fired(1, 1) });
@@ -234,9 +234,9 @@ fn an_alert_that_does_not_fire_again_after_a_restart_is_over() {
     assert_eq!(state(&queue, 0), (1, AlertState::Resolved));
     assert_eq!(state(&queue, 1), (2, AlertState::Firing));
     assert!(
-        tell(&mut queue, &mut Rng::with_seed(1))
+        publish(&mut queue, &mut Rng::with_seed(1))
             .iter()
-            .any(|op| matches!(op, Op::Status { told, .. } if told.state == AlertState::Resolved))
+            .any(|op| matches!(op, Op::Status { delivered, .. } if delivered.state == AlertState::Resolved))
     );
 }
 
@@ -244,13 +244,13 @@ fn an_alert_that_does_not_fire_again_after_a_restart_is_over() {
 fn alerts_that_fire_go_first_then_those_that_are_over_then_events_then_details() {
     let mut queue = open(&MemoryDisk::default());
     queue.accept(fired(0, 1));
-    tell(&mut queue, &mut Rng::with_seed(1));
+    publish(&mut queue, &mut Rng::with_seed(1));
     queue.accept(Alert { predicted_us: Some(999_000.0), ..fired(0, 1) });
     queue.accept(fired(1, 1));
-    tell_until(&mut queue, |op| matches!(op, Op::Event { .. }));
+    publish_until(&mut queue, |op| matches!(op, Op::Event { .. }));
     queue.accept(over(1, 1));
     queue.accept(fired(2, 1));
-    let order: Vec<(usize, &str)> = tell(&mut queue, &mut Rng::with_seed(1)).iter().map(word).collect();
+    let order: Vec<(usize, &str)> = publish(&mut queue, &mut Rng::with_seed(1)).iter().map(word).collect();
     let expected =
         [(2, "object"), (2, "status"), (1, "status"), (1, "event"), (1, "event"), (2, "event"), (0, "status")];
     assert_eq!(order, expected);
@@ -260,7 +260,7 @@ fn alerts_that_fire_go_first_then_those_that_are_over_then_events_then_details()
 fn details_leave_writes_for_what_matters_more() {
     let mut queue = open(&MemoryDisk::default());
     queue.accept(fired(0, 1));
-    tell(&mut queue, &mut Rng::with_seed(1));
+    publish(&mut queue, &mut Rng::with_seed(1));
     queue.accept(Alert { predicted_us: Some(999_000.0), ..fired(0, 1) });
     assert_eq!(queue.pick(Duration::ZERO, DAY, 10), Pick::Afford(10));
     assert!(matches!(queue.pick(Duration::ZERO, DAY, 11), Pick::Do(Op::Status { .. })));
@@ -277,16 +277,16 @@ fn over_a_cap_no_object_is_made_and_the_rule_is_counted() {
     }
     let made =
         |ops: Vec<Op>| ops.iter().filter(|op| matches!(op, Op::Object { .. })).map(|op| word(op).0).collect::<Vec<_>>();
-    assert_eq!(made(tell(&mut queue, &mut Rng::with_seed(1))), [0, 1, 3]);
+    assert_eq!(made(publish(&mut queue, &mut Rng::with_seed(1))), [0, 1, 3]);
     assert_eq!(queue.counters().throttled, 2);
     assert_eq!(queue.throttled().values().sum::<u64>(), 2);
     assert_eq!(queue.pending(), 0);
-    // One that is over before there was room has nothing to tell; a repeat on an object that is there has.
+    // One that is over before there was room has nothing to publish; a repeat on an object that is there has.
     queue.accept(Alert { subject: subject("a", 2), ..over(2, 1) });
-    assert!(tell(&mut queue, &mut Rng::with_seed(1)).is_empty());
+    assert!(publish(&mut queue, &mut Rng::with_seed(1)).is_empty());
     assert!(queue.entry(&sinks::alert(2).name).is_none());
     queue.accept(Alert { subject: subject("a", 0), ..over(0, 1) });
-    assert_eq!(tell(&mut queue, &mut Rng::with_seed(1)).len(), 2);
+    assert_eq!(publish(&mut queue, &mut Rng::with_seed(1)).len(), 2);
     // An hour later its object is gone, and there is room.
     let Pick::Do(op) = queue.pick(Duration::ZERO, DAY + 100 + 50 + 3600, PLENTY) else { panic!() };
     assert_eq!(word(&op), (4, "object"));
@@ -297,7 +297,7 @@ fn what_is_gone_is_forgotten_and_what_was_deleted_is_made_again() {
     let disk = MemoryDisk::default();
     let (mut queue, mut rng) = (open(&disk), Rng::with_seed(1));
     queue.accept(fired(0, 1));
-    tell(&mut queue, &mut rng);
+    publish(&mut queue, &mut rng);
     queue.accept(over(0, 1));
     let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) else { panic!() };
     queue.settle(&op, &Outcome::Missing, Duration::ZERO, &mut rng);
@@ -315,11 +315,11 @@ fn what_the_server_refuses_is_not_sent_again_until_it_changes() {
     let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) else { panic!() };
     queue.settle(&op, &Outcome::Refused { reason: "no".to_owned() }, Duration::ZERO, &mut rng);
     // The Event needs no object.
-    assert_eq!(tell(&mut queue, &mut rng).iter().map(word).collect::<Vec<_>>(), [(0, "event")]);
+    assert_eq!(publish(&mut queue, &mut rng).iter().map(word).collect::<Vec<_>>(), [(0, "event")]);
     assert_eq!(queue.counters().refused, 1);
     queue.accept(over(0, 1));
     assert_eq!(
-        tell(&mut queue, &mut rng).iter().map(word).collect::<Vec<_>>(),
+        publish(&mut queue, &mut rng).iter().map(word).collect::<Vec<_>>(),
         [(0, "object"), (0, "status"), (0, "event")]
     );
 }
@@ -332,7 +332,7 @@ fn one_alert_that_fails_does_not_hold_up_the_others() {
     let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) else { panic!() };
     assert_eq!(word(&op).0, 0);
     queue.settle(&op, &Outcome::Failed { reason: "forbidden".to_owned() }, Duration::ZERO, &mut rng);
-    assert!(tell(&mut queue, &mut rng).iter().all(|op| word(op).0 == 1));
+    assert!(publish(&mut queue, &mut rng).iter().all(|op| word(op).0 == 1));
     let Pick::Until(again) = queue.pick(Duration::ZERO, DAY, PLENTY) else { panic!() };
     assert!(matches!(queue.pick(again, DAY, PLENTY), Pick::Do(_)));
 }
@@ -347,7 +347,7 @@ fn word(op: &Op) -> (usize, &'static str) {
     (alert, word)
 }
 
-fn tell_until(queue: &mut Queue<MemoryDisk>, is_end: impl Fn(&Op) -> bool) {
+fn publish_until(queue: &mut Queue<MemoryDisk>, is_end: impl Fn(&Op) -> bool) {
     while let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) {
         if is_end(&op) {
             return;
@@ -359,11 +359,11 @@ fn tell_until(queue: &mut Queue<MemoryDisk>, is_end: impl Fn(&Op) -> bool) {
 /// What may happen, in any order.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// The alert goes on: fires, gets worse, or is over.
+    /// The alert changes: fires, gets worse, or is over.
     Transition { alert: usize, is_update: bool },
     /// The agent does one thing. `fate`: what becomes of it.
     Send { fate: Fate },
-    /// The process dies and starts anew; `seed` says what of the disk survives.
+    /// The process dies and is restarted; `seed` decides what of the disk survives.
     Crash { seed: u64 },
     /// The disk is full, or no longer.
     DiskFull { is_full: bool },
@@ -410,11 +410,11 @@ impl Server {
             Op::Object { .. } => {
                 self.objects.entry(name).or_default();
             }
-            Op::Status { told, .. } => match self.objects.get_mut(&name) {
+            Op::Status { delivered, .. } => match self.objects.get_mut(&name) {
                 None => return Outcome::Missing,
                 Some(status) => {
-                    *status = Some((told.count, told.state));
-                    self.history.entry(name).or_default().push((told.count, told.state));
+                    *status = Some((delivered.count, delivered.state));
+                    self.history.entry(name).or_default().push((delivered.count, delivered.state));
                 }
             },
             Op::Event { key, .. } => {
@@ -487,7 +487,7 @@ proptest! {
                         Fate::AnswerLost => { server.take(&op); down }
                         Fate::NeverArrives => down,
                         Fate::ObjectDeleted => {
-                                // What was told already and is deleted then stays deleted: somebody wanted it so.
+                                // What was published already and is deleted then stays deleted: somebody wanted it so.
                                 if matches!(op, Op::Status { .. }) {
                                     server.objects.remove(op.alert());
                                 }

@@ -167,7 +167,7 @@ fn deleted<T: 'static>(key: Key, mirror: fn(&mut Observed) -> &mut Mirror<T>) ->
 
 fn params() -> PatchParams {
     // Forced: what we own is ours, and an agent's alert is resolved over its head. Strict: a typing error in what the
-    // chart passes on is told, not dropped.
+    // chart passes on is reported, not dropped.
     PatchParams::apply(MANAGER).force().validation(ValidationDirective::Strict)
 }
 

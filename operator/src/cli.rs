@@ -39,7 +39,7 @@ enum Command {
     },
 }
 
-/// Exit code for what the operator was told wrongly, as clap uses it.
+/// Exit code for wrong usage or configuration, as clap uses it.
 const USAGE: u8 = 2;
 
 /// Does what the arguments say.

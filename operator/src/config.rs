@@ -1,4 +1,4 @@
-//! What the operator is told: a file that the chart renders, and what the downward API says of its own pod.
+//! The operator's configuration: a file that the chart renders, and the downward API's facts of its own pod.
 
 use std::{
     fs, io,
@@ -17,7 +17,7 @@ use thiserror::Error;
 
 const US_PER_SECOND: u64 = 1_000_000;
 
-/// Why the operator cannot start with what it was told.
+/// Why the operator cannot start with its configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -368,7 +368,7 @@ agent:
     }
 
     #[test]
-    fn values_that_make_no_sense_are_told_with_their_field() {
+    fn values_that_make_no_sense_are_reported_with_their_field() {
         let table = [
             ("alertTtl: 5", "alertTtl"),
             ("caps: {alertsPerNode: 0}", "caps.alertsPerNode"),
@@ -384,7 +384,7 @@ agent:
         }
     }
 
-    /// What is said against a line more.
+    /// The error for one more line.
     fn refusal(line: &str) -> String {
         let config = parse(&format!("{SMALLEST}{line}\n")).unwrap();
         Settings::new(config, "n".to_owned(), "p".to_owned()).unwrap_err().to_string()
@@ -412,7 +412,7 @@ agent:
     }
 
     #[test]
-    fn a_wrong_address_is_told_with_what_to_write() {
+    fn a_wrong_address_is_reported_with_what_to_write() {
         let error = parse(&format!("{SMALLEST}metricsListen: ':8080'\n")).unwrap_err();
         assert!(error.contains("write for example `0.0.0.0:8080`"), "{error}");
         assert!(parse(&format!("{SMALLEST}metricsListen: localhost:8080\n")).is_ok());

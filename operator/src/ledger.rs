@@ -21,7 +21,7 @@ pub const SHARDS: u32 = 8;
 /// The window of a score, in hours.
 pub const WINDOW_HOURS: i64 = 24;
 
-/// Nodes that are remembered after they fell silent, of each rule; a node that comes back goes on with its counters.
+/// Nodes that are remembered after they fell silent, of each rule; a node that comes back keeps its counters.
 const SILENT_NODES: usize = 64;
 
 /// For how long, in hours.
@@ -70,11 +70,11 @@ pub struct Account {
     nodes: BTreeMap<String, NodeCard>,
 }
 
-/// What a node last said.
+/// What a node last reported.
 #[derive(Debug, Clone, PartialEq)]
 struct NodeCard {
     card: Scorecard,
-    /// The hour in which it said so.
+    /// The hour of that report.
     heard: i64,
 }
 
@@ -84,7 +84,7 @@ impl Ledger {
         let hour = hour(now);
         let account = match self.rules.get_mut(&reported.key) {
             Some(account) if account.hash == reported.hash => account,
-            // A node that has not heard of the change yet.
+            // A node that has not seen the change yet.
             Some(account) if reported.since < account.since => return,
             _ => {
                 self.rules.insert(reported.key.clone(), Account::new(reported));
@@ -158,9 +158,9 @@ impl Account {
                 known.heard = hour;
                 return false;
             }
-            // A counter that is lower than before began anew: all that it has now is gain.
+            // A counter that is lower than before was reset: all that it has now is gain.
             Some(known) => (card::gained(&known.card, &reported.card).unwrap_or_else(|| reported.card.clone()), true),
-            // What a node counted before it was first heard of may be older than the window.
+            // What a node counted before its first report may be older than the window.
             None => {
                 let age = now.duration_since(reported.since).as_secs();
                 (reported.card.clone(), age <= WINDOW_HOURS * SECONDS_PER_HOUR)

@@ -2,7 +2,7 @@
 //!
 //! Data flows in one direction: [`observe`] mirrors the cluster, [`plan`] decides (pure), [`apply`] writes, one request
 //! per [`plan::Write`]. [`reconcile`] is one round of the three, [`election`] says who may write, [`run`] does it all
-//! until it is told to stop.
+//! until it is asked to stop.
 //!
 //! One writer per object: the DaemonSet, copies of models, snapshots of scores and the status of policies are the
 //! operator's; alerts, Events and node reports are the agents'. The one exception: an alert whose agent, node or pod is

@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use crate::{apply::ApplyError, observe::Observed, reconcile::Kind};
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Outcome {
     /// Done.
@@ -70,7 +70,7 @@ impl EncodeLabelValue for Kind {
 }
 
 impl Outcome {
-    /// What became of a write.
+    /// The outcome of a write.
     pub const fn of<T>(done: &Result<T, ApplyError>) -> Self {
         match done {
             Ok(_) => Self::Done,
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_told() {
+    fn what_is_counted_is_exported() {
         let metrics = Metrics::default();
         metrics.leads(true);
         metrics.written(Kind::Status, Outcome::Done);

@@ -21,7 +21,7 @@ use kube::{Api, Client, core::PartialObjectMeta};
 use netprecursor_core::policy::Labels;
 
 pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
-pub use alert::{Alert, Told};
+pub use alert::{Alert, Reported};
 pub use mirror::{Mirror, Seen};
 pub use netprecursor_kit::{Key, Sight, Wire};
 pub use policy::{Policy, Spec};
@@ -173,7 +173,7 @@ impl Observed {
                 .flat_map(|(_, seen)| Self::model_sources(&seen.value, settings))
                 .map(|(_, source)| source)
                 .collect();
-            // A copy that is there speaks for itself, and the bytes need not be kept.
+            // A copy that is there is proof enough, and the bytes need not be kept.
             let copies = &self.copies;
             let is_copied = |source: &models::Source| {
                 copies.find(&Key::new(&settings.namespace, models::copy_name(&source.sha256))).is_some()
@@ -188,7 +188,8 @@ impl Observed {
         let mut missed = BTreeSet::new();
         let staffed: BTreeSet<&str> = self.agents.iter().map(|(_, pod)| pod.value.node.as_str()).collect();
         let pods: BTreeSet<&str> = self.pods.iter().map(|(_, pod)| pod.uid.as_str()).collect();
-        for (_, alert) in self.alerts.iter().filter(|(_, alert)| alert.value.is_firing() || alert.value.told.is_none())
+        for (_, alert) in
+            self.alerts.iter().filter(|(_, alert)| alert.value.is_firing() || alert.value.reported.is_none())
         {
             let alert = &alert.value;
             if self.nodes.find(&Key::new("", &alert.node)).is_none() {

@@ -121,7 +121,7 @@ pub enum Write {
 pub enum Deletion {
     /// It has been over for long enough.
     Expired,
-    /// Its agent is gone and never said anything.
+    /// Its agent is gone and never reported anything.
     Unfinished,
     /// There are too many; counts for the policy of this UID.
     OverCap {
@@ -131,7 +131,7 @@ pub enum Deletion {
 }
 
 impl Write {
-    /// The same for the same change of the same object: what is refused is told apart by it.
+    /// The same for the same change of the same object: refusals are distinguished by it.
     pub fn id(&self) -> String {
         match self {
             Self::PublishModel { sha256, .. } => format!("publish {sha256}"),

@@ -142,7 +142,7 @@ async fn lost(leadership: Leadership) {
     }
 }
 
-/// Reads the snapshots of what was counted. A broken one is told and left: counting begins anew for its rules.
+/// Reads the snapshots of what was counted. A broken one is logged and left: counting starts from zero for its rules.
 async fn restore(context: &Context, observed: &mut Observed) -> kube::Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.settings.namespace);
     let maps = api.list(&ListParams::default().labels(&format!("{CONTENT}={SCORES}"))).await?;

@@ -61,7 +61,7 @@ impl Pairing {
         chances: &mut Chances,
     ) {
         if let Some(matured) = self.0.observe(now, measured_us, chance) {
-            chances.add(matured.said, breached(matured.truth_us));
+            chances.add(matured.predicted, breached(matured.truth_us));
         }
     }
 }

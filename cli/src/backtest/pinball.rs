@@ -18,11 +18,11 @@ type ByQuantile = [f64; QUANTILES.len()];
 pub(super) struct Rivals(QuantileOffsets);
 
 /// What was forecast at a tick, to be paired with what came.
-type Said = (Forecast, [Forecast; Naive::ALL.len()]);
+type Forecasts = (Forecast, [Forecast; Naive::ALL.len()]);
 
 /// Pairs forecasts of one target with their truth.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pairing(Truth<Said>);
+pub(super) struct Pairing(Truth<Forecasts>);
 
 /// Sums over targets.
 #[derive(Debug, Clone, Default)]
@@ -87,24 +87,30 @@ impl Rivals {
 
 impl Pairing {
     /// Takes in a tick: what was measured in it, and what was forecast at its end.
-    pub(super) fn observe(&mut self, now: Tick, measured_us: Option<f32>, said: Option<Said>, tally: &mut Tally) {
-        if let Some(matured) = self.0.observe(now, measured_us, said) {
-            tally.add(&matured.said, matured.truth_us);
+    pub(super) fn observe(
+        &mut self,
+        now: Tick,
+        measured_us: Option<f32>,
+        forecasts: Option<Forecasts>,
+        tally: &mut Tally,
+    ) {
+        if let Some(matured) = self.0.observe(now, measured_us, forecasts) {
+            tally.add(&matured.predicted, matured.truth_us);
         }
     }
 }
 
 impl Tally {
-    fn add(&mut self, (model, rules): &Said, truth_us: f32) {
+    fn add(&mut self, (model, rules): &Forecasts, truth_us: f32) {
         self.rows += 1;
         let losses = std::iter::once((model, &mut self.model)).chain(rules.iter().zip(&mut self.rules));
         for (forecast, sums) in losses {
-            for ((sum, said_us), quantile) in sums.iter_mut().zip(forecast.quantiles_us()).zip(QUANTILES) {
-                *sum += pinball(quantile.into(), (truth_us / said_us).ln().into());
+            for ((sum, forecast_us), quantile) in sums.iter_mut().zip(forecast.quantiles_us()).zip(QUANTILES) {
+                *sum += pinball(quantile.into(), (truth_us / forecast_us).ln().into());
             }
         }
-        for (held, said_us) in self.held.iter_mut().zip(model.quantiles_us()) {
-            *held += u64::from(truth_us <= said_us);
+        for (held, forecast_us) in self.held.iter_mut().zip(model.quantiles_us()) {
+            *held += u64::from(truth_us <= forecast_us);
         }
     }
 
@@ -180,8 +186,8 @@ mod tests {
     fn losses_are_means_over_the_seconds_whose_truth_is_known() {
         let (mut pairing, mut tally) = (Pairing::default(), Tally::default());
         for tick in 0..20 {
-            let said = (forecast(100.0), [forecast(50.0); Naive::ALL.len()]);
-            pairing.observe(Tick(tick), Some(100.0), Some(said), &mut tally);
+            let forecasts = (forecast(100.0), [forecast(50.0); Naive::ALL.len()]);
+            pairing.observe(Tick(tick), Some(100.0), Some(forecasts), &mut tally);
         }
         let json = serde_json::to_value(tally.losses()).unwrap();
         assert_eq!(json["pinball"]["rows"], 10);

@@ -65,7 +65,7 @@ impl Sweep {
         for (level, (state, judge, claim)) in self.levels.iter_mut().zip(&mut target.0) {
             let Level { confidence, card, caution } = level;
             if rests_on_one {
-                caution.rests_on_one();
+                caution.rest_on_one();
             }
             let needed = caution.needed(*confidence) as f32;
             let standing = match (state.firing(), gate) {

@@ -14,7 +14,7 @@ const RISING: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇',
 const FORECAST: char = '•';
 const LINE: char = '─';
 
-/// One second, as the agent tells it.
+/// One second, as the agent reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Point {

@@ -261,7 +261,7 @@ impl Cluster {
         }
     }
 
-    /// An answer of the API server, where a refusal tells something too.
+    /// An answer of the API server, where a refusal is informative too.
     pub(super) fn judge<T>(&self, what: &str, answer: kube::Result<T>) -> Result<Answer<T>, ClusterError> {
         let source = match answer {
             Ok(value) => return Ok(Answer::Found(value)),
@@ -285,7 +285,7 @@ impl Cluster {
         self.judge(&format!("get {} {name}", K::kind(&())), api.get(name).await)
     }
 
-    /// Where netprecursor is: as told, else where it is by default, else where its operator is found.
+    /// Where netprecursor is: as given, else where it is by default, else where its operator is found.
     pub(super) async fn installation(&self) -> Result<Installation, ClusterError> {
         let namespace = self.install_namespace.clone().unwrap_or_else(|| INSTALL_NAMESPACE.to_owned());
         let operator = self.operator(Api::namespaced(self.client.clone(), &namespace)).await?;

@@ -152,19 +152,19 @@ fn named<'a>(metadata: &ObjectMeta, status: Option<&'a PrecursorPolicyStatus>) -
     (name, diagnosis::Policy { generation: metadata.generation, status })
 }
 
-/// What concerns no single node: the whole first, then policies, and nothing that was said before.
+/// What concerns no single node: the whole first, then policies, and nothing twice.
 fn at_large<'a>(diagnosis: &Diagnosis, names: impl Iterator<Item = &'a str>) -> (Vec<String>, Vec<String>) {
     let whole = diagnosis.findings.iter().map(|finding| (finding, format!("{}: {finding}", finding.reason)));
-    let is_new = |finding: &&Finding| diagnosis.findings.iter().all(|told| !finding.message.ends_with(&told.message));
+    let is_new = |finding: &&Finding| diagnosis.findings.iter().all(|known| !finding.message.ends_with(&known.message));
     let of_policies = diagnosis.policies.iter().zip(names).flat_map(|(findings, name)| {
         let new = findings.iter().filter(is_new);
         new.map(move |finding| (finding, format!("policy {name}: {}: {finding}", finding.reason)))
     });
-    let mut told: Vec<_> = whole.chain(of_policies).collect();
-    told.sort_by_key(|(finding, _)| finding.severity);
+    let mut findings: Vec<_> = whole.chain(of_policies).collect();
+    findings.sort_by_key(|(finding, _)| finding.severity);
     let (faults, others): (Vec<_>, Vec<_>) =
-        told.into_iter().partition(|(finding, _)| finding.severity == Severity::Fault);
-    let texts = |told: Vec<(&Finding, String)>| told.into_iter().map(|(_, text)| text).collect();
+        findings.into_iter().partition(|(finding, _)| finding.severity == Severity::Fault);
+    let texts = |findings: Vec<(&Finding, String)>| findings.into_iter().map(|(_, text)| text).collect();
     (texts(faults), texts(others))
 }
 

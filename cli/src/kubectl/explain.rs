@@ -26,7 +26,7 @@ use window::Window;
 
 pub(super) use words::text;
 
-/// Names of other alerts that are told when there is none of the name.
+/// Names of other alerts that are shown when there is none of the name.
 const SUGGESTED: u32 = 5;
 
 /// What the report is made of.
@@ -49,9 +49,9 @@ pub(super) struct Explanation {
     policy_kind: PolicyKind,
     policy: String,
     rule: String,
-    /// What the agent has told; absent in the moment between the object and its status.
+    /// What the agent has reported; absent in the moment between the object and its status.
     #[serde(flatten)]
-    told: Option<Told>,
+    reported: Option<Reported>,
     /// From the first to the last.
     order: Vec<Step>,
     /// The round trips of the last minutes, or why they cannot be had.
@@ -62,7 +62,7 @@ pub(super) struct Explanation {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told {
+struct Reported {
     state: AlertState,
     severity: Severity,
     trigger: Trigger,
@@ -83,7 +83,7 @@ struct Told {
     causes: Vec<CauseInWords>,
 }
 
-/// A cause as the agent told it, and in words.
+/// A cause as the agent reported it, and in words.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CauseInWords {
@@ -149,17 +149,17 @@ pub(super) fn report(objects: &Objects) -> Explanation {
         policy_kind: alert.spec.policy_ref.kind,
         policy: alert.spec.policy_ref.name.clone(),
         rule: alert.spec.rule.clone(),
-        told: told(alert),
+        reported: reported(alert),
         order: order::steps(alert, events),
         window: window.clone(),
         notes: notes.clone(),
     }
 }
 
-fn told(alert: &PrecursorAlert) -> Option<Told> {
+fn reported(alert: &PrecursorAlert) -> Option<Reported> {
     let status = alert.status.as_ref()?;
     let confirmed = condition(&status.conditions, "Confirmed");
-    Some(Told {
+    Some(Reported {
         state: status.state,
         severity: status.severity,
         trigger: status.trigger,
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_known_is_told() {
+    fn everything_that_is_known_is_shown() {
         let shown = shown(&objects(Window::Unavailable(Unavailable::Old)));
         for part in [
             "checkout-3f9a1c20be",

@@ -86,7 +86,7 @@ impl Installed {
         Ok(Self { namespace, operator, lease, agents, failures, pods, nodes, reports, notes, details })
     }
 
-    /// That nothing can be said before the cluster knows the kinds.
+    /// That nothing is known before the cluster has the kinds.
     pub(super) fn or_not_installed(self) -> Result<Self, ClusterError> {
         match self.reports {
             Known::Absent => Err(ClusterError::NotInstalled { what: "list precursornodereports".to_owned() }),
@@ -281,8 +281,9 @@ fn of_pod(pod: &Pod) -> node::Pod {
         }
         (None, None) => phase.to_owned(),
     };
-    let told = ready(pod);
-    let is_ready = told.map(|(is_ready, _)| is_ready).or((waiting.is_some() || phase != "Running").then_some(false));
+    let condition = ready(pod);
+    let is_ready =
+        condition.map(|(is_ready, _)| is_ready).or((waiting.is_some() || phase != "Running").then_some(false));
     let name = pod.metadata.name.clone().unwrap_or_default();
-    node::Pod { name, is_ready, since: told.and_then(|(_, since)| since), state }
+    node::Pod { name, is_ready, since: condition.and_then(|(_, since)| since), state }
 }

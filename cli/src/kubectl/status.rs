@@ -80,7 +80,7 @@ struct Rule {
     precision_percent: Option<u8>,
     recall_percent: Option<u8>,
     lead_median: Option<Duration>,
-    /// The chance that a warning needs, and the highest of late.
+    /// The chance that a warning needs, and the highest recent one.
     needed_percent: Option<u8>,
     reachable_percent: Option<u8>,
 }

@@ -61,8 +61,8 @@ impl<const N: usize> Aggregation<N> {
     /// The mean of what the voices that are awake forecast, by weight; `None` when all are asleep.
     pub fn mix(&self, voices: &[f32; N]) -> Option<f32> {
         let (mut sum, mut awake) = (0.0, 0.0);
-        for (said, weight) in voices.iter().zip(&self.weights).filter(|(said, _)| said.is_finite()) {
-            sum += weight * f64::from(*said);
+        for (voice, weight) in voices.iter().zip(&self.weights).filter(|(voice, _)| voice.is_finite()) {
+            sum += weight * f64::from(*voice);
             awake += weight;
         }
         (awake > 0.0).then(|| (sum / awake) as f32)
@@ -71,8 +71,8 @@ impl<const N: usize> Aggregation<N> {
     /// Takes in what the voices forecast, what was made of it, and what came (ln µs); it takes effect with [`Self::close`].
     pub fn learn(&mut self, quantile: f64, voices: &[f32; N], made: f32, came: f32) {
         let slope = if came < made { 1.0 } else { 0.0 } - quantile;
-        for (open, said) in self.open.iter_mut().zip(voices).filter(|(_, said)| said.is_finite()) {
-            *open += slope * (f64::from(made) - f64::from(*said));
+        for (open, voice) in self.open.iter_mut().zip(voices).filter(|(_, voice)| voice.is_finite()) {
+            *open += slope * (f64::from(made) - f64::from(*voice));
         }
         self.labels += 1;
     }
@@ -141,8 +141,8 @@ mod tests {
 
     const N: usize = 5;
 
-    fn pinball(quantile: f64, said: f64, came: f64) -> f64 {
-        if came >= said { quantile * (came - said) } else { (1.0 - quantile) * (said - came) }
+    fn pinball(quantile: f64, forecast: f64, came: f64) -> f64 {
+        if came >= forecast { quantile * (came - forecast) } else { (1.0 - quantile) * (forecast - came) }
     }
 
     /// Losses of the mixture and of each voice over a sequence.
@@ -151,8 +151,8 @@ mod tests {
         for (voices, came) in rounds {
             let made = aggregation.mix(&voices).unwrap();
             mixed += pinball(quantile, made.into(), came.into());
-            for (loss, said) in alone.iter_mut().zip(voices) {
-                *loss += pinball(quantile, said.into(), came.into());
+            for (loss, voice) in alone.iter_mut().zip(voices) {
+                *loss += pinball(quantile, voice.into(), came.into());
             }
             aggregation.learn(quantile, &voices, made, came);
             aggregation.close();

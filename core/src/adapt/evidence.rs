@@ -188,7 +188,7 @@ impl Evidence {
     }
 
     /// What an expert forecasts for a quantile, ln(µs), by its position; NaN for nothing.
-    pub(super) fn said(&self, quantile: usize, expert: Expert) -> f32 {
+    pub(super) fn forecast_ln_us(&self, quantile: usize, expert: Expert) -> f32 {
         self.experts[quantile][expert.position()]
     }
 
@@ -237,11 +237,11 @@ mod tests {
     fn experts_stand_where_their_position_says() {
         assert!(Expert::all().enumerate().all(|(position, expert)| expert.position() == position));
         let evidence = evidence(|tick| Some(1_000.0 + (tick % 7) as f32), 400).unwrap();
-        let max10 = evidence.said(0, Expert::Naive(Naive::Max10));
+        let max10 = evidence.forecast_ln_us(0, Expert::Naive(Naive::Max10));
         assert!((max10 - 1_006.0_f32.ln()).abs() < 1e-4, "{max10}");
-        let hour = evidence.said(1, Expert::Hour);
+        let hour = evidence.forecast_ln_us(1, Expert::Hour);
         assert!((hour - 1_006.0_f32.ln()).abs() < 1e-4, "{hour}");
-        assert!(evidence.said(1, Expert::Model(0)).is_nan());
+        assert!(evidence.forecast_ln_us(1, Expert::Model(0)).is_nan());
     }
 
     #[test]

@@ -70,15 +70,15 @@ const FIRST_BIAS: f64 = -3.0;
 /// What a tick leaves of what was learned before: half of it is forgotten within ten hours.
 const KEEP: f64 = 0.999_98;
 
-/// A label that was foreseen to this much teaches next to nothing. Most seconds are calm and said to be: they are looked at
-/// in one tick of [`QUIET_EVERY`], where they count as often.
+/// A label that was foreseen to this much teaches next to nothing. Most seconds are calm and predicted to be: they are
+/// looked at in one tick of [`QUIET_EVERY`], where they count as often.
 const FORESEEN: f64 = 0.01;
 const QUIET_EVERY: u32 = 10;
 
 /// The least weight of a regression: what it takes to come back is bounded (fixed share: Herbster & Warmuth 1998).
 const SHARE: f64 = 1e-3;
 
-/// A chance that is never said by a regression, when its merits are counted: one miss is not the end of it.
+/// A chance that a regression never predicts, when its merits are counted: one miss is not the end of it.
 const LEAST_CHANCE: f64 = 1e-4;
 
 /// What a chance is made of.
@@ -151,19 +151,20 @@ impl Hazard {
         Odds { by_source, mixed, peers: of.peers }
     }
 
-    /// Takes in evidence, what was said of it and whether the threshold was breached; it takes effect with [`Self::close`].
+    /// Takes in evidence, the odds predicted from it and whether the threshold was breached; it takes effect with
+    /// [`Self::close`].
     pub(super) fn learn(
         &mut self,
         evidence: &Evidence,
         scales: &Scales,
         threshold_us: f32,
-        said: &Odds,
+        odds: &Odds,
         breached: bool,
     ) {
-        let inputs = inputs(&Situation { evidence, threshold_us, peers: said.peers }, scales);
+        let inputs = inputs(&Situation { evidence, threshold_us, peers: odds.peers }, scales);
         let looks_at_quiet = self.looks_at_quiet();
         self.beliefs.iter_mut().for_each(|belief| learn(belief, &inputs, breached, looks_at_quiet));
-        for (loss, odds) in self.open.losses.iter_mut().zip(said.by_source) {
+        for (loss, odds) in self.open.losses.iter_mut().zip(odds.by_source) {
             let came = if breached { chance(odds) } else { chance(-odds) };
             *loss -= came.max(LEAST_CHANCE).ln();
         }
@@ -176,7 +177,7 @@ impl Hazard {
         learn(&mut self.beliefs[source as usize], &inputs(of, scales), breached, looks_at_quiet);
     }
 
-    /// Ends a tick. The labels of `n` targets tell of `√n`, as in [`Newton`].
+    /// Ends a tick. The labels of `n` targets count as `√n`, as in [`Newton`].
     pub(super) fn close(&mut self) {
         self.ticks = self.ticks.wrapping_add(1);
         self.beliefs.iter_mut().for_each(Newton::close);
@@ -225,14 +226,14 @@ fn log_odds(belief: &Newton<INPUTS>, inputs: &[f32; INPUTS]) -> f64 {
 }
 
 fn learn(belief: &mut Newton<INPUTS>, inputs: &[f32; INPUTS], breached: bool, looks_at_quiet: bool) {
-    let said = chance(log_odds(belief, inputs));
-    let slope = said - if breached { 1.0 } else { 0.0 };
+    let predicted = chance(log_odds(belief, inputs));
+    let slope = predicted - if breached { 1.0 } else { 0.0 };
     let times = match (slope.abs() <= FORESEEN, looks_at_quiet) {
         (false, _) => 1.0,
         (true, true) => f64::from(QUIET_EVERY),
         (true, false) => return belief.pass(),
     };
-    belief.learn(inputs, times * slope, times * said * (1.0 - said));
+    belief.learn(inputs, times * slope, times * predicted * (1.0 - predicted));
 }
 
 /// The name of an input in ledgers.
@@ -256,9 +257,9 @@ fn distance_name(distance: usize) -> String {
 /// What a target shows the other targets of its rule, in the order of [`PEER_NAMES`].
 pub(super) fn shows(evidence: &Evidence, threshold_us: f32, scales: &Scales) -> [f32; SHOWN] {
     let threshold = threshold_us.ln();
-    let last = evidence.said(0, Expert::Naive(Naive::Last));
+    let last = evidence.forecast_ln_us(0, Expert::Naive(Naive::Last));
     let [slope5, _] = evidence.slopes();
-    let wide = |said| in_bands(said, threshold)[0];
+    let wide = |forecast| in_bands(forecast, threshold)[0];
     let feature = |feature| scales.input(evidence, feature);
     let rising = if slope5 > RISING { 1.0 } else { 0.0 };
     let trend5 = last + CARRIED_ON * slope5;
@@ -266,23 +267,23 @@ pub(super) fn shows(evidence: &Evidence, threshold_us: f32, scales: &Scales) -> 
 }
 
 /// How far from the threshold the horizon will be, both in ln(µs), by band.
-fn in_bands(said: f32, threshold: f32) -> [f32; BANDS.len()] {
-    let distance = if said.is_finite() { said - threshold } else { UNKNOWN };
+fn in_bands(forecast: f32, threshold: f32) -> [f32; BANDS.len()] {
+    let distance = if forecast.is_finite() { forecast - threshold } else { UNKNOWN };
     BANDS.map(|(low, high, factor)| distance.clamp(low, high) * factor)
 }
 
 fn inputs(of: &Situation<'_>, scales: &Scales) -> [f32; INPUTS] {
     let Situation { evidence, threshold_us, peers } = of;
     let threshold = threshold_us.ln();
-    let last = evidence.said(0, Expert::Naive(Naive::Last));
-    let said = ASKED
+    let last = evidence.forecast_ln_us(0, Expert::Naive(Naive::Last));
+    let forecasts = ASKED
         .into_iter()
-        .map(|(expert, quantile)| evidence.said(quantile, expert))
+        .map(|(expert, quantile)| evidence.forecast_ln_us(quantile, expert))
         .chain(evidence.slopes().map(|slope| last + CARRIED_ON * slope));
     let mut inputs = [1.0; INPUTS];
     let (distances, rest) = inputs.split_at_mut(DISTANCES * BANDS.len());
-    for (bands, said) in distances.chunks_exact_mut(BANDS.len()).zip(said) {
-        bands.copy_from_slice(&in_bands(said, threshold));
+    for (bands, forecast) in distances.chunks_exact_mut(BANDS.len()).zip(forecasts) {
+        bands.copy_from_slice(&in_bands(forecast, threshold));
     }
     for (feature, slot) in rest.iter_mut().take(RATIOS).enumerate() {
         *slot = scales.input(evidence, feature);
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
     use crate::adapt::{EXPERTS, FEATURES};
 
-    /// Every expert says the same.
+    /// Every expert forecasts the same.
     fn evidence(us: f32) -> Evidence {
         Evidence { experts: [[us.ln(); EXPERTS]; QUANTILES.len()], features: [0.0; FEATURES] }
     }
@@ -311,8 +312,8 @@ mod tests {
         for tick in 0..ticks {
             let near = tick % 20 == 0;
             let evidence = evidence(if near { 90_000.0 } else { 20_000.0 });
-            let said = hazard.odds(&of(&evidence, 100_000.0), &scales);
-            hazard.learn(&evidence, &scales, 100_000.0, &said, near && follows);
+            let odds = hazard.odds(&of(&evidence, 100_000.0), &scales);
+            hazard.learn(&evidence, &scales, 100_000.0, &odds, near && follows);
             hazard.close();
         }
     }
@@ -328,11 +329,12 @@ mod tests {
                 trained.close();
             }
         }
-        let says = |hazard: &Hazard| chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
+        let mixed =
+            |hazard: &Hazard| chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
         trained.temper();
-        assert!(says(&trained) > 0.6, "{}", says(&trained));
+        assert!(mixed(&trained) > 0.6, "{}", mixed(&trained));
         teach(&mut trained, 60, false);
-        assert!(says(&trained) < 0.5, "{} after three times", says(&trained));
+        assert!(mixed(&trained) < 0.5, "{} after three times", mixed(&trained));
         assert!(trained.weights[Source::Here as usize] > 0.8, "{:?}", trained.weights);
         assert!(trained.is_sound());
     }
@@ -342,8 +344,8 @@ mod tests {
         let mut hazard = Hazard::default();
         teach(&mut hazard, 20_000, true);
         teach(&mut hazard, 20_000, false);
-        let says = chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
-        assert!(says < 0.3, "{says}");
+        let mixed = chance(hazard.odds(&of(&evidence(90_000.0), 100_000.0), &Scales::default()).mixed);
+        assert!(mixed < 0.3, "{mixed}");
     }
 
     #[test]
@@ -351,10 +353,10 @@ mod tests {
         let mut hazard = Hazard::default();
         teach(&mut hazard, 10_000, true);
         let scales = Scales::default();
-        let says = |us| chance(hazard.odds(&of(&evidence(us), 100_000.0), &scales).mixed);
-        assert!(says(90_000.0) > 0.9 && says(20_000.0) < 0.05, "{} {}", says(90_000.0), says(20_000.0));
+        let mixed = |us| chance(hazard.odds(&of(&evidence(us), 100_000.0), &scales).mixed);
+        assert!(mixed(90_000.0) > 0.9 && mixed(20_000.0) < 0.05, "{} {}", mixed(90_000.0), mixed(20_000.0));
         // A distance, not a level: another path with another threshold is judged alike.
-        assert!((chance(hazard.odds(&of(&evidence(900.0), 1_000.0), &scales).mixed) - says(90_000.0)).abs() < 1e-4);
+        assert!((chance(hazard.odds(&of(&evidence(900.0), 1_000.0), &scales).mixed) - mixed(90_000.0)).abs() < 1e-4);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Who is worth how much: what each voice and the mixture lost of late, against the rule of thumb that lost the least on the
-//! very seconds. Kept apart from the weights, which follow regret and say who is heard, not how good anybody is.
+//! The skill of each voice: what it and the mixture lost recently, against the rule of thumb that lost the least on the
+//! very seconds. Kept apart from the weights, which follow regret, not skill.
 
 use super::{Made, VOICES};
 use crate::forecast::{Naive, QUANTILES};
@@ -7,7 +7,7 @@ use crate::forecast::{Naive, QUANTILES};
 /// What a second of the rule leaves of what was lost before: half of it is forgotten within an hour.
 const KEEP: f64 = 0.9998;
 
-/// Nothing is said of somebody before this many seconds.
+/// A voice has no skill before this many seconds.
 const LEAST_SECONDS: f64 = 60.0;
 
 const RULES: usize = Naive::ALL.len();
@@ -24,7 +24,7 @@ pub struct Merits {
     labels: u32,
 }
 
-/// Sums over the seconds in which somebody was awake, ln(µs).
+/// Sums over the seconds in which a voice was awake, ln(µs).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Lost {
     seconds: f64,
@@ -32,7 +32,7 @@ struct Lost {
     rules: [f64; RULES],
 }
 
-/// How somebody did at one quantile.
+/// The losses of a voice at one quantile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Merit {
     /// Seconds that it rests on; those of long ago count for less.
@@ -74,16 +74,16 @@ impl Merits {
         }
         for (position, lost) in self.open.iter_mut().enumerate() {
             let quantile = f64::from(QUANTILES[position]);
-            let loss = |said: f32| pinball(quantile, came - f64::from(said));
+            let loss = |voice: f32| pinball(quantile, came - f64::from(voice));
             let (voices, mixed) = (made.voices(position), made.mixed(position));
             // Rules of thumb as they are come first among the voices.
             let rules: [f64; RULES] = std::array::from_fn(|rule| loss(voices[rule]));
             if !rules.iter().all(|loss| loss.is_finite()) {
                 continue;
             }
-            for (lost, said) in lost.iter_mut().zip(voices.iter().copied().chain([mixed])) {
-                if said.is_finite() {
-                    lost.add(1.0, loss(said), &rules);
+            for (lost, voice) in lost.iter_mut().zip(voices.iter().copied().chain([mixed])) {
+                if voice.is_finite() {
+                    lost.add(1.0, loss(voice), &rules);
                 }
             }
         }
@@ -155,7 +155,7 @@ mod tests {
 
     const MODEL: Expert = Expert::Model(0);
 
-    /// Rules of thumb say `us`, the model `model_us`, others sleep.
+    /// Rules of thumb forecast `us`, the model `model_us`, others sleep.
     fn evidence(us: f32, model_us: f32) -> Evidence {
         let experts = std::array::from_fn(|quantile| {
             let mut experts = [f32::NAN; EXPERTS];
@@ -166,8 +166,8 @@ mod tests {
         Evidence { experts, features: [0.0; FEATURES] }
     }
 
-    /// An hour and a half in which the truth wobbles around what the rules say.
-    fn told(model: impl Fn(u32, f32) -> f32) -> (Learned, Merits) {
+    /// An hour and a half in which the truth wobbles around what the rules forecast.
+    fn learned_with(model: impl Fn(u32, f32) -> f32) -> (Learned, Merits) {
         let (mut learned, mut merits) = (Learned::default(), Merits::default());
         for tick in 0..5_400_u32 {
             let us = 20_000.0 + 3_000.0 * ((tick as f32 * 0.618_034).fract() - 0.5);
@@ -181,32 +181,32 @@ mod tests {
         (learned, merits)
     }
 
-    fn heard(learned: &Learned, expert: Expert) -> f64 {
+    fn weight_of(learned: &Learned, expert: Expert) -> f64 {
         let weights = learned.mixture().weights()[0];
         weights[expert.position()] + weights[EXPERTS + expert.position()]
     }
 
     #[test]
     fn an_expert_that_is_worse_than_the_rules_for_long_is_seen_to_be_and_no_longer_heard() {
-        let (learned, merits) = told(|tick, _| if tick % 2 == 0 { 9_000.0 } else { 60_000.0 });
+        let (learned, merits) = learned_with(|tick, _| if tick % 2 == 0 { 9_000.0 } else { 60_000.0 });
         let skill = |merit: [Option<Merit>; 3]| merit[0].unwrap().skill().unwrap();
         assert!(skill(merits.voice(MODEL.position())) < -2.0, "{}", skill(merits.voice(MODEL.position())));
         assert!(skill(merits.mixture()) > -0.02, "the mixture falls back: {}", skill(merits.mixture()));
-        assert!(heard(&learned, MODEL) < 0.02, "{}", heard(&learned, MODEL));
+        assert!(weight_of(&learned, MODEL) < 0.02, "{}", weight_of(&learned, MODEL));
     }
 
     #[test]
     fn an_expert_that_knows_is_seen_to_know_and_is_heard() {
-        let (learned, merits) = told(|_, us| us);
+        let (learned, merits) = learned_with(|_, us| us);
         let model = merits.voice(MODEL.position())[0].unwrap();
         assert!(model.skill().unwrap() > 0.99 && model.seconds > 3_000.0, "{model:?}");
-        assert!(heard(&learned, MODEL) > 0.8, "{}", heard(&learned, MODEL));
+        assert!(weight_of(&learned, MODEL) > 0.8, "{}", weight_of(&learned, MODEL));
         assert!(merits.mixture()[0].unwrap().skill().unwrap() > 0.7, "{:?}", merits.mixture());
     }
 
     #[test]
     fn who_sleeps_has_no_merits_and_a_minute_is_the_least() {
-        let (_, merits) = told(|_, _| f32::NAN);
+        let (_, merits) = learned_with(|_, _| f32::NAN);
         assert_eq!(merits.voice(MODEL.position()), [None; 3]);
         let (mut short, learned) = (Merits::default(), Learned::default());
         for second in 0..61 {

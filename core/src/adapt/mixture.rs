@@ -82,7 +82,7 @@ impl Made {
         Forecast::from_ln(self.mixed)
     }
 
-    /// What the voices said for a quantile by its position, ln(µs); NaN for one that is asleep.
+    /// What the voices forecast for a quantile by its position, ln(µs); NaN for one that is asleep.
     pub(super) const fn voices(&self, quantile: usize) -> &[f32; VOICES] {
         &self.voices[quantile]
     }
@@ -146,5 +146,5 @@ impl Mixture {
 
 /// What the regression adds to, ln(µs).
 fn base(evidence: &Evidence, quantile: usize) -> f32 {
-    evidence.said(quantile, Expert::Naive(Naive::Max10))
+    evidence.forecast_ln_us(quantile, Expert::Naive(Naive::Max10))
 }

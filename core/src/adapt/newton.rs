@@ -8,7 +8,7 @@
 /// The precision of each coefficient before anything is learned: a standard deviation of 1 around where it begins.
 const PRIOR: f64 = 1.0;
 
-/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one.
+/// How much a label weighs: horizons overlap, so that ten labels in a row count as one.
 const WEIGHT: f64 = 0.1;
 
 /// The furthest a coefficient goes.
@@ -74,8 +74,8 @@ impl<const N: usize> Newton<N> {
         self.open.labels += 1;
     }
 
-    /// Ends a tick: a step from the old estimate. Targets of a rule share networks, so that the labels of `n` of them tell of
-    /// `√n`.
+    /// Ends a tick: a step from the old estimate. Targets of a rule share networks, so that the labels of `n` of them count
+    /// as `√n`.
     pub(super) fn close(&mut self) {
         if self.open.labels == 0 {
             return;

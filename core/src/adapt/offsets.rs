@@ -29,10 +29,10 @@ impl<const N: usize> Offsets<N> {
 
     /// Takes in what the experts forecast and what came (ln µs); it takes effect with [`Self::close`].
     pub fn learn(&mut self, quantile: f64, experts: &[f32; N], came: f32) {
-        for ((said, ln), (sum, labels)) in experts.iter().zip(self.ln).zip(&mut self.open) {
-            let said = f64::from(*said) + ln;
-            if said.is_finite() {
-                let missed = if f64::from(came) > said { 1.0 } else { 0.0 };
+        for ((forecast, ln), (sum, labels)) in experts.iter().zip(self.ln).zip(&mut self.open) {
+            let forecast = f64::from(*forecast) + ln;
+            if forecast.is_finite() {
+                let missed = if f64::from(came) > forecast { 1.0 } else { 0.0 };
                 *sum += missed - (1.0 - quantile);
                 *labels += 1;
             }

@@ -1,4 +1,4 @@
-//! Where each expert stands in a mixture: how much it is heard, and how good it was of late.
+//! Where each expert stands in a mixture: its weight, and its recent skill.
 
 use super::{EXPERTS, Expert, Learned, Merit, Merits, VOICES};
 use crate::forecast::QUANTILES;
@@ -44,10 +44,10 @@ pub fn standings(learned: &Learned, merits: &Merits) -> [Standing; MEMBERS] {
     })
 }
 
-/// The member that is heard most, over all quantiles.
+/// The member of the highest weight, over all quantiles.
 pub fn leading(standings: &[Standing; MEMBERS]) -> &'static str {
-    let heard = |standing: &Standing| standing.weights.iter().sum::<f64>();
-    let most = standings.iter().max_by(|one, other| heard(one).total_cmp(&heard(other)));
+    let weight = |standing: &Standing| standing.weights.iter().sum::<f64>();
+    let most = standings.iter().max_by(|one, other| weight(one).total_cmp(&weight(other)));
     most.map_or(REGRESSION, |standing| standing.name)
 }
 

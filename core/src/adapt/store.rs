@@ -101,9 +101,10 @@ impl Learned {
         self.mixture.learn(made, &self.scales, truth_us);
     }
 
-    /// Takes in what was said of a horizon and whether it breached the threshold; it takes effect with [`Self::close`].
-    pub fn learn_breach(&mut self, evidence: &Evidence, threshold_us: f32, said: &Odds, breached: bool) {
-        self.hazard.learn(evidence, &self.scales, threshold_us, said, breached);
+    /// Takes in the odds predicted for a horizon and whether it breached the threshold; it takes effect with
+    /// [`Self::close`].
+    pub fn learn_breach(&mut self, evidence: &Evidence, threshold_us: f32, odds: &Odds, breached: bool) {
+        self.hazard.learn(evidence, &self.scales, threshold_us, odds, breached);
     }
 
     /// Likewise for what other rules are to begin with: training.
@@ -318,12 +319,12 @@ mod tests {
         let learned = taught();
         let read: Learned = serde_json::from_str(&serde_json::to_string(&learned).unwrap()).unwrap();
         let evidence = Evidence { experts: [[7.0; EXPERTS]; QUANTILES.len()], features: [0.05; FEATURES] };
-        let says = |learned: &Learned| {
+        let outputs = |learned: &Learned| {
             let log_odds = odds(learned, &evidence).mixed;
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();
             forecast.quantiles_us().map(f64::from).into_iter().chain([log_odds])
         };
-        for (one, other) in says(&learned).zip(says(&read)) {
+        for (one, other) in outputs(&learned).zip(outputs(&read)) {
             // serde_json reads to the last digit but one.
             assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
         }

@@ -17,8 +17,8 @@ fn noise(tick: u64) -> f32 {
     (mixed >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
 }
 
-fn pinball(quantile: f32, said: f32, came: f32) -> f32 {
-    if came >= said { quantile * (came - said) } else { (quantile - 1.0) * (came - said) }
+fn pinball(quantile: f32, forecast: f32, came: f32) -> f32 {
+    if came >= forecast { quantile * (came - forecast) } else { (quantile - 1.0) * (came - forecast) }
 }
 
 /// Losses by second of what matured: of the mixture, and of the rules of thumb with the release's offsets, summed over
@@ -36,13 +36,14 @@ fn losses(ticks: u64, rtt_us: impl Fn(u64) -> f32) -> Vec<(u64, f32, [f32; Naive
         let made = learned.make(&evidence).unwrap();
         if let Some(matured) = truth.observe(Tick(tick), Some(rtt_us(tick)), Some(made)) {
             let came = matured.truth_us.ln();
-            let said = matured.said.forecast().unwrap().ln_us();
-            let sum = |said: [f32; 3]| (0..3).map(|at| pinball(QUANTILES[at], said[at], came)).sum::<f32>();
+            let forecast = matured.predicted.forecast().unwrap().ln_us();
+            let sum = |forecast: [f32; 3]| (0..3).map(|at| pinball(QUANTILES[at], forecast[at], came)).sum::<f32>();
             let rules = Naive::ALL.map(|naive| {
-                sum([0, 1, 2].map(|quantile| matured.said.evidence().said(quantile, Expert::Naive(naive))))
+                sum([0, 1, 2]
+                    .map(|quantile| matured.predicted.evidence().forecast_ln_us(quantile, Expert::Naive(naive))))
             });
-            losses.push((tick, sum(said), rules));
-            learned.learn_forecast(&matured.said, matured.truth_us);
+            losses.push((tick, sum(forecast), rules));
+            learned.learn_forecast(&matured.predicted, matured.truth_us);
             learned.close();
         }
     }

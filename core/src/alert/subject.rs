@@ -28,7 +28,7 @@ pub struct PodRef {
     pub name: String,
     /// Never reused, unlike the name and the address.
     pub uid: String,
-    /// What runs it, as far as its owner tells: the Deployment for a ReplicaSet's pod.
+    /// What runs it, as far as its owner shows: the Deployment for a ReplicaSet's pod.
     pub workload: Option<Workload>,
 }
 

@@ -1,4 +1,4 @@
-//! What a tick changed about an alert, for whoever publishes it.
+//! What a tick changed about an alert, for its publishers.
 
 use serde::Serialize;
 

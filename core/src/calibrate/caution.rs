@@ -4,7 +4,7 @@
 //!
 //! - what is *earned*: each rise of the chance above the bar claims a breach, whether it is warned of or not. A false claim
 //!   adds and one that came true takes away, in the proportion at which the sum stays where as many come true as the
-//!   confidence says.
+//!   confidence asks for.
 //! - a new rule begins more careful than it is asked to be: on a network that training never saw, chances may mean nothing.
 //!   Each second in which a claim comes true takes half of that away, so that the first warning can be earned in silence.
 //! - what the *budget* of false alerts demands, a bucket of tokens: each second of each target earns its part of the daily
@@ -77,8 +77,8 @@ impl Caution {
         chance(confidence.log_odds() + self.novice + self.earned + RUNG * f64::from(self.rungs))
     }
 
-    /// The rule's forecaster is a model or a rule of thumb by itself.
-    pub const fn rests_on_one(&mut self) {
+    /// Lowers the first bar: the rule's forecaster is a model or a rule of thumb by itself.
+    pub const fn rest_on_one(&mut self) {
         self.novice = self.novice.min(FIRST_ALONE);
     }
 

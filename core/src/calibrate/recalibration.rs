@@ -9,7 +9,7 @@ use crate::{adapt::chance, forecast::MAX_LOG_ODDS};
 /// The precision of the prior: standard deviations of 1 for the shift and of 0.3 for the stretch of log-odds.
 const PRIOR: [f64; 2] = [1.0, 10.0];
 
-/// How much a label weighs: horizons overlap, so that ten labels in a row tell of one.
+/// How much a label weighs: horizons overlap, so that ten labels in a row count as one.
 const WEIGHT: f64 = 0.1;
 
 /// What a second leaves of what was learned before: half of it is forgotten within an hour.
@@ -54,12 +54,12 @@ impl Recalibration {
         chance((self.shift + self.stretch * log_odds.clamp(-SURE, SURE)).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS))
     }
 
-    /// Takes in log-odds as they were said and what came; it takes effect with [`Self::close`].
+    /// Takes in log-odds as they were predicted and what came; it takes effect with [`Self::close`].
     pub fn learn(&mut self, log_odds: f64, breached: bool) {
         let log_odds = log_odds.clamp(-SURE, SURE);
-        let said = self.chance(log_odds);
-        let missed = if breached { 1.0 } else { 0.0 } - said;
-        let curvature = said * (1.0 - said);
+        let predicted = self.chance(log_odds);
+        let missed = if breached { 1.0 } else { 0.0 } - predicted;
+        let curvature = predicted * (1.0 - predicted);
         let Open { gradient, curvature: sum, labels } = &mut self.open;
         *gradient = [gradient[0] + missed, gradient[1] + missed * log_odds];
         *sum = [sum[0] + curvature, sum[1] + curvature * log_odds, sum[2] + curvature * log_odds * log_odds];
@@ -105,10 +105,10 @@ mod tests {
 
     use super::*;
 
-    /// A chance that is said and what comes of it, evenly spread: of ten, `true_of_ten` come true.
+    /// A predicted chance and what comes of it, evenly spread: of ten, `true_of_ten` come true.
     fn overconfident(recalibration: &mut Recalibration, labels: u32, true_of_ten: u32) {
         for label in 0..labels {
-            // Most seconds are calm and said to be.
+            // Most seconds are calm and predicted to be.
             if label % 10 == 0 {
                 recalibration.learn(2.0, label / 10 % 10 < true_of_ten);
             } else {

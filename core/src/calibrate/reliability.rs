@@ -1,11 +1,11 @@
-//! Whether chances mean what they say: how many of those that were said came true, by how high they were.
+//! How reliable chances are: how many of the predicted ones came true, by how high they were.
 
 use serde::{Deserialize, Serialize};
 
 /// Bins of equal width from 0 to 1.
 pub const BINS: usize = 10;
 
-/// What a second leaves of the highest chance that was said: half of it is forgotten within a day.
+/// What a second leaves of the highest predicted chance: half of it is forgotten within a day.
 const KEEP: f32 = 0.999_992;
 
 /// Chances over all targets of a rule, each counted when its horizon has passed.
@@ -20,7 +20,7 @@ pub struct Reliability {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bin {
-    /// How many were said.
+    /// How many were predicted.
     pub said: u64,
     /// How many of them came true.
     pub came_true: u64,
@@ -37,8 +37,8 @@ impl Reliability {
         bin.sum += chance;
     }
 
-    /// Takes in a chance as it is said.
-    pub fn hear(&mut self, chance: f64) {
+    /// Takes in a chance as it is predicted.
+    pub fn observe(&mut self, chance: f64) {
         self.highest = self.highest.max(chance as f32);
     }
 
@@ -52,7 +52,7 @@ impl Reliability {
         &self.bins
     }
 
-    /// The highest chance that was said of late: a confidence above it is not reached.
+    /// The highest recently predicted chance: a confidence above it is not reached.
     pub const fn highest(&self) -> f32 {
         self.highest
     }
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn the_highest_chance_is_forgotten_in_days() {
         let mut reliability = Reliability::default();
-        reliability.hear(0.8);
-        reliability.hear(0.3);
+        reliability.observe(0.8);
+        reliability.observe(0.3);
         assert_eq!(reliability.highest(), 0.8);
         (0..86_400).for_each(|_| reliability.close());
         assert!((reliability.highest() - 0.4).abs() < 0.01, "{}", reliability.highest());

@@ -20,7 +20,7 @@ use super::Matured;
 /// to ten times in a row: 5 % in all, taken back over a minute and a half of coverage at the 0.9 quantile.
 const GAIN: f32 = 0.005;
 
-/// The furthest an offset moves from what the model said, in ln(µs): a factor of two. A model further off wants
+/// The furthest an offset moves from what the model forecast, in ln(µs): a factor of two. A model further off wants
 /// retraining, not correction.
 pub const MAX_OFFSET: f32 = std::f32::consts::LN_2;
 
@@ -56,9 +56,9 @@ impl Calibrator {
         Forecast::from_ln(ln).unwrap_or(*forecast)
     }
 
-    /// Counts whether the quantiles of a forecast, as it was told, held.
-    pub fn count(&mut self, told: &Forecast, truth_us: f32) {
-        for (covered, us) in self.covered.iter_mut().zip(told.quantiles_us()) {
+    /// Counts whether the quantiles of a forecast, as it was published, held.
+    pub fn count(&mut self, published: &Forecast, truth_us: f32) {
+        for (covered, us) in self.covered.iter_mut().zip(published.quantiles_us()) {
             *covered = covered.saturating_add((truth_us <= us).into());
         }
         self.labels = self.labels.saturating_add(1);
@@ -71,7 +71,7 @@ impl Calibrator {
             self.close();
             self.open.tick = now;
         }
-        let quantiles_us = self.apply(&matured.said).quantiles_us();
+        let quantiles_us = self.apply(&matured.predicted).quantiles_us();
         self.open.labels = self.open.labels.saturating_add(1);
         for (exceeded, position) in self.open.exceeded.iter_mut().zip(UPPER) {
             *exceeded = exceeded.saturating_add((matured.truth_us > quantiles_us[position]).into());
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn matured(forecast_us: [f32; 3], truth_us: f32) -> Matured<Forecast> {
-        Matured { said: Forecast::from_ln(forecast_us.map(f32::ln)).unwrap(), truth_us }
+        Matured { predicted: Forecast::from_ln(forecast_us.map(f32::ln)).unwrap(), truth_us }
     }
 
     /// A number in [0, 1) for a tick, evenly spread.
@@ -126,13 +126,13 @@ mod tests {
 
     #[test]
     fn coverage_reaches_the_nominal_one_when_the_model_is_off() {
-        // Truth is even in ln over [0, 1): its 0.9 quantile is 0.9; the model says 0.5 and is corrected upwards.
+        // Truth is even in ln over [0, 1): its 0.9 quantile is 0.9; the model forecasts 0.5 and is corrected upwards.
         let mut calibrator = Calibrator::default();
         let mut covered = 0;
         for tick in 0..20_000 {
             let label = matured([0.3_f32.exp(), 0.5_f32.exp(), 0.6_f32.exp()], even(tick).exp());
             if tick >= 10_000 {
-                covered += u32::from(label.truth_us <= calibrator.apply(&label.said).quantiles_us()[1]);
+                covered += u32::from(label.truth_us <= calibrator.apply(&label.predicted).quantiles_us()[1]);
             }
             calibrator.learn(Tick(tick), &label);
         }
@@ -148,8 +148,8 @@ mod tests {
             let label = matured([900.0, 1_000.0, 1_100.0], truth_us);
             (0..100_000).for_each(|tick| calibrator.learn(Tick(tick), &label));
             assert!(calibrator.offsets().iter().all(|offset| offset.abs() <= MAX_OFFSET));
-            assert!(calibrator.apply(&label.said).quantiles_us().is_sorted());
-            assert!((calibrator.apply(&label.said).quantiles_us()[0] - 900.0).abs() < 0.1, "the median moved");
+            assert!(calibrator.apply(&label.predicted).quantiles_us().is_sorted());
+            assert!((calibrator.apply(&label.predicted).quantiles_us()[0] - 900.0).abs() < 0.1, "the median moved");
         }
     }
 
@@ -169,9 +169,9 @@ mod tests {
     fn coverage_counts_what_held() {
         let mut calibrator = Calibrator::default();
         assert_eq!(calibrator.coverage(), None);
-        let told = matured([10.0, 20.0, 30.0], 0.0).said;
-        calibrator.count(&told, 15.0);
-        calibrator.count(&told, 25.0);
+        let published = matured([10.0, 20.0, 30.0], 0.0).predicted;
+        calibrator.count(&published, 15.0);
+        calibrator.count(&published, 25.0);
         assert_eq!(calibrator.coverage(), Some([0.0, 0.5, 1.0]));
     }
 }

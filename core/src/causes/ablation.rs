@@ -3,7 +3,7 @@
 //! A group's part is the mean of two ablations: how far the forecast falls when the group alone goes back to the
 //! baseline, and how far it rises from the baseline when the group alone goes to where it is now. These are the last
 //! and the first place of a group among all orders over which Shapley 1953 averages ("A value for n-person games");
-//! either alone gives nothing to two groups that say the same. Parts that lower the forecast are left out.
+//! either alone gives nothing to two groups of the same information. Parts that lower the forecast are left out.
 
 use crate::features::{COUNT, Group, ablate};
 

@@ -27,17 +27,17 @@ fn lived(now: &[(Signal, f32)]) -> Window {
     window
 }
 
-fn told(now: &[(Signal, f32)]) -> Vec<Cause> {
+fn causes_of(now: &[(Signal, f32)]) -> Vec<Cause> {
     causes(&lived(now), &[0.0; COUNT], &RestsOn::NOTHING)
 }
 
 fn groups(now: &[(Signal, f32)]) -> Vec<Group> {
-    told(now).iter().map(|cause| cause.group).collect()
+    causes_of(now).iter().map(|cause| cause.group).collect()
 }
 
 #[test]
-fn a_cause_is_told_with_its_value_what_is_usual_and_its_share() {
-    let causes = told(&[(Signal::RttMax, 90_000.0), (Signal::RttP50, 60_000.0)]);
+fn a_cause_is_reported_with_its_value_what_is_usual_and_its_share() {
+    let causes = causes_of(&[(Signal::RttMax, 90_000.0), (Signal::RttP50, 60_000.0)]);
     let [Cause { group, feature, unit, value, baseline, share_percent }] = &causes[..] else {
         panic!("{causes:?}");
     };
@@ -88,7 +88,7 @@ fn the_list_is_bounded_sorted_and_its_shares_are_of_all() {
     let of = |group: Group| weights[group as usize];
     assert_eq!((of(Group::Rates), of(Group::Recurrence), of(Group::RttHistory)), (1.0, 1.0, 0.0));
     assert_eq!((of(Group::Queue), of(Group::Pressure)), (0.25, 0.0625));
-    let causes = told(&[
+    let causes = causes_of(&[
         (Signal::TxBytes, 9e6),
         (Signal::Opens, 300.0),
         (Signal::RttP50, 9e5),

@@ -73,7 +73,7 @@ fn actions(letters: &str, rule: &Rule) -> String {
 }
 
 #[test]
-fn transitions_are_as_told() {
+fn transitions_are_as_documented() {
     let (hold1, hold3, two_of_four) = (Hold::ticks(1).unwrap(), Hold::ticks(3).unwrap(), Hold::debounce(2, 4).unwrap());
     let table = [
         ("fires on the first breach", hold1, 0, "..P", "..F"),
@@ -108,10 +108,13 @@ fn worse_by_a_tenth_is_worth_an_update() {
 fn a_warning_needs_the_chance_whatever_the_forecast_says_and_stays_while_a_breach_is_half_as_likely() {
     let at = |chance| Input { chance: Some(chance), needed: 0.6, predicted_us: Some(5_000.0), ..Input::default() };
     let steps = run(&[at(0.6), at(0.61), at(0.31), at(0.3)], &rule(Hold::ticks(1).unwrap(), 0));
-    let told: Vec<_> = steps.into_iter().map(|(_, _, action)| action).collect();
-    assert!(matches!(told[1], Some(Action::Fire { trigger: Trigger::Forecast, chance: Some(0.61), .. })), "{told:?}");
-    assert_eq!((told[0], told[2]), (None, None));
-    assert_eq!(told[3], Some(Action::Resolve { reason: Resolution::Recovered }));
+    let actions: Vec<_> = steps.into_iter().map(|(_, _, action)| action).collect();
+    assert!(
+        matches!(actions[1], Some(Action::Fire { trigger: Trigger::Forecast, chance: Some(0.61), .. })),
+        "{actions:?}"
+    );
+    assert_eq!((actions[0], actions[2]), (None, None));
+    assert_eq!(actions[3], Some(Action::Resolve { reason: Resolution::Recovered }));
 }
 
 #[test]
@@ -167,7 +170,7 @@ proptest! {
 
     #[test]
     fn it_fires_exactly_on_k_of_n(inputs in prop::collection::vec(any_input(), 1..200), (k, n) in any_hold(), keep in 0..8_u64) {
-        // Told independently: the breaches since the last gate or resolve, of which the last n count.
+        // Computed independently: the breaches since the last gate or resolve, of which the last n count.
         let mut breaches: Vec<bool> = Vec::new();
         for (state, input, action) in run(&inputs, &rule(Hold::debounce(k, n).unwrap(), keep)) {
             if state.firing().is_some() || input.gate.is_some() {
@@ -184,7 +187,7 @@ proptest! {
     fn it_resolves_exactly_when_recovered_for_long_enough_or_silent(
         inputs in prop::collection::vec(any_input(), 1..200), (k, n) in any_hold(), keep in 0..8_u64
     ) {
-        // Told independently: ticks since the first one below the resolve threshold without one above in between.
+        // Computed independently: ticks since the first one below the resolve threshold without one above in between.
         let mut recovering: Option<usize> = None;
         for (tick, (state, input, action)) in run(&inputs, &rule(Hold::debounce(k, n).unwrap(), keep)).into_iter().enumerate() {
             if state.firing().is_none() {

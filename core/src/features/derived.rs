@@ -28,7 +28,7 @@ macro_rules! derived {
 
 derived! {
     // The measured RTT of a tick is the maximum clean RTT, or the time of a stall. All of these are 0 (1 µs, which no
-    // network has) when the minute measured none; where only the named span measured none, the newest one stands in.
+    // network has) when the minute measured none; where only the named span measured none, the newest one is the fallback.
     /// Newest measured RTT.
     MeasuredLast, "rtt_measured_last_ln", RttHistory, "µs", Ln;
     /// Maximum measured RTT of the last 10 s: the baseline that residual models add back.

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_told_and_the_newest_rtt_stands_in() {
+    fn silence_is_shown_and_the_newest_rtt_is_the_fallback() {
         let of = derived_of(&window((0..60).map(|i| if i < 48 { 3_000.0 } else { f32::NAN })));
         assert_eq!(of(Derived::Silence), 12.0);
         assert_eq!(of(Derived::MissingShare), 1.0);

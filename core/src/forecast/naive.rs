@@ -1,4 +1,4 @@
-//! Rules of thumb over the measured RTT of the last minute: what every model has to beat, and what stands in for a
+//! Rules of thumb over the measured RTT of the last minute: what every model has to beat, and the fallback for a
 //! model that is missing or refused.
 
 use crate::tick::HORIZON;

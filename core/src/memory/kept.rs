@@ -62,7 +62,7 @@ impl Memory {
         })
     }
 
-    /// The memory that goes on at `now` from what was kept; the time in between counts as not measured.
+    /// The memory at `now`, continued from what was kept; the time in between counts as not measured.
     ///
     /// # Errors
     /// [`KeptError`]: what is read from a disk is checked as any input.

@@ -1,5 +1,5 @@
-//! What tells a policy from every other one. Its name alone does not: the same name may be taken in each namespace and by
-//! each of the two kinds.
+//! What distinguishes a policy from every other one. Its name alone does not: the same name may be taken in each namespace
+//! and by each of the two kinds.
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl fmt::Display for Identity {
 }
 
 impl Policy {
-    /// What tells it from every other one.
+    /// What distinguishes it from every other one.
     pub fn identity(&self) -> Identity {
         let (kind, namespace) = match &self.scope {
             Scope::Namespace(namespace) => (Kind::Namespaced, namespace.clone()),

@@ -1,5 +1,5 @@
 //! What a rule means, as a short text: two rules with the same one count the same things, so that counters go on when a
-//! policy is edited elsewhere, and start anew when this changes.
+//! policy is edited elsewhere, and start from zero when this changes.
 
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ impl Rule {
             ModelRef::Default => (0_u64, "", None),
             ModelRef::Builtin(name) => (1, name.as_str(), None),
             ModelRef::File { path, sha256 } => (2, path.as_str(), sha256.as_ref()),
-            // Its digest says all: the ConfigMap's name does not forecast.
+            // Its digest decides: the ConfigMap's name does not forecast.
             ModelRef::Published { sha256, .. } => (3, "", Some(sha256)),
         };
         let numbers = [

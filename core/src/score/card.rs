@@ -25,7 +25,7 @@ pub struct Scorecard {
     pub warned: u64,
     /// … that were not.
     pub missed: u64,
-    /// … that started under an alert whose deadline had passed: the user was told, but not of this one.
+    /// … that started under an alert whose deadline had passed: the user was warned, but not of this one.
     pub ongoing: u64,
     /// … that started while nothing could fire.
     pub gated: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tick::{HORIZON, Tick};
 
-/// Breaches at most this far apart are one incident: a forecast made between them could not tell which one it meant.
+/// Breaches at most this far apart are one incident: a forecast made between them would leave open which one it meant.
 pub const MERGE_TICKS: u64 = HORIZON;
 
 /// A run of measured breaches.
@@ -33,7 +33,7 @@ pub struct Incidents {
 
 impl Incidents {
     /// Takes in a tick; `breached` is `None` when nothing was measured, which neither prolongs nor ends an incident
-    /// by itself. When a breach comes after more than [`MERGE_TICKS`] without a call, only the new incident is told.
+    /// by itself. When a breach comes after more than [`MERGE_TICKS`] without a call, only the new incident is returned.
     pub fn observe(&mut self, now: Tick, breached: Option<bool>) -> Option<IncidentEvent> {
         let over = self.current.filter(|incident| now.since(incident.last) > MERGE_TICKS);
         match (breached, &mut self.current) {
@@ -52,7 +52,7 @@ impl Incidents {
         }
     }
 
-    /// The incident that goes on.
+    /// The ongoing incident.
     pub const fn current(&self) -> Option<Incident> {
         self.current
     }

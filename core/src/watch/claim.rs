@@ -1,5 +1,5 @@
 //! Whether a rule would have been right to warn, were it not new and without a budget: what it learns its bar from, also while
-//! it is too careful to say anything.
+//! it is too careful to warn.
 
 use crate::tick::{HORIZON, Tick};
 
@@ -14,7 +14,7 @@ pub struct Claim {
 
 impl Claim {
     /// Takes in a tick: whether it breached the threshold (`None`: nothing was measured) and whether the chance is above the
-    /// bar. Says whether a claim came true when that is known. A breach that goes on, or comes back within the horizon,
+    /// bar. Returns whether a claim came true when that is known. A breach that lasts, or comes back within the horizon,
     /// is no news, and claims nothing.
     pub fn observe(&mut self, now: Tick, breached: Option<bool>, is_above: bool) -> Option<bool> {
         self.is_seen |= breached.is_some();

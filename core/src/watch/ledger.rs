@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Basis, Said};
+use super::{Basis, Prediction};
 use crate::{
     adapt::{Learned, Merits, Peers, Shown, chance},
     calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
@@ -27,14 +27,14 @@ pub struct Ledger {
     pub calibrator: Calibrator,
     /// How sure the rule has to be to warn.
     pub caution: Caution,
-    /// Whether chances mean what they say.
+    /// How reliable the chances are.
     pub reliability: Reliability,
     /// Who was right.
     pub scorecard: Scorecard,
     /// What the rule's targets show each other.
     #[serde(skip)]
     peers: Peers,
-    /// Who is worth how much of late: an hour's memory, which begins anew with the agent.
+    /// The recent skill of each voice: an hour's memory, which starts empty with the agent.
     #[serde(skip)]
     pub merits: Merits,
     /// The tick whose labels are being taken in.
@@ -92,15 +92,20 @@ impl Ledger {
         }
     }
 
-    /// Forecast and chance of a breach of `threshold_us`; `None` when there is nothing to say. `shown` is what the target shows
+    /// Forecast and chance of a breach of `threshold_us`; `None` when there is none. `shown` is what the target shows
     /// the others of the rule.
-    pub(super) fn say(&mut self, basis: &Basis, threshold_us: f32, shown: &mut Option<Shown>) -> Option<Said> {
+    pub(super) fn predict(
+        &mut self,
+        basis: &Basis,
+        threshold_us: f32,
+        shown: &mut Option<Shown>,
+    ) -> Option<Prediction> {
         Some(match basis {
             Basis::Alone(raw) => {
-                self.caution.rests_on_one();
+                self.caution.rest_on_one();
                 let forecast = self.calibrator.apply(raw);
                 let log_odds = forecast.log_odds_above(threshold_us);
-                Said { raw: *raw, forecast, log_odds, chance: self.alone.chance(log_odds), made: None }
+                Prediction { raw: *raw, forecast, log_odds, chance: self.alone.chance(log_odds), made: None }
             }
             // The mixture tracks offsets of its own.
             Basis::Experts(evidence) => {
@@ -109,16 +114,23 @@ impl Ledger {
                 let (forecast, odds) = (made.forecast()?, self.learned.odds(&of));
                 let log_odds = odds.mixed;
                 let chance = chance(log_odds);
-                Said { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
+                Prediction { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }
             }
         })
     }
 
-    /// Takes in what was said and what came; `is_calm` when the threshold was not breached at the time.
-    pub(super) fn learn(&mut self, now: Tick, said: &Said, is_calm: bool, truth_us: f32, threshold_us: f32) {
-        self.calibrator.count(&said.forecast, truth_us);
+    /// Takes in a prediction and its truth; `is_calm` when the threshold was not breached at the time.
+    pub(super) fn learn(
+        &mut self,
+        now: Tick,
+        prediction: &Prediction,
+        is_calm: bool,
+        truth_us: f32,
+        threshold_us: f32,
+    ) {
+        self.calibrator.count(&prediction.forecast, truth_us);
         let breached = truth_us > threshold_us;
-        match &said.made {
+        match &prediction.made {
             Some((made, odds)) => {
                 self.merits.learn(made, truth_us);
                 self.learned.learn_forecast(made, truth_us);
@@ -127,14 +139,14 @@ impl Ledger {
                 }
             }
             None => {
-                self.calibrator.learn(now, &Matured::<Forecast> { said: said.raw, truth_us });
+                self.calibrator.learn(now, &Matured::<Forecast> { predicted: prediction.raw, truth_us });
                 if is_calm {
-                    self.alone.learn(said.log_odds, breached);
+                    self.alone.learn(prediction.log_odds, breached);
                 }
             }
         }
         if is_calm {
-            self.reliability.learn(said.chance, breached);
+            self.reliability.learn(prediction.chance, breached);
         }
     }
 

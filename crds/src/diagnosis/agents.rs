@@ -206,10 +206,10 @@ fn cut(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-/// What is seen and what the operator says, as one. It sees more than most users may; what both see is fresher here.
+/// Merges what is seen with what the operator reports. It sees more than most users may; what both see is fresher here.
 fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -> Option<Finding> {
     let known = reasons::find(reasons::POLICY, "AgentsReady", &word.reason);
-    let said = || {
+    let from_operator = || {
         let condition = "AgentsReady".to_owned();
         let advice = known.map(|known| place.fill(known.advice)).unwrap_or_default();
         let message = known.map_or(word.message.as_str(), |known| without_advice(&word.message, known, place));
@@ -224,20 +224,21 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
         (None, true) => None,
         (Some(seen), true) if word.reason == AgentsReady::Replacing && seen.reason == AgentsReady::NotReady => {
             let severity = Severity::Warning;
-            Some(Finding { severity, advice: said().advice, reason: word.reason.clone(), ..seen })
+            Some(Finding { severity, advice: from_operator().advice, reason: word.reason.clone(), ..seen })
         }
         (Some(seen), true) => Some(seen),
         (None, false) if is_count && set.there().is_some() => {
             let advice = "wait: what the operator writes is a moment old".to_owned();
-            let message = format!("every agent works now, and the operator has not said so yet ({})", said().message);
-            Some(Finding { severity: Severity::Warning, advice, message, ..said() })
+            let message =
+                format!("every agent works now, and the operator has not said so yet ({})", from_operator().message);
+            Some(Finding { severity: Severity::Warning, advice, message, ..from_operator() })
         }
-        (None, false) => Some(said()),
+        (None, false) => Some(from_operator()),
         (Some(seen), false) if is_count && seen.reason == AgentsReady::NotReady => {
-            Some(Finding { reason: word.reason.clone(), advice: said().advice, ..seen })
+            Some(Finding { reason: word.reason.clone(), advice: from_operator().advice, ..seen })
         }
         (Some(seen), false) if is_count || seen.reason == word.reason => Some(seen),
-        (Some(seen), false) if is_among(&seen.reason, counts) => Some(said()),
+        (Some(seen), false) if is_among(&seen.reason, counts) => Some(from_operator()),
         (Some(seen), false) => Some(seen),
     }
 }

@@ -1,4 +1,4 @@
-//! How the agent of one node is: by its pod, by what it says, and by how long ago it said it. A report without a pod is
+//! How the agent of one node is: by its pod, by its report, and by the age of that. A report without a pod is
 //! of an agent that is gone, and a pod without a report is of one that cannot say anything.
 
 use k8s_openapi::{api::core::v1::PodSpec, jiff::Timestamp};
@@ -23,7 +23,7 @@ pub const FIRST_REPORT_SECONDS: i64 = 120;
 /// How the agent of a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Standing {
-    /// There should be an agent, and there is none that ever said anything, or none any more.
+    /// There should be an agent, and there is none that ever reported anything, or none any more.
     Missing,
     /// Nothing was heard for too long.
     Stale,
@@ -136,7 +136,7 @@ pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Opti
     if !matches!(standing, Standing::Unwanted | Standing::Missing) {
         findings.extend(report.into_iter().flat_map(|report| report.findings.iter().cloned()));
     }
-    // A required sensor that does not work is why the agent is not ready: that is said once.
+    // A required sensor that does not work is why the agent is not ready: that is reported once.
     findings.sort_by_key(|finding| finding.severity);
     Some(Stand { node: node.name.clone(), standing, silence, findings })
 }

@@ -33,7 +33,7 @@ pub struct Word {
 }
 
 impl<'a> Policy<'a> {
-    /// What the operator says, as far as it speaks of the spec as it is.
+    /// What the operator says, as far as it is about the current spec.
     pub fn conditions(&self) -> &'a [Condition] {
         let current = self.status.filter(|status| status.observed_generation == self.generation);
         current.map(|status| status.conditions.as_slice()).unwrap_or_default()

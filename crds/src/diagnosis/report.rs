@@ -103,13 +103,13 @@ pub fn findings(status: &PrecursorNodeReportStatus, place: &Place) -> Vec<Findin
     if status.rtt_source == RttSource::Smoothed {
         find(Found::Smoothed, SMOOTHED.to_owned());
     }
-    // Sensors, queue, caps and room are told with their numbers; what else there is stands only in the condition.
+    // Sensors, queue, caps and room are reported with their numbers; the rest is only in the condition.
     for type_ in ["Degraded", "WarmingUp"] {
-        if let Some(told) = condition(&status.conditions, type_).filter(|told| told.status == ConditionStatus::True)
-            && let Some(reason) = reasons::find(reasons::REPORT, type_, &told.reason)
-            && (type_ == "WarmingUp" || findings.is_empty() || told.message.contains("disk"))
+        if let Some(found) = condition(&status.conditions, type_).filter(|found| found.status == ConditionStatus::True)
+            && let Some(reason) = reasons::find(reasons::REPORT, type_, &found.reason)
+            && (type_ == "WarmingUp" || findings.is_empty() || found.message.contains("disk"))
         {
-            findings.push(Finding::of(reason, told.message.clone(), place));
+            findings.push(Finding::of(reason, found.message.clone(), place));
         }
     }
     findings.sort_by_key(|finding| finding.severity);

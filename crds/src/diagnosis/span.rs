@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_longer_is_told_more_roughly() {
+    fn what_is_longer_is_rendered_more_roughly() {
         let table = [
             (-5, "0s"),
             (0, "0s"),

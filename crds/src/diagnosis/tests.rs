@@ -42,14 +42,14 @@ fn agent(state: &str, is_ready: Option<bool>) -> Known<node::Pod> {
     Known::There(node::Pod { name: "agent".to_owned(), is_ready, since: Some(at(-600)), state: state.to_owned() })
 }
 
-fn said(ago: i64, is_well: bool) -> node::Report {
+fn report(ago: i64, is_well: bool) -> node::Report {
     let (reason, message) = if is_well { ("SensorsWork", "") } else { ("SensorsMissing", "tcp cannot be used") };
     let ready = Some(Word { is_well, reason: reason.to_owned(), message: message.to_owned() });
     node::Report { heartbeat: Some(at(-ago)), ready, findings: Vec::new() }
 }
 
 fn works(name: &str) -> Node {
-    let (pod, report) = (agent("Running", Some(true)), Known::There(said(10, true)));
+    let (pod, report) = (agent("Running", Some(true)), Known::There(report(10, true)));
     Node { name: name.to_owned(), is_ready: Some(true), pod, report }
 }
 
@@ -134,8 +134,8 @@ fn nodes() -> Changes {
         (true, |_| {}),
         (true, |facts| facts.agents.nodes.iter_mut().for_each(|node| node.pod = Known::Hidden)),
         (true, |facts| facts.agents.nodes.iter_mut().for_each(|node| node.report = Known::Hidden)),
-        (false, |facts| one(facts, |node| node.report = Known::There(said(1_000, true)))),
-        (false, |facts| one(facts, |node| node.report = Known::There(said(10, false)))),
+        (false, |facts| one(facts, |node| node.report = Known::There(report(1_000, true)))),
+        (false, |facts| one(facts, |node| node.report = Known::There(report(10, false)))),
         (false, |facts| one(facts, |node| node.report = Known::Absent)),
         (false, |facts| one(facts, |node| node.pod = agent("CrashLoopBackOff", Some(false)))),
         (false, |facts| one(facts, |node| (node.pod, node.report) = (agent("Pending", Some(false)), Known::Absent))),
@@ -153,13 +153,13 @@ fn nodes() -> Changes {
                 "queue": {"pending": 4, "dropped": 3}});
             let status: PrecursorNodeReportStatus = serde_json::from_value(status).unwrap();
             let findings = report::findings(&status, &facts.place);
-            facts.agents.nodes[0].report = Known::There(node::Report { findings, ..said(10, true) });
+            facts.agents.nodes[0].report = Known::There(node::Report { findings, ..report(10, true) });
         }),
     ]
 }
 
 fn policies() -> Changes {
-    fn say(facts: &mut Facts<'_>, conditions: &[(&str, &str, &str, &str)]) {
+    fn set_conditions(facts: &mut Facts<'_>, conditions: &[(&str, &str, &str, &str)]) {
         let status = Box::leak(Box::new(policy_status(conditions)));
         facts.policies = vec![Policy { generation: Some(1), status: Some(status) }];
     }
@@ -172,18 +172,28 @@ fn policies() -> Changes {
         (false, |facts| facts.policies[0].status = None),
         (false, |facts| {
             let what = "ConfigMap nets/net-anchor of the chart, which owns the agents, is missing";
-            say(facts, &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "AnchorMissing", what)]);
+            set_conditions(
+                facts,
+                &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "AnchorMissing", what)],
+            );
         }),
         (false, |facts| {
             let what = "1 of 2 agents work; not those on n1: starting";
-            say(facts, &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "NotReady", what)]);
+            set_conditions(
+                facts,
+                &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "NotReady", what)],
+            );
         }),
-        (false, |facts| say(facts, &[WATCHING, ALL, ("ModelReady", "False", "NotFound", "no such ConfigMap")])),
-        (false, |facts| say(facts, &[WATCHING, ALL, ("TargetsResolved", "False", "NoPods", "no pod")])),
         (false, |facts| {
-            say(facts, &[WATCHING, ALL, ("Throttled", "True", "TooManyAlerts", "17 alerts have no object")]);
+            set_conditions(facts, &[WATCHING, ALL, ("ModelReady", "False", "NotFound", "no such ConfigMap")])
         }),
-        (false, |facts| say(facts, &[WATCHING, ALL, ("NotHeardOf", "True", "Later", "a later release says so")])),
+        (false, |facts| set_conditions(facts, &[WATCHING, ALL, ("TargetsResolved", "False", "NoPods", "no pod")])),
+        (false, |facts| {
+            set_conditions(facts, &[WATCHING, ALL, ("Throttled", "True", "TooManyAlerts", "17 alerts have no object")]);
+        }),
+        (false, |facts| {
+            set_conditions(facts, &[WATCHING, ALL, ("NotHeardOf", "True", "Later", "a later release says so")])
+        }),
         (false, |facts| facts.firing = Some(40)),
     ]
 }
@@ -211,7 +221,7 @@ fn in_no_combination_of_states_do_two_answers_contradict_each_other() {
                     let diagnosis = diagnose(&facts, now());
                     check(&facts, &diagnosis);
                     let worst = diagnosis.worst();
-                    // What nobody may see is nobody's fault; what is seen to be wrong is said.
+                    // What nobody may see is nobody's fault; what is seen to be wrong is reported.
                     assert!(
                         is_well || worst.is_some_and(|worst| worst < Severity::Remark),
                         "{facts:#?} {diagnosis:#?}"
@@ -260,7 +270,7 @@ fn check(facts: &Facts<'_>, diagnosis: &Diagnosis) {
         let says_it = finding.reason == "Later" || finding.condition == "ModelReady";
         assert!(says_it || !finding.advice.is_empty(), "no advice: {}", show());
         assert!(!finding.to_string().contains('{'), "a name is missing: {finding:?}");
-        // Nothing sends to another command of the plugin without having said what is wrong.
+        // Nothing sends to another command of the plugin without having reported what is wrong.
         assert!(!finding.message.contains("kubectl netprecursor"), "{finding:?}");
     }
 }
@@ -274,22 +284,26 @@ fn a_missing_anchor_is_brought_back_by_what_helm_does_not_refuse() {
     assert_eq!((finding.reason.as_str(), finding.severity), ("AnchorMissing", Severity::Fault));
     assert!(finding.advice.contains("helm upgrade net charts/netprecursor --namespace nets"), "{finding}");
     assert!(!finding.to_string().contains("install the chart again"), "{finding}");
-    // Who may not see the ConfigMap is told by what the operator says of it.
+    // Who may not see the ConfigMap still gets the operator's finding about it.
     let message = Finding { advice: Place::new("nets").fill(&finding.advice), ..finding.clone() }.to_string();
-    let said = policy_status(&[
+    let status = policy_status(&[
         ("Ready", "False", "AgentsNotReady", &message),
         ("AgentsReady", "False", "AnchorMissing", &message),
     ]);
     facts.agents.anchor = Known::Hidden;
-    facts.policies = vec![Policy { generation: Some(1), status: Some(&said) }];
-    let told = diagnose(&facts, now());
-    assert_eq!((told.findings[0].reason.as_str(), told.policies[0].len()), ("AnchorMissing", 1), "{told:#?}");
+    facts.policies = vec![Policy { generation: Some(1), status: Some(&status) }];
+    let diagnosis = diagnose(&facts, now());
+    assert_eq!(
+        (diagnosis.findings[0].reason.as_str(), diagnosis.policies[0].len()),
+        ("AnchorMissing", 1),
+        "{diagnosis:#?}"
+    );
 }
 
 #[test]
 fn what_an_operator_said_before_it_went_is_not_taken_for_news() {
-    let said = policy_status(&[("Ready", "True", "Watching", ""), ("AgentsReady", "False", "AnchorMissing", "gone")]);
-    let policies = vec![Policy { generation: Some(1), status: Some(&said) }];
+    let status = policy_status(&[("Ready", "True", "Watching", ""), ("AgentsReady", "False", "AnchorMissing", "gone")]);
+    let policies = vec![Policy { generation: Some(1), status: Some(&status) }];
     let facts = Facts { operator: Known::Absent, policies, ..facts() };
     let reasons: Vec<_> = diagnose(&facts, now()).findings.into_iter().map(|finding| finding.reason).collect();
     assert_eq!(reasons, ["OperatorMissing"]);
@@ -297,11 +311,11 @@ fn what_an_operator_said_before_it_went_is_not_taken_for_news() {
 
 #[test]
 fn agents_that_are_being_replaced_are_no_fault_for_who_hears_the_operator() {
-    let said = policy_status(&[
+    let status = policy_status(&[
         ("Ready", "True", "Watching", ""),
         ("AgentsReady", "True", "Replacing", "1 of 2 agents work, others are being replaced"),
     ]);
-    let mut facts = Facts { policies: vec![Policy { generation: Some(1), status: Some(&said) }], ..facts() };
+    let mut facts = Facts { policies: vec![Policy { generation: Some(1), status: Some(&status) }], ..facts() };
     facts.agents.set = Known::There(Set { wanted: 2, scheduled: 2, ready: 1, is_current: true });
     let finding = diagnose(&facts, now()).findings.remove(0);
     assert_eq!((finding.reason.as_str(), finding.severity), ("Replacing", Severity::Warning));

@@ -1,5 +1,5 @@
 //! Kubernetes' label selector. Its own types instead of k8s-openapi's, whose operator is any text: here a wrong one is
-//! told by the reader, and the schema lists the right ones.
+//! reported by the reader, and the schema lists the right ones.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! What the API server checks beyond types, in CEL. The conversion checks the same for everybody else; where both can
-//! speak, both refuse (a test applies every mistake to a real API server).
+//! check, both refuse (a test applies every mistake to a real API server).
 //!
 //! Messages say what was expected and what to write; the API server puts the field and what it got in front. Formats
 //! are checked here and not by `pattern`, because a pattern's message is the pattern.
@@ -242,7 +242,7 @@ fn require(schema: &mut Schema, rule: String, message: &'static str) {
 
 fn add(schema: &mut Schema, Check { rule, message, field }: Check) {
     let mut check = json!({"rule": rule, "message": message});
-    // Of a text the server says in front that it is "string"; what was got is told here. `message` stays for values that
+    // Of a text the server says in front that it is "string"; what was got is reported here. `message` stays for values that
     // do not fit into one line.
     if schema.get("type").is_some_and(|kind| kind == "string" || *kind == json!(["string", "null"])) {
         check["messageExpression"] = format!("'got \"' + self + '\", ' + \"{message}\"").into();

@@ -80,7 +80,7 @@ fn list_values(schema: &mut Map<String, Value>) {
     schema.remove("oneOf");
 }
 
-/// Kubernetes knows `int32` and `int64`; what fits the type is said by bounds.
+/// Kubernetes knows `int32` and `int64`; bounds express what fits the type.
 fn bound(schema: &mut Map<String, Value>) {
     let maximum: u64 = match schema.get("format").and_then(Value::as_str) {
         Some("uint8") => u8::MAX.into(),

@@ -1,5 +1,5 @@
-//! What the API server has said so far, and what follows from it: which policies there are and which of this node's pods
-//! each of them selects. Pure; watches feed it.
+//! The state of the API server as seen so far, and what follows from it: which policies there are and which of this node's
+//! pods each of them selects. Pure; watches feed it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use netprecursor_kit::{self as kit, Key};
 use super::pod::Pod;
 use crate::desired::{self, Desired, DesiredPolicy, Digest, Published};
 
-/// Everything that was said.
+/// Everything that was received.
 #[derive(Debug, Default)]
 pub struct Mirror {
     /// `PrecursorPolicy` objects that convert.

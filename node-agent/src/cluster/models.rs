@@ -67,13 +67,13 @@ enum ModelError {
 }
 
 impl ModelError {
-    /// Whether the same question may have another answer later.
+    /// Whether a retry may succeed.
     const fn may_pass(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Fetch { .. })
     }
 }
 
-/// What became of a model.
+/// The outcome of fetching a model.
 #[derive(Debug)]
 pub struct Arrival {
     digest: Digest,
@@ -151,7 +151,7 @@ fn copy_name(digest: &Digest) -> String {
 /// Tries until the model is there or is refused for good.
 async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: mpsc::Sender<Arrival>) {
     let (mut backoff, mut rng) = (Backoff::between(RETRY[0], RETRY[1]), Rng::new());
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
         let error = match fetch_once(&copies, digest, &model).await {
             Ok(scorer) => {
@@ -163,8 +163,8 @@ async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: 
             Err(error) => error,
         };
         let reason = crate::error::chain(&error);
-        if reason != told {
-            told.clone_from(&reason);
+        if reason != reported {
+            reported.clone_from(&reason);
             let _ = arrivals.send(Arrival { digest, published: Published::Refused(reason) }).await;
         }
         if !error.may_pass() {
@@ -196,7 +196,7 @@ fn load(copy: &str, object: ConfigMap, digest: Digest) -> Result<Scorer, ModelEr
     Ok(Scorer::load(&bytes, Use::Policy(&PolicyContract::rtt()))?)
 }
 
-/// The model's bytes; one more than a model may have at most, so that the contract can say that it is too large.
+/// The model's bytes; one more than a model may have at most, so that the contract can report that it is too large.
 fn unpack(copy: &str, object: ConfigMap) -> Result<Vec<u8>, ModelError> {
     let mut data = object.binary_data.unwrap_or_default();
     if let Some(plain) = data.remove(PLAIN) {

@@ -8,7 +8,7 @@ use netprecursor_core::{
     policy::Labels,
 };
 
-/// A pod's own configuration hash, which stands in its cgroup's name instead of the UID of its mirror in the API.
+/// A pod's own configuration hash, which is in its cgroup's name instead of the UID of its mirror in the API.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Marks such a mirror.
 const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";

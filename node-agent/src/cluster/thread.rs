@@ -28,7 +28,7 @@ pub struct Location {
 }
 
 /// What else runs on the thread once there is a client; ends when asked to.
-pub type Telling = Box<dyn FnOnce(Clients, oneshot::Receiver<()>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+pub type Publishing = Box<dyn FnOnce(Clients, oneshot::Receiver<()>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// The thread.
 #[derive(Debug)]
@@ -42,18 +42,18 @@ impl Cluster {
     ///
     /// # Errors
     /// No thread or runtime can be made.
-    pub fn start(location: Location, desired: watch::Sender<Arc<Desired>>, telling: Telling) -> io::Result<Self> {
+    pub fn start(location: Location, desired: watch::Sender<Arc<Desired>>, publishing: Publishing) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("cluster".to_owned()).spawn(move || {
-            runtime.block_on(live(location, desired, telling, stopped));
+            runtime.block_on(live(location, desired, publishing, stopped));
             // A check of a model may still run: its child has a deadline of its own.
             runtime.shutdown_background();
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Ends it, and waits until what it has to tell is told or on disk.
+    /// Ends it, and waits until all pending alerts are published or on disk.
     pub fn stop(mut self) {
         self.end();
     }
@@ -64,7 +64,7 @@ impl Cluster {
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported; what was on disk is told by the next agent.
+            // A panic there has been reported; what is on disk is published by the next agent.
             let _ = thread.join();
         }
     }
@@ -79,7 +79,7 @@ impl Drop for Cluster {
 async fn live(
     location: Location,
     desired: watch::Sender<Arc<Desired>>,
-    telling: Telling,
+    publishing: Publishing,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let clients = tokio::select! {
@@ -89,13 +89,13 @@ async fn live(
     let (end, ended) = oneshot::channel();
     let shelf = Shelf::new(clients.requests.clone(), location.namespace.clone());
     let following = watching::follow(clients.watches.clone(), shelf, &location.node, desired);
-    let mut telling = telling(clients, ended);
+    let mut publishing = publishing(clients, ended);
     tokio::select! {
         () = following => {}
-        () = &mut telling => {}
+        () = &mut publishing => {}
         _ = &mut stopped => {
             let _ = end.send(());
-            telling.await;
+            publishing.await;
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Follows policies, namespaces and this node's pods, and hands on what is desired. An API server that is away changes
-//! nothing: what was known goes on.
+//! nothing: the last known state stays in force.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::desired::Desired;
 const CHANGES: usize = 256;
 /// What changes together is handed on together.
 const SETTLE: Duration = Duration::from_millis(50);
-/// How long a watch lasts, in seconds: agents that started together do not begin anew together.
+/// How long a watch lasts, in seconds: agents that started together do not reconnect together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 230..=290;
 
 /// Follows the cluster until `desired` has no receiver left.
@@ -81,7 +81,7 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
     }
 }
 
-/// Puts what a watch shows where it belongs.
+/// Applies what a watch shows to its part of the mirror.
 fn into<V: Send + 'static>(place: fn(&mut Mirror) -> &mut kit::Mirror<V>) -> impl Fn(Sight<V>) -> Change<Mirror> {
     move |sight| Box::new(move |mirror| place(mirror).take(sight))
 }
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// The policy, if it converts. The operator says on the object why it does not.
+/// The policy, if it converts. The operator reports on the object why it does not.
 fn policy<K>(object: DeserializeGuard<K>) -> Option<Policy>
 where
     K: Resource + DeserializeOwned,

@@ -43,8 +43,8 @@ pub enum KeepError {
 enum Naming {
     /// After the policy's kind, namespace and name, and the rule: files of a user who knows them.
     Names,
-    /// After the policy's UID, the rule and its meaning: a policy that was made anew, or a rule that means something
-    /// else, counts anew.
+    /// After the policy's UID, the rule and its meaning: a recreated policy, or a rule that means something else, starts
+    /// from zero.
     Identities,
 }
 
@@ -54,7 +54,7 @@ const UNCLAIMED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Letters of a file's name before its ending. File systems take 255, some of those that encrypt 143.
 const MAX_NAME: usize = 128;
 
-/// Bytes of the digest that takes the place of what a name has too much.
+/// Bytes of the digest that replaces the excess of a long name.
 const DIGEST_BYTES: usize = 16;
 
 /// A name that every file system takes. `~` is in no name of the API, so that a name that was cut is no other one's.
@@ -122,7 +122,7 @@ impl Ledgers {
     }
 
     /// Gives what earlier releases kept for the rules of `policies` its present name. What two rules had in common is of
-    /// use to neither: it is set aside, and both begin anew.
+    /// use to neither: it is set aside, and both start from zero.
     pub fn take_over(&self, policies: &[Policy]) {
         if self.naming == Naming::Identities {
             return;
@@ -150,7 +150,7 @@ impl Ledgers {
         }
     }
 
-    /// What is remembered of a rule. What cannot be read is left where it is, said, and counting begins anew.
+    /// What is remembered of a rule. What cannot be read is left where it is and logged, and counting starts from zero.
     pub fn read(&self, policy: &Policy, rule: &Rule) -> Option<Ledger> {
         let path = self.path(policy, rule);
         let text = match fs::read_to_string(&path) {
@@ -294,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_ledger_starts_anew_and_a_full_disk_is_told() {
+    fn a_torn_ledger_starts_from_zero_and_a_full_disk_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let policy = policy();
         let rule = policy.rules.iter().next().unwrap();
         let ledgers = Ledgers::new(directory.path());
         fs::write(ledgers.path(&policy, rule), "{\"version\":1").unwrap();
         assert!(ledgers.read(&policy, rule).is_none());
-        // A device without room stands in for a full disk.
+        // A device without room simulates a full disk.
         let full = Ledgers::new(Path::new("/dev/full"));
         let error = full.write(&full.path(&policy, rule), &Ledger::default()).unwrap_err();
         assert!(error.to_string().contains("--state-dir"), "{error}");

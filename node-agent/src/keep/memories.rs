@@ -56,7 +56,7 @@ impl MemoryFile {
         Self { path: directory.join(NAME) }
     }
 
-    /// What was kept, as it goes on at `now`. What cannot be read is left where it is, logged, and nothing is remembered.
+    /// What was kept, continued at `now`. What cannot be read is left where it is, logged, and nothing is remembered.
     pub fn read(&self, now: Tick) -> BTreeMap<String, Memory> {
         let path = self.path.display();
         let kept = match self.content() {

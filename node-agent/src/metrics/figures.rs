@@ -232,7 +232,7 @@ pub fn place_labels(place: &Place) -> Vec<(Label, String)> {
     labels
 }
 
-/// A rule with all that tells it from others of its name.
+/// A rule with all that distinguishes it from others of its name.
 pub fn rule_labels(policy: &Identity, rule: &str) -> Vec<(Label, String)> {
     let namespace = policy.namespace.as_ref().map(|namespace| (label::POLICY_NAMESPACE, namespace.to_string()));
     let rest = [
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn workloads_beyond_the_cap_are_counted_and_those_in_trouble_are_told() {
+    fn workloads_beyond_the_cap_are_counted_and_those_in_trouble_are_kept() {
         let targets = (0..MAX_PLACES + 7).map(|i| target(&format!("w{i:04}"), 1.0)).collect();
         let last = format!("w{:04}", MAX_PLACES + 6);
         let alert = SeenAlert { place: place(&last), policy: identity(Kind::Namespaced, None), rule: "r".to_owned() };

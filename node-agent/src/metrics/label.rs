@@ -1,4 +1,4 @@
-//! What tells the series of a family from each other, by OpenTelemetry's name and by Prometheus'.
+//! What distinguishes the series of a family, by OpenTelemetry's name and by Prometheus'.
 
 /// A label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

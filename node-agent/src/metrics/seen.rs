@@ -75,9 +75,9 @@ pub struct SeenRule {
     pub rule: String,
     /// The chance that a warning needs.
     pub needed: f64,
-    /// The highest chance that was said of late.
+    /// The highest recent forecast chance.
     pub reachable: f64,
-    /// Of the forecast over the best rule of thumb of late, by quantile.
+    /// The recent skill of the forecast over the best rule of thumb, by quantile.
     pub skill: [Option<f64>; QUANTILES.len()],
     /// What forecast and chance are made of; of the first rules alone, because it takes many series.
     pub makeup: Option<Box<Makeup>>,
@@ -96,7 +96,7 @@ pub struct Makeup {
     pub experts: Vec<Standing>,
     /// The regressions that the chance comes from; likewise.
     pub sources: Vec<(&'static str, f64)>,
-    /// What was said with which chance, and what came true of it.
+    /// Forecast chances and how many came true.
     pub bins: [Bin; BINS],
 }
 

@@ -1,7 +1,7 @@
 //! The API server as a sink: `PrecursorAlert` objects, Events, and the node report, each written by this agent alone.
 //!
 //! queue → `turns` (what next) → `prepared` (requests) → `request` (answer) → queue. One request at a time: its
-//! rate is bounded anyway, and the order of what is told stays the order of what happened.
+//! rate is bounded anyway, and transitions are published in the order in which they happened.
 //!
 //! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` their status, `create`
 //! Events of `events.k8s.io`, `list` policies, `get` its node.
@@ -75,7 +75,7 @@ const METER_EVERY: Duration = Duration::from_secs(60);
 /// Where the queue is, in the agent's state directory.
 const QUEUE: &str = "alerts";
 
-/// Who tells, and how much.
+/// Who publishes, and how much.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// This node.
@@ -98,7 +98,7 @@ pub struct KubernetesSink {
 }
 
 impl KubernetesSink {
-    /// What goes into `outbox` comes out in [`tell`], which writes `board`.
+    /// What goes into `outbox` comes out in [`publish`], which writes `board`.
     pub const fn new(outbox: Outbox, board: Board) -> Self {
         Self { outbox, board }
     }
@@ -110,7 +110,7 @@ impl KubernetesSink {
 }
 
 impl Sink for KubernetesSink {
-    fn tell(&mut self, transition: &Transition) {
+    fn publish(&mut self, transition: &Transition) {
         self.outbox.send(transition.clone());
     }
 
@@ -139,8 +139,8 @@ pub fn open_queue(state_dir: &Path, limits: Limits) -> Queue<Directory> {
     Queue::open(Directory::new(&state_dir.join(QUEUE)), limits)
 }
 
-/// Tells the API server what comes out of `transitions` and `report`, until `stop`; what is then untold stays on disk.
-pub async fn tell(
+/// Publishes `transitions` and `report` to the API server until `stop`; what is then still pending stays on disk.
+pub async fn publish(
     client: Client,
     settings: Settings,
     transitions: mpsc::Receiver<Transition>,
@@ -149,15 +149,15 @@ pub async fn tell(
     stop: impl Future<Output = ()>,
 ) {
     let queue = open_queue(&settings.state_dir, settings.limits);
-    tell_from(queue, budget(), client, settings, transitions, report, board, stop).await;
+    publish_from(queue, budget(), client, settings, transitions, report, board, stop).await;
 }
 
-/// As [`tell`], with a queue and a budget of one's own.
+/// As [`publish`], with a queue and a budget of the caller.
 #[expect(
     clippy::too_many_arguments,
     reason = "both ends of the channels, and what tests put in the place of the real thing"
 )]
-pub async fn tell_from<D: Disk>(
+pub async fn publish_from<D: Disk>(
     queue: Queue<D>,
     budget: Budget,
     client: Client,
@@ -196,11 +196,11 @@ pub async fn tell_from<D: Disk>(
                 continue;
             }
         };
-        // Both other ends are gone: there is nobody left to tell for.
+        // Both senders are gone: nothing more will come.
         if !is_open && !is_reporting {
             return writer.close(&mut transitions);
         }
-        // Never for ever: the clock of what is tended goes on.
+        // Not for ever: `tend` has work to do by the clock.
         let latest = writer.now() + SAVE_AGAIN;
         let wake = until.map_or(latest, |until| until.min(latest));
         tokio::select! {
@@ -265,7 +265,7 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// Does what is due by the clock, and says what the node report would say now; nothing before the first tick.
+    /// Does what is due by the clock. Returns the node report as it would be now; `None` before the first tick.
     fn tend(&mut self, data: &ReportData) -> Option<PrecursorNodeReportStatus> {
         let (now, unix) = (self.now(), unix());
         if !self.has_ended_orphans && now >= ORPHANED_AFTER {
@@ -329,7 +329,7 @@ impl<D: Disk> Writer<D> {
                 self.board.failed(reason.clone());
             }
             Outcome::Down { reason, .. } => {
-                // Once per outage: the status says the rest.
+                // Once per outage: the status has the rest.
                 if self.turns.failures() == 1 {
                     tracing::warn!(reason, "the API server cannot be told; alerts wait on disk");
                 }
@@ -338,7 +338,7 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// What has happened and is not yet on disk gets there.
+    /// Saves what has happened and is not yet on disk.
     fn close(&mut self, transitions: &mut mpsc::Receiver<Transition>) {
         transitions.close();
         while let Ok(transition) = transitions.try_recv() {

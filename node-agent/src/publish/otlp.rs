@@ -48,8 +48,8 @@ use crate::{
 /// Transitions that wait between the tick thread and the exporter.
 const CHANNEL: usize = 256;
 
-/// What is told at the end has this long.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time for the last export at the end.
+const LAST_EXPORT: Duration = Duration::from_secs(2);
 
 /// Why a signal is not exported although its variables ask for it.
 #[derive(Debug, Error)]
@@ -69,7 +69,7 @@ pub struct OtlpSink {
 }
 
 impl Sink for OtlpSink {
-    fn tell(&mut self, transition: &Transition) {
+    fn publish(&mut self, transition: &Transition) {
         if let Some(sender) = &self.sender
             && sender.try_send((transition.clone(), SystemTime::now())).is_err()
         {
@@ -147,7 +147,7 @@ fn from_variables(
     (!boards.is_empty()).then_some((Telemetry { metrics, logs, boards }, sink))
 }
 
-/// A signal's status, and its exporter unless that says why there is none.
+/// A signal's status, and its exporter unless the status gives the reason why there is none.
 fn exporter(name: &'static str, options: Result<Options, OptionsError>) -> (Board, Option<Exporter>) {
     let target = options.as_ref().map_or_else(|_| String::new(), |options| options.uri.to_string());
     let board = Board::new(name, target);
@@ -165,12 +165,12 @@ impl Telemetry {
         self.boards.clone()
     }
 
-    /// How often metrics are told.
+    /// How often metrics are exported.
     pub fn interval(&self) -> Option<Duration> {
         self.metrics.as_ref().map(|metrics| metrics.periodic.interval)
     }
 
-    /// Tells what `look` sees, and the transitions, until `stop`; then once more.
+    /// Exports what `look` sees, and the transitions, until `stop`; then once more.
     pub async fn run(self, look: impl Fn() -> Seen, stop: impl Future<Output = ()> + Clone) {
         let metrics = async {
             if let Some(metrics) = self.metrics {
@@ -191,7 +191,7 @@ impl Metrics {
         let mut stop = pin!(stop);
         let mut rng = Rng::new();
         let interval = self.periodic.interval;
-        // Nodes that start together do not tell together.
+        // Nodes that start together do not export together.
         let mut due = Instant::now() + jittered(interval.min(Duration::from_secs(5)), 0.5, &mut rng);
         loop {
             tokio::select! {
@@ -200,19 +200,19 @@ impl Metrics {
                 () = tokio::time::sleep_until(due) => {}
             }
             due = Instant::now() + interval;
-            let told = tokio::select! {
+            let result = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                told = self.export(look()) => told,
+                result = self.export(look()) => result,
             };
-            if let Some(asked) = told.as_ref().err().and_then(|failure| failure.retry_after) {
+            if let Some(asked) = result.as_ref().err().and_then(|failure| failure.retry_after) {
                 due = due.max(Instant::now() + asked.min(LONGEST_ASKED));
             }
-            self.settle(told);
+            self.settle(result);
         }
-        match tokio::time::timeout(LAST_WORDS, self.export(look())).await {
-            Ok(told) => self.settle(told),
-            Err(_) => self.board.failed(no_answer(LAST_WORDS) + " at the end"),
+        match tokio::time::timeout(LAST_EXPORT, self.export(look())).await {
+            Ok(result) => self.settle(result),
+            Err(_) => self.board.failed(no_answer(LAST_EXPORT) + " at the end"),
         }
     }
 
@@ -226,10 +226,10 @@ impl Metrics {
         }
     }
 
-    /// What was not sent is not lost: the next message has what is so then.
-    fn settle(&self, told: Result<Rejected, Failure>) {
-        let count = u64::from(told.is_ok());
-        settle(&self.board, told, count);
+    /// What was not sent is not lost: the next message has the values of its time.
+    fn settle(&self, result: Result<Rejected, Failure>) {
+        let count = u64::from(result.is_ok());
+        settle(&self.board, result, count);
     }
 }
 
@@ -246,18 +246,18 @@ impl Logs {
             self.board.write(|health| health.pending = records.waiting() as u64);
             let waits = backoff.waits(begun.elapsed());
             if records.waiting() > 0 && waits.is_none() {
-                let told = tokio::select! {
+                let result = tokio::select! {
                     biased;
                     () = &mut stop => break,
-                    told = self.exporter.send(records.batch(&self.resource)) => told,
+                    result = self.exporter.send(records.batch(&self.resource)) => result,
                 };
-                match &told {
+                match &result {
                     Err(failure) if failure.is_transient => {
                         backoff.fail(begun.elapsed(), failure.retry_after, &mut rng);
                     }
                     _ => backoff.succeed(),
                 }
-                self.settle(&mut records, told);
+                self.settle(&mut records, result);
                 continue;
             }
             // A step of the timer later: one that ends too soon would find nothing due.
@@ -275,18 +275,18 @@ impl Logs {
         while let Ok((transition, at)) = self.transitions.try_recv() {
             self.add(&mut records, &transition, at);
         }
-        let last_words = async {
+        let last_export = async {
             while records.waiting() > 0 {
-                let told = self.exporter.send(records.batch(&self.resource)).await;
-                let is_over = told.as_ref().is_err_and(|failure| failure.is_transient);
-                self.settle(&mut records, told);
+                let result = self.exporter.send(records.batch(&self.resource)).await;
+                let is_over = result.as_ref().is_err_and(|failure| failure.is_transient);
+                self.settle(&mut records, result);
                 if is_over {
                     return;
                 }
             }
         };
-        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
-            self.board.failed(no_answer(LAST_WORDS) + " at the end");
+        if tokio::time::timeout(LAST_EXPORT, last_export).await.is_err() {
+            self.board.failed(no_answer(LAST_EXPORT) + " at the end");
         }
     }
 
@@ -297,17 +297,17 @@ impl Logs {
     }
 
     /// A batch that was taken, or that never will be, waits no longer.
-    fn settle(&self, records: &mut Records, told: Result<Rejected, Failure>) {
-        let is_over = !told.as_ref().is_err_and(|failure| failure.is_transient);
+    fn settle(&self, records: &mut Records, result: Result<Rejected, Failure>) {
+        let is_over = !result.as_ref().is_err_and(|failure| failure.is_transient);
         let count = if is_over { records.remove_batch() } else { 0 };
-        settle(&self.board, told, count);
+        settle(&self.board, result, count);
     }
 }
 
-/// Notes what became of `count` items, and says in the log when that is not what became of those before.
-fn settle(board: &Board, told: Result<Rejected, Failure>, count: u64) {
+/// Records the outcome of `count` items, and logs it when it differs from the one before.
+fn settle(board: &Board, result: Result<Rejected, Failure>, count: u64) {
     let before = board.read();
-    match told {
+    match result {
         Ok(Rejected { items, message }) => {
             if before.failures > 0 {
                 tracing::info!(sink = before.name, endpoint = before.target, "telemetry is sent again");
@@ -332,7 +332,7 @@ fn settle(board: &Board, told: Result<Rejected, Failure>, count: u64) {
             });
         }
         Err(Failure { reason, .. }) => {
-            // Once per reason: the status says the rest.
+            // Once per reason: the status has the rest.
             if before.error.as_ref() != Some(&reason) {
                 let (sink, endpoint) = (before.name, before.target);
                 tracing::warn!(sink, endpoint, error = reason, "telemetry cannot be sent");

@@ -16,8 +16,8 @@ pub fn channel() -> (Outbox, mpsc::Receiver<Transition>) {
     (Outbox { sender, waiting: VecDeque::new(), lost: 0 }, transitions)
 }
 
-/// Transitions on their way out of the tick thread, which never waits. When the other side falls behind, what an alert
-/// was is given up for what it became, and only then is anything lost.
+/// Transitions on their way out of the tick thread, which never waits. When the other side falls behind, older states
+/// of an alert are dropped for its newer one first; only then is anything lost.
 #[derive(Debug)]
 pub struct Outbox {
     sender: mpsc::Sender<Transition>,
@@ -47,12 +47,12 @@ impl Outbox {
         }
     }
 
-    /// Transitions given up although nothing newer of their alert followed.
+    /// Transitions dropped although nothing newer of their alert followed.
     pub const fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Gives up an older transition of the same alert, else of any alert of which a newer one waits, else the oldest.
+    /// Drops an older transition of the same alert, else of any alert of which a newer one waits, else the oldest.
     fn make_room(&mut self, name: &str) {
         let is_outdated = |index: usize| {
             let old = &self.waiting[index].alert().name;

@@ -1,9 +1,8 @@
-//! What the API server is still to be told: the latest state of each alert, in memory and on disk.
+//! What is still to be published to the API server: the latest state of each alert, in memory and on disk.
 //!
 //! A transition replaces what the alert was and adds one Event; nothing is sent from anywhere else. The order of
-//! sending is chosen anew each time: alerts that fire, alerts that are over, Events, and last what only adds detail.
-//! What was told stays known, as long as there is room: a repeat goes on counting where the alert left off, also after
-//! the agent was started anew.
+//! sending is chosen each time: alerts that fire, alerts that are over, Events, and last what only adds detail. Published
+//! alerts are kept as long as there is room: a repeat continues the alert's count, also after the agent was restarted.
 
 pub mod disk;
 pub mod entry;
@@ -34,14 +33,14 @@ pub use pick::{EventKey, Op, Pick};
 /// Rules of which the alerts over a cap are counted one by one.
 const MAX_THROTTLED_RULES: usize = 1024;
 
-/// Alerts that fired before the agent was started anew are over when they have not fired again after this time: the
-/// grace period of a restart, and the longest hold.
+/// Alerts that fired before the agent was restarted are over when they have not fired again after this time: the grace
+/// period of a restart, and the longest hold.
 pub const ORPHANED_AFTER: Duration = Duration::from_secs(180);
 
-/// How much there may be of what.
+/// The bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Alerts in the queue, told or not.
+    /// Alerts in the queue, published or not.
     pub capacity: usize,
     /// Alert objects of this node.
     pub per_node: usize,
@@ -55,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done; `uid` is the object's, where the answer gave it.
@@ -65,7 +64,7 @@ pub enum Outcome {
     },
     /// There is no such object.
     Missing,
-    /// Nobody is there to be told any more: the namespace or the policy is gone.
+    /// There is nowhere to publish it any more: the namespace or the policy is gone.
     Gone,
     /// It will never be accepted as it is.
     Refused {
@@ -81,7 +80,7 @@ pub enum Outcome {
     Down {
         /// Why.
         reason: String,
-        /// How long it wants to be left alone.
+        /// How long it asks to wait.
         wait: Option<Duration>,
     },
 }
@@ -89,9 +88,9 @@ pub enum Outcome {
 /// What is counted, since the agent started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Alerts given up for lack of room before all of it was told.
+    /// Alerts dropped for lack of room before they were published in full.
     pub dropped: u64,
-    /// Events given up because too many of one alert waited, or refused.
+    /// Events dropped because too many of one alert waited, or because they were refused.
     pub events_dropped: u64,
     /// Requests that the server refused for good.
     pub refused: u64,
@@ -109,14 +108,14 @@ struct Slot {
     entry: Entry,
     /// What the agent's own count is short of: it counts from one at each start.
     base: u64,
-    /// Since when it waits to be told, as a number that grows.
+    /// Since when it waits to be published, as a number that grows.
     since: u64,
     backoff: Backoff,
     /// The revision that the server refused.
     refused: Option<u64>,
     /// The count for which it was over a cap.
     throttled: Option<u64>,
-    /// It fired before the agent started, and nothing was heard of it since.
+    /// It fired before the agent started, and has had no transition since.
     is_orphan: bool,
     is_unsaved: bool,
 }
@@ -164,7 +163,7 @@ impl<D: Disk> Queue<D> {
         queue
     }
 
-    /// Takes in what an alert is now.
+    /// Takes in the current state of an alert.
     pub fn accept(&mut self, mut alert: Alert) {
         let name = alert.name.clone();
         self.sequence += 1;
@@ -202,7 +201,7 @@ impl<D: Disk> Queue<D> {
         self.save(&name);
     }
 
-    /// Ends alerts of before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
+    /// Ends alerts from before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
     pub fn end_orphans(&mut self, unix: u64) {
         let orphans: Vec<String> =
             self.slots.iter().filter(|(_, slot)| slot.is_orphan).map(|(name, _)| name.clone()).collect();
@@ -224,7 +223,7 @@ impl<D: Disk> Queue<D> {
         }
     }
 
-    /// Takes in what became of a request at `now`.
+    /// Takes in the outcome of a request at `now`.
     pub fn settle(&mut self, op: &Op, outcome: &Outcome, now: Duration, rng: &mut Rng) {
         let name = op.alert().to_owned();
         let Some(slot) = self.slots.get_mut(&name) else { return };
@@ -234,7 +233,7 @@ impl<D: Disk> Queue<D> {
                 match op {
                     // An answer without a UID is an object all the same.
                     Op::Object { .. } => slot.entry.object = Some(uid.clone().unwrap_or_default()),
-                    Op::Status { told, .. } => slot.entry.delivered = Some(*told),
+                    Op::Status { delivered, .. } => slot.entry.delivered = Some(*delivered),
                     Op::Event { key, .. } => slot.entry.events.retain(|pending| EventKey::of(pending) != *key),
                 }
             }
@@ -253,7 +252,7 @@ impl<D: Disk> Queue<D> {
             Outcome::Refused { .. } => {
                 self.counters.refused += 1;
                 match op {
-                    Op::Object { revision, .. } | Op::Status { told: Delivered { revision, .. }, .. } => {
+                    Op::Object { revision, .. } | Op::Status { delivered: Delivered { revision, .. }, .. } => {
                         slot.refused = Some(*revision);
                     }
                     Op::Event { key, .. } => {
@@ -285,7 +284,7 @@ impl<D: Disk> Queue<D> {
         self.slots.values().map(|slot| &slot.entry)
     }
 
-    /// Alerts of which something is still to be told; without those over a cap.
+    /// Alerts that are not yet published in full; without those over a cap.
     pub fn pending(&self) -> usize {
         self.slots.values().filter(|slot| slot.entry.is_pending() && slot.throttled.is_none()).count()
     }
@@ -317,7 +316,7 @@ impl<D: Disk> Queue<D> {
     fn save(&mut self, name: &str) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         let saved = self.store.put(&slot.entry);
-        // Told once, not each time: a full disk stays full for a while.
+        // Logged once, not each time: a full disk stays full for a while.
         if let Err(error) = saved.as_ref().inspect_err(|_| self.counters.unsaved += 1)
             && !slot.is_unsaved
         {
@@ -333,8 +332,8 @@ impl<D: Disk> Queue<D> {
         }
     }
 
-    /// Gives up the alert that matters least when there is no room for one more: over before firing, told before
-    /// untold, old before new.
+    /// Drops the alert that matters least when there is no room for one more: over before firing, published before
+    /// pending, old before new.
     fn make_room(&mut self) {
         while self.slots.len() >= self.limits.capacity.max(1) {
             let least = self.slots.values().min_by_key(|slot| {

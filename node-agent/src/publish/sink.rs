@@ -1,5 +1,5 @@
-//! What all that publishes alerts has in common: it never keeps the tick waiting, it holds no more than it has room for,
-//! it tries again, and it says how it is doing.
+//! What all publishers of alerts have in common: they never block the tick, hold a bounded number of transitions, retry,
+//! and report their health.
 
 use netprecursor_core::alert::Transition;
 
@@ -8,7 +8,7 @@ use crate::health::Health;
 /// Something that publishes alerts. Held by the tick thread.
 pub trait Sink: Send {
     /// Takes in a transition, to be published soon. Returns at once; what finds no room is counted in [`Health::dropped`].
-    fn tell(&mut self, transition: &Transition);
+    fn publish(&mut self, transition: &Transition);
 
     /// Called each tick: a sink whose other end was busy may try again.
     fn flush(&mut self) {}

@@ -61,7 +61,7 @@ pub fn note(alert: &Alert) -> String {
 /// What is ahead. The chance is what warns; the forecast may lie below the threshold all the same.
 fn warning(alert: &Alert) -> String {
     let threshold = exact(alert.threshold_us);
-    // As it is shown: what rounds to the threshold is not said to be above it.
+    // As it is shown: a value that rounds to the threshold is not called above it.
     let predicted_us = us(alert.predicted_us);
     let above = predicted_us.filter(|us| *us > alert.threshold_us).map(rounded).filter(|shown| *shown != threshold);
     match (above, alert.chance.map(percent)) {
@@ -291,15 +291,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn shares_are_told_in_whole_percent() {
-        for (share, told) in [(0.0, 0), (0.004, 0), (0.744, 74), (0.996, 100), (1.5, 100), (-1.0, 0), (f32::NAN, 0)] {
-            assert_eq!(percent(share), told, "{share}");
+    fn shares_are_rendered_in_whole_percent() {
+        for (share, expected) in [(0.0, 0), (0.004, 0), (0.744, 74), (0.996, 100), (1.5, 100), (-1.0, 0), (f32::NAN, 0)]
+        {
+            assert_eq!(percent(share), expected, "{share}");
         }
     }
 
     #[test]
-    fn values_are_told_in_units_that_suit_them() {
-        for (value, unit, told) in [
+    fn values_are_rendered_in_units_that_suit_them() {
+        for (value, unit, expected) in [
             ("89925", "µs", "90ms"),
             ("950", "µs", "950us"),
             ("0.2", "ratio", "20 %"),
@@ -309,7 +310,7 @@ pub(crate) mod tests {
             ("1.5", "packets/s", "1.5 packets/s"),
             ("n/a", "µs", "n/a µs"),
         ] {
-            assert_eq!(quantity(value, unit), told);
+            assert_eq!(quantity(value, unit), expected);
         }
     }
 

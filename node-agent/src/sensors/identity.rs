@@ -1,4 +1,4 @@
-//! Which pod an event belongs to, as a sensor with a status: without it nothing that is measured is anybody's.
+//! Which pod an event belongs to, as a sensor with a status: without it no measurement is attributed to a pod.
 
 use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -13,11 +13,11 @@ use crate::{
     targets::{
         cgroups::Index,
         identifier::{Identifier, Namespaces, Report, Seat, Tables},
-        identities::Resident,
+        ownership::Resident,
     },
 };
 
-/// Why pods cannot be told apart.
+/// Why pods cannot be identified.
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// The object has no such map.
@@ -55,7 +55,7 @@ fn table<K: aya::Pod, V: aya::Pod>(
 }
 
 impl Identity {
-    /// Starts telling pods apart. `has_members`: the kernel tells the cgroups of a namespace's sockets; `cgroups`: the
+    /// Starts identifying pods. `has_members`: the kernel knows the cgroups of a namespace's sockets; `cgroups`: the
     /// root of the hierarchy.
     pub fn start(
         bpf: &mut Ebpf,
@@ -100,7 +100,7 @@ impl Identity {
         self.identifier.index()
     }
 
-    /// What the thread has to say.
+    /// The latest report of the thread.
     pub fn report(&self) -> Report {
         self.identifier.report()
     }

@@ -16,7 +16,7 @@ struct Totals {
     squeezed: Option<u64>,
 }
 
-/// The sensor: what the files said last.
+/// The sensor: the last values of the files.
 #[derive(Debug)]
 pub struct Node {
     before: Totals,

@@ -91,7 +91,7 @@ fn possible_cpus() -> io::Result<u32> {
     last.map(|last| last + 1).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("got {range:?}")))
 }
 
-/// Length of a jiffy: the coarse clocks advance once per jiffy, and say so.
+/// Length of a jiffy: the coarse clocks advance once per jiffy, and report that resolution.
 fn jiffy_ns() -> u32 {
     let mut resolution = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `resolution` is valid for writes.

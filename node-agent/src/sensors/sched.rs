@@ -64,7 +64,7 @@ struct TaskValue(Task);
 #[derive(Debug, Clone)]
 pub struct Tasks(Arc<Mutex<HashMap<MapData, u32, TaskValue>>>);
 
-/// The sensor: the attached programs, their slots and what they said last.
+/// The sensor: the attached programs, their slots and their last values.
 #[derive(Debug)]
 pub struct Sched {
     slots: Mapped<SchedSlot>,

@@ -1,7 +1,7 @@
 //! How many sockets a target has, and how many of them the `tcp` sensor sees: the kernel's own list (sock_diag, asked
 //! inside the target's network namespace) against the lines that the sensor wrote.
 //!
-//! A socket is *seen* when a line carries its cookie and has kept up with what the kernel says was acknowledged at the
+//! A socket is *seen* when a line carries its cookie and has kept up with what the kernel reports as acknowledged at the
 //! previous survey. So sockets older than the agent count as unseen, and so do those whose callbacks another program
 //! switched off: setting callback flags overwrites what others have set.
 

@@ -1,4 +1,4 @@
-//! How long connections have been waiting for an ACK by now. The kernel side notes when a wait began, and speaks up only
+//! How long connections have been waiting for an ACK by now. The kernel side notes when a wait began, and reports only
 //! when a retransmission timer fires, at intervals that double; in between the time is read off the sockets' lines.
 
 use std::time::Duration;

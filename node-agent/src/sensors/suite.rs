@@ -28,8 +28,8 @@ use crate::{
     status::{IDENTITY, Need, State, Status, advice::Machine},
     targets::{
         identifier::{Namespaces, Report, Seat},
-        identities::Resident,
         namespace::Namespace,
+        ownership::Resident,
     },
 };
 
@@ -39,7 +39,7 @@ pub struct Suite {
     namespaces: Option<Namespaces>,
     /// How often each slot was given out or taken back.
     generations: Option<Mapped<u32>>,
-    /// Who is who, in a cluster.
+    /// Identifies pods, in a cluster.
     identity: Option<Identity>,
     tcp: Option<Tcp>,
     traffic: Option<Traffic>,
@@ -92,7 +92,7 @@ pub struct Place {
     pub cookie: Option<u64>,
 }
 
-/// What is said of each target beside its signals.
+/// What is read of each target beside its signals.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
     /// Its sockets, and the share that the `tcp` sensor sees; `None` before the first survey.
@@ -140,7 +140,7 @@ impl Suite {
                     .map(|map| Arc::new(Mutex::new(map)));
                 generations = Mapped::new("GENERATIONS", loaded.bpf.take_map("GENERATIONS")).ok();
                 if let Setting::Cluster { cgroups } = setting {
-                    let has_members = traffic.as_ref().is_some_and(|traffic| traffic.tells_namespaces);
+                    let has_members = traffic.as_ref().is_some_and(|traffic| traffic.knows_namespaces);
                     let started = Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroups);
                     state(IDENTITY, Need::Required, State::of(&started));
                     identity = started.ok();
@@ -267,7 +267,7 @@ impl Suite {
         }
     }
 
-    /// What is known of whose namespaces are whose; `None` outside a cluster, or where the sensor does not work.
+    /// The report on which namespace is whose; `None` outside a cluster, or where the sensor does not work.
     pub fn identities(&self) -> Option<Report> {
         self.identity.as_ref().map(Identity::report)
     }
@@ -315,7 +315,7 @@ impl Suite {
         }
     }
 
-    /// Ends the tick of `seconds` length for all targets alike; [`Suite::read`] then says what it held.
+    /// Ends the tick of `seconds` length for all targets alike; [`Suite::read`] then returns what it held.
     pub fn end_tick(&mut self, seconds: f64) -> u32 {
         self.node.tick(seconds);
         if let Some(lines) = &self.lines {

@@ -92,7 +92,7 @@ impl Default for Reading {
     }
 }
 
-/// The sensor: the attached program, its slots and what they said last.
+/// The sensor: the attached program, its slots and their last values.
 #[derive(Debug)]
 pub struct Tcp {
     slots: Mapped<TcpSlot>,
@@ -228,7 +228,7 @@ fn describe(delta: &Counters, all: &Tally, clean: &Tally, extremes: &Extremes, s
     let rate_per_us = mean(delta.rate_bytes_sum, delta.rate_interval_sum_us);
     set(Signal::DeliveryRate, rate_per_us * 1e6);
     set(Signal::RttFloor, smallest(extremes.floor_min_us));
-    // Little's law on the means: what is in flight beyond one bandwidth-delay product stands in a queue.
+    // Little's law on the means: what is in flight beyond one bandwidth-delay product is queued.
     let floor = mean(delta.floor_sum_us, delta.samples);
     let queue = in_flight - rate_per_us * floor;
     set(Signal::StandingQueue, if queue < 0.0 { 0.0 } else { queue });

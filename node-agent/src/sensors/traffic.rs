@@ -46,7 +46,7 @@ pub enum TrafficError {
     },
 }
 
-/// Programs for one way of telling targets apart.
+/// Programs for one way of distinguishing targets.
 struct Variant {
     ingress: &'static str,
     egress: &'static str,
@@ -55,7 +55,7 @@ struct Variant {
 const BY_NAMESPACE: Variant = Variant { ingress: "traffic_ingress", egress: "traffic_egress" };
 const BY_SOCKET: Variant = Variant { ingress: "traffic_ingress_by_socket", egress: "traffic_egress_by_socket" };
 
-/// The sensor: the attached programs, their slots and what they said last.
+/// The sensor: the attached programs, their slots and their last values.
 #[derive(Debug)]
 pub struct Traffic {
     slots: Mapped<TrafficSlot>,
@@ -63,8 +63,8 @@ pub struct Traffic {
     before: Vec<TrafficSlot>,
     /// How well it works.
     pub state: State,
-    /// Whether the programs can tell the namespace of a packet, and so the cgroups of a namespace's sockets.
-    pub tells_namespaces: bool,
+    /// Whether the programs know the namespace of a packet, and so the cgroups of a namespace's sockets.
+    pub knows_namespaces: bool,
 }
 
 const NOTHING: TrafficSlot = TrafficSlot { rx_bytes: 0, tx_bytes: 0, rx_packets: 0, tx_packets: 0 };
@@ -85,8 +85,8 @@ impl Traffic {
             Err(error) => return Err(error),
         };
         let slots = Mapped::new("TRAFFIC_SLOTS", bpf.take_map("TRAFFIC_SLOTS"))?;
-        let tells_namespaces = state == State::Active;
-        Ok(Self { slots, cpus: cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], state, tells_namespaces })
+        let knows_namespaces = state == State::Active;
+        Ok(Self { slots, cpus: cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], state, knows_namespaces })
     }
 
     /// Forgets what the slot counted for its previous target.

@@ -60,7 +60,7 @@ pub struct Shared {
     pub last_tick: Arc<Mutex<Option<Instant>>>,
     /// Release of the kernel.
     pub kernel: Arc<str>,
-    /// How the sinks are doing that tell others.
+    /// How the sinks are doing.
     pub boards: Arc<[Board]>,
 }
 
@@ -119,7 +119,7 @@ struct ApiError {
     error: String,
 }
 
-/// The page says itself, in its own policy, where its script may come from; who may embed it only a header can say.
+/// The page's own policy names where its script may come from; who may embed it only a header can set.
 async fn page() -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
@@ -362,19 +362,19 @@ struct ScoreView<'a> {
     model: Model,
     /// The chance in percent that a warning needs: the policy's confidence, and what false warnings added.
     needed_percent: f64,
-    /// The highest chance in percent that was said of late.
+    /// The highest recent forecast chance, in percent.
     reachable_percent: f32,
     precision_percent: Option<u8>,
     recall_percent: Option<u8>,
     lead_median_seconds: Option<u64>,
     /// Coverage of the calibrated quantiles; none before enough truth is known.
     coverage: Option<[f64; 3]>,
-    /// What was said with which chance, and what came true of it: ten bins, lowest chances first.
+    /// Forecast chances and how many came true: ten bins, lowest chances first.
     reliability: &'a [Bin; BINS],
     /// What the forecast is mixed of, by voice, at the probabilities 0.5, 0.9 and 0.99; absent for a model by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<BTreeMap<String, [f64; 3]>>,
-    /// How good the mixture and its members were of late; absent for a model by itself.
+    /// The recent skill of the mixture and its members; absent for a model by itself.
     #[serde(flatten)]
     merits: Option<MeritsView>,
     scorecard: &'a Scorecard,
@@ -389,7 +389,7 @@ struct MeritsView {
     best_rule: [Option<&'static str>; 3],
     /// Seconds that it rests on; half of what was is forgotten within an hour.
     skill_seconds: f64,
-    /// The expert that is heard most.
+    /// The expert of the highest weight.
     leading_expert: &'static str,
     experts: Vec<ExpertView>,
     /// How much each regression that the chance comes from counts: of here, of other networks, of the lab.

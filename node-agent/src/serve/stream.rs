@@ -1,6 +1,6 @@
 //! The stream of ticks: one JSON object per line with every signal and feature of every target, for recordings.
 //!
-//! Lines are made only while somebody listens. A listener that cannot keep up loses ticks and is told how many.
+//! Lines are made only while somebody listens. A listener that cannot keep up loses ticks and receives their number.
 
 use std::{
     fmt::Write as _,

@@ -129,7 +129,7 @@ mod tests {
         machine
     }
 
-    fn told(machine: &Machine, sensor: &'static str) -> String {
+    fn advised_reason(machine: &Machine, sensor: &'static str) -> String {
         let (need, state) = (Need::Required, State::Unavailable("EPERM".to_owned()));
         machine.advised(Status { name: sensor, need, state }).state.reason().to_owned()
     }
@@ -146,8 +146,8 @@ mod tests {
         ]);
         for machine in machines {
             for sensor in ["tcp", "traffic", "sched", "identity"] {
-                let told = told(&machine, sensor);
-                let (reason, advice) = told.split_once("; ").unwrap();
+                let text = advised_reason(&machine, sensor);
+                let (reason, advice) = text.split_once("; ").unwrap();
                 assert_eq!(reason, "EPERM");
                 for never in ["SYS_ADMIN", "SYS_PTRACE", "as root", "sudo", "--cap-add"] {
                     assert!(!advice.contains(never), "{sensor}: {advice}");
@@ -168,20 +168,20 @@ mod tests {
             (Machine { cgroup: CgroupMode::V1, ..machine(true) }, "tcp", "boot the node with cgroup v2"),
             (machine(true), "tcp", "agent.securityContext.seLinuxOptions.type=spc_t"),
         ] {
-            let told = told(&machine, sensor);
-            assert!(told.contains(words), "{told}");
+            let text = advised_reason(&machine, sensor);
+            assert!(text.contains(words), "{text}");
         }
         // A sensor lacks only what it needs.
-        assert!(!told(&without("CAP_PERFMON", false), crate::status::IDENTITY).contains("PERFMON"));
+        assert!(!advised_reason(&without("CAP_PERFMON", false), crate::status::IDENTITY).contains("PERFMON"));
         let active = Status { name: "tcp", need: Need::Required, state: State::Active };
         assert_eq!(without("CAP_BPF", false).advised(active.clone()), active);
-        assert_eq!(told(&without("CAP_BPF", true), "node"), "EPERM");
+        assert_eq!(advised_reason(&without("CAP_BPF", true), "node"), "EPERM");
     }
 
     #[test]
     fn values_that_the_chart_is_asked_for_are_values_of_the_chart() {
         let values = include_str!("../../../charts/netprecursor/values.yaml");
-        let advice = told(&machine(true), "tcp");
+        let advice = advised_reason(&machine(true), "tcp");
         let asked: Vec<&str> = advice.split('`').filter(|text| text.starts_with("agent.")).collect();
         assert_eq!(asked.len(), 2, "{advice}");
         for value in asked {

@@ -24,7 +24,7 @@ pub enum Jit {
     Enabled,
     /// They are interpreted: correct, and several times slower.
     Disabled,
-    /// The kernel does not say.
+    /// The kernel does not report it.
     Unknown,
 }
 
@@ -37,7 +37,7 @@ pub enum Lockdown {
     Integrity,
     /// Reading the kernel's memory as well: tracepoint programs are refused.
     Confidentiality,
-    /// The kernel does not say (no lockdown, or securityfs is not mounted).
+    /// The kernel does not report it (no lockdown, or securityfs is not mounted).
     Unknown,
 }
 
@@ -67,7 +67,7 @@ impl CgroupMode {
         }
     }
 
-    /// As mounted for this process; [`CgroupMode::Absent`] where nothing says.
+    /// As mounted for this process; [`CgroupMode::Absent`] where that cannot be read.
     pub fn read() -> Self {
         Self::of(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
@@ -90,7 +90,7 @@ impl Jit {
 }
 
 impl Lockdown {
-    /// From the file in which the mode in force stands in brackets.
+    /// From the file that has the mode in force in brackets.
     fn of(file: Option<&str>) -> Self {
         let mode = file.and_then(|text| text.split_once('[')?.1.split_once(']')).map(|(mode, _)| mode);
         match mode {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cgroup_mode_is_told_by_what_is_mounted() {
+    fn the_cgroup_mode_follows_from_what_is_mounted() {
         let v1 = "31 29 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
         let v2 = "30 29 0:26 / /sys/fs/cgroup rw shared:10 - cgroup2 cgroup2 rw\n";
         assert_eq!(CgroupMode::of("23 1 0:5 / /proc rw - proc proc rw\n"), CgroupMode::Absent);

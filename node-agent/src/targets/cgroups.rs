@@ -13,7 +13,7 @@ use std::{
 
 /// How deep below the root the kubelet's directories are looked for.
 const MAX_DEPTH: usize = 8;
-/// Directories looked at in one scan; what lies beyond is left out, and said.
+/// Directories looked at in one scan; the rest is left out and reported.
 const MAX_DIRECTORIES: usize = 16_384;
 
 /// A cgroup of a pod.
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_not_there_is_told() {
+    fn a_root_that_is_not_there_is_reported() {
         assert!(Index::scan(Path::new("/nowhere")).is_err());
     }
 }

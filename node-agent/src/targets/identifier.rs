@@ -1,5 +1,5 @@
-//! The thread that finds out which network namespace is which pod's, several times a second: takes the kernel's notes
-//! out, decides ([`Identities`]), and tells the kernel where to count. No namespace is entered.
+//! The thread that finds out which network namespace is which pod's, several times a second: drains the kernel's
+//! notes, decides ([`Ownership`]), and writes to the kernel's tables where to count. No namespace is entered.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +19,13 @@ use netprecursor_agent_common::identity::{Claim, Member, Stamp};
 
 use super::{
     cgroups::Index,
-    identities::{Finding, Identities, Resident, Tally},
+    ownership::{Finding, Ownership, Resident, Tally},
 };
 use crate::host::monotonic_ns;
 
 /// A connection waits this long at most until its namespace is looked at.
 const ROUND: Duration = Duration::from_millis(250);
-/// Containers come and go: their cgroups are listed anew this often…
+/// Containers come and go: their cgroups are listed this often…
 const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// …and while pods are new, this often.
 const SCAN_NEW_EVERY: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ pub struct Tables {
     pub namespaces: Namespaces,
     /// Where cgroups of the node's own namespace are counted: `CGROUP_SLOTS`.
     pub cgroups: HashMap<MapData, u64, u32>,
-    /// Whether the kernel's programs can tell the cgroups of a namespace's sockets.
+    /// Whether the kernel's programs know the cgroups of a namespace's sockets.
     pub has_members: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct Seat {
     pub host_network: bool,
 }
 
-/// Who there is, and who of them is watched.
+/// All pods, and which of them are watched.
 #[derive(Debug, Default)]
 struct Roster {
     pods: Vec<Resident>,
@@ -86,7 +86,7 @@ struct Roster {
     is_changed: bool,
 }
 
-/// What the thread has to say.
+/// What the thread reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Namespaces.
@@ -179,7 +179,7 @@ impl Identifier {
         Arc::clone(&lock(&self.shared.index))
     }
 
-    /// What there is to say.
+    /// The latest report.
     pub fn report(&self) -> Report {
         lock(&self.shared.report).clone()
     }
@@ -201,7 +201,7 @@ struct Worker {
     shared: Arc<Shared>,
     tables: Tables,
     root: Option<PathBuf>,
-    identities: Identities,
+    ownership: Ownership,
     seats: BTreeMap<String, Seat>,
     index: Arc<Index>,
     /// Cgroups that were no pod's when they were looked for. Their ids are never used again.
@@ -219,7 +219,7 @@ impl Worker {
             shared,
             tables,
             root,
-            identities: Identities::default(),
+            ownership: Ownership::default(),
             seats: BTreeMap::new(),
             index: Arc::default(),
             strangers: BTreeSet::new(),
@@ -233,7 +233,7 @@ impl Worker {
 
     fn round(&mut self) {
         let mut is_due = self.take_roster();
-        // Claims first: before a connection stands, packets have told the cgroup of its socket.
+        // Claims first: before a connection stands, packets have shown the cgroup of its socket.
         let claims = drain(&mut self.tables.claims);
         let members = drain(&mut self.tables.members);
         let is_stranger = |member: &MemberKey| {
@@ -245,7 +245,7 @@ impl Worker {
         }
         for (MemberKey(Member { namespace, cgroup }), at_ns) in members {
             if let Some(pod) = self.index.pod_of(cgroup) {
-                self.identities.member(namespace, pod, at_ns);
+                self.ownership.member(namespace, pod, at_ns);
             } else {
                 if self.strangers.len() >= MAX_STRANGERS {
                     self.strangers.clear();
@@ -254,10 +254,10 @@ impl Worker {
             }
         }
         for (ClaimKey(Claim { namespace, address }), at_ns) in claims {
-            self.identities.claim(namespace, in_memory(address), at_ns);
+            self.ownership.claim(namespace, in_memory(address), at_ns);
         }
-        let cgroups_tell = self.tables.has_members && self.index.pods() > 0;
-        for finding in self.identities.decide(cgroups_tell, monotonic_ns()) {
+        let knows_cgroups = self.tables.has_members && self.index.pods() > 0;
+        for finding in self.ownership.decide(knows_cgroups, monotonic_ns()) {
             is_due = true;
             match finding {
                 Finding::Bound { namespace, uid } => tracing::debug!(namespace, uid, "a namespace is a pod's"),
@@ -268,18 +268,18 @@ impl Worker {
         if is_due {
             self.install();
         }
-        self.report.tally = self.identities.tally();
-        self.report.knows_host = self.identities.hosts().next().is_some();
+        self.report.tally = self.ownership.tally();
+        self.report.knows_host = self.ownership.hosts().next().is_some();
         lock(&self.shared.report).clone_from(&self.report);
     }
 
-    /// Takes in who there is now. Returns whether anything changed.
+    /// Takes in the current pods. Returns whether anything changed.
     fn take_roster(&mut self) -> bool {
         let mut roster = lock(&self.shared.roster);
         if !std::mem::take(&mut roster.is_changed) {
             return false;
         }
-        self.identities.settle_pods(&roster.pods, &roster.host_addresses, monotonic_ns());
+        self.ownership.settle_pods(&roster.pods, &roster.host_addresses, monotonic_ns());
         if roster.seats.keys().any(|uid| !self.seats.contains_key(uid)) {
             self.changed = Instant::now();
         }
@@ -320,13 +320,13 @@ impl Worker {
         let own = |uid: &str| self.seats.get(uid).filter(|seat| !seat.host_network);
         let stamp = |uid: &str| own(uid).map_or(Stamp::UNWATCHED, |seat| seat.stamp);
         let mut namespaces: BTreeMap<u64, u32> =
-            self.identities.bonds().map(|(namespace, uid)| (namespace, stamp(uid).0)).collect();
+            self.ownership.bonds().map(|(namespace, uid)| (namespace, stamp(uid).0)).collect();
         let on_host = self.seats.values().filter(|seat| seat.host_network);
         let cgroups: BTreeMap<u64, u32> = on_host
             .flat_map(|seat| self.index.groups(&seat.cgroup).iter().map(|group| (group.id, seat.stamp.0)))
             .collect();
         let host = if cgroups.is_empty() { Stamp::UNWATCHED } else { Stamp::BY_CGROUP };
-        namespaces.extend(self.identities.hosts().map(|namespace| (namespace, host.0)));
+        namespaces.extend(self.ownership.hosts().map(|namespace| (namespace, host.0)));
         let mut table = lock(&self.tables.namespaces);
         let first = reconcile(&mut table, &mut self.installed_namespaces, namespaces);
         drop(table);
@@ -355,7 +355,7 @@ fn drain<K: aya::Pod>(table: &mut HashMap<MapData, K, u64>) -> Vec<(K, u64)> {
     found
 }
 
-/// Makes a table hold `wanted`, given what it was made to hold before; says why it does not.
+/// Makes a table hold `wanted`, given what it was made to hold before. Returns why it does not.
 fn reconcile(
     table: &mut HashMap<MapData, u64, u32>,
     installed: &mut BTreeMap<u64, u32>,

@@ -66,7 +66,7 @@ pub enum NamespaceError {
 /// A namespace, entered once. The sockets keep it alive until they are dropped.
 #[derive(Debug)]
 pub struct Namespace {
-    /// Tells it from all others that this kernel ever had.
+    /// Distinguishes it from all others that this kernel ever had.
     pub cookie: u64,
     /// As `/proc/PID/ns/net` shows it.
     pub inode: u64,

@@ -86,7 +86,7 @@ pub struct Forecasters {
 }
 
 impl Forecasters {
-    /// The forecaster for a rule. What cannot be loaded is replaced by the best rule of thumb, which says so.
+    /// The forecaster for a rule. What cannot be loaded is replaced by the best rule of thumb, whose model names the reason.
     pub fn load(&mut self, wanted: &ModelRef) -> Id {
         if let Some(found) = self.loaded.iter().position(|loaded| is_same(&loaded.asked_for, wanted)) {
             return Id(found);
@@ -106,7 +106,7 @@ impl Forecasters {
         }
     }
 
-    /// Takes in what became of the published model of this digest.
+    /// Takes in the outcome for the published model of this digest.
     pub fn install(&mut self, sha256: &Digest, published: &Published) {
         let is_it = |asked: &ModelRef| matches!(asked, ModelRef::Published { sha256: wanted, .. } if wanted == sha256);
         let Some(forecaster) = self.loaded.iter_mut().find(|forecaster| is_it(&forecaster.asked_for)) else { return };
@@ -123,7 +123,7 @@ impl Forecasters {
         }
     }
 
-    /// Lets go of the forecasters that no rule has any more.
+    /// Drops the forecasters that no rule has any more.
     pub fn keep(&mut self, used: &[Id]) {
         for place in 0..self.loaded.len() {
             if used.contains(&Id(place)) || self.free.contains(&place) {
@@ -139,7 +139,7 @@ impl Forecasters {
         }
     }
 
-    /// Who forecasts.
+    /// The model that forecasts.
     pub fn model(&self, id: Id) -> &Model {
         &self.loaded[id.0].model
     }
@@ -164,9 +164,9 @@ impl Forecasters {
         }
     }
 
-    /// What there is to say of the target of one row.
-    pub fn say(&self, id: Id, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
-        self.loaded[id.0].engine.say(row, window, features)
+    /// The basis of the forecasts for the target of one row.
+    pub fn basis(&self, id: Id, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
+        self.loaded[id.0].engine.basis(row, window, features)
     }
 
     /// The causes of an alert that fires, with the target's features now and before.
@@ -240,7 +240,7 @@ fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Model, Engine), 
     Ok(model(file.to_owned(), scorer))
 }
 
-/// Reads one byte more than a model may have at most, so that the contract can say that it is too large.
+/// Reads one byte more than a model may have at most, so that the contract can report that it is too large.
 fn read_bounded(path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = netprecursor_models::contract::limits::FILE_BYTES as u64 + 1;

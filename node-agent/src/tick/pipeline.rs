@@ -1,5 +1,5 @@
-//! The tick itself: sensors → windows → features → forecasts → decisions → alerts. Who is a target is found out after
-//! the measurement: by name on one host ([`namespaces`]), from the API in a cluster ([`pods`]).
+//! The tick itself: sensors → windows → features → forecasts → decisions → alerts. Targets are discovered after the
+//! measurement: by name on one host ([`namespaces`]), from the API in a cluster ([`pods`]).
 
 mod namespaces;
 mod pods;
@@ -96,7 +96,7 @@ pub struct Counters {
 pub struct Pipeline {
     /// The sensors.
     pub suite: Suite,
-    /// Those that are watched, by name.
+    /// The watched targets, by name.
     pub targets: Vec<Target>,
     /// The policies at work.
     pub policies: Vec<ActivePolicy>,
@@ -134,7 +134,7 @@ impl Pipeline {
         pipeline
     }
 
-    /// A pipeline that watches the pods, under the policies, that are desired from time to time.
+    /// A pipeline that watches the latest desired pods under the latest desired policies.
     pub fn of_pods(
         suite: Suite,
         desired: tokio::sync::watch::Receiver<Arc<Desired>>,
@@ -167,7 +167,7 @@ impl Pipeline {
     /// Does the tick `now`, which lasted `seconds` and ended at `unix`. Returns what changed.
     pub fn tick(&mut self, now: Tick, seconds: f64, unix: u64) -> Vec<Transition> {
         let begun = Instant::now();
-        let mut told = Vec::new();
+        let mut transitions = Vec::new();
         let epoch = self.suite.end_tick(seconds);
         self.forecasters.clear();
         for target in &mut self.targets {
@@ -185,7 +185,7 @@ impl Pipeline {
         }
         self.forecasters.run();
         for row in 0..self.targets.len() {
-            self.decide(row, now, unix, &mut told);
+            self.step_target(row, now, unix, &mut transitions);
         }
         if self.counters.ticks > 0 {
             self.counters.skipped += now.since(self.now).saturating_sub(1);
@@ -194,12 +194,12 @@ impl Pipeline {
         self.counters.ticks += 1;
         self.counters.last = begun.elapsed();
         // After the measurement: a target that appears now is measured from the next tick on.
-        self.discover(now, unix, &mut told);
-        told
+        self.discover(now, unix, &mut transitions);
+        transitions
     }
 
     /// Steps every rule of one target.
-    fn decide(&mut self, row: usize, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+    fn step_target(&mut self, row: usize, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         let Self { targets, policies, forecasters, alerts, .. } = self;
         let target = &mut targets[row];
         let measured_us = target.signals.measured_rtt_us();
@@ -210,7 +210,7 @@ impl Pipeline {
             let active = &mut policies[id.policy];
             let mode = active.policy.mode;
             let ActiveRule { rule, ledger, forecaster, .. } = &mut active.rules[id.rule];
-            let basis = forecasters.say(*forecaster, row, &target.window, &target.features);
+            let basis = forecasters.basis(*forecaster, row, &target.window, &target.features);
             let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) else { continue };
             predicted_us = predicted_us.or(step.predicted_us);
             chance = chance.or(step.chance);
@@ -227,13 +227,13 @@ impl Pipeline {
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
                 let subject = active.reference.as_ref().zip(target.pod());
                 let subject = subject.map(|(policy, pod)| Subject { policy: policy.clone(), pod: Arc::clone(pod) });
-                told.extend(fired.map(|mut alert| {
+                transitions.extend(fired.map(|mut alert| {
                     alert.subject = subject.map(Arc::new);
                     Transition::Fired(alerts.fire(alert).clone())
                 }));
             }
             if let Some(alert) = alerts.get_mut(&name) {
-                follow(alert, &step, unix, told);
+                follow(alert, &step, unix, transitions);
             }
         }
         // The baseline stays what it was before the fault.
@@ -244,26 +244,26 @@ impl Pipeline {
         target.history.push(Point { unix, measured_us, predicted_us, chance, firing });
     }
 
-    /// Takes up the targets that there are now and lets go of those that are gone.
-    fn discover(&mut self, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+    /// Admits new targets and lets go of those that are gone.
+    fn discover(&mut self, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         if let Some(mut namespaces) = self.namespaces.take() {
-            namespaces.look(self, now, unix, told);
+            namespaces.look(self, now, unix, transitions);
             self.namespaces = Some(namespaces);
         }
         if let Some(mut pods) = self.pods.take() {
-            pods.look(self, now, unix, told);
+            pods.look(self, now, unix, transitions);
             self.pods = Some(pods);
         }
     }
 
-    /// What was to be kept has been handed over.
+    /// Records that the ledgers have been handed over to be kept.
     pub fn mark_kept(&mut self) {
         for rule in self.policies.iter_mut().flat_map(|active| &mut active.rules) {
             rule.kept = Some(rule.counted());
         }
     }
 
-    /// Says what selects nothing, and what does so no more, when that has changed.
+    /// Logs what selects nothing, and what has begun to select something, when that has changed.
     fn select(&mut self, selectors: &[Selector], named: &[(String, u64)]) {
         let policies = self.policies.iter().map(|active| &active.policy);
         let selection = Selection::of(selectors, policies, named);
@@ -281,7 +281,7 @@ impl Pipeline {
             .collect()
     }
 
-    /// Takes up a target, with what is remembered of its workload.
+    /// Admits a target, with what is remembered of its workload.
     fn admit(&mut self, mut target: Target) {
         if let Some(workload) = target.workload() {
             target.window = Window::remembering(self.memories.recall(&workload, &self.targets));
@@ -290,19 +290,25 @@ impl Pipeline {
     }
 
     /// Lets go of the targets that are gone.
-    fn let_go_unless(&mut self, now: Tick, unix: u64, told: &mut Vec<Transition>, is_there: impl Fn(&Target) -> bool) {
+    fn let_go_unless(
+        &mut self,
+        now: Tick,
+        unix: u64,
+        transitions: &mut Vec<Transition>,
+        is_there: impl Fn(&Target) -> bool,
+    ) {
         let mut position = 0;
         while position < self.targets.len() {
             if is_there(&self.targets[position]) {
                 position += 1;
             } else {
                 let gone = self.targets.remove(position);
-                self.let_go(gone, now, unix, told);
+                self.let_go(gone, now, unix, transitions);
             }
         }
     }
 
-    fn let_go(&mut self, target: Target, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+    fn let_go(&mut self, target: Target, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         tracing::info!(target = target.name, "gone");
         self.suite.unwatch(target.place, &target.uid);
         self.slots.give_back(target.place.slot, now.0);
@@ -314,7 +320,7 @@ impl Pipeline {
             let rule = &active.rules[id.rule].rule;
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
             if let (Some(action), Some(alert)) = (Watch::retire(watch), self.alerts.get_mut(&name)) {
-                act(alert, &action, unix, told);
+                act(alert, &action, unix, transitions);
             }
         }
     }
@@ -360,37 +366,37 @@ fn fire(
     })
 }
 
-/// Takes a step into an alert that is known: verdict first, because an alert may be judged and resolve in one tick.
-fn follow(alert: &mut Alert, step: &Step, unix: u64, told: &mut Vec<Transition>) {
+/// Applies a step to a known alert: verdict first, because an alert may be judged and resolve in one tick.
+fn follow(alert: &mut Alert, step: &Step, unix: u64, transitions: &mut Vec<Transition>) {
     if let Some(verdict) = step.verdict {
         alert.judge(verdict, unix);
-        told.push(Transition::Judged(alert.clone()));
+        transitions.push(Transition::Judged(alert.clone()));
     }
     if let Some(action) = &step.action {
-        act(alert, action, unix, told);
+        act(alert, action, unix, transitions);
     }
 }
 
-fn act(alert: &mut Alert, action: &Action, unix: u64, told: &mut Vec<Transition>) {
+fn act(alert: &mut Alert, action: &Action, unix: u64, transitions: &mut Vec<Transition>) {
     match action {
-        // Told where the alert is made.
+        // Emitted where the alert is made.
         Action::Fire { .. } => {}
         Action::Update { predicted_us, chance, measured_us } => {
             alert.predicted_us = worse(alert.predicted_us, *predicted_us);
             alert.chance = worse(alert.chance, *chance);
             alert.measured_us = worse(alert.measured_us, *measured_us);
-            told.push(Transition::Updated(alert.clone()));
+            transitions.push(Transition::Updated(alert.clone()));
         }
         Action::Resolve { reason } => {
             alert.resolve(*reason, unix);
-            told.push(Transition::Resolved(alert.clone()));
+            transitions.push(Transition::Resolved(alert.clone()));
         }
     }
 }
 
-fn worse(told: Option<f32>, now: Option<f32>) -> Option<f32> {
-    match (told, now) {
-        (Some(told), Some(now)) => Some(told.max(now)),
-        (told, now) => told.or(now),
+fn worse(before: Option<f32>, now: Option<f32>) -> Option<f32> {
+    match (before, now) {
+        (Some(before), Some(now)) => Some(before.max(now)),
+        (before, now) => before.or(now),
     }
 }

@@ -1,4 +1,4 @@
-//! What the tick thread has to say for the node report.
+//! What the tick thread contributes to the node report.
 
 use netprecursor_core::{alert::PolicyRef, forecast::QUANTILES, score::Scorecard};
 
@@ -23,9 +23,9 @@ pub struct ModelData {
     pub policy: PolicyRef,
     /// The rule.
     pub rule: String,
-    /// Who forecasts.
+    /// The model that forecasts.
     pub name: String,
-    /// Whether that is who the rule asks for.
+    /// Whether that is the model that the rule asks for.
     pub ready: bool,
     /// Why not.
     pub reason: Option<String>,
@@ -38,7 +38,7 @@ pub struct RuleData {
     pub policy: PolicyRef,
     /// The rule.
     pub rule: String,
-    /// Changes when the rule's meaning does: then the counters start anew.
+    /// Changes when the rule's meaning does: then the counters start from zero.
     pub hash: String,
     /// Since when it counts, unix s.
     pub since: u64,
@@ -46,16 +46,16 @@ pub struct RuleData {
     pub targets: u32,
     /// The chance that a warning needs.
     pub needed: f32,
-    /// The highest chance that was said of late.
+    /// The highest recent forecast chance.
     pub reachable: f32,
-    /// Of the forecast over the best rule of thumb of late, by quantile, and the expert that is heard most; `None` before a
-    /// minute and for a model by itself.
+    /// The recent skill of the forecast over the best rule of thumb, by quantile, and the expert of the highest weight;
+    /// `None` before a minute and for a model by itself.
     pub merit: Option<([Option<f64>; QUANTILES.len()], &'static str)>,
     /// The counters.
     pub scorecard: Scorecard,
 }
 
-/// What the tick thread has to say for the node report.
+/// What the tick thread contributes to the node report.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReportData {
     /// Unix time, s.

@@ -1,4 +1,4 @@
-//! What targets and policies select on one host, so that nobody waits for a forecast of nothing.
+//! What targets and policies select on one host, so that a selector that matches nothing is noticed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,7 +63,7 @@ impl Selection {
         Self { policies: policies.into_iter().map(selected).collect(), ..Self::default() }
     }
 
-    /// What there is to say after `before`: what selects nothing now, and what does so no more.
+    /// What changed since `before`: what selects nothing now, and what has begun to select something.
     pub fn news(&self, before: Option<&Self>) -> Vec<News> {
         let mut news: Vec<News> = self
             .advice
@@ -92,7 +92,7 @@ impl Selection {
     }
 }
 
-/// Something to say once.
+/// Something to log once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// Nothing is selected.
@@ -102,7 +102,7 @@ pub enum News {
 }
 
 impl News {
-    /// Says it in the log.
+    /// Logs it.
     pub fn log(&self) {
         match self {
             Self::Nothing(text) => tracing::warn!("{text}"),
@@ -231,7 +231,7 @@ mod tests {
         (1..).zip(names).map(|(inode, name)| ((*name).to_owned(), inode)).collect()
     }
 
-    fn said(news: &[News]) -> String {
+    fn logged(news: &[News]) -> String {
         news.iter().map(|news| format!("{news:?}\n")).collect()
     }
 
@@ -267,21 +267,24 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_once_and_again_when_it_changes() {
+    fn it_is_logged_once_and_again_when_it_changes() {
         let (none, some) =
             (selection(&["netns:web*"], "{}", &["db"]), selection(&["netns:web*"], "{}", &["db", "web1"]));
         let first = none.news(None);
-        assert!(said(&first).contains("target netns:web* selects nothing"), "{first:?}");
+        assert!(logged(&first).contains("target netns:web* selects nothing"), "{first:?}");
         assert!(none.news(Some(&none)).is_empty() && some.news(Some(&some)).is_empty() && some.news(None).is_empty());
-        assert_eq!(said(&some.news(Some(&none))).matches("Found").count(), 2);
-        assert_eq!(said(&none.news(Some(&some))).matches("Nothing").count(), 2);
+        assert_eq!(logged(&some.news(Some(&none))).matches("Found").count(), 2);
+        assert_eq!(logged(&none.news(Some(&some))).matches("Nothing").count(), 2);
     }
 
     #[test]
     fn without_a_policy_it_says_that_nothing_is_forecast() {
         let selection = Selection::of(&["netns:web".parse().unwrap()], [], &named(&["web"]));
         let first = selection.news(None);
-        assert!(said(&first).contains("nothing is forecast") && said(&first).contains("--policy FILE"), "{first:?}");
+        assert!(
+            logged(&first).contains("nothing is forecast") && logged(&first).contains("--policy FILE"),
+            "{first:?}"
+        );
         assert!(selection.to_string().contains("nothing is forecast"), "{selection}");
     }
 

@@ -28,7 +28,7 @@ pub struct RuleId {
 /// What a target is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A network namespace; its inode tells it from all others that there are.
+    /// A network namespace; its inode distinguishes it from all others that exist.
     Namespace {
         /// As `/run/netns` shows it.
         inode: u64,

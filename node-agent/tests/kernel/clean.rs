@@ -95,13 +95,13 @@ fn check(scenes: &[Scene], seen: &Observation, how: &str) {
     for (number, Scene { talk, .. }) in scenes.iter().enumerate() {
         let ends = [2 * number, 2 * number + 1];
         for host in ends {
-            let (clean, told) = (seen.max(host, Signal::RttMax), seen.describe(host));
-            assert!(clean < DELAYED_US, "{}, {how}: a clean RTT of {clean} µs; {told}", talk.what);
+            let (clean, described) = (seen.max(host, Signal::RttMax), seen.describe(host));
+            assert!(clean < DELAYED_US, "{}, {how}: a clean RTT of {clean} µs; {described}", talk.what);
         }
         let sum = |signal| ends.iter().map(|host| seen.sum(*host, signal)).sum::<f32>();
         let clean = sum(Signal::RttCount) - sum(Signal::HandshakeCount);
-        let told = seen.describe(ends[1]);
-        assert!(!talk.has_clean || clean >= 5.0, "{}, {how}: {clean} clean samples; {told}", talk.what);
+        let described = seen.describe(ends[1]);
+        assert!(!talk.has_clean || clean >= 5.0, "{}, {how}: {clean} clean samples; {described}", talk.what);
         if ends.iter().any(|host| seen.max(*host, Signal::RttAllMax) >= DELAYED_US) {
             delayed.push(talk.what);
         }

@@ -38,7 +38,7 @@ fn connections_older_than_the_agent_count_as_unseen() {
 
     let mut younger = ask(&path.near, server.address);
     exchange(&mut younger, 64);
-    // Watched anew, it is surveyed at once.
+    // Watched again, it is surveyed at once.
     seen.watch(1, &path.near);
     seen.until("a survey", |seen| seen.seen(1).coverage.is_some());
     assert_eq!(seen.seen(1).coverage, Some(Coverage { established: 2, seen: 1 }));

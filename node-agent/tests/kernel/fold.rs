@@ -67,14 +67,18 @@ fn the_agent_says_what_the_fold_of_a_backtest_says_of_the_same_signals() {
         window.push(*now, signals).unwrap();
         features::extract(&window, &mut vector);
         forecaster.run_alone(&mut batch, &window, &vector).unwrap();
-        let basis = forecaster.say(0, &window, &vector);
+        let basis = forecaster.basis(0, &window, &vector);
         let step = watch.step(*now, signals.measured_rtt_us(), basis.as_ref(), rule, &mut ledger).unwrap();
         assert_eq!(point["unix"], *unix, "a tick is missing in one of them");
-        for (field, said) in
+        for (field, folded) in
             [("predictedUs", step.predicted_us), ("chance", step.chance), ("measuredUs", step.measured_us)]
         {
             let shown = point[field].as_f64().map(|shown| shown as f32);
-            assert_eq!(shown.map(f32::to_bits), said.map(f32::to_bits), "{field} at {now:?}: {shown:?}, fold {said:?}");
+            assert_eq!(
+                shown.map(f32::to_bits),
+                folded.map(f32::to_bits),
+                "{field} at {now:?}: {shown:?}, fold {folded:?}"
+            );
         }
         measured += u32::from(step.measured_us.is_some());
     }

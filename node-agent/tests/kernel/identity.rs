@@ -10,7 +10,7 @@ use std::{
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use netprecursor_agent::{
     sensors::{object::Object, tcp::Tcp, traffic::Traffic},
-    targets::{identifier::ClaimKey, identities::Resident},
+    targets::{identifier::ClaimKey, ownership::Resident},
 };
 use netprecursor_agent_common::{Counter, identity::MAX_CLAIMS};
 use netprecursor_core::signal::Signal;
@@ -44,7 +44,7 @@ fn call_until_seen(seen: &mut Observation, number: usize, from: &Host, to: Socke
     begun.elapsed()
 }
 
-/// Waits until the thread that tells pods apart has taken in what there is.
+/// Waits until the thread that identifies pods has taken in what there is.
 fn settle(seen: &mut Observation) {
     let mut rounds = 0;
     seen.until("three looks", |_| {
@@ -84,7 +84,7 @@ fn a_server_that_takes_ipv4_over_an_ipv6_socket_is_known_by_its_ipv4_address() {
 }
 
 #[test]
-fn addresses_that_every_namespace_has_tell_nothing() {
+fn addresses_that_every_namespace_has_prove_nothing() {
     let Some(_alone) = alone() else { return };
     let host = Host::new();
     host.ip("addr add 169.254.7.7/16 dev lo");
@@ -115,7 +115,7 @@ fn an_address_that_comes_back_is_the_new_pods_while_the_old_namespace_lingers_an
     call_until_seen(&mut seen, number, &old_path.near, old_server.address);
     let mut lingering = ask(&old_path.near, old_server.address);
 
-    // The pod is gone; another one gets its address. Its namespace has not said anything yet.
+    // The pod is gone; another one gets its address. Its namespace has not sent anything yet.
     seen.unwatch_pod(number, &old);
     let new = far_pod("new");
     seen.suite.know(vec![new.clone()], Vec::new());
@@ -129,7 +129,7 @@ fn an_address_that_comes_back_is_the_new_pods_while_the_old_namespace_lingers_an
     }
     assert_eq!(seen.sum(number, Signal::Opens) + seen.sum(number, Signal::RxBytes), 0.0, "{}", seen.describe(number));
 
-    // It talks; the old one goes on.
+    // It talks; the old one still does.
     let mut stream = ask(&new_path.near, new_server.address);
     seen.until("the new pod is counted", |seen| {
         stream.write_all(&[0; 1000]).unwrap();
@@ -162,7 +162,7 @@ fn an_address_that_comes_back_is_the_new_pods_after_the_old_namespace_is_gone() 
 }
 
 #[test]
-fn where_cgroups_tell_what_is_left_of_an_older_pod_is_not_taken_for_the_new_one_after_a_restart() {
+fn where_cgroups_are_known_what_is_left_of_an_older_pod_is_not_taken_for_the_new_one_after_a_restart() {
     let Some(_alone) = alone() else { return };
     for driver in [Driver::Cgroupfs, Driver::Systemd] {
         let (old_path, new_path) = (Path::new(), Path::new());
@@ -172,7 +172,7 @@ fn where_cgroups_tell_what_is_left_of_an_older_pod_is_not_taken_for_the_new_one_
             group.within(|| Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT))
         };
         let (old_server, new_server) = (serve(&old_group, &old_path), serve(&new_group, &new_path));
-        // The old pod ended while no agent ran: only its cgroup could tell, and that is gone.
+        // The old pod ended while no agent ran: only its cgroup could show it, and that is gone.
         drop(old_group);
         let mut seen = Observation::below(new_group.root());
         let new = far_pod(&new_group.uid);
@@ -204,7 +204,7 @@ fn a_pod_whose_address_the_api_does_not_know_yet_is_known_by_its_cgroup() {
 fn more_new_namespaces_than_there_is_room_for_are_counted_and_disturb_nobody() {
     let Some(_alone) = alone() else { return };
     let path = Path::new();
-    // One namespace with more addresses than the kernel notes at once stands in for as many namespaces.
+    // One namespace with more addresses than the kernel notes at once simulates as many namespaces.
     // Of the range for such tests (RFC 2544).
     path.near.ip("route add local 198.18.0.0/16 dev lo");
     path.far.ip(&format!("route add 198.18.0.0/16 via {}", addresses::v4(1)));

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use netprecursor_agent::targets::identities::Resident;
+use netprecursor_agent::targets::ownership::Resident;
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{

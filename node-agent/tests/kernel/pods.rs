@@ -10,7 +10,7 @@ use std::{
 use netprecursor_agent::{
     desired::{Desired, DesiredPolicy, Pod},
     sensors::suite::{Setting, Suite},
-    targets::identities::Resident,
+    targets::ownership::Resident,
     tick::pipeline::Pipeline,
 };
 use netprecursor_agent_common::MAX_SLOTS;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::fixture::{Behaviour, Driver, Family, Group, Observation, Path, Server, alone, ask, exchange};
 
-/// A pipeline that is told what is desired, ticking as fast as the test wants.
+/// A pipeline that receives what is desired, ticking as fast as the test wants.
 struct Cluster {
     pipeline: Pipeline,
     desired: watch::Sender<Arc<Desired>>,

@@ -45,7 +45,7 @@ fn doctor_finds_a_machine_that_has_everything_ready() {
 }
 
 #[test]
-fn doctor_tells_a_user_without_privileges_what_is_missing() {
+fn doctor_shows_a_user_without_privileges_what_is_missing() {
     let Some(_alone) = alone() else { return };
     let (code, report) = doctor(|command| {
         command.uid(NOBODY).gid(NOBODY);
@@ -68,8 +68,8 @@ fn without_privileges_it_runs_on_not_ready_and_says_why() {
     let (mut command, address) = Agent::command(&program, directory.path(), &["--target", &target]);
     command.uid(NOBODY).gid(NOBODY);
     let agent = Agent::spawn(command, address);
-    let told = agent.until_ready_is(503);
-    assert!(told.contains("tcp: Unavailable") && told.contains("CAP_BPF"), "{told}");
+    let answer = agent.until_ready_is(503);
+    assert!(answer.contains("tcp: Unavailable") && answer.contains("CAP_BPF"), "{answer}");
     for name in ["tcp", "traffic", "sched"] {
         let (state, reason) = sensor(&agent.json("/api/v1/sensors")["sensors"], name);
         assert_eq!(state, "Unavailable", "{name}");

@@ -1,11 +1,11 @@
-//! What the agent is told wrongly: it says what it got, what it expected and what to do, and either ends at once or
+//! Wrong configuration: the agent reports what it got, what it expected and what to do, and either ends at once or
 //! does without.
 
 use std::{fs, net::TcpListener, path::Path};
 
 use crate::fixture::{Agent, Host, alone, policy, scratch};
 
-fn told(output: &std::process::Output) -> String {
+fn errors(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -29,7 +29,7 @@ fn a_policy_that_is_wrong_ends_it_with_code_2_and_the_place_of_the_mistake() {
         let file = policy(rules);
         let path = file.path().to_str().unwrap();
         let output = Agent::output(&["run", "--target", "netns:npt-none", "--policy", path]);
-        let text = told(&output);
+        let text = errors(&output);
         assert_eq!(output.status.code(), Some(2), "{rules}: {text}");
         assert!(text.contains(path) && text.contains(place) && text.contains(advice), "{rules}: {text}");
     }
@@ -44,7 +44,7 @@ fn a_port_in_use_ends_it_with_the_address_and_the_flag_to_change_it_under_every_
     let arguments = ["run", "--target", "netns:npt-none", "--listen", &address, "--state-dir", state];
     for log in [&["--log", "info"][..], &["--log", "off"], &["--log", "kube=debug"], &["--log", "off", "--log-json"]] {
         let output = Agent::output(&[&arguments, log].concat());
-        let text = told(&output);
+        let text = errors(&output);
         assert!(!output.status.success());
         assert!(text.contains(&address) && text.contains("--listen"), "{log:?}: {text}");
     }
@@ -71,7 +71,7 @@ fn permuted() -> Vec<u8> {
 }
 
 #[test]
-fn a_model_that_cannot_be_used_is_stood_in_for_and_the_reason_is_told() {
+fn a_model_that_cannot_be_used_has_a_fallback_and_the_reason_is_reported() {
     let Some(_alone) = alone() else { return };
     let (host, directory) = (Host::new(), scratch());
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/golden/xgboost-quantiles.onnx");

@@ -88,7 +88,7 @@ fn two_agents_side_by_side_count_the_same() {
         seen.until("five connections", |seen| seen.sum(0, Signal::Closes) >= 5.0);
         seen.settle();
     }
-    let told = format!("{}\nand {}", first.describe(0), second.describe(0));
+    let described = format!("{}\nand {}", first.describe(0), second.describe(0));
     for signal in [
         Signal::Opens,
         Signal::Closes,
@@ -97,12 +97,12 @@ fn two_agents_side_by_side_count_the_same() {
         Signal::HandshakeCount,
         Signal::Retransmits,
     ] {
-        assert_eq!(first.sum(0, signal), second.sum(0, signal), "{}: {told}", signal.name());
+        assert_eq!(first.sum(0, signal), second.sum(0, signal), "{}: {described}", signal.name());
     }
-    assert!(first.sum(0, Signal::RttCount) > 50.0, "{told}");
+    assert!(first.sum(0, Signal::RttCount) > 50.0, "{described}");
     // One started to look before the other, and IPv6 neighbours talk all the time.
     for signal in [Signal::RxBytes, Signal::TxBytes, Signal::RxPackets] {
         let ratio = first.sum(0, signal) / second.sum(0, signal);
-        assert!((0.9..1.1).contains(&ratio), "{}: {told}", signal.name());
+        assert!((0.9..1.1).contains(&ratio), "{}: {described}", signal.name());
     }
 }

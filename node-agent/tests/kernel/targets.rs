@@ -1,4 +1,4 @@
-//! Targets come and go, and nothing that belongs to one is ever told of another.
+//! Targets come and go, and nothing that belongs to one is ever attributed to another.
 
 use std::{fs, net::TcpStream, path::PathBuf, process::Command};
 
@@ -170,7 +170,7 @@ fn a_namespace_that_loses_its_first_name_goes_on_under_the_other() {
 }
 
 #[test]
-fn namespaces_with_the_same_addresses_are_told_apart() {
+fn namespaces_with_the_same_addresses_are_distinguished() {
     let Some(_alone) = alone() else { return };
     let (busy, quiet) = (Path::new(), Path::new());
     let server = Server::start(&busy.far, Path::far_address(Family::V6, 0), Behaviour::PROMPT);
@@ -199,20 +199,20 @@ fn the_alert_of_a_namespace_that_vanishes_is_resolved() {
     let path = Path::new();
     let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
     let mut ticking = Ticking::start(&path.near.name, Some(ALWAYS_BREACHED));
-    let mut told = Vec::new();
+    let mut transitions = Vec::new();
     // A minute of warm-up, one connection and so one clean sample each tick.
     for _ in 0..70 {
         let _stream: TcpStream = ask(&path.near, server.address);
-        told.extend(ticking.tick());
+        transitions.extend(ticking.tick());
     }
-    let fired = told.iter().find(|transition| matches!(transition, Transition::Fired(_)));
-    let name = fired.unwrap_or_else(|| panic!("nothing fired: {told:?}")).alert().name.clone();
+    let fired = transitions.iter().find(|transition| matches!(transition, Transition::Fired(_)));
+    let name = fired.unwrap_or_else(|| panic!("nothing fired: {transitions:?}")).alert().name.clone();
 
     drop(path.near);
-    let told = ticking.tick();
+    let transitions = ticking.tick();
     assert!(ticking.pipeline.targets.is_empty());
-    let resolved = told.iter().find(|transition| matches!(transition, Transition::Resolved(_)));
-    let alert = resolved.unwrap_or_else(|| panic!("nothing resolved: {told:?}")).alert();
+    let resolved = transitions.iter().find(|transition| matches!(transition, Transition::Resolved(_)));
+    let alert = resolved.unwrap_or_else(|| panic!("nothing resolved: {transitions:?}")).alert();
     assert_eq!((&alert.name, alert.state), (&name, AlertState::Resolved));
     assert_eq!(alert.resolution, Some(Resolution::Gone));
 }

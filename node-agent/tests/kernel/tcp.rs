@@ -15,7 +15,7 @@ const RATE_MBIT: u32 = 20;
 /// 60 ms of sending: no round trip waits longer.
 const QUEUE_BYTES: u32 = 150_000;
 const QUEUE_US: f32 = 60_000.0;
-/// The receiver's window holds several ms of sending, and they stand in the queue.
+/// The receiver's window holds several ms of sending, and they wait in the queue.
 const FILLED_US: f32 = 5_000.0;
 
 fn bulk_transfer_is_measured(family: Family) {
@@ -34,23 +34,23 @@ fn bulk_transfer_is_measured(family: Family) {
     seen.until("four connections closed at both ends", |seen| (0..2).all(|host| seen.sum(host, Signal::Closes) >= 4.0));
     seen.settle();
 
-    let (near, far, told) = (0, 1, seen.describe(0));
-    assert_eq!((seen.sum(near, Signal::Opens), seen.sum(near, Signal::Closes)), (4.0, 4.0), "{told}");
+    let (near, far, described) = (0, 1, seen.describe(0));
+    assert_eq!((seen.sum(near, Signal::Opens), seen.sum(near, Signal::Closes)), (4.0, 4.0), "{described}");
     assert_eq!((seen.sum(far, Signal::Opens), seen.sum(far, Signal::Closes)), (4.0, 4.0), "{}", seen.describe(far));
     assert_eq!(seen.sum(near, Signal::FailedConnects), 0.0);
-    assert!(seen.sum(near, Signal::HandshakeCount) >= 4.0, "{told}");
-    assert!(seen.min(near, Signal::HandshakeMean) < QUEUE_US, "{told}");
+    assert!(seen.sum(near, Signal::HandshakeCount) >= 4.0, "{described}");
+    assert!(seen.min(near, Signal::HandshakeMean) < QUEUE_US, "{described}");
 
     // The window fills the queue: its delay is what the largest round trips are made of.
-    assert!(seen.sum(near, Signal::RttCount) >= 20.0, "{told}");
+    assert!(seen.sum(near, Signal::RttCount) >= 20.0, "{described}");
     let max = seen.max(near, Signal::RttMax);
-    assert!((FILLED_US..2.0 * QUEUE_US).contains(&max), "{max} µs through a queue of {QUEUE_US} µs; {told}");
-    assert!(seen.min(near, Signal::RttMin) > 0.0 && seen.max(near, Signal::InFlight) > 1448.0, "{told}");
+    assert!((FILLED_US..2.0 * QUEUE_US).contains(&max), "{max} µs through a queue of {QUEUE_US} µs; {described}");
+    assert!(seen.min(near, Signal::RttMin) > 0.0 && seen.max(near, Signal::InFlight) > 1448.0, "{described}");
 
     let (sent, received) = (seen.sum(near, Signal::TxBytes), seen.sum(far, Signal::RxBytes));
     let expected = 4.0 * MEGABYTE as f32;
     assert!((1.0..1.1).contains(&(received / expected)), "{received} bytes received of {expected} sent");
-    assert!((1.0..1.1).contains(&(sent / expected)), "{sent} bytes sent for {expected}; {told}");
+    assert!((1.0..1.1).contains(&(sent / expected)), "{sent} bytes sent for {expected}; {described}");
     let segments = expected / 1448.0;
     let packets = seen.sum(far, Signal::RxPackets);
     assert!((0.95..1.15).contains(&(packets / segments)), "{packets} packets for {segments} segments");

@@ -204,7 +204,7 @@ impl Certificates {
         let directory = tempfile::tempdir().unwrap();
         let path = |file: &str| directory.path().join(file);
         let mut params = CertificateParams::default();
-        // Its own name: of two authorities of one name, the wrong one is told by the signature alone.
+        // Its own name: of two authorities of one name, the wrong one is recognised by the signature alone.
         let name = directory.path().display().to_string();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -141,14 +141,14 @@ fn agent() {
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     runtime.block_on(async {
         let (telemetry, mut sink) = otlp::from_environment("node1", Some("c1")).unwrap();
-        sink.tell(&fired());
+        sink.publish(&fired());
         let turn = Arc::clone(&is_later);
         std::thread::spawn(move || {
             for line in std::io::stdin().lock().lines() {
                 if line.unwrap() == "later" {
                     turn.store(true, Ordering::Release);
                 } else {
-                    sink.tell(&fired());
+                    sink.publish(&fired());
                 }
             }
             drop(end);
@@ -156,17 +156,17 @@ fn agent() {
         let boards = telemetry.boards();
         let look = || seen(is_later.load(Ordering::Acquire));
         let ended = async { drop(ended.await) }.shared();
-        let mut told = Vec::new();
-        let mut telling = std::pin::pin!(telemetry.run(look, ended));
+        let mut before = Vec::new();
+        let mut exporting = std::pin::pin!(telemetry.run(look, ended));
         loop {
             let is_over = tokio::select! {
-                () = &mut telling => true,
+                () = &mut exporting => true,
                 () = tokio::time::sleep(Duration::from_millis(10)) => false,
             };
             let now: Vec<Health> = boards.iter().map(|board| board.read()).collect();
-            if now != told {
+            if now != before {
                 now.iter().for_each(|health| println!("health {}", serde_json::to_string(health).unwrap()));
-                told = now;
+                before = now;
             }
             if is_over {
                 return;
@@ -210,7 +210,7 @@ impl Agent {
         Self { child, printed, readers: readers.into() }
     }
 
-    fn say(&mut self, word: &str) {
+    fn send(&mut self, word: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
     }
 
@@ -232,7 +232,7 @@ impl Agent {
         error().unwrap()
     }
 
-    /// Ends the agent, while the collector goes on; the last status of its records.
+    /// Ends the agent, while the collector keeps running; the last status of its records.
     async fn end(mut self) -> serde_json::Value {
         drop(self.child.stdin.take());
         let mut child = self.child;
@@ -317,7 +317,7 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
 
     let database = [("k8s.statefulset.name", "db")];
     assert!(value("netprecursor.rtt.max", &database).is_some());
-    agent.say("later");
+    agent.send("later");
     until("the series of what is gone end", || received.value("netprecursor.rtt.max", &database).is_none()).await;
     assert!(received.value("netprecursor.rtt.max", &web).is_some());
     assert_eq!(agent.end().await["sent"], 1);

@@ -1,4 +1,4 @@
-//! What the environment asks for, as far as a collector and the status of the sinks can tell: TLS, compression, values
+//! What the environment asks for, as far as a collector and the status of the sinks show it: TLS, compression, values
 //! that are not understood, and why an export failed.
 
 use std::{net::SocketAddr, time::Duration};
@@ -48,7 +48,7 @@ async fn an_endpoint_in_capitals_or_grpc_without_a_scheme_keeps_its_authority() 
 }
 
 #[tokio::test]
-async fn grpc_without_a_scheme_is_plain_text_when_it_is_told_so() {
+async fn grpc_without_a_scheme_is_plain_text_when_it_is_set_so() {
     let received = Received::default();
     let address = serve("grpc", received.clone(), Port::Plain).await;
     let mut variables = variables("grpc", address.to_string());
@@ -132,7 +132,7 @@ async fn a_signal_without_its_certificate_is_off_with_the_reason_and_the_other_o
     let reason = agent.failure("otlp-logs").await;
     assert!(reason.starts_with("off: cannot read /nowhere/ca.pem, expected the PEM file that"), "{reason}");
     until("metrics", || !received.inner().metrics.is_empty()).await;
-    agent.say("again");
+    agent.send("again");
     until("both records to be counted", || agent.health("otlp-logs").unwrap()["dropped"] == 2).await;
     agent.end().await;
 }
@@ -226,7 +226,7 @@ async fn records_that_will_never_be_taken_make_room_for_the_next() {
         })
         .await;
         received.inner().is_forbidding = false;
-        agent.say("again");
+        agent.send("again");
         until("the next one", || received.records().len() == 1).await;
         until("it to be counted", || agent.health("otlp-logs").is_some_and(|health| health["sent"] == 1)).await;
         assert!(agent.end().await["error"].is_null());

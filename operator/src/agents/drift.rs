@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-/// What entries of a list are told apart by, where Kubernetes merges lists by key.
+/// What distinguishes the entries of a list, where Kubernetes merges lists by key.
 const LIST_KEYS: &[&str] = &["name", "mountPath", "containerPort", "uid", "type"];
 
 /// Whether `observed` has all of `wanted`.

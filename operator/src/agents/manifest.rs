@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::AGENT;
 use crate::{config::Settings, owned};
 
-/// Annotation with the digest of all that was applied: tells when something that we once asked for has to go.
+/// Annotation with the digest of all that was applied: shows when something that we once asked for has to go.
 pub const MANIFEST_HASH: &str = "netprecursor.io/manifest-hash";
 
 /// Port of the agent's probes and metrics; nothing else listens there.

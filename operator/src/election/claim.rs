@@ -153,7 +153,7 @@ mod tests {
         let (mut b, start) = (claims("b"), Instant::now());
         assert_eq!(b.claim(Some(lease_of("a", 0)), start, wall(0)), Claim::Wait);
         let late = start + AFTER_THE_LEASE;
-        // It moved in between: the wait begins anew.
+        // It moved in between: the wait starts over.
         assert_eq!(b.claim(Some(lease_of("a", 9)), late, wall(15)), Claim::Wait);
         assert_eq!(b.claim(Some(lease_of("a", 9)), late + LEASE / 2, wall(20)), Claim::Wait);
         let spec = taken(b.claim(Some(lease_of("a", 9)), late + AFTER_THE_LEASE, wall(31))).spec.unwrap();

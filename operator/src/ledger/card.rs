@@ -54,7 +54,7 @@ pub(super) fn card(numbers: [u64; NUMBERS]) -> Scorecard {
     }
 }
 
-/// What `new` has more than `old`; `None` when any counter fell: then counting began anew.
+/// What `new` has more than `old`; `None` when any counter fell: then counting was reset.
 pub(super) fn gained(old: &Scorecard, new: &Scorecard) -> Option<Scorecard> {
     let (old, mut gained) = (numbers(old), numbers(new));
     for (number, old) in gained.iter_mut().zip(old) {

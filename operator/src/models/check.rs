@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_file_is_told_as_such() {
+    fn half_a_file_is_reported_as_such() {
         let mut payload = gzip(b"a model");
         payload.stored.truncate(12);
         assert_eq!(inflate(&payload).unwrap_err().reason(), ModelReady::NotGzip);

@@ -53,7 +53,7 @@ pub struct AgentPod {
     pub is_ready: bool,
     /// Since when it does or does not.
     pub since: Option<Timestamp>,
-    /// Why it does not, as far as Kubernetes tells.
+    /// Why it does not, as far as Kubernetes reports.
     pub trouble: Option<String>,
 }
 
@@ -142,7 +142,7 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     })
 }
 
-/// What is kept of an Event that tells of a pod that could not be made.
+/// What is kept of an Event about a pod that could not be made.
 pub(super) fn failure(object: DeserializeGuard<Event>) -> Option<Failure> {
     let object = object.0.ok()?;
     let series = object.series.and_then(|series| series.last_observed_time).map(|time| time.0);

@@ -19,13 +19,13 @@ pub struct Alert {
     pub node: String,
     /// When it was made.
     pub created: Timestamp,
-    /// What its agent says; `None` before the agent said anything.
-    pub told: Option<Told>,
+    /// What its agent reports; `None` before the first report.
+    pub reported: Option<Reported>,
 }
 
-/// What an alert's agent says.
+/// What an alert's agent reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// Whether it is out.
     pub state: AlertState,
     /// When it last fired.
@@ -41,14 +41,16 @@ pub struct Told {
 impl Alert {
     /// Whether it is out.
     pub fn is_firing(&self) -> bool {
-        self.told.is_some_and(|told| told.state == AlertState::Firing)
+        self.reported.is_some_and(|reported| reported.state == AlertState::Firing)
     }
 
-    /// Since when it is over; an alert of which nothing was ever said is over from the beginning.
+    /// Since when it is over; an alert that was never reported on is over from the beginning.
     pub fn over_since(&self) -> Option<Timestamp> {
-        match self.told {
+        match self.reported {
             None => Some(self.created),
-            Some(told) if told.state == AlertState::Resolved => Some(told.resolved.unwrap_or(told.fired)),
+            Some(reported) if reported.state == AlertState::Resolved => {
+                Some(reported.resolved.unwrap_or(reported.fired))
+            }
             Some(_) => None,
         }
     }
@@ -63,9 +65,9 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
             tracing::warn!(name = metadata.name, namespace = metadata.namespace, error = broken.error, "not an alert");
         })
         .ok()?;
-    let told = object.status.as_ref().map(|status| {
+    let reported = object.status.as_ref().map(|status| {
         let confirmed = condition(&status.conditions, "Confirmed");
-        Told {
+        Reported {
             state: status.state,
             fired: status.fired_at.0,
             resolved: status.resolved_at.as_ref().map(|time| time.0),
@@ -78,6 +80,6 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
         pod: object.spec.pod_ref.uid,
         node: object.spec.node_name,
         created: object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        told,
+        reported,
     })
 }

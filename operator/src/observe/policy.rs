@@ -19,10 +19,10 @@ pub struct Policy {
     pub generation: i64,
     /// What it asks for, or in words why that makes no sense.
     pub spec: Result<Spec, String>,
-    /// What we said of it.
+    /// Its status, as we last wrote it.
     pub status: PrecursorPolicyStatus,
-    /// When we last said something.
-    pub told: Option<Timestamp>,
+    /// When we last wrote its status.
+    pub written: Option<Timestamp>,
 }
 
 /// What a policy asks for.
@@ -61,7 +61,7 @@ pub(crate) fn cluster(object: DeserializeGuard<ClusterPrecursorPolicy>) -> Optio
 }
 
 fn kept(kind: PolicyKind, metadata: &ObjectMeta, spec: Result<Spec, String>, status: PrecursorPolicyStatus) -> Policy {
-    Policy { kind, generation: metadata.generation.unwrap_or(0), spec, status, told: told(metadata) }
+    Policy { kind, generation: metadata.generation.unwrap_or(0), spec, status, written: written(metadata) }
 }
 
 fn not_understood(kind: PolicyKind, metadata: &ObjectMeta, error: &str) -> Policy {
@@ -70,8 +70,8 @@ fn not_understood(kind: PolicyKind, metadata: &ObjectMeta, error: &str) -> Polic
     kept(kind, metadata, spec, PrecursorPolicyStatus::default())
 }
 
-/// When our last word on the status was taken in, as the API server remembers it: known after a restart as well.
-fn told(metadata: &ObjectMeta) -> Option<Timestamp> {
+/// When our last write of the status was taken in, as the API server remembers it: known after a restart as well.
+fn written(metadata: &ObjectMeta) -> Option<Timestamp> {
     let fields = metadata.managed_fields.iter().flatten();
     let ours = fields
         .filter(|entry| entry.manager.as_deref() == Some(MANAGER) && entry.subresource.as_deref() == Some("status"));

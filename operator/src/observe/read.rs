@@ -41,7 +41,7 @@ impl Visitor for Readings {
     }
 }
 
-/// Reads everything anew.
+/// Reads everything again.
 ///
 /// # Errors
 /// The API server's; what was read until then is taken in.

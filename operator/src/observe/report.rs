@@ -23,7 +23,7 @@ pub struct Report {
     pub is_warming_up: bool,
     /// How sure rules that watch pods here have to be, and how sure they were; agents of before 0.2 do not say.
     pub bars: Vec<(RuleKey, Bar)>,
-    /// What forecasts of rules that watch pods here were worth of late.
+    /// The recent skill of forecasts of rules that watch pods here.
     pub merits: Vec<(RuleKey, Merit)>,
     /// What was counted, until the ledger has it.
     pub counted: Vec<Reported>,
@@ -36,11 +36,11 @@ pub struct Bar {
     pub hash: String,
     /// The chance in percent that a warning needs.
     pub needed: u8,
-    /// The highest chance in percent of late.
+    /// The highest recent chance in percent.
     pub reachable: u8,
 }
 
-/// What a node's forecasts of a rule were worth of late.
+/// The recent skill of a node's forecasts of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merit {
     /// Of which rule, by what it means.
@@ -49,17 +49,17 @@ pub struct Merit {
     pub targets: u32,
     /// Over the best rule of thumb.
     pub skill: SkillPercent,
-    /// The expert that is heard most.
+    /// The expert of the highest weight.
     pub leading: Option<String>,
 }
 
 impl Bar {
-    /// Whether some chance of late was enough for a warning.
+    /// Whether some recent chance was enough for a warning.
     pub const fn is_reached(&self) -> bool {
         self.reachable >= self.needed
     }
 
-    /// By how much the highest chance of late is above what a warning needs, in percentage points.
+    /// By how much the highest recent chance is above what a warning needs, in percentage points.
     pub fn margin(&self) -> i16 {
         i16::from(self.reachable) - i16::from(self.needed)
     }

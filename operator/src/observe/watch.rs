@@ -1,4 +1,4 @@
-//! Watches all that is observed. Each watch ends by itself after about five minutes and goes on where it was.
+//! Watches all that is observed. Each watch ends by itself after about five minutes and is resumed.
 
 use kube::Client;
 use netprecursor_kit::Watch;

@@ -19,10 +19,10 @@ use crate::{
 /// A pod or node is gone when it was missed for so long: its agent closes the alert by itself, and sooner.
 const GONE_SECONDS: i64 = 60;
 
-/// An agent is lost when its pod was missed for so long: one that is replaced goes on with its alerts.
+/// An agent is lost when its pod was missed for so long: one that is replaced keeps its alerts.
 const LOST_SECONDS: i64 = 120;
 
-/// An agent whose pod is there is lost when it was not heard of for so long: it writes every five minutes.
+/// An agent whose pod is there is lost when it has not reported for so long: it writes every five minutes.
 const SILENT_SECONDS: i64 = 900;
 
 pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writes: &mut Vec<Write>) {
@@ -63,11 +63,11 @@ fn closed(
     {
         return Some(deletion(key, alert, Deletion::Expired));
     }
-    if !alert.value.is_firing() && alert.value.told.is_some() {
+    if !alert.value.is_firing() && alert.value.reported.is_some() {
         return None;
     }
     let resolution = lost(observed, working, &alert.value, due)?;
-    if alert.value.told.is_none() {
+    if alert.value.reported.is_none() {
         return Some(deletion(key, alert, Deletion::Unfinished));
     }
     let status = resolved(key, alert, resolution, due.now);
@@ -95,7 +95,7 @@ fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut 
     }
     let heartbeat = observed.reports.find(&Key::new("", &alert.node)).and_then(|report| report.value.heartbeat);
     // Whatever is later: an agent that could not report yet did fire.
-    let heard = heartbeat.into_iter().chain(alert.told.map(|told| told.fired)).max()?;
+    let heard = heartbeat.into_iter().chain(alert.reported.map(|reported| reported.fired)).max()?;
     due.passed(heard, SILENT_SECONDS).then_some(Resolution::AgentLost)
 }
 
@@ -107,9 +107,9 @@ fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, now: Timesta
         _ => (Firing::AgentLost, Confirmed::AgentLost, "the agent of the node was not heard of"),
     };
     let mut conditions = vec![condition::of(firing, &format!("resolved by the operator: {why}"), None, &[], at)];
-    let told = alert.value.told;
-    if !told.is_some_and(|told| told.is_judged) {
-        let since = told.and_then(|told| told.judged).unwrap_or(at);
+    let reported = alert.value.reported;
+    if !reported.is_some_and(|reported| reported.is_judged) {
+        let since = reported.and_then(|reported| reported.judged).unwrap_or(at);
         conditions.push(condition::of(confirmed, &format!("cannot be known any more: {why}"), None, &[], since));
     }
     json!({

@@ -108,17 +108,18 @@ pub(super) fn verdict(
             continue;
         }
         let key = RuleKey { policy: policy.uid.clone(), rule: rule.name.as_str().to_owned() };
-        // A model that is refused here is no news when agents say that they have it not.
-        let is_told = troubles.iter().any(|(_, told)| told.starts_with(&format!("rule {}:", rule.name.as_str())));
-        if let Some(nodes) = fallbacks.get(&key).filter(|_| !is_told && unknown.is_none()) {
+        // A model that is refused here is no news when agents report that they lack it.
+        let is_known =
+            troubles.iter().any(|(_, message)| message.starts_with(&format!("rule {}:", rule.name.as_str())));
+        if let Some(nodes) = fallbacks.get(&key).filter(|_| !is_known && unknown.is_none()) {
             let some = nodes.iter().map(|(node, reason)| format!("{node}: {reason}"));
             troubles.push((ModelReady::NotLoaded, format!("rule {}: on {}", rule.name.as_str(), some_of(some, 3))));
         }
     }
     if let Some((reason, _)) = troubles.first() {
         let default = builtin::best_naive().name();
-        let told = troubles.iter().map(|(_, message)| message.as_str()).take(3).collect::<Vec<_>>().join("; ");
-        return Verdict::new(*reason, format!("{told}. {default} forecasts meanwhile"));
+        let messages = troubles.iter().map(|(_, message)| message.as_str()).take(3).collect::<Vec<_>>().join("; ");
+        return Verdict::new(*reason, format!("{messages}. {default} forecasts meanwhile"));
     }
     match unknown {
         Some((reason, message)) => Verdict::new(reason, message),

@@ -1,6 +1,6 @@
-//! Scores of rules as the status tells them, and the snapshots that they survive restarts by.
+//! Scores of rules as the status shows them, and the snapshots that they survive restarts by.
 //!
-//! How sure the warnings of a rule have to be differs by node, because each node learns by itself. The status tells the node
+//! How sure the warnings of a rule have to be differs by node, because each node learns by itself. The status shows the node
 //! that comes nearest to a warning: a rule that is sure enough anywhere is shown so.
 
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ pub const SCORES: &str = "scores";
 
 const KEY: &str = "scores.json.gz";
 
-/// Between two snapshots of a shard. An older one is as good: counting goes on from where it was.
+/// Between two snapshots of a shard. An older one is as good: counting continues from there.
 const KEEP_SECONDS: i64 = 600;
 
-/// Seconds that a rule has watched, summed over its pods, before it is said what it cannot do.
+/// Seconds that a rule has watched, summed over its pods, before its status names what it cannot do.
 const JUDGED_SECONDS: u64 = 3_600;
 
 /// Decimals of false alerts per pod and day.
@@ -95,7 +95,7 @@ pub(super) type Bars<'a> = BTreeMap<&'a RuleKey, &'a Bar>;
 pub(super) fn bars(observed: &Observed) -> Bars<'_> {
     let mut bars = Bars::new();
     for (key, bar) in observed.reports.iter().flat_map(|(_, report)| &report.value.bars) {
-        // What a node that has not heard of a change says is of another rule.
+        // The report of a node that has not yet seen a change is of another rule.
         let account = observed.ledger.account(&key.policy, &key.rule);
         if account.is_none_or(|account| account.hash() != bar.hash) {
             continue;
@@ -173,16 +173,16 @@ fn accounts<'a>(observed: &'a Observed, policy: &'a Seen<Policy>) -> impl Iterat
     })
 }
 
-/// Whether incidents came without a warning because no rule was as sure as its warnings have to be. Nothing is said of a rule
-/// that has not watched for long, nor of one that warned in the last day or had nothing to warn of: a calm network has low
-/// chances and is well.
+/// Whether incidents came without a warning because no rule was as sure as its warnings have to be. Nothing is reported of a
+/// rule that has not watched for long, nor of one that warned in the last day or had nothing to warn of: a calm network has
+/// low chances and is well.
 pub(super) fn unannounced(
     observed: &Observed,
     policy: &Seen<Policy>,
     bars: &Bars<'_>,
     now: Timestamp,
 ) -> Option<Verdict> {
-    let told = accounts(observed, policy).filter_map(|(key, account)| {
+    let found = accounts(observed, policy).filter_map(|(key, account)| {
         let bar = bars.get(&key).filter(|bar| !bar.is_reached())?;
         let day = account.window(now);
         let is_silent = day.alerts <= day.late && day.missed > 0;
@@ -195,8 +195,8 @@ pub(super) fn unannounced(
             )
         })
     });
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| Verdict::new(Unannounced::ConfidenceNotReached, some_of(told, 3)))
+    let found: Vec<String> = found.collect();
+    (!found.is_empty()).then(|| Verdict::new(Unannounced::ConfidenceNotReached, some_of(found, 3)))
 }
 
 fn day(name: &str, account: &Account, bar: Option<&Bar>, now: Timestamp) -> RuleStatus {
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_is_told_in_whole_percent_and_seconds() {
+    fn a_score_is_shown_in_whole_percent_and_seconds() {
         let mut card =
             Scorecard { alerts: 9, confirmed: 7, unconfirmed: 2, warned: 7, missed: 1, ..Scorecard::default() };
         card.lead_seconds[6] = 7;

@@ -1,4 +1,4 @@
-//! How policies are doing, told at most once a minute unless a condition changes.
+//! How policies are doing, written at most once a minute unless a condition changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writ
             continue;
         }
         let is_news = is_news(before, &status);
-        if is_news || policy.value.told.is_none_or(|told| due.passed(told, FIGURES_SECONDS)) {
+        if is_news || policy.value.written.is_none_or(|written| due.passed(written, FIGURES_SECONDS)) {
             let (kind, uid) = (policy.value.kind, policy.uid.clone());
             writes.push(Write::PolicyStatus { kind, key: key.clone(), uid, status: Box::new(status) });
         }

@@ -82,7 +82,7 @@ fn without_the_anchor_nothing_is_made_and_the_policy_says_so() {
 }
 
 #[test]
-fn agents_that_all_work_by_the_settings_of_before_are_said_to() {
+fn agents_that_all_work_by_the_settings_of_before_are_reported() {
     let mut cluster = Cluster::new();
     cluster.policy("shop", "checkout", json!({}));
     cluster.settled(at(0));
@@ -107,9 +107,9 @@ fn an_agent_that_is_ready_and_silent_does_not_work() {
     assert_eq!(condition(&cluster.plan(at(1_020)), "AgentsReady"), is("True", "AllReady"));
     let late = cluster.plan(at(1_021));
     assert_eq!(condition(&late, "AgentsReady"), is("False", "Silent"));
-    let told = message(&late, "AgentsReady");
-    assert!(told.starts_with("0 of 1 agents work; not those on n1: the agent last wrote 15m ago"), "{told}");
-    assert!(told.contains("logs -l app.kubernetes.io/name=netprecursor-agent"), "{told}");
+    let text = message(&late, "AgentsReady");
+    assert!(text.starts_with("0 of 1 agents work; not those on n1: the agent last wrote 15m ago"), "{text}");
+    assert!(text.contains("logs -l app.kubernetes.io/name=netprecursor-agent"), "{text}");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_policy_that_selects_nothing_names_what_comes_near() {
 }
 
 #[test]
-fn figures_are_told_once_a_minute_and_news_at_once() {
+fn figures_are_written_once_a_minute_and_news_at_once() {
     let mut cluster = Cluster::new();
     cluster.policy("shop", "checkout", json!({}));
     cluster.settled(at(0));
@@ -309,15 +309,15 @@ fn a_rule_whose_confidence_nothing_reaches_says_so_and_is_followed() {
     cluster.report("n1", unannounced(json!({})));
     let plan = cluster.plan(at(0));
     assert_eq!(condition(&plan, "Unannounced"), is("True", "ConfidenceNotReached"));
-    let told = message(&plan, "Unannounced");
+    let text = message(&plan, "Unannounced");
     let expected = "rule rtt: the highest chance of late is 31 %, its warnings need 62 %; 2 incidents of the last day came \
                     without one; lower `minConfidencePercent`, or rely on measured breaches";
-    assert!(told.starts_with(expected), "{told}");
+    assert!(text.starts_with(expected), "{text}");
     assert!(!message(&plan, "Ready").contains("Unannounced"), "{}", message(&plan, "Ready"));
 }
 
 #[test]
-fn nothing_is_said_of_a_confidence_too_early_in_calm_or_where_it_is_reached_or_not_known() {
+fn nothing_is_reported_of_a_confidence_too_early_in_calm_or_where_it_is_reached_or_not_known() {
     for (changes, why) in [
         (json!({"targetSeconds": 3_599}), "less than an hour"),
         (json!({"incidents": 0, "missed": 0}), "nothing to warn of"),
@@ -374,8 +374,8 @@ fn what_a_node_says_of_a_rule_that_changed_since_is_not_shown() {
     cluster.report("n1", unannounced(json!({"neededPercent": 50, "reachablePercent": 55})));
     let since = at(100).to_string();
     cluster.report("n2", unannounced(json!({"ruleHash": "new", "since": since})));
-    let told = day(&cluster.plan(at(100)));
-    assert_eq!((told.needed_percent, told.reachable_percent), (Some(62), Some(31)));
+    let score = day(&cluster.plan(at(100)));
+    assert_eq!((score.needed_percent, score.reachable_percent), (Some(62), Some(31)));
     let since_change = |plan: &Plan| status(plan).rules.iter().filter(|rule| rule.needed_percent.is_some()).count();
     assert_eq!(since_change(&cluster.plan(at(100))), 1, "in the entry of 24h alone");
 }
@@ -460,9 +460,9 @@ fn what_is_applied_to_a_lost_alert_says_that_it_is_over_and_leaves_open_whether_
     });
     let applied = applied.unwrap();
     assert_eq!((&applied["state"], &applied["resolution"]), (&json!("Resolved"), &json!("TargetGone")));
-    let said: Vec<_> =
+    let conditions: Vec<_> =
         applied["conditions"].as_array().unwrap().iter().map(|one| (&one["type"], &one["status"])).collect();
-    assert_eq!(said, [(&json!("Firing"), &json!("False")), (&json!("Confirmed"), &json!("Unknown"))]);
+    assert_eq!(conditions, [(&json!("Firing"), &json!("False")), (&json!("Confirmed"), &json!("Unknown"))]);
 }
 
 #[test]

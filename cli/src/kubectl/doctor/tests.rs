@@ -1,4 +1,4 @@
-//! Nodes with agents in all states, and what is said of them.
+//! Nodes with agents in all states, and what is reported of them.
 
 use netprecursor_crds::diagnosis::Known;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn agents_that_work_are_well() {
 }
 
 #[test]
-fn a_node_whose_agent_does_not_start_is_told_with_what_its_pod_waits_for() {
+fn a_node_whose_agent_does_not_start_is_shown_with_what_its_pod_waits_for() {
     let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
     let pods = Known::There(vec![running("node1"), pod("node2", waiting)]);
     let (agents, nodes) = (daemon_set(2, 2, 1), named(&["node1", "node2"]));
@@ -108,7 +108,7 @@ fn what_is_lost_is_wrong_and_what_is_less_is_a_remark() {
 }
 
 #[test]
-fn in_a_storm_nobody_is_told_that_nothing_is_wrong() {
+fn in_a_storm_no_report_claims_that_nothing_is_wrong() {
     let says = |(report, text): (Doctor, String)| {
         assert!(!text.contains("Nothing is wrong"), "{text}");
         (report.is_well, text)

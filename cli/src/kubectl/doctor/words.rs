@@ -38,16 +38,16 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
             (true, _) => Mood::Good,
         };
         let _ = writeln!(text, "{}", style.paint(mood, &line));
-        for (sign, said) in [("✗", &node.problems), ("!", &node.remarks)] {
-            said.iter().for_each(|said| text += &indented(&format!("{sign} {said}"), 4));
+        for (sign, lines) in [("✗", &node.problems), ("!", &node.remarks)] {
+            lines.iter().for_each(|line| text += &indented(&format!("{sign} {line}"), 4));
         }
     }
     if report.nodes.is_empty() {
         text += "no node is to be seen, and no report: agents start with the first policy\n";
     }
-    for (sign, mood, said) in [("✗", Mood::Bad, &report.problems), ("!", Mood::Warning, &report.remarks)] {
-        for said in said {
-            let _ = writeln!(text, "{}", style.paint(mood, &format!("{sign} {}", clean(said))));
+    for (sign, mood, lines) in [("✗", Mood::Bad, &report.problems), ("!", Mood::Warning, &report.remarks)] {
+        for line in lines {
+            let _ = writeln!(text, "{}", style.paint(mood, &format!("{sign} {}", clean(line))));
         }
     }
     for note in &report.notes {

@@ -1,5 +1,5 @@
-//! What happened in which order: from the Events on the pod, which tell of earlier firings too, and from the alert itself,
-//! which tells of the last one after its Events are gone.
+//! What happened in which order: from the Events on the pod, which cover earlier firings too, and from the alert itself,
+//! which covers the last one after its Events are gone.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(super) struct Step {
     pub(super) at: Time,
     pub(super) what: What,
-    /// In words, where somebody said more.
+    /// In words, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) says: Option<String>,
 }
@@ -46,19 +46,19 @@ impl What {
 /// Every step that is known, oldest first.
 pub(super) fn steps(alert: &PrecursorAlert, events: &[Event]) -> Vec<Step> {
     let name = alert.metadata.name.as_deref().unwrap_or_default();
-    let told: Vec<(u64, Step)> = events.iter().filter_map(|event| told(event, name)).collect();
+    let from_events: Vec<(u64, Step)> = events.iter().filter_map(|event| step(event, name)).collect();
     let known = alert.status.as_ref().map(known).unwrap_or_default();
     let last = alert.status.as_ref().map_or(0, |status| status.count);
     // The Event of a transition has more words.
-    let is_told = |what| told.iter().any(|(count, step)| *count == last && step.what == what);
-    let mut steps: Vec<Step> = known.into_iter().filter(|step| !is_told(step.what)).collect();
-    steps.extend(told.into_iter().map(|(_, step)| step));
+    let has_event = |what| from_events.iter().any(|(count, step)| *count == last && step.what == what);
+    let mut steps: Vec<Step> = known.into_iter().filter(|step| !has_event(step.what)).collect();
+    steps.extend(from_events.into_iter().map(|(_, step)| step));
     steps.sort_by_key(|step| (step.at.0, step.what));
     steps
 }
 
 /// An Event about this alert, and about which of its firings. Its name is made of alert, count and state.
-fn told(event: &Event, alert: &str) -> Option<(u64, Step)> {
+fn step(event: &Event, alert: &str) -> Option<(u64, Step)> {
     event.related.as_ref().filter(|related| related.name.as_deref() == Some(alert))?;
     let (count, state) = event.metadata.name.as_deref()?.strip_prefix(alert)?.strip_prefix('.')?.split_once('.')?;
     let what = match state {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn events_add_earlier_firings_and_are_not_told_twice() {
+    fn events_add_earlier_firings_and_are_not_shown_twice() {
         let ours = "checkout-3f9a1c20be";
         let events = [
             event(2, "firing", FIRED, ours),

@@ -23,13 +23,13 @@ use crate::kubectl::{
 /// What an agent remembers of a pod.
 const REMEMBERED_SECONDS: i64 = 300;
 
-/// Where agents listen unless they are told otherwise.
+/// Where agents listen by default.
 const PORT: u16 = 9470;
 
 /// Who waits for a chart waits no longer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Bytes of an answer at most: a hundred pods with all that is said of them take a tenth.
+/// Bytes of an answer at most: a hundred pods in full take a tenth.
 const MOST: usize = 4 << 20;
 
 /// The last minutes, or why they cannot be had.
@@ -133,12 +133,12 @@ async fn forwarded(pods: &Api<Pod>, agent: &Pod, namespace: &str, uid: &str) -> 
     match points(stream, uid).await {
         Ok(found) => found.ok_or(Unavailable::NotWatched),
         Err(reason) => {
-            // The kubelet says why a port cannot be reached; the stream just ends.
-            let told = match complaint {
+            // The kubelet reports why a port cannot be reached; the stream just ends.
+            let reason_given = match complaint {
                 Some(complaint) => tokio::time::timeout(Duration::from_secs(1), complaint).await.ok().flatten(),
                 None => None,
             };
-            Err(failed(told.unwrap_or(reason)))
+            Err(failed(reason_given.unwrap_or(reason)))
         }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_nothing_is_told_to_programs_too() {
+    fn why_there_is_nothing_is_shown_to_programs_too() {
         let json = serde_json::to_value(Window::Unavailable(Unavailable::NotWatched)).unwrap();
         assert_eq!(json, json!({"unavailable": "the agent no longer watches this pod"}));
     }

@@ -9,7 +9,7 @@ use netprecursor_crds::{
 };
 
 use super::{
-    Explanation, Told,
+    Explanation, Reported,
     order::{Step, What},
     window::{Unavailable, Window},
 };
@@ -41,18 +41,18 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
         style.paint(Mood::Title, &clean(name)),
         policy_kind.name()
     );
-    let Some(told) = &explanation.told else {
+    let Some(reported) = &explanation.reported else {
         return text + "The agent has not told anything of it yet: ask again in some seconds.\n";
     };
-    text += &state(told, style, now);
-    text += &figures(told, style);
-    text += &causes(told, style);
+    text += &state(reported, style, now);
+    text += &figures(reported, style);
+    text += &causes(reported, style);
     text += &steps(order, style);
     text += &match window {
-        Window::Points { points, .. } => plot(points, told, order, style),
+        Window::Points { points, .. } => plot(points, reported, order, style),
         Window::Unavailable(why) => {
             // Nobody but its agent resolves it at once.
-            let is_old = matches!(why, Unavailable::NoAgent { .. }) && told.state == AlertState::Firing;
+            let is_old = matches!(why, Unavailable::NoAgent { .. }) && reported.state == AlertState::Firing;
             let old = if is_old { "; what is above is what its agent last wrote" } else { "" };
             format!("\nThe last minutes cannot be drawn: {}{old}.\n", clean(&why.to_string()))
         }
@@ -64,22 +64,26 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
     text
 }
 
-fn state(told: &Told, style: Style, now: Timestamp) -> String {
-    let mood = if told.state == AlertState::Firing { Mood::Bad } else { Mood::Good };
-    let times = if told.count == 1 { "once".to_owned() } else { format!("{} times", told.count) };
-    let trigger = match told.trigger {
+fn state(reported: &Reported, style: Style, now: Timestamp) -> String {
+    let mood = if reported.state == AlertState::Firing { Mood::Bad } else { Mood::Good };
+    let times = if reported.count == 1 { "once".to_owned() } else { format!("{} times", reported.count) };
+    let trigger = match reported.trigger {
         Trigger::Forecast => "on the forecast",
         Trigger::Measured => "on the breach itself, without a warning",
     };
-    let state = style.paint(mood, &format!("{:?}", told.state));
-    let ago = moment::ago(now, told.fired_at.0);
-    let outcome = told.outcome.verdict;
-    let because = told
+    let state = style.paint(mood, &format!("{:?}", reported.state));
+    let ago = moment::ago(now, reported.fired_at.0);
+    let outcome = reported.outcome.verdict;
+    let because = reported
         .confirmed_because
         .as_deref()
         .map(|because| format!(" ({})", because.trim_end_matches('.')))
         .unwrap_or_default();
-    format!("{state} ({:?}): fired {times}, last {ago} ago, {trigger}; {outcome}{}\n", told.severity, clean(&because))
+    format!(
+        "{state} ({:?}): fired {times}, last {ago} ago, {trigger}; {outcome}{}\n",
+        reported.severity,
+        clean(&because)
+    )
 }
 
 /// A duration of the API's in µs; what is none draws nothing.
@@ -87,11 +91,11 @@ fn us(duration: &Duration) -> Option<f32> {
     duration.us().ok().map(|us| us as f32)
 }
 
-fn figures(told: &Told, style: Style) -> String {
+fn figures(reported: &Reported, style: Style) -> String {
     let rows = [
-        ("predicted", told.predicted.as_ref(), Mood::Warning),
-        ("measured", told.measured.as_ref(), Mood::Good),
-        ("threshold", Some(&told.threshold), Mood::Bad),
+        ("predicted", reported.predicted.as_ref(), Mood::Warning),
+        ("measured", reported.measured.as_ref(), Mood::Good),
+        ("threshold", Some(&reported.threshold), Mood::Bad),
     ];
     let most = rows.iter().filter_map(|(_, duration, _)| us((*duration)?)).fold(0.0, f32::max);
     let mut text = String::from("\n");
@@ -102,10 +106,10 @@ fn figures(told: &Told, style: Style) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<10}{shown:>8}  {}", style.paint(mood, &bar));
     }
-    if let Some(chance) = told.chance_percent {
+    if let Some(chance) = reported.chance_percent {
         let _ = writeln!(text, "  {:<10}{:>8}  of a breach within ten seconds", "chance", format!("{chance} %"));
     }
-    if let Some(resolve) = &told.resolve_threshold {
+    if let Some(resolve) = &reported.resolve_threshold {
         let _ =
             writeln!(text, "  {:<10}{:>8}", "resolves", us(resolve).map_or_else(|| clean(&resolve.to_string()), time));
     }
@@ -114,13 +118,13 @@ fn figures(told: &Told, style: Style) -> String {
         Ok(us) => moment::span(i64::try_from(us / 1_000_000).unwrap_or(i64::MAX)),
         Err(_) => clean(&lead.to_string()),
     };
-    let (shown, means) = (told.lead.as_ref().map_or_else(|| NOTHING.to_owned(), lead), told.outcome.lead);
+    let (shown, means) = (reported.lead.as_ref().map_or_else(|| NOTHING.to_owned(), lead), reported.outcome.lead);
     let _ = writeln!(text, "  {:<10}{shown:>8}  {means}", "lead");
     text
 }
 
-fn causes(told: &Told, style: Style) -> String {
-    let model = &told.model;
+fn causes(reported: &Reported, style: Style) -> String {
+    let model = &reported.model;
     let mut text = format!("\n{} by {}", style.paint(Mood::Title, "WHY"), clean(&model.name));
     if let Some(digest) = &model.sha256 {
         text += &format!(" (sha256 {}…)", digest.chars().take(12).collect::<String>());
@@ -129,10 +133,10 @@ fn causes(told: &Told, style: Style) -> String {
         text += &format!(", which stands in: {}", clean(fallback));
     }
     text.push('\n');
-    if told.causes.is_empty() {
+    if reported.causes.is_empty() {
         text += "  nothing was out of the pod's usual\n";
     }
-    for cause in &told.causes {
+    for cause in &reported.causes {
         let share = cause.cause.share_percent;
         let bar = chart::bar(f32::from(share), 100.0, SHARE);
         let padding = SHARE.saturating_sub(bar.chars().count());
@@ -154,7 +158,7 @@ fn steps(order: &[Step], style: Style) -> String {
     let mut text = format!("\n{} (UTC)\n", style.paint(Mood::Title, "WHAT HAPPENED"));
     let mut day = None;
     for Step { at, what, says } in order {
-        // The day is told where it changes.
+        // The day is shown where it changes.
         let today = at.0.strftime("%Y-%m-%d").to_string();
         if day.as_ref() != Some(&today) {
             let _ = writeln!(text, "  {today}");
@@ -167,8 +171,8 @@ fn steps(order: &[Step], style: Style) -> String {
     text
 }
 
-fn plot(points: &[Point], told: &Told, order: &[Step], style: Style) -> String {
-    let (Some(first), Some(last), Some(threshold_us)) = (points.first(), points.last(), us(&told.threshold)) else {
+fn plot(points: &[Point], reported: &Reported, order: &[Step], style: Style) -> String {
+    let (Some(first), Some(last), Some(threshold_us)) = (points.first(), points.last(), us(&reported.threshold)) else {
         return "\nThe last minutes cannot be drawn: the agent has measured nothing yet.\n".to_owned();
     };
     let plot = Plot { points, threshold_us, columns: COLUMNS, rows: ROWS };
@@ -212,10 +216,11 @@ fn plot(points: &[Point], told: &Told, order: &[Step], style: Style) -> String {
 
 /// Where something happened, by column; what confirmed it needs no mark of its own.
 fn marks(plot: &Plot<'_>, order: &[Step]) -> Vec<(usize, String)> {
-    let told = order.iter().filter(|step| matches!(step.what, What::Fired | What::Breach | What::Resolved));
-    told.filter_map(|step| {
-        let column = plot.column(u64::try_from(step.at.0.as_second()).ok()?)?;
-        Some((column, format!("{} {}", step.what.word(), moment::clock(step.at.0))))
-    })
-    .collect()
+    let marked = order.iter().filter(|step| matches!(step.what, What::Fired | What::Breach | What::Resolved));
+    marked
+        .filter_map(|step| {
+            let column = plot.column(u64::try_from(step.at.0.as_second()).ok()?)?;
+            Some((column, format!("{} {}", step.what.word(), moment::clock(step.at.0))))
+        })
+        .collect()
 }

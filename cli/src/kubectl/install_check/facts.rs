@@ -49,7 +49,7 @@ pub(in crate::kubectl) struct Facts {
 pub(in crate::kubectl) enum Definition {
     Absent,
     There {
-        /// Whether it serves the version that this release speaks.
+        /// Whether it serves the version that this release uses.
         serves: bool,
         /// Not known to whoever may not read definitions.
         is_established: Option<bool>,

@@ -1,4 +1,4 @@
-//! Clusters before, in the middle of and after an installation, and what is said of them.
+//! Clusters before, in the middle of and after an installation, and what is reported of them.
 
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ fn agents_may_be_absent_only_without_a_policy() {
 }
 
 #[test]
-fn pod_security_is_told_with_the_command_that_allows_agents() {
+fn pod_security_is_reported_with_the_command_that_allows_agents() {
     let place = |labels: Value| Answer::Found(object(json!({"metadata": {"labels": labels}})));
     let refused = DryRun::Refused("violates PodSecurity \"baseline:latest\"".to_owned());
     for (place, dry_run, is_good) in [
@@ -131,7 +131,7 @@ fn pod_security_is_told_with_the_command_that_allows_agents() {
 }
 
 #[test]
-fn who_may_not_create_policies_is_told_whom_to_ask() {
+fn who_may_not_create_policies_learns_whom_to_ask() {
     let reader = Facts { may_create: Answer::Found((false, "no rule".to_owned())), ..installed() };
     assert_eq!(bad(&reader), ["your rights"]);
     let text = text(&report(&reader, at(0)), Style::PLAIN);
@@ -170,13 +170,13 @@ fn what_one_may_not_know_is_no_fault() {
 fn the_reason_is_there_without_another_command() {
     let message = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing";
     let says = |facts: &Facts| text(&report(facts, at(0)), Style::PLAIN);
-    let mut told = installed();
-    told.policies = Some(vec![policy(&[
+    let mut facts = installed();
+    facts.policies = Some(vec![policy(&[
         ("Ready", "False", "AgentsNotReady", message),
         ("AgentsReady", "False", "AnchorMissing", message),
     ])]);
-    assert_eq!(bad(&told), ["agents", "policies"]);
-    let shown = says(&told);
+    assert_eq!(bad(&facts), ["agents", "policies"]);
+    let shown = says(&facts);
     assert!(
         shown.contains(message) && shown.contains("→ `helm upgrade np charts/netprecursor --namespace net"),
         "{shown}"

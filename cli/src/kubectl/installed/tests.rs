@@ -160,8 +160,8 @@ fn an_agent_of_before_the_upgrade_is_pointed_out() {
     let newer = report("node2", 10, |report| report["status"]["agentVersion"] = "0.10.0".into());
     two.reports = Known::There(vec![report("node1", 10, |_| {}), newer]);
     let diagnosis = diagnose(&two.facts(Vec::new(), Some(true), None), at(0));
-    let told: Vec<_> = diagnosis.all().map(|finding| (finding.reason.as_str(), finding.severity)).collect();
-    assert_eq!(told, [("OtherVersion", Severity::Warning)]);
+    let findings: Vec<_> = diagnosis.all().map(|finding| (finding.reason.as_str(), finding.severity)).collect();
+    assert_eq!(findings, [("OtherVersion", Severity::Warning)]);
     assert!(diagnosis.nodes[0].findings[0].message.contains("0.1.0, others are of 0.10.0"), "{diagnosis:#?}");
 }
 
@@ -172,12 +172,12 @@ fn names_in_advice_are_those_of_the_release() {
     let status = object(status);
     let policy = Policy { generation: None, status: Some(&status) };
     let diagnosis = diagnose(&installed(&["node1"]).facts(vec![policy], Some(true), None), at(0));
-    let told = diagnosis.findings[0].to_string();
-    assert!(told.starts_with("ConfigMap net/np-anchor is missing; `helm upgrade np "), "{told}");
+    let text = diagnosis.findings[0].to_string();
+    assert!(text.starts_with("ConfigMap net/np-anchor is missing; `helm upgrade np "), "{text}");
 }
 
 #[test]
-fn a_container_that_waits_is_said_to() {
+fn a_container_that_waits_is_reported_as_waiting() {
     let waiting = pod("node1", json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}));
     let PodFacts { is_ready, state, .. } = of_pod(&waiting);
     assert_eq!((is_ready, state.as_str()), (Some(false), "ImagePullBackOff: no such image"));

@@ -26,7 +26,7 @@ fn objects(policies: Vec<PrecursorPolicy>) -> Objects {
     }
 }
 
-fn says(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({"type": type_, "status": status, "reason": reason, "message": message,
         "lastTransitionTime": "2023-11-14T22:13:20Z"})
 }
@@ -63,15 +63,16 @@ fn screen(objects: &Objects) -> String {
 #[test]
 fn what_is_not_ready_comes_first_with_its_message() {
     let down = [
-        says("AgentsReady", "False", "PodSecurity", "Pod Security refuses agents"),
-        says("Ready", "False", "AgentsNotReady", "Pod Security refuses agents"),
-        says("ModelReady", "False", "NotFound", "there is no ConfigMap rtt-models"),
+        condition("AgentsReady", "False", "PodSecurity", "Pod Security refuses agents"),
+        condition("Ready", "False", "AgentsNotReady", "Pod Security refuses agents"),
+        condition("ModelReady", "False", "NotFound", "there is no ConfigMap rtt-models"),
     ];
-    let objects = objects(vec![policy("cart", &[says("Ready", "True", "Watching", "")]), policy("checkout", &down)]);
-    let told = report(&objects, now());
-    let names: Vec<_> = told.policies.iter().map(|policy| (policy.name.as_str(), policy.ready)).collect();
+    let objects =
+        objects(vec![policy("cart", &[condition("Ready", "True", "Watching", "")]), policy("checkout", &down)]);
+    let status = report(&objects, now());
+    let names: Vec<_> = status.policies.iter().map(|policy| (policy.name.as_str(), policy.ready)).collect();
     assert_eq!(names, [("checkout", false), ("cart", true)]);
-    let conditions: Vec<_> = told.policies[0].troubles.iter().map(|trouble| trouble.condition.as_str()).collect();
+    let conditions: Vec<_> = status.policies[0].troubles.iter().map(|trouble| trouble.condition.as_str()).collect();
     // AgentsReady has nothing to add to Ready.
     assert_eq!(conditions, ["Ready", "ModelReady"]);
     let screen = screen(&objects);
@@ -86,15 +87,15 @@ fn what_is_not_ready_comes_first_with_its_message() {
 
 #[test]
 fn a_policy_that_the_operator_has_not_seen_is_not_ready() {
-    let ready = [says("Ready", "True", "Watching", "")];
+    let ready = [condition("Ready", "True", "Watching", "")];
     let mut changed = policy("checkout", &ready);
     changed.metadata.generation = Some(4);
     let new = PrecursorPolicy { status: None, ..policy("cart", &ready) };
     let mut objects = objects(vec![changed, new]);
-    let told = report(&objects, now());
-    for policy in &told.policies {
-        assert!(!policy.ready && policy.reason == "NotSeenYet", "{told:#?}");
-        assert!(policy.troubles[0].advice.contains("logs deployment/netprecursor-operator"), "{told:#?}");
+    let status = report(&objects, now());
+    for policy in &status.policies {
+        assert!(!policy.ready && policy.reason == "NotSeenYet", "{status:#?}");
+        assert!(policy.troubles[0].advice.contains("logs deployment/netprecursor-operator"), "{status:#?}");
     }
     objects.installed.operator = deployment(0);
     let screen = screen(&objects);
@@ -104,7 +105,7 @@ fn a_policy_that_the_operator_has_not_seen_is_not_ready() {
 
 #[test]
 fn what_an_older_operator_does_not_say_is_not_known() {
-    let mut older = policy("cart", &[says("Ready", "True", "Watching", "")]);
+    let mut older = policy("cart", &[condition("Ready", "True", "Watching", "")]);
     for rule in &mut older.status.as_mut().unwrap().rules {
         (rule.needed_percent, rule.reachable_percent) = (None, None);
     }
@@ -123,7 +124,7 @@ fn the_most_urgent_alert_comes_first() {
 
 #[test]
 fn agents_are_counted_against_those_that_there_should_be() {
-    let mut objects = objects(vec![policy("cart", &[says("Ready", "True", "Watching", "")])]);
+    let mut objects = objects(vec![policy("cart", &[condition("Ready", "True", "Watching", "")])]);
     let reports = vec![scenes::report("node1", 10, |_| {}), scenes::report("node2", 2_000, |_| {})];
     objects.installed = Installed { reports: Known::There(reports), ..objects.installed };
     objects.installed.pods = Known::There(vec![scenes::running("node1"), scenes::running("node2")]);
@@ -140,7 +141,8 @@ fn agents_are_counted_against_those_that_there_should_be() {
 #[test]
 fn the_agents_are_not_all_ready_below_a_policy_that_says_they_are_not() {
     let what = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing; 3 agents of before still run";
-    let down = [says("AgentsReady", "False", "AnchorMissing", what), says("Ready", "False", "AgentsNotReady", what)];
+    let down =
+        [condition("AgentsReady", "False", "AnchorMissing", what), condition("Ready", "False", "AgentsNotReady", what)];
     let mut objects = objects(vec![policy("checkout", &down)]);
     let screen = screen(&objects);
     assert!(screen.contains("3 of 3 ready: AnchorMissing"), "{screen}");
@@ -148,12 +150,12 @@ fn the_agents_are_not_all_ready_below_a_policy_that_says_they_are_not() {
     // The agents that were owned by it are gone, and their reports are young.
     objects.installed.agents = Answer::Absent;
     objects.installed.pods = Known::There(Vec::new());
-    let told = report(&objects, now());
-    assert_eq!((told.agents.ready, told.agents.troubles.len()), (0, 3), "{told:#?}");
+    let status = report(&objects, now());
+    assert_eq!((status.agents.ready, status.agents.troubles.len()), (0, 3), "{status:#?}");
 }
 
 #[test]
-fn what_may_not_be_seen_is_not_said_to_be_missing() {
+fn what_may_not_be_seen_is_not_reported_as_missing() {
     let mut objects = Objects { hides_policies: true, has_all_policies: false, alerts: None, ..objects(Vec::new()) };
     objects.installed.reports = Known::Hidden;
     let shown = screen(&objects);
@@ -164,8 +166,8 @@ fn what_may_not_be_seen_is_not_said_to_be_missing() {
 }
 
 #[test]
-fn a_policy_in_the_shadow_makes_no_alerts_and_that_is_said() {
-    let mut shadow = policy("cart", &[says("Ready", "True", "Watching", "")]);
+fn a_policy_in_the_shadow_makes_no_alerts_and_that_is_shown() {
+    let mut shadow = policy("cart", &[condition("Ready", "True", "Watching", "")]);
     shadow.spec.mode = Mode::Shadow;
     let screen = screen(&objects(vec![shadow]));
     assert!(screen.contains("none; policies in mode Shadow count alerts and make none"), "{screen}");

@@ -39,9 +39,9 @@ fn operator(status: &Status, style: Style) -> String {
     if status.operator.is_empty() {
         return String::new();
     }
-    let told: String = status.operator.iter().map(|finding| indented(&finding.to_string(), 2)).collect();
+    let findings: String = status.operator.iter().map(|finding| indented(&finding.to_string(), 2)).collect();
     let title = style.paint(Mood::Title, "OPERATOR");
-    format!("{title}\n{}  what policies say is what it last said\n\n", style.paint(Mood::Bad, &told))
+    format!("{title}\n{}  what policies say is what it last said\n\n", style.paint(Mood::Bad, &findings))
 }
 
 fn policies(status: &Status, style: Style) -> String {
@@ -183,7 +183,7 @@ fn agents(status: &Status, style: Style) -> String {
         _ => Mood::Bad,
     };
     let mut text = format!("{title}\n  {}\n", style.paint(mood, &text));
-    if let Some(finding) = agents.finding.as_ref().filter(|finding| !is_told(status, finding)) {
+    if let Some(finding) = agents.finding.as_ref().filter(|finding| !is_shown(status, finding)) {
         text += &indented(&finding.to_string(), 6);
     }
     for trouble in agents.troubles.iter().take(SHOWN) {
@@ -196,7 +196,7 @@ fn agents(status: &Status, style: Style) -> String {
 }
 
 /// Whether a policy above has the same words.
-fn is_told(status: &Status, finding: &Finding) -> bool {
+fn is_shown(status: &Status, finding: &Finding) -> bool {
     let mut troubles = status.policies.iter().flat_map(|policy| &policy.troubles);
     troubles.any(|trouble| trouble.message.ends_with(&finding.message) && trouble.advice == finding.advice)
 }

@@ -74,7 +74,7 @@ pub(super) fn with_status(alert: &Alert) -> Value {
     })
 }
 
-/// What the status says.
+/// The status.
 pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
     PrecursorAlertStatus {
         observed_generation: None,
@@ -143,7 +143,7 @@ fn confirmed(alert: &Alert) -> Condition {
 
 /// Unix seconds as the API writes time.
 pub(super) fn time(unix: u64) -> Time {
-    // Beyond the year 9999 there is no time that could be written; nor is there an agent.
+    // Times beyond the year 9999 cannot be written, and do not occur.
     Time(i64::try_from(unix).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX))
 }
 
@@ -190,8 +190,8 @@ mod tests {
             let status = json!(status(&alert));
             assert_eq!(status["state"], state);
             let conditions = status["conditions"].as_array().unwrap();
-            let told: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
-            assert_eq!(told, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
+            let states: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
+            assert_eq!(states, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
             for condition in conditions {
                 assert_eq!(condition["observedGeneration"], 1);
                 assert!(!condition["lastTransitionTime"].is_null());

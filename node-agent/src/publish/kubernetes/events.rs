@@ -1,5 +1,5 @@
 //! A transition as an Event on the pod, with the alert beside it. Its name is made of alert, count and state, so that
-//! telling it twice is telling it once.
+//! publishing it twice makes one Event.
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -19,7 +19,7 @@ use crate::publish::{
     words,
 };
 
-/// Who tells.
+/// The reporting controller.
 const CONTROLLER: &str = "netprecursor.io/agent";
 /// Bytes of the reporting instance, as the API bounds them.
 const MAX_INSTANCE: usize = 128;
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::publish::words::tests::firing;
 
-    fn told(state: AlertState) -> serde_json::Value {
+    fn event_for(state: AlertState) -> serde_json::Value {
         let entry = Entry { object: Some("a-1".to_owned()), ..Entry::new(firing()) };
         let (reason, note) = (words::reason(&entry.alert).row().name.to_owned(), words::note(&entry.alert));
         let pending = Pending { count: 2, state, at: 1_700_000_000, reason, note };
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_event_is_on_the_pod_and_names_the_alert() {
-        let event = told(AlertState::Firing);
+        let event = event_for(AlertState::Firing);
         assert_eq!(event["metadata"]["name"], "checkout-3f9a1c20be.2.firing");
         assert_eq!(event["regarding"]["uid"], "u-1");
         assert_eq!((&event["related"]["kind"], &event["related"]["uid"]), (&json!("PrecursorAlert"), &json!("a-1")));
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn each_field_that_the_api_wants_is_there_within_its_bounds() {
         for state in [AlertState::Firing, AlertState::Resolved] {
-            let event = told(state);
+            let event = event_for(state);
             for (field, max) in [("action", 128), ("reason", 128), ("reportingInstance", 128), ("note", 1024)] {
                 let text = event[field].as_str().unwrap();
                 assert!(!text.is_empty() && text.len() <= max, "{field}: {text}");
@@ -113,7 +113,7 @@ mod tests {
             let camel = event["reason"].as_str().unwrap();
             assert!(camel.starts_with(|c: char| c.is_uppercase()) && camel.chars().all(char::is_alphanumeric));
         }
-        assert_eq!(told(AlertState::Firing)["type"], "Warning");
-        assert_eq!(told(AlertState::Resolved)["type"], "Normal");
+        assert_eq!(event_for(AlertState::Firing)["type"], "Warning");
+        assert_eq!(event_for(AlertState::Resolved)["type"], "Normal");
     }
 }

@@ -1,4 +1,4 @@
-//! What the agent takes, as the kernel counts it.
+//! The agent's use of CPU and memory, as the kernel counts it.
 
 use std::{fs, time::Duration};
 
@@ -11,7 +11,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Looks at `now` (since any one moment); `None` at the first time, or when `/proc` does not say.
+    /// Looks at `now` (since any one moment); `None` at the first time, or when `/proc` cannot be read.
     pub(super) fn read(&mut self, now: Duration) -> Option<Overhead> {
         let cpu = cpu_time()?;
         let (then, before) = self.last.replace((now, cpu))?;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_look_tells_what_was_taken_between() {
+    fn the_second_look_gives_what_was_used_between() {
         let mut meter = Meter::default();
         assert_eq!(meter.read(Duration::from_secs(1)), None);
         let taken = meter.read(Duration::from_secs(1001)).unwrap();

@@ -1,4 +1,4 @@
-//! A message as the requests that it takes, ready to be sent while the queue goes on changing.
+//! A message as the requests that it takes, ready to be sent while the queue keeps changing.
 
 use k8s_openapi::api::{core::v1::Node, events::v1::Event};
 use kube::{
@@ -48,7 +48,7 @@ pub(super) enum Prepared {
 }
 
 impl Prepared {
-    /// What there is to say is gone.
+    /// There is nothing left to publish.
     pub(super) const fn nothing() -> Self {
         Self::Nothing
     }
@@ -56,7 +56,7 @@ impl Prepared {
     /// The requests of `op` on the alert of `entry`.
     pub(super) fn alert(op: &Op, entry: &Entry, settings: &Settings) -> Self {
         let alert = &entry.alert;
-        // The queue takes no alert without.
+        // The queue takes no alert without a subject.
         let Some(subject) = alert.subject.as_deref() else { return Self::Nothing };
         let Subject { policy, pod } = subject;
         let url = Request::new(PrecursorAlert::url_path(&(), Some(&pod.namespace)));
@@ -103,7 +103,7 @@ impl Prepared {
         Self::One(url.patch_subresource("status", node, &apply(), &Patch::Apply(report::with_status(node, status))))
     }
 
-    /// Sends them, one after the other, as long as they are done.
+    /// Sends them one after the other, until one fails.
     pub(super) async fn send(self, client: &Client) -> Outcome {
         match self {
             Self::Nothing => Outcome::Done { uid: None },

@@ -1,4 +1,4 @@
-//! The node report: what the agent says of itself, and what in it is new.
+//! The node report: what the agent reports of itself, and what in it has changed.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use crate::{
 const MAX_REASON: usize = 1024;
 /// Longest name of a model, in bytes.
 const MAX_MODEL: usize = 511;
-/// Sensors told at most, as the API bounds them.
+/// Sensors listed at most, as the API bounds them.
 const MAX_SENSORS: usize = 32;
 /// The window of every target is empty for this long after a start, in seconds.
 const WARM_UP: u64 = netprecursor_core::gate::WARM_UP_TICKS;
@@ -38,11 +38,11 @@ pub(super) struct Own {
     pub kernel: String,
     /// When the agent started, unix s.
     pub started: u64,
-    /// What the agent takes.
+    /// The agent's use of CPU and memory.
     pub overhead: Option<Overhead>,
-    /// Alerts of which something is still to be told.
+    /// Alerts that are not yet published in full.
     pub pending: u64,
-    /// Alerts given up untold, in the queue and before it.
+    /// Alerts dropped unpublished, in the queue and before it.
     pub dropped: u64,
     /// Alerts of which no object was made because of a cap, since the start.
     pub throttled: u64,
@@ -78,7 +78,7 @@ pub(super) fn with_status(node: &str, status: &PrecursorNodeReportStatus) -> Val
     })
 }
 
-/// What the report says at `unix`. Conditions of `before` that still hold keep their time.
+/// The status of the report at `unix`. Conditions of `before` that still hold keep their time.
 pub(super) fn status(
     data: &ReportData,
     own: &Own,
@@ -255,7 +255,7 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     states
 }
 
-/// What alerts and incidents were counted, and what was given up.
+/// The counts of alerts, incidents and dropped transitions.
 fn counts(status: &PrecursorNodeReportStatus) -> Vec<(&str, &str, u64, Counters)> {
     let of = |rule: &'_ RuleCount| Counters { target_seconds: 0, ..rule.counters.clone() };
     let dropped = Counters { alerts: status.queue.dropped, ..Counters::default() };
@@ -314,13 +314,13 @@ mod tests {
         Own { kernel: "6.18.4".to_owned(), started: 1_699_999_000, ..Own::default() }
     }
 
-    fn told(data: &ReportData, own: &Own) -> PrecursorNodeReportStatus {
+    fn first_status(data: &ReportData, own: &Own) -> PrecursorNodeReportStatus {
         status(data, own, 1_700_000_000, None)
     }
 
     #[test]
     fn a_report_says_what_works_and_what_was_counted() {
-        let report = json!(told(&data(), &own()));
+        let report = json!(first_status(&data(), &own()));
         assert_eq!((&report["kernel"], &report["rttSource"]), (&json!("6.18.4"), &json!("Measured")));
         assert_eq!(report["socketCoveragePercent"], 97);
         assert_eq!(report["sensors"][1]["reason"], "no tracefs");
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn gauges_and_passing_time_are_no_change() {
-        let before = told(&data(), &own());
+        let before = first_status(&data(), &own());
         let mut later = data();
         (later.sockets, later.targets, later.unix) = (Some((10, 1)), 9, later.unix + 60);
         later.rules[0].targets = 9;
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_sensor_that_fails_is_a_change_of_state_and_an_alert_one_of_counts() {
-        let before = told(&data(), &own());
+        let before = first_status(&data(), &own());
         let mut failed = data();
         failed.sensors[0].state = status::State::Unavailable("detached".to_owned());
         let now = status(&failed, &own(), 1_700_000_060, Some(&before));
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_condition_keeps_its_time_until_its_status_changes() {
-        let before = told(&data(), &own());
+        let before = first_status(&data(), &own());
         let now = status(&data(), &own(), 1_700_000_999, Some(&before));
         assert_eq!(now.conditions, before.conditions);
         let degraded = status(&data(), &Own { started: 1_700_000_990, ..own() }, 1_700_000_999, Some(&before));
@@ -376,7 +376,7 @@ mod tests {
     fn more_rules_than_a_report_holds_are_counted() {
         let mut many = data();
         many.rules = (0..MAX_ENTRIES + 5).map(|_| many.rules[0].clone()).collect();
-        let report = told(&many, &own());
+        let report = first_status(&many, &own());
         assert_eq!((report.rules.len(), report.omitted), (MAX_ENTRIES, 5));
     }
 }

@@ -9,11 +9,11 @@ use netprecursor_kit::budget::jittered;
 const HEARTBEAT: Duration = Duration::from_secs(300);
 /// By how much later.
 const JITTER: f64 = 0.05;
-/// A state that changes is told at once, but no more often than this.
+/// A changed state is published at once, but no more often than this.
 const STATE_APART: Duration = Duration::from_secs(15);
-/// Counters that grow are told no more often than this.
+/// Growing counters are published no more often than this.
 const COUNTS_APART: Duration = Duration::from_secs(60);
-/// A report that is late by this much goes before the alerts: who reads it takes the agent for dead.
+/// A report that is late by this much goes before the alerts: its readers would take the agent for dead.
 const OVERDUE: Duration = Duration::from_secs(300);
 
 /// What of a report differs from the one that was written last. Gauges do not count.
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_state_is_told_soon_and_a_counter_a_little_later() {
+    fn a_changed_state_is_published_soon_and_a_counter_a_little_later() {
         let schedule = written_at_zero(1);
         let state = Change { state: true, counts: false };
         let counts = Change { state: false, counts: true };

@@ -1,4 +1,4 @@
-//! Whose turn it is: the queue, the budget, the report and the server's own wishes in one place. No input or output but
+//! What to send next, by the queue, the budget, the report and the server's own limits, in one place. No input or output but
 //! the queue's disk; time and chance are parameters.
 
 use std::time::Duration;
@@ -32,14 +32,14 @@ pub(super) enum Turn {
 /// Everything that decides what is sent when.
 #[derive(Debug)]
 pub(super) struct Turns<D> {
-    /// What is to be told of alerts.
+    /// What is to be published of alerts.
     pub(super) queue: Queue<D>,
     budget: Budget,
     server: Backoff,
     schedule: Schedule,
     /// The report alone, when it is refused.
     report: Backoff,
-    /// Assumed until the server says otherwise: after a restart it is there.
+    /// Assumed until the server answers otherwise: after a restart it is there.
     has_report_object: bool,
     rng: Rng,
 }
@@ -58,8 +58,8 @@ impl<D: Disk> Turns<D> {
         }
     }
 
-    /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what the node report has to
-    /// say that is new; `None` while there is none to write.
+    /// What to do at `now` (since any one moment; `unix` is the time of day). `report` is what has changed in
+    /// the node report; `None` while there is none to write.
     pub(super) fn next(&mut self, now: Duration, unix: u64, report: Option<Change>) -> Turn {
         if let Some(until) = self.server.waits(now) {
             return Turn::Wait(Some(until));
@@ -97,7 +97,7 @@ impl<D: Disk> Turns<D> {
         if self.budget.take(now, &mut self.rng) { Turn::Send(message) } else { Turn::Wait(self.budget.next()) }
     }
 
-    /// Takes in what became of a message.
+    /// Takes in the outcome of a message.
     pub(super) fn settle(&mut self, message: &Message, outcome: &Outcome, now: Duration) {
         match outcome {
             Outcome::Down { wait, .. } => {
@@ -119,7 +119,7 @@ impl<D: Disk> Turns<D> {
         }
     }
 
-    /// Whether the server cannot be told anything at present.
+    /// Whether the server cannot be reached at present.
     pub(super) const fn failures(&self) -> u32 {
         self.server.failures()
     }

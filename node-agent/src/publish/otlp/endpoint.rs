@@ -13,7 +13,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// Where a collector listens that nobody named.
+    /// Where a collector listens by default.
     pub(super) const fn default_endpoint(self) -> &'static str {
         match self {
             Self::Grpc => "http://localhost:4317",
@@ -112,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn grpc_without_a_scheme_is_secured_unless_told_otherwise() {
+    fn grpc_without_a_scheme_is_secured_unless_set_otherwise() {
         assert_eq!(grpc("collector:4317", false).as_deref(), Some("https://collector:4317/"));
         assert_eq!(grpc("collector:4317", true).as_deref(), Some("http://collector:4317/"));
         assert_eq!(grpc("[::1]:4317", false).as_deref(), Some("https://[::1]:4317/"));
-        // A scheme has the last word.
+        // A scheme wins.
         assert_eq!(grpc("http://collector:4317", false).as_deref(), Some("http://collector:4317/"));
         assert_eq!(grpc("https://collector:4317", true).as_deref(), Some("https://collector:4317/"));
     }

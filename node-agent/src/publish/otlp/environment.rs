@@ -1,6 +1,6 @@
 //! The environment as the OpenTelemetry specification reads it: an empty value counts as none, words and booleans are
 //! case-insensitive, a signal's own variable wins over the general one, and a value that is not understood is reported
-//! and ignored. What no setting asked for is reported too, so that no variable is dropped without a word.
+//! and ignored. What no setting asked for is reported too, so that no variable is dropped silently.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use std::{
 /// The longest duration or timeout, as long as the specification asks for: 2³¹ − 1 ms, nearly 25 days.
 const LONGEST: u64 = i32::MAX as u64;
 
-/// The variables, those that a setting asked for, and what is to be said about them.
+/// The variables, those that a setting asked for, and the notices about them.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     values: BTreeMap<String, String>,
@@ -46,7 +46,7 @@ impl Environment {
         environment
     }
 
-    /// Adds to what is to be said.
+    /// Adds a notice.
     pub(super) fn note(&mut self, notice: String) {
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
@@ -109,7 +109,7 @@ impl Environment {
         Some((!timeout.is_zero()).then_some(timeout))
     }
 
-    /// What was said, and the variables that nothing asked for.
+    /// The notices, and the variables that nothing asked for.
     pub(super) fn into_notices(self) -> Vec<String> {
         let unused: Vec<&str> = self.unused().collect();
         let unused = (!unused.is_empty()).then(|| format!("without effect on this agent: {}", unused.join(", ")));

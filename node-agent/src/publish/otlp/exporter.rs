@@ -1,5 +1,5 @@
-//! The exporter of a signal: one client for both protocols, one attempt at a time. When to try again is decided by who
-//! calls, with what is so then.
+//! The exporter of a signal: one client for both protocols, one attempt at a time. The caller decides when to try
+//! again, with the values of that time.
 
 use std::io::{self, Write as _};
 
@@ -43,11 +43,11 @@ pub(super) trait Service: Message + Default + Send + Sync + 'static {
     /// The gRPC method.
     const METHOD: &'static str;
 
-    /// How many items of the message the collector did not take, and what it says about them.
+    /// How many items of the message the collector did not take, and why.
     fn rejected(answer: Self::Answer) -> Rejected;
 }
 
-/// What a collector that took a message says against it.
+/// What a collector rejected of a message that it took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Rejected {
     pub(super) items: u64,
@@ -106,7 +106,7 @@ impl Exporter {
         Ok(Self { client, options })
     }
 
-    /// Sends a message; what the collector says against it.
+    /// Sends a message. Returns what the collector rejected of it.
     ///
     /// # Errors
     /// It was not taken.
@@ -152,7 +152,7 @@ impl Exporter {
         if !status.is_success() {
             return Err(Failure::http(status, &headers, &body, Timestamp::now()));
         }
-        // What is no answer of a collector says nothing against the message.
+        // What is no answer of a collector rejects nothing of the message.
         Ok(S::Answer::decode(body).unwrap_or_default())
     }
 

@@ -1,4 +1,4 @@
-//! Why an export failed, in words that say what to do, and whether another attempt makes sense.
+//! Why an export failed, with what to do about it, and whether another attempt makes sense.
 
 use std::{error::Error, io, time::Duration};
 
@@ -25,9 +25,9 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What servers say with an error, in both protocols: `google.rpc.Status`.
+/// What servers send with an error, in both protocols: `google.rpc.Status`.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Said {
+struct RpcStatus {
     #[prost(string, tag = "2")]
     message: String,
 }
@@ -45,7 +45,7 @@ impl Failure {
     }
 
     /// The same, unless the other end closed a secured connection before it answered. A server that wants a certificate
-    /// does so after the handshake, and what it said is lost with the connection.
+    /// does so after the handshake, and its reason is lost with the connection.
     pub(super) fn of_stranger(self) -> Self {
         if !self.is_closed {
             return self;
@@ -76,13 +76,13 @@ impl Failure {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|kind| kind.starts_with("text/plain") || kind.starts_with("application/json"));
-        let said = if is_text {
+        let message = if is_text {
             String::from_utf8_lossy(body).into_owned()
         } else {
-            Said::decode(body).map(|said| said.message).unwrap_or_default()
+            RpcStatus::decode(body).map(|status| status.message).unwrap_or_default()
         };
         Self {
-            reason: with_words(reason, &said),
+            reason: with_words(reason, &message),
             is_transient: matches!(status.as_u16(), 429 | 502 | 503 | 504),
             is_closed: false,
             retry_after: headers.get(header::RETRY_AFTER).and_then(|value| asked(value.to_str().ok()?, now)),
@@ -113,9 +113,10 @@ impl Failure {
     }
 }
 
-fn with_words(reason: String, said: &str) -> String {
-    let said: String = said.trim().chars().take(MAX_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if said.is_empty() { reason } else { format!("{reason}: {said}") }
+fn with_words(reason: String, message: &str) -> String {
+    let message: String =
+        message.trim().chars().take(MAX_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if message.is_empty() { reason } else { format!("{reason}: {message}") }
 }
 
 /// `Retry-After` in seconds, or as a date.
@@ -134,7 +135,7 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
 const CLIENT_CERTIFICATE: &str =
     "the server wants a certificate: name PEM files in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY";
 
-/// What usually helps against a failure that says what is wrong in its own terms only.
+/// What usually helps against a failure that names the fault only in its own terms.
 fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     use rustls::{AlertDescription, CertificateError, Error as Tls, InvalidMessage};
 
@@ -179,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_told_with_the_servers_words_and_only_some_are_worth_another_attempt() {
+    fn a_status_has_the_servers_message_and_only_some_are_worth_another_attempt() {
         let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         let failure = http(401, &text, b"no token\n");
         assert_eq!((failure.reason.as_str(), failure.is_transient), ("HTTP status 401 Unauthorized: no token", false));
-        let said = Said { message: "too many".to_owned() }.encode_to_vec();
-        let failure = http(429, &[(header::CONTENT_TYPE, "application/x-protobuf")], &said);
+        let body = RpcStatus { message: "too many".to_owned() }.encode_to_vec();
+        let failure = http(429, &[(header::CONTENT_TYPE, "application/x-protobuf")], &body);
         assert_eq!(failure.reason, "HTTP status 429 Too Many Requests: too many");
         let transient: Vec<u16> = [400, 401, 404, 408, 429, 500, 501, 502, 503, 504]
             .into_iter()
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grpc_status_is_told_with_its_message() {
+    fn a_grpc_status_has_its_message() {
         let failure = Failure::grpc(&Status::unauthenticated("no token"));
         assert_eq!(failure.reason, "gRPC status Unauthenticated: no token");
         assert!(!failure.is_transient && Failure::grpc(&Status::unavailable("")).is_transient);

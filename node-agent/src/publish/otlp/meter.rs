@@ -1,4 +1,4 @@
-//! Instruments of the SDK over [`Figures`]: each reads what the last look found, so that what is gone is not told.
+//! Instruments of the SDK over [`Figures`]: each reads what the last look found, so that what is gone is not exported.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What the variables say of one signal: whether it is exported, where to and how. Every value that is not used is
+//! The options of one signal: whether it is exported, where to and how. Every value that is not used is
 //! reported; one without which nothing can be sent as it was meant is an error of this signal alone.
 
 use std::{path::PathBuf, time::Duration};
@@ -209,7 +209,7 @@ fn security(signal: Signal, environment: &mut Environment) -> Result<Security, O
     Ok(Security { authorities, identity })
 }
 
-/// Values may be secrets: what is said names keys and positions alone.
+/// Values may be secrets: notices name keys and positions alone.
 fn headers(signal: Signal, environment: &mut Environment) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some((variable, text)) = environment.first(&signal.names("HEADERS")) else { return headers };
@@ -244,7 +244,7 @@ fn headers(signal: Signal, environment: &mut Environment) -> HeaderMap {
     headers
 }
 
-/// What the variables say of metrics alone.
+/// The options of metrics alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Periodic {
     /// Between two exports.
@@ -303,8 +303,8 @@ mod tests {
             ("console", true, 1),
             ("none,otlp", true, 0),
         ] {
-            let (options, said) = read(&[ENDPOINT, ("OTEL_LOGS_EXPORTER", value)]);
-            assert_eq!((options.is_some(), said.len()), (is_on, notices), "{value}: {said:?}");
+            let (options, notes) = read(&[ENDPOINT, ("OTEL_LOGS_EXPORTER", value)]);
+            assert_eq!((options.is_some(), notes.len()), (is_on, notices), "{value}: {notes:?}");
         }
         let mut environment = environment(&[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus")]);
         assert!(Options::of(Signal::Metrics, &mut environment).is_none());

@@ -52,7 +52,7 @@ impl Default for Records {
 }
 
 impl Records {
-    /// Adds a transition that happened at `at`; whether an older one was given up for it.
+    /// Adds a transition that happened at `at`. Returns whether an older one was dropped for it.
     pub(super) fn add(&mut self, transition: &Transition, at: SystemTime) -> bool {
         let is_full = self.waiting.len() >= MAX_WAITING;
         if is_full {

@@ -1,4 +1,4 @@
-//! Who exports: this agent, where the environment does not say otherwise.
+//! Who exports: this agent, unless the environment sets it.
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;

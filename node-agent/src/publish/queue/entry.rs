@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use netprecursor_core::alert::{Alert, AlertState};
 use serde::{Deserialize, Serialize};
 
-/// Transitions of one alert that wait to become Events; older ones are given up and counted.
+/// Transitions of one alert that wait to become Events; older ones are dropped and counted.
 pub const MAX_EVENTS: usize = 8;
 
-/// A transition that waits to become an Event: its identity and its words, as they were then.
+/// A transition that waits to become an Event: its identity and its texts, as they were then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// How often the alert had fired.
@@ -17,9 +17,9 @@ pub struct Pending {
     pub state: AlertState,
     /// When, unix s.
     pub at: u64,
-    /// Why it is told, in CamelCase.
+    /// The reason of the Event, in CamelCase.
     pub reason: String,
-    /// What is said of it.
+    /// The note of the Event.
     pub note: String,
 }
 
@@ -39,34 +39,34 @@ pub struct Delivered {
 pub struct Entry {
     /// The alert as it is now.
     pub alert: Alert,
-    /// One more with each transition.
+    /// Incremented with each transition.
     pub revision: u64,
     /// UID of the object, once it is made.
     pub object: Option<String>,
-    /// What its status says.
+    /// What its status holds.
     pub delivered: Option<Delivered>,
     /// Events to make, oldest first.
     pub events: VecDeque<Pending>,
 }
 
 impl Entry {
-    /// An alert that nothing has been told of.
+    /// An alert of which nothing has been published.
     pub const fn new(alert: Alert) -> Self {
         Self { alert, revision: 1, object: None, delivered: None, events: VecDeque::new() }
     }
 
-    /// Whether the API lacks something of it.
+    /// Whether something of it is not yet published.
     pub fn is_pending(&self) -> bool {
         !self.is_current() || !self.events.is_empty()
     }
 
-    /// Whether the object says what is so.
+    /// Whether the object is up to date.
     pub fn is_current(&self) -> bool {
         self.delivered.is_some_and(|delivered| delivered.revision == self.revision)
     }
 
-    /// Whether the object says whether it fires and how often; if so, the rest can wait.
-    pub fn is_told(&self) -> bool {
+    /// Whether the object shows the current state and count; if so, the rest can wait.
+    pub fn is_published(&self) -> bool {
         self.delivered
             .is_some_and(|delivered| (delivered.state, delivered.count) == (self.alert.state, self.alert.count))
     }

@@ -10,7 +10,7 @@ use super::{
     entry::{Delivered, Pending},
 };
 
-/// Writes that are kept for what matters more than what is asked for, by urgency.
+/// Writes that are held back for more urgent requests, by urgency.
 const RESERVE: [u32; 4] = [0, 2, 4, 10];
 
 /// Objects of alerts that are over count against the caps for this long: by default they live no longer.
@@ -46,8 +46,8 @@ pub enum Op {
     Status {
         /// The alert.
         alert: String,
-        /// What its object then says.
-        told: Delivered,
+        /// What its object then holds.
+        delivered: Delivered,
     },
     /// Make the Event of its oldest transition.
     Event {
@@ -95,17 +95,17 @@ impl Slot {
         let alert = || entry.alert.name.clone();
         let is_refused = self.refused == Some(entry.revision);
         if !is_refused && !entry.is_current() {
-            let urgency = match (entry.is_told(), entry.alert.is_firing()) {
+            let urgency = match (entry.is_published(), entry.alert.is_firing()) {
                 (true, _) => Urgency::Detail,
                 (false, true) => Urgency::Fires,
                 (false, false) => Urgency::IsOver,
             };
-            let told = Delivered { revision: entry.revision, state: entry.alert.state, count: entry.alert.count };
-            // Events come after: whoever follows one finds the alert as it says.
+            let delivered = Delivered { revision: entry.revision, state: entry.alert.state, count: entry.alert.count };
+            // Events come after, so that an Event leads to an alert that is up to date.
             return Some(match entry.object {
                 None => (urgency, Op::Object { alert: alert(), revision: entry.revision }),
                 Some(_) if urgency == Urgency::Detail && !entry.events.is_empty() => self.event()?,
-                Some(_) => (urgency, Op::Status { alert: alert(), told }),
+                Some(_) => (urgency, Op::Status { alert: alert(), delivered }),
             });
         }
         self.event()
@@ -186,7 +186,7 @@ impl<D: Disk> Queue<D> {
                 over.push(name);
             }
         }
-        // It fired and was over before there was room: nobody would look for it later.
+        // It fired and was over before there was room: it is of no use later.
         for name in over {
             self.forget(&name);
         }

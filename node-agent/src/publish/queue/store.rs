@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use super::{disk::Disk, entry::Entry};
 
-/// What every entry's file is called after its alert.
+/// Ends the name of an entry's file, after that of its alert.
 const SUFFIX: &str = ".json";
 /// An entry that is being written.
 const BESIDE: &str = ".new";
 /// An entry that cannot be read.
 const ASIDE: &str = ".unreadable";
-/// Files set aside that are kept for whoever looks into it.
+/// Files set aside that are kept for inspection.
 const MAX_ASIDE: usize = 16;
 
 /// Why an entry is in memory only.
@@ -113,7 +113,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Forgets an entry. A crash may bring it back, which does no harm: what it says was said.
+    /// Forgets an entry. A crash may bring it back, which does no harm: all of it was published.
     ///
     /// # Errors
     /// The disk's.

@@ -32,8 +32,8 @@ impl Namespaces {
         Self { selectors, listed: None, refused: BTreeMap::new() }
     }
 
-    /// Takes up namespaces that match and lets go of those that are gone.
-    pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, told: &mut Vec<Transition>) {
+    /// Admits namespaces that match and lets go of those that are gone.
+    pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         let named = match namespace::named() {
             Ok(named) => named,
             Err(error) => {
@@ -49,7 +49,7 @@ impl Namespaces {
         pipeline.select(&self.selectors, &named);
         self.listed = Some(named);
         // What is watched is kept open, so that no other namespace gets its inode.
-        pipeline.let_go_unless(now, unix, told, |target| match target.origin {
+        pipeline.let_go_unless(now, unix, transitions, |target| match target.origin {
             Origin::Namespace { inode } => wanted.contains_key(&inode),
             Origin::Pod(_) => false,
         });
@@ -57,7 +57,7 @@ impl Namespaces {
         for (inode, named) in &wanted {
             let origin = Origin::Namespace { inode: *inode };
             match pipeline.targets.iter().position(|target| target.origin == origin) {
-                Some(position) => pipeline.rename(position, named, unix, told),
+                Some(position) => pipeline.rename(position, named, unix, transitions),
                 None if self.refused.get(inode).is_some_and(|since| now.0 < since + RETRY_TICKS) => {}
                 None => self.take_up(pipeline, *inode, named, now),
             }
@@ -106,7 +106,7 @@ impl Namespaces {
 
 impl Pipeline {
     /// Follows the names of a namespace that is watched, and the labels that come with them.
-    fn rename(&mut self, position: usize, named: &Named, unix: u64, told: &mut Vec<Transition>) {
+    fn rename(&mut self, position: usize, named: &Named, unix: u64, transitions: &mut Vec<Transition>) {
         let target = &mut self.targets[position];
         let (name, aliases) = named.called(Some(&target.name));
         if target.name != name || target.aliases != aliases {
@@ -117,7 +117,7 @@ impl Pipeline {
             target.labels.clone_from(&named.labels);
             let rules = self.rules_for(|active| active.policy.target.matches(&named.labels));
             let revision = Revision::unchanged(&self.policies);
-            self.rewatch(position, &revision, &rules, unix, told);
+            self.rewatch(position, &revision, &rules, unix, transitions);
         }
     }
 }

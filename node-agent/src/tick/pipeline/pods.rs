@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Pipeline;
 use crate::{
     desired::{Desired, Pod},
-    targets::identities::Resident,
+    targets::ownership::Resident,
     tick::target::{Origin, Target},
 };
 
@@ -44,9 +44,9 @@ impl Pods {
         Self { desired, retry: None, waiting: BTreeSet::new() }
     }
 
-    /// Makes targets and rules what is desired by now.
-    pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, told: &mut Vec<Transition>) {
-        // A cluster thread that ended says nothing new; what is known goes on.
+    /// Brings targets and rules to the latest desired state.
+    pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
+        // A cluster thread that ended sends nothing new; the last known state stays in force.
         let is_new = self.desired.has_changed().unwrap_or(false);
         let is_retry = self.retry.is_some_and(|at| now.0 >= at);
         if !is_new && !is_retry {
@@ -60,7 +60,7 @@ impl Pods {
             pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
             let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
             // First, while the rules that they were watched by are still known.
-            pipeline.let_go_unless(now, unix, told, |target| watched.contains_key(target.uid.as_str()));
+            pipeline.let_go_unless(now, unix, transitions, |target| watched.contains_key(target.uid.as_str()));
             let policies = desired.policies.iter();
             let policies = policies.map(|desired| (desired.policy.clone(), Some(desired.reference.clone()))).collect();
             let revision = pipeline.revise(policies, unix);
@@ -71,7 +71,7 @@ impl Pods {
                 if let Some(pod) = watched.get(pipeline.targets[position].uid.as_str()) {
                     pipeline.targets[position].labels.clone_from(&pod.labels);
                     let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
-                    pipeline.rewatch(position, &revision, &rules, unix, told);
+                    pipeline.rewatch(position, &revision, &rules, unix, transitions);
                 }
             }
             pipeline.forget_unused();

@@ -1,4 +1,4 @@
-//! What the pipeline has to say for the node report.
+//! What the pipeline contributes to the node report.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl Pipeline {
             let Some(reference) = &active.reference else { continue };
             for (rule, active) in active.rules.iter().enumerate() {
                 let targets = targets_of.get(&RuleId { policy, rule }).copied().unwrap_or_default();
-                // A rule that never watched anything here has nothing to say: a report stays small on any cluster.
+                // A rule that never watched anything here has nothing to report: a report stays small on any cluster.
                 if targets == 0 && active.ledger.scorecard.target_seconds == 0 {
                     continue;
                 }
@@ -80,7 +80,7 @@ impl Pipeline {
     }
 }
 
-/// How good the mixture was of late, and who is heard most in it.
+/// The recent skill of the mixture, and its expert of the highest weight.
 fn merit(ledger: &Ledger) -> Option<([Option<f64>; QUANTILES.len()], &'static str)> {
     let skills = adapt::skills(ledger.merits.mixture());
     let leading = || adapt::leading(&adapt::standings(&ledger.learned, &ledger.merits));

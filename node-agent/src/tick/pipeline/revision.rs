@@ -1,4 +1,4 @@
-//! Policies that change while they are followed: what was learned under a rule goes on as long as the rule means the
+//! Policies that change while they are followed: what was learned under a rule is kept as long as the rule means the
 //! same, wherever in its policy it stands now.
 
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use netprecursor_models::builtin;
 
 use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
 
-/// What became of each rule.
+/// How each rule changed.
 #[derive(Debug, Default)]
 pub(super) struct Revision(BTreeMap<RuleId, Entry>);
 
-/// What became of one rule.
+/// How one rule changed.
 #[derive(Debug)]
 pub(super) struct Entry {
     policy: Name,
@@ -34,7 +34,7 @@ pub(super) struct Now {
     pub(super) rule: RuleId,
     /// Whether it means what it meant.
     pub(super) is_same: bool,
-    /// Whether its policy has just stopped telling anybody.
+    /// Whether its policy has just stopped publishing alerts.
     pub(super) is_muted: bool,
 }
 
@@ -52,7 +52,7 @@ impl Revision {
         Self(entries)
     }
 
-    /// What became of the rule that was at `old`.
+    /// How the rule at `old` changed.
     pub(super) fn entry(&self, old: RuleId) -> Option<&Entry> {
         self.0.get(&old)
     }
@@ -71,7 +71,7 @@ impl Entry {
 
 impl Pipeline {
     /// Follows these policies from now on. The targets' watches still name the rules by their old positions: the
-    /// revision says where they are.
+    /// revision maps them to the new ones.
     pub(super) fn revise(&mut self, policies: Vec<(Policy, Option<PolicyRef>)>, unix: u64) -> Revision {
         let mut revision = BTreeMap::new();
         let mut before: BTreeMap<String, (usize, Policy, Vec<Option<ActiveRule>>)> = BTreeMap::new();
@@ -128,7 +128,7 @@ impl Pipeline {
         Revision(revision)
     }
 
-    /// Lets go of what no rule uses any more.
+    /// Drops what no rule uses any more.
     pub(super) fn forget_unused(&mut self) {
         let used: Vec<_> = self.policies.iter().flat_map(|active| &active.rules).map(|rule| rule.forecaster).collect();
         self.forecasters.keep(&used);

@@ -6,15 +6,15 @@ use super::{Pipeline, RuleId, revision::Revision};
 use crate::tick::alerts::AlertBook;
 
 impl Pipeline {
-    /// Gives a target the rules that select it now: a rule that did before goes on, another begins with what is known of
-    /// the target, one that no longer does has its alert resolved.
+    /// Gives a target the rules that select it now: a rule that did before continues, a new one begins with what is
+    /// known of the target, and one that no longer does has its alert resolved.
     pub(super) fn rewatch(
         &mut self,
         position: usize,
         revision: &Revision,
         rules: &[RuleId],
         unix: u64,
-        told: &mut Vec<Transition>,
+        transitions: &mut Vec<Transition>,
     ) {
         let target = &mut self.targets[position];
         let mut watches = Vec::with_capacity(rules.len());
@@ -24,13 +24,13 @@ impl Pipeline {
             match entry.now.filter(|now| rules.contains(&now.rule)) {
                 Some(now) => {
                     if now.is_muted {
-                        resolve(watch.begin_anew(), &name, &mut self.alerts, unix, told);
+                        resolve(watch.restart(), &name, &mut self.alerts, unix, transitions);
                     } else if !now.is_same {
                         watch.forget_score();
                     }
                     watches.push((now.rule, watch));
                 }
-                None => resolve(watch.retire(), &name, &mut self.alerts, unix, told),
+                None => resolve(watch.retire(), &name, &mut self.alerts, unix, transitions),
             }
         }
         for rule in rules {
@@ -44,9 +44,9 @@ impl Pipeline {
     }
 }
 
-/// Tells what is left to tell of an alert.
-fn resolve(action: Option<Action>, name: &str, alerts: &mut AlertBook, unix: u64, told: &mut Vec<Transition>) {
+/// Applies the last action of a watch to its alert.
+fn resolve(action: Option<Action>, name: &str, alerts: &mut AlertBook, unix: u64, transitions: &mut Vec<Transition>) {
     if let (Some(action), Some(alert)) = (action, alerts.get_mut(name)) {
-        super::act(alert, &action, unix, told);
+        super::act(alert, &action, unix, transitions);
     }
 }

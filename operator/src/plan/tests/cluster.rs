@@ -10,7 +10,7 @@ use super::super::{Plan, Write, plan};
 use crate::{
     config::{Settings, tests::settings},
     models::{self, Looked, ModelCopy, Payload, Source, Trouble},
-    observe::{self, AgentPod, Failure, Key, Mirror, Observed, Seen, Sight, Told},
+    observe::{self, AgentPod, Failure, Key, Mirror, Observed, Reported, Seen, Sight},
 };
 
 /// A point in time, in seconds after the test began.
@@ -102,9 +102,9 @@ impl Cluster {
             Write::DeleteAgents { key, .. } => self.observed.daemon_sets.take(Sight::Deleted(key.clone())),
             Write::ResolveAlert { key, uid, .. } => {
                 let mut alert = self.observed.alerts.find(key).unwrap().value.clone();
-                let told = alert.told.unwrap();
+                let reported = alert.reported.unwrap();
                 let state = netprecursor_crds::alert::AlertState::Resolved;
-                alert.told = Some(Told { state, resolved: Some(now), ..told });
+                alert.reported = Some(Reported { state, resolved: Some(now), ..reported });
                 let seen = Seen { uid: uid.clone(), version, value: alert };
                 self.observed.alerts.take(Sight::Applied(key.clone(), seen));
             }
@@ -115,7 +115,7 @@ impl Cluster {
                     PolicyKind::Cluster => &mut self.observed.cluster_policies,
                 };
                 let mut policy = mirror.find(key).unwrap().value.clone();
-                (policy.status, policy.told) = (status.as_ref().clone(), Some(now));
+                (policy.status, policy.written) = (status.as_ref().clone(), Some(now));
                 mirror.take(Sight::Applied(key.clone(), Seen { uid: uid.clone(), version, value: policy }));
             }
             Write::KeepScores { shard, .. } => {
@@ -228,21 +228,21 @@ impl Cluster {
         });
         let counts = counts.as_object().unwrap().clone();
         rule.as_object_mut().unwrap().extend(counts);
-        self.said(node, json!({"rules": [rule]}));
+        self.extend_report(node, json!({"rules": [rule]}));
     }
 
     /// A node's agent forecasts with something else than that rule asks for.
     pub(super) fn fallback(&mut self, node: &str, reason: &str) {
         let (uid, name) = ("shop-checkout", "damped-holt");
         let model = json!({"policyUID": uid, "rule": "rtt", "name": name, "ready": false, "reason": reason});
-        self.said(node, json!({"models": [model]}));
+        self.extend_report(node, json!({"models": [model]}));
     }
 
-    fn said(&mut self, node: &str, said: Value) {
+    fn extend_report(&mut self, node: &str, part: Value) {
         let mut status = json!({
             "agentVersion": "0.1.0", "kernel": "6.18", "rttSource": "Measured", "heartbeat": self.now.to_string(),
         });
-        status.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        status.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
         let object = json!({
             "apiVersion": "netprecursor.io/v1alpha1",
             "kind": "PrecursorNodeReport",

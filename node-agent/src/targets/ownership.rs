@@ -1,8 +1,8 @@
-//! Whose a network namespace is: decided from what its sockets showed (addresses, cgroups) and what the API says of the
+//! Whose a network namespace is: decided from what its sockets showed (addresses, cgroups) and what the API lists of the
 //! pods, purely.
 //!
 //! Addresses come back, cookies of namespaces never do. So a namespace that is known to be a pod's stays that pod's, for
-//! good; an address speaks for a pod only while the pod has it; and where the cgroups of sockets can be told, an address
+//! good; an address is evidence for a pod only while the pod has it; and where the cgroups of sockets are known, an address
 //! alone is not believed: a namespace that outlives its pod may still use an address that is another pod's by now.
 
 use std::{
@@ -49,7 +49,7 @@ pub enum Finding {
         namespace: u64,
     },
     /// Another namespace claims the address that this one was bound by: it is nobody's until that one falls silent, or
-    /// until its cgroup tells.
+    /// until its cgroup shows it.
     Doubted {
         /// The namespace's cookie.
         namespace: u64,
@@ -93,13 +93,13 @@ struct Open {
 #[derive(Debug)]
 struct Bond {
     uid: String,
-    /// The address, when nothing but it spoke.
+    /// The address, when it is the only evidence.
     by_address: Option<Ipv6Addr>,
 }
 
-/// All that is known.
+/// Which pod owns which network namespace, as far as known.
 #[derive(Debug, Default)]
-pub struct Identities {
+pub struct Ownership {
     pods: BTreeMap<String, Known>,
     host_addresses: BTreeSet<Ipv6Addr>,
     open: BTreeMap<u64, Open>,
@@ -120,7 +120,7 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-impl Identities {
+impl Ownership {
     /// The pods that there are, at `now_ns`; those left out are gone.
     pub fn settle_pods(&mut self, pods: &[Resident], host_addresses: &[IpAddr], now_ns: u64) {
         self.host_addresses = host_addresses.iter().copied().map(mapped).collect();
@@ -186,7 +186,7 @@ impl Identities {
     }
 
     /// What is remembered of a namespace whose owner is not known; nothing of others. A namespace bound by its address
-    /// alone goes on being looked at, since another may claim that address.
+    /// alone is still looked at, since another may claim that address.
     fn open_mut(&mut self, namespace: u64, at_ns: u64) -> Option<&mut Open> {
         if self.bonds.contains_key(&namespace)
             || self.hosts.contains(&namespace)
@@ -206,9 +206,9 @@ impl Identities {
         Some(open)
     }
 
-    /// Decides what can be decided at `now_ns`. `cgroups_tell`: the cgroups of sockets are known on this machine, so that
+    /// Decides what can be decided at `now_ns`. `knows_cgroups`: the cgroups of sockets are known on this machine, so that
     /// an address without its pod's cgroup is not believed.
-    pub fn decide(&mut self, cgroups_tell: bool, now_ns: u64) -> Vec<Finding> {
+    pub fn decide(&mut self, knows_cgroups: bool, now_ns: u64) -> Vec<Finding> {
         let forget = u64::try_from(FORGET.as_nanos()).unwrap_or(u64::MAX);
         self.open.retain(|_, open| now_ns.saturating_sub(open.last_ns) < forget);
         let mut findings = Vec::new();
@@ -221,7 +221,7 @@ impl Identities {
                 findings.push(Finding::Host { namespace });
                 continue;
             }
-            let owner = if cgroups_tell {
+            let owner = if knows_cgroups {
                 self.by_cgroup(open).map(|uid| (uid, None))
             } else {
                 self.by_address(namespace, open).map(|(uid, address)| (uid, Some(address)))
@@ -248,14 +248,14 @@ impl Identities {
         open.claims.keys().any(|address| self.host_addresses.contains(address))
     }
 
-    /// The pod that a socket's cgroup names, if a socket's address does not speak against it.
+    /// The pod that a socket's cgroup names, unless a socket's address contradicts it.
     fn by_cgroup(&self, open: &Open) -> Option<String> {
         let named = |uid: &str, known: &Known| {
             open.members.contains(uid) || known.static_uid.as_ref().is_some_and(|uid| open.members.contains(uid))
         };
         let has_claimed = |known: &Known| open.claims.keys().any(|address| known.addresses.contains_key(address));
         let own = || self.pods.iter().filter(|(_, known)| !known.host_network);
-        // A process of one pod may make sockets in the namespace of another (service meshes do): the address tells.
+        // A process of one pod may make sockets in the namespace of another (service meshes do): the address decides.
         if let Some((uid, _)) = own().find(|(uid, known)| named(uid, known) && has_claimed(known)) {
             return Some(uid.clone());
         }
@@ -270,7 +270,7 @@ impl Identities {
     }
 
     /// The only pod that has an address since before the namespace's sockets were last seen with it, and that address.
-    /// No other namespace of unknown owner may claim it, and no cgroup may have told that another namespace is the pod's.
+    /// No other namespace of unknown owner may claim it, and no cgroup may have shown that another namespace is the pod's.
     fn by_address(&self, namespace: u64, open: &Open) -> Option<(String, Ipv6Addr)> {
         let mut found = None;
         for (address, at_ns) in &open.claims {
@@ -355,171 +355,171 @@ mod tests {
 
     #[test]
     fn an_address_is_matched_in_either_family_and_v4_mapped() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("a", &["10.0.0.7", "fd00::7"])], &[], 0);
-        identities.claim(100, "::ffff:10.0.0.7".parse().unwrap(), SECOND);
-        assert_eq!(identities.decide(false, SECOND), bound(100, "a"));
-        // The sandbox was made anew; the namespace speaks IPv6 only.
-        identities.claim(101, address("fd00::7"), SECOND);
-        assert_eq!(identities.decide(false, SECOND), bound(101, "a"));
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("a", &["10.0.0.7", "fd00::7"])], &[], 0);
+        ownership.claim(100, "::ffff:10.0.0.7".parse().unwrap(), SECOND);
+        assert_eq!(ownership.decide(false, SECOND), bound(100, "a"));
+        // The sandbox was recreated; the namespace uses IPv6 only.
+        ownership.claim(101, address("fd00::7"), SECOND);
+        assert_eq!(ownership.decide(false, SECOND), bound(101, "a"));
     }
 
     #[test]
     fn a_namespace_stays_its_pods_after_the_pod_is_gone() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("old", &["10.0.0.7"])], &[], 0);
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        identities.decide(false, SECOND);
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
-        // The old namespace lingers and goes on talking.
-        identities.claim(100, address("10.0.0.7"), 3 * SECOND);
-        assert_eq!(identities.decide(false, 3 * SECOND), []);
-        identities.claim(101, address("10.0.0.7"), 4 * SECOND);
-        assert_eq!(identities.decide(false, 4 * SECOND), bound(101, "new"));
-        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(101, "new")]);
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("old", &["10.0.0.7"])], &[], 0);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        ownership.decide(false, SECOND);
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
+        // The old namespace lingers and keeps talking.
+        ownership.claim(100, address("10.0.0.7"), 3 * SECOND);
+        assert_eq!(ownership.decide(false, 3 * SECOND), []);
+        ownership.claim(101, address("10.0.0.7"), 4 * SECOND);
+        assert_eq!(ownership.decide(false, 4 * SECOND), bound(101, "new"));
+        assert_eq!(ownership.bonds().collect::<Vec<_>>(), [(101, "new")]);
     }
 
     #[test]
     fn an_address_seen_before_the_pod_had_it_does_not_speak_for_the_pod() {
-        let mut identities = Identities::default();
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
-        assert_eq!(identities.decide(false, 3 * SECOND), []);
-        identities.claim(100, address("10.0.0.7"), 4 * SECOND);
-        assert_eq!(identities.decide(false, 4 * SECOND), bound(100, "new"));
+        let mut ownership = Ownership::default();
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 2 * SECOND);
+        assert_eq!(ownership.decide(false, 3 * SECOND), []);
+        ownership.claim(100, address("10.0.0.7"), 4 * SECOND);
+        assert_eq!(ownership.decide(false, 4 * SECOND), bound(100, "new"));
     }
 
     #[test]
     fn two_namespaces_with_one_address_are_nobodys_until_one_is_forgotten() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(false, SECOND), bound(100, "new"));
-        identities.claim(101, address("10.0.0.7"), 2 * SECOND);
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(false, SECOND), bound(100, "new"));
+        ownership.claim(101, address("10.0.0.7"), 2 * SECOND);
         let doubted = Finding::Doubted { namespace: 100, uid: "new".into() };
-        assert_eq!(identities.decide(false, 2 * SECOND), [doubted]);
-        assert_eq!(identities.decide(false, 3 * SECOND), []);
-        assert_eq!(identities.tally().doubts, 1);
+        assert_eq!(ownership.decide(false, 2 * SECOND), [doubted]);
+        assert_eq!(ownership.decide(false, 3 * SECOND), []);
+        assert_eq!(ownership.tally().doubts, 1);
         let later = 2 * SECOND + FORGET.as_nanos() as u64;
-        identities.claim(101, address("10.0.0.7"), later);
-        assert_eq!(identities.decide(false, later), bound(101, "new"));
+        ownership.claim(101, address("10.0.0.7"), later);
+        assert_eq!(ownership.decide(false, later), bound(101, "new"));
     }
 
     #[test]
     fn a_cgroup_settles_what_two_namespaces_with_one_address_left_open() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
         // Before any pod's cgroup was found, a stranger with the pod's address was taken for the pod.
-        identities.claim(666, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(false, SECOND), bound(666, "new"));
-        identities.member(100, "new", 2 * SECOND);
-        identities.claim(100, address("10.0.0.7"), 2 * SECOND);
+        ownership.claim(666, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(false, SECOND), bound(666, "new"));
+        ownership.member(100, "new", 2 * SECOND);
+        ownership.claim(100, address("10.0.0.7"), 2 * SECOND);
         let settled = [
             Finding::Doubted { namespace: 666, uid: "new".into() },
             Finding::Bound { namespace: 100, uid: "new".into() },
         ];
-        assert_eq!(identities.decide(true, 2 * SECOND), settled);
-        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(100, "new")]);
+        assert_eq!(ownership.decide(true, 2 * SECOND), settled);
+        assert_eq!(ownership.bonds().collect::<Vec<_>>(), [(100, "new")]);
     }
 
     #[test]
-    fn a_namespace_that_its_cgroup_told_stays_the_pods_whoever_claims_its_address() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
-        identities.member(100, "new", SECOND);
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), bound(100, "new"));
-        identities.claim(666, address("10.0.0.7"), 2 * SECOND);
-        for cgroups_tell in [true, false] {
-            assert_eq!(identities.decide(cgroups_tell, 2 * SECOND), [], "{cgroups_tell}");
+    fn a_namespace_known_by_its_cgroup_stays_the_pods_whoever_claims_its_address() {
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+        ownership.member(100, "new", SECOND);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), bound(100, "new"));
+        ownership.claim(666, address("10.0.0.7"), 2 * SECOND);
+        for knows_cgroups in [true, false] {
+            assert_eq!(ownership.decide(knows_cgroups, 2 * SECOND), [], "{knows_cgroups}");
         }
-        assert_eq!(identities.bonds().collect::<Vec<_>>(), [(100, "new")]);
+        assert_eq!(ownership.bonds().collect::<Vec<_>>(), [(100, "new")]);
     }
 
     #[test]
-    fn where_cgroups_tell_an_address_alone_is_not_believed() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
+    fn where_cgroups_are_known_an_address_alone_is_not_believed() {
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("new", &["10.0.0.7"])], &[], 0);
         // What is left of an older pod: its cgroup is gone.
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), []);
-        identities.member(101, "new", SECOND);
-        identities.claim(101, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), bound(101, "new"));
-        assert_eq!(identities.decide(true, SECOND), []);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), []);
+        ownership.member(101, "new", SECOND);
+        ownership.claim(101, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), bound(101, "new"));
+        assert_eq!(ownership.decide(true, SECOND), []);
     }
 
     #[test]
     fn a_pod_whose_address_the_api_does_not_know_yet_is_known_by_its_cgroup() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("a", &[]), pod("b", &["10.0.0.8"])], &[], 0);
-        identities.member(100, "a", SECOND);
-        identities.claim(100, address("10.0.0.7"), SECOND);
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("a", &[]), pod("b", &["10.0.0.8"])], &[], 0);
+        ownership.member(100, "a", SECOND);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
         // A process of `a` in the namespace of `b`.
-        identities.member(101, "a", SECOND);
-        identities.claim(101, address("10.0.0.8"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), bound(100, "a"));
+        ownership.member(101, "a", SECOND);
+        ownership.claim(101, address("10.0.0.8"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), bound(100, "a"));
     }
 
     #[test]
     fn a_mesh_proxy_in_a_pods_namespace_does_not_take_it_from_the_pod() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[pod("app", &["10.0.0.7"]), pod("proxy", &["10.0.0.9"])], &[], 0);
-        identities.member(100, "proxy", SECOND);
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), []);
-        identities.member(100, "app", SECOND);
-        assert_eq!(identities.decide(true, SECOND), bound(100, "app"));
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[pod("app", &["10.0.0.7"]), pod("proxy", &["10.0.0.9"])], &[], 0);
+        ownership.member(100, "proxy", SECOND);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), []);
+        ownership.member(100, "app", SECOND);
+        assert_eq!(ownership.decide(true, SECOND), bound(100, "app"));
     }
 
     #[test]
     fn a_static_pod_is_known_by_what_its_cgroup_calls_it() {
-        let mut identities = Identities::default();
+        let mut ownership = Ownership::default();
         let pod = Resident { static_uid: Some("hash".into()), ..pod("mirror", &["10.0.0.7"]) };
-        identities.settle_pods(&[pod], &[], 0);
-        identities.member(100, "hash", SECOND);
-        identities.claim(100, address("10.0.0.7"), SECOND);
-        assert_eq!(identities.decide(true, SECOND), bound(100, "mirror"));
+        ownership.settle_pods(&[pod], &[], 0);
+        ownership.member(100, "hash", SECOND);
+        ownership.claim(100, address("10.0.0.7"), SECOND);
+        assert_eq!(ownership.decide(true, SECOND), bound(100, "mirror"));
     }
 
     #[test]
-    fn the_nodes_namespace_is_told_by_the_nodes_address_and_is_no_pods() {
-        let mut identities = Identities::default();
+    fn the_nodes_namespace_is_known_by_the_nodes_address_and_is_no_pods() {
+        let mut ownership = Ownership::default();
         let host = Resident { host_network: true, ..pod("proxy", &["192.0.2.1"]) };
-        identities.settle_pods(&[host], &["192.0.2.1".parse().unwrap()], 0);
-        identities.claim(1, address("192.0.2.1"), SECOND);
-        assert_eq!(identities.decide(false, SECOND), [Finding::Host { namespace: 1 }]);
-        assert_eq!(identities.hosts().collect::<Vec<_>>(), [1]);
-        assert_eq!(identities.bonds().count(), 0);
+        ownership.settle_pods(&[host], &["192.0.2.1".parse().unwrap()], 0);
+        ownership.claim(1, address("192.0.2.1"), SECOND);
+        assert_eq!(ownership.decide(false, SECOND), [Finding::Host { namespace: 1 }]);
+        assert_eq!(ownership.hosts().collect::<Vec<_>>(), [1]);
+        assert_eq!(ownership.bonds().count(), 0);
     }
 
     #[test]
     fn of_a_namespace_with_many_addresses_the_latest_are_remembered() {
-        let mut identities = Identities::default();
-        identities.settle_pods(&[], &["192.0.2.1".parse().unwrap()], 0);
+        let mut ownership = Ownership::default();
+        ownership.settle_pods(&[], &["192.0.2.1".parse().unwrap()], 0);
         for number in 0..200 {
-            identities.claim(1, address(&format!("10.0.0.{number}")), number);
+            ownership.claim(1, address(&format!("10.0.0.{number}")), number);
         }
-        assert_eq!(identities.open[&1].claims.len(), MAX_SIGNS);
-        identities.claim(1, address("192.0.2.1"), 200);
-        assert_eq!(identities.decide(false, 200), [Finding::Host { namespace: 1 }]);
+        assert_eq!(ownership.open[&1].claims.len(), MAX_SIGNS);
+        ownership.claim(1, address("192.0.2.1"), 200);
+        assert_eq!(ownership.decide(false, 200), [Finding::Host { namespace: 1 }]);
     }
 
     #[test]
     fn five_thousand_pods_leave_nothing_but_a_bounded_memory() {
-        let mut identities = Identities::default();
+        let mut ownership = Ownership::default();
         for number in 0..5_000u64 {
             let uid = format!("pod{number}");
             let now = number * SECOND;
-            identities.settle_pods(&[pod(&uid, &["10.0.0.7"])], &[], now);
+            ownership.settle_pods(&[pod(&uid, &["10.0.0.7"])], &[], now);
             // One that nobody knows, and the pod's.
-            identities.claim(1_000_000 + number, address("10.9.9.9"), now);
-            identities.claim(number, address("10.0.0.7"), now);
-            assert_eq!(identities.decide(false, now), bound(number, &uid));
+            ownership.claim(1_000_000 + number, address("10.9.9.9"), now);
+            ownership.claim(number, address("10.0.0.7"), now);
+            assert_eq!(ownership.decide(false, now), bound(number, &uid));
         }
-        let tally = identities.tally();
+        let tally = ownership.tally();
         assert_eq!(tally.bound, 1);
-        assert!(tally.open <= MAX_OPEN && identities.retired.len() <= MAX_RETIRED, "{tally:?}");
-        assert_eq!(identities.retired.len(), identities.retired_set.len());
+        assert!(tally.open <= MAX_OPEN && ownership.retired.len() <= MAX_RETIRED, "{tally:?}");
+        assert_eq!(ownership.retired.len(), ownership.retired_set.len());
     }
 }

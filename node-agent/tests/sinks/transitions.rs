@@ -1,4 +1,4 @@
-//! What the tick tells of an alert, made up.
+//! Made-up transitions of alerts.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         uid: format!("pod-{alert}"),
         workload: Some(Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() }),
     };
-    let told = Alert {
+    let alert_now = Alert {
         name: name(alert),
         policy: Identity {
             kind: policy.kind,
@@ -63,5 +63,5 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
     };
-    if is_over { Transition::Resolved(told) } else { Transition::Fired(told) }
+    if is_over { Transition::Resolved(alert_now) } else { Transition::Fired(alert_now) }
 }

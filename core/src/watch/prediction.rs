@@ -1,11 +1,11 @@
-//! What is said of a target at a tick, and what a ledger makes of it.
+//! The prediction for a target at a tick, and what it is based on.
 
 use crate::{
     adapt::{Evidence, Made, Odds},
     forecast::Forecast,
 };
 
-/// What a forecaster has to say of a target.
+/// What a forecaster gives for a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made and used up within a tick, which allocates nothing")]
 pub enum Basis {
@@ -15,9 +15,9 @@ pub enum Basis {
     Experts(Evidence),
 }
 
-/// What a ledger makes of it.
+/// The forecast and chance that a ledger makes of a [`Basis`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Said {
+pub struct Prediction {
     /// Before the upper quantiles were calibrated.
     pub(super) raw: Forecast,
     /// The forecast.
