@@ -185,14 +185,14 @@ fn policies() -> Changes {
             );
         }),
         (false, |facts| {
-            set_conditions(facts, &[WATCHING, ALL, ("ModelReady", "False", "NotFound", "no such ConfigMap")])
+            set_conditions(facts, &[WATCHING, ALL, ("ModelReady", "False", "NotFound", "no such ConfigMap")]);
         }),
         (false, |facts| set_conditions(facts, &[WATCHING, ALL, ("TargetsResolved", "False", "NoPods", "no pod")])),
         (false, |facts| {
             set_conditions(facts, &[WATCHING, ALL, ("Throttled", "True", "TooManyAlerts", "17 alerts have no object")]);
         }),
         (false, |facts| {
-            set_conditions(facts, &[WATCHING, ALL, ("NotHeardOf", "True", "Later", "a later release says so")])
+            set_conditions(facts, &[WATCHING, ALL, ("NotHeardOf", "True", "Later", "a later release says so")]);
         }),
         (false, |facts| facts.firing = Some(40)),
     ]
