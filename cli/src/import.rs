@@ -14,6 +14,7 @@ mod rtt;
 mod second;
 mod series;
 mod shelf;
+mod shown;
 mod summary;
 mod text;
 mod unit;

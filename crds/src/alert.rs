@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Duration,
     policy::Severity,
-    schema::{self, cel},
+    schema::{cel, fragment},
 };
 
 /// Causes of one alert at most.
@@ -174,11 +174,11 @@ pub struct PrecursorAlertStatus {
     #[schemars(range(min = 1))]
     pub count: u64,
     /// When it last fired.
-    #[schemars(schema_with = "schema::time")]
+    #[schemars(schema_with = "fragment::time")]
     pub fired_at: Time,
     /// When it last resolved; absent while it fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
+    #[schemars(schema_with = "fragment::time")]
     pub resolved_at: Option<Time>,
     /// What made it fire.
     pub trigger: Trigger,
@@ -194,7 +194,7 @@ pub struct PrecursorAlertStatus {
     /// `Firing`: whether it is out. `Confirmed`: whether an incident followed in time; `Unknown` until that is known,
     /// or when it cannot be known any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "fragment::conditions")]
     pub conditions: Vec<Condition>,
 }
 

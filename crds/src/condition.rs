@@ -1,58 +1,18 @@
 //! Conditions as the API has them: text there, a status and a reason of the table here.
 
-use std::fmt;
+pub(crate) mod status;
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
-use serde::Serialize;
+
+pub use status::ConditionStatus;
 
 use crate::diagnosis::{condition, reasons::Reason};
 
 /// Letters of a message: the API's bound.
 pub const MAX_MESSAGE: usize = 4096;
-
-/// Whether a condition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum ConditionStatus {
-    /// It does.
-    True,
-    /// It does not.
-    False,
-    /// That is not known.
-    Unknown,
-}
-
-impl ConditionStatus {
-    /// As the API writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-
-    /// Of a condition; what is neither true nor false is unknown.
-    pub fn of(condition: &Condition) -> Self {
-        let known = [Self::True, Self::False].into_iter().find(|status| condition.status == *status);
-        known.unwrap_or(Self::Unknown)
-    }
-}
-
-impl fmt::Display for ConditionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Conditions of Kubernetes' own objects hold text as well, each in a type of its own.
-impl PartialEq<ConditionStatus> for String {
-    fn eq(&self, other: &ConditionStatus) -> bool {
-        self == other.as_str()
-    }
-}
 
 /// The condition that has this reason. It keeps the time of `before` where the status is the same, else it is of `now`.
 pub fn of(

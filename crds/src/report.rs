@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{policy::SkillPercent, schema};
+use crate::{policy::SkillPercent, schema::fragment};
 
 pub use counters::Counters;
 
@@ -125,11 +125,11 @@ pub struct PrecursorNodeReportStatus {
     pub omitted: u32,
     /// `Ready`: forecasts are made. `Degraded`: some sensors are missing. `WarmingUp`: not enough was seen yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "fragment::conditions")]
     pub conditions: Vec<Condition>,
     /// When the agent last wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
+    #[schemars(schema_with = "fragment::time")]
     pub heartbeat: Option<Time>,
 }
 
@@ -149,10 +149,10 @@ pub enum RttSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overhead {
     /// CPU, as a quantity such as `4m` (thousandths of a core).
-    #[schemars(length(max = 31), transform = schema::quantity)]
+    #[schemars(length(max = 31), transform = fragment::quantity)]
     pub cpu: String,
     /// Resident memory, as a quantity such as `31Mi`.
-    #[schemars(length(max = 31), transform = schema::quantity)]
+    #[schemars(length(max = 31), transform = fragment::quantity)]
     pub memory: String,
 }
 
@@ -245,7 +245,7 @@ pub struct RuleCount {
     #[schemars(length(max = 64))]
     pub rule_hash: String,
     /// Since when it counts.
-    #[schemars(schema_with = "schema::time")]
+    #[schemars(schema_with = "fragment::time")]
     pub since: Time,
     /// Pods of this node that it watches.
     #[serde(default)]

@@ -7,30 +7,24 @@
 //! formats), and what each value of an enumeration means goes into the field's description.
 
 pub(crate) mod cel;
+pub(crate) mod fragment;
 mod structural;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceValidation, JSONSchemaProps,
 };
 use kube::CustomResourceExt;
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
-    ClusterPrecursorPolicy, ConditionStatus, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
+    ClusterPrecursorPolicy, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
     alert::{PrecursorAlertSpec, PrecursorAlertStatus},
-    condition::MAX_MESSAGE,
     policy::{ClusterPrecursorPolicySpec, PrecursorPolicySpec, PrecursorPolicyStatus},
     report::PrecursorNodeReportStatus,
 };
 
 use structural::Structural;
-
-/// A label's value, as Kubernetes checks it.
-const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-
-/// A quantity as agents write it.
-const QUANTITY: &str = "^[0-9]{1,15}(\\.[0-9]{1,3})?(m|k|M|G|Ki|Mi|Gi)?$";
 
 /// The definitions of all kinds, with their schemas, in the order in which users meet them.
 ///
@@ -111,85 +105,4 @@ fn schema_of<T: JsonSchema>() -> Value {
         settings.meta_schema = None;
     });
     settings.with_transform(Structural).into_generator().into_root_schema_for::<T>().to_value()
-}
-
-/// A point in time.
-pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "format": "date-time"})
-}
-
-/// A decimal or binary quantity, as agents write it.
-pub(crate) fn quantity(schema: &mut Schema) {
-    schema.insert("pattern".to_owned(), QUANTITY.into());
-}
-
-/// Labels to be equal to.
-pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "maxProperties": crate::policy::MAX_REQUIREMENTS,
-        "additionalProperties": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
-    })
-}
-
-/// Values of a label.
-pub(crate) fn label_values(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": crate::policy::MAX_VALUES,
-        "items": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
-        "x-kubernetes-list-type": "atomic",
-    })
-}
-
-/// Kubernetes' conditions, with the bounds that its own types have.
-pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": 16,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-        "items": {
-            "description": "One aspect of the state.",
-            "type": "object",
-            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
-            "properties": {
-                "type": {
-                    "description": "What the condition is about.",
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": 63,
-                    "pattern": "^[A-Z][A-Za-z0-9]*$",
-                },
-                "status": {
-                    "description": "Whether it holds.",
-                    "type": "string",
-                    "enum": [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown],
-                },
-                "reason": {
-                    "description": "Why, in one word for programs.",
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": 127,
-                    "pattern": "^[A-Z][A-Za-z0-9]*$",
-                },
-                "message": {
-                    "description": "Why, and what to do, in words for people.",
-                    "type": "string",
-                    "maxLength": MAX_MESSAGE,
-                },
-                "lastTransitionTime": {
-                    "description": "When `status` last changed.",
-                    "type": "string",
-                    "format": "date-time",
-                },
-                "observedGeneration": {
-                    "description": "The generation of the spec that the condition speaks of.",
-                    "type": "integer",
-                    "format": "int64",
-                    "minimum": 0,
-                },
-            },
-        },
-    })
 }

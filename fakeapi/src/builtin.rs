@@ -11,22 +11,11 @@ pub(crate) use daemonset::count_template;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    kind::{self, Kind},
-    refusal::Cause,
+    cause::Cause,
+    kind::{self, Kind, Kinds},
+    rules::BuiltinRules,
     structure::Structure,
 };
-
-/// What a built-in kind does to objects before they are stored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    pub(crate) complete: fn(&mut Value),
-    pub(crate) validate: fn(Option<&Value>, &Value) -> Vec<Cause>,
-}
-
-/// The structure of `metadata`, the same for all kinds.
-pub(crate) fn metadata() -> Structure {
-    Structure::from_paths(&["ownerReferences[uid]{}", "finalizers[]"])
-}
 
 /// Shape of conditions wherever they stand.
 const CONDITIONS: &str = "status.conditions[type]";
@@ -47,19 +36,25 @@ const CORE_EVENT_FIELDS: &[&str] =
 
 const EVENT_FIELDS: &[&str] = &["reason", "type", "reportingController", "regarding.kind", "regarding.name"];
 
-/// The kinds.
-pub(crate) fn kinds() -> Vec<Kind> {
-    let plain = Rules { complete: |_| {}, validate: |_, _| Vec::new() };
+impl Kinds {
+    /// The built-in kinds that the project meets.
+    pub fn builtin() -> Self {
+        Self::of(kinds())
+    }
+}
+
+fn kinds() -> Vec<Kind> {
+    let plain = BuiltinRules { complete: |_| {}, validate: |_, _| Vec::new() };
     let pod_paths = daemonset::pod_paths("spec");
     let pod: Vec<&str> = pod_paths.iter().map(String::as_str).chain([CONDITIONS, "status.podIPs[ip]"]).collect();
     let set_paths = daemonset::pod_paths("spec.template.spec");
     let set: Vec<&str> = set_paths.iter().map(String::as_str).chain([CONDITIONS, "spec.selector{}"]).collect();
     let node = ["status.conditions[type]", "status.addresses[type]", "spec.taints{}", "spec.podCIDRs[]"];
-    let config_map = Rules { complete: |_| {}, validate: config_map };
-    let daemon_set = Rules { complete: daemonset::complete, validate: daemonset::validate };
-    let pod_rules = Rules { complete: daemonset::complete_pod, validate: |_, _| Vec::new() };
-    let event = Rules { complete: event::complete, validate: event::validate };
-    let namespace = Rules { complete: namespace, ..plain };
+    let config_map = BuiltinRules { complete: |_| {}, validate: config_map };
+    let daemon_set = BuiltinRules { complete: daemonset::complete, validate: daemonset::validate };
+    let pod_rules = BuiltinRules { complete: daemonset::complete_pod, validate: |_, _| Vec::new() };
+    let event = BuiltinRules { complete: event::complete, validate: event::validate };
+    let namespace = BuiltinRules { complete: namespace, ..plain };
     vec![
         Kind { is_unconditional: true, ..builtin("", "configmaps", "ConfigMap", &[], config_map) },
         Kind {
@@ -104,7 +99,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
     ]
 }
 
-fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: Rules) -> Kind {
+fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: BuiltinRules) -> Kind {
     Kind {
         group: group.to_owned(),
         version: "v1".to_owned(),
@@ -116,7 +111,7 @@ fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: Rules) 
         is_unconditional: false,
         creates_on_update: false,
         selectable: Vec::new(),
-        structure: Structure::from_paths(paths).with("metadata", metadata()),
+        structure: Structure::from_paths(paths).with("metadata", Structure::of_metadata()),
         rules: kind::Rules::Builtin(rules),
         id: kind::resource(plural, group).into(),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{builtin, refusal::Cause, schema, structure::Structure};
+use crate::{cause::Cause, rules::BuiltinRules, schema, structure::Structure};
 
 /// A kind of object.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub(crate) enum Rules {
     /// A custom resource: pruned, defaulted and validated by this OpenAPI schema.
     Custom(Arc<Value>),
     /// A built-in kind.
-    Builtin(builtin::Rules),
+    Builtin(BuiltinRules),
 }
 
 impl Kind {
@@ -53,7 +53,7 @@ impl Kind {
         let schema = version["schema"]["openAPIV3Schema"].clone();
         let selectable = version["selectableFields"].as_array().into_iter().flatten();
         let selectable = selectable.filter_map(|field| field["jsonPath"].as_str());
-        let structure = Structure::from_schema(&schema).with("metadata", builtin::metadata());
+        let structure = Structure::from_schema(&schema).with("metadata", Structure::of_metadata());
         Some(Self {
             group: text(&spec["group"])?,
             version: text(&version["name"])?,
@@ -120,9 +120,9 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// The built-in kinds that the project meets.
-    pub fn builtin() -> Self {
-        Self { kinds: builtin::kinds().into_iter().map(Arc::new).collect() }
+    /// These kinds.
+    pub(crate) fn of(kinds: Vec<Kind>) -> Self {
+        Self { kinds: kinds.into_iter().map(Arc::new).collect() }
     }
 
     /// With a further kind.

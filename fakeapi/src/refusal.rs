@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kind::Kind;
+use crate::{cause::Cause, kind::Kind};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,24 +15,6 @@ pub struct Refusal {
     pub message: String,
     /// Whom it is about, and the causes.
     pub details: Value,
-}
-
-/// One of several causes of a refusal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// The path of the field.
-    pub field: String,
-    /// The machine-readable reason.
-    pub reason: &'static str,
-    /// The text.
-    pub message: String,
-}
-
-impl Cause {
-    /// A cause about `field`.
-    pub fn new(field: impl Into<String>, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { field: field.into(), reason, message: message.into() }
-    }
 }
 
 impl Refusal {

@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::refusal::Cause;
+use crate::cause::Cause;
 
 /// Prunes and defaults a whole object; `apiVersion`, `kind` and `metadata` are not the schema's.
 pub(crate) fn complete(object: &mut Value, schema: &Value) {

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,37 +21,14 @@ use tower::{BoxError, Service};
 use crate::{
     access::Rule,
     audit::Entry,
-    fault::{Fault, Faults, Nothing},
+    fault::{Fault, Faults},
     kind::{Kind, Kinds},
     refusal::Refusal,
     request::Call,
     server::{self, Answer, State, key},
+    shared::Shared,
     watch::events,
 };
-
-/// What all clients share.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    faults: Mutex<Box<dyn Faults>>,
-    pub(crate) changed: watch::Sender<u64>,
-    hung: watch::Sender<u64>,
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while the state was held leaves it whole: every change is one insertion.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn handle(&self, call: &Call, stale: Duration) -> Result<Answer, Refusal> {
-        let mut state = self.state();
-        let answer = state.handle(call, stale);
-        let version = state.store.version();
-        drop(state);
-        self.changed.send_if_modified(|seen| std::mem::replace(seen, version) != version);
-        answer
-    }
-}
 
 /// A fake API server.
 #[derive(Clone)]
@@ -91,13 +68,7 @@ impl Server {
     }
 
     fn of(state: State) -> Self {
-        let shared = Shared {
-            state: Mutex::new(state),
-            faults: Mutex::new(Box::new(Nothing)),
-            changed: watch::channel(0).0,
-            hung: watch::channel(0).0,
-        };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared::new(state)) }
     }
 
     /// Objects and date as they are now, to start other servers from. Paused time ends with its runtime, this does not.

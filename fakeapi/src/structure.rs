@@ -50,6 +50,11 @@ pub(crate) enum Shape<'a> {
 }
 
 impl Structure {
+    /// Of `metadata`, the same for all kinds.
+    pub(crate) fn of_metadata() -> Self {
+        Self::from_paths(&["ownerReferences[uid]{}", "finalizers[]"])
+    }
+
     /// Resolves what is not declared by looking at a value.
     pub(crate) fn shape<'a>(&'a self, value: &Value) -> Shape<'a> {
         match (self, value) {

@@ -11,7 +11,7 @@ use crate::{
     fault::Fault,
     refusal::Refusal,
     server::{Watch, shown},
-    service::Shared,
+    shared::Shared,
     store::{Change, Store},
 };
 

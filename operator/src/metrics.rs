@@ -11,7 +11,22 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{apply::ApplyError, observe::Observed, reconcile::Kind};
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Copies of models.
+    Model,
+    /// The agents' DaemonSet.
+    Agents,
+    /// Alerts that are resolved.
+    Resolution,
+    /// Alerts that are deleted.
+    Deletion,
+    /// How policies are doing.
+    Status,
+    /// Snapshots of scores.
+    Scores,
+}
 
 /// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -46,6 +61,17 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// What is known of the cluster, in numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    /// Whether all that is watched was listed.
+    pub is_synced: bool,
+    /// Objects by kind.
+    pub objects: [(&'static str, usize); 6],
+    /// Alerts deleted because there were too many, of the policies that there are.
+    pub over_cap: u64,
+}
+
 /// All metrics. Clones count into the same.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -66,20 +92,6 @@ const ROUND_SECONDS: [f64; 8] = [0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0, 300.0];
 impl EncodeLabelValue for Kind {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&format!("{self:?}"), encoder)
-    }
-}
-
-impl Outcome {
-    /// The outcome of a write.
-    pub const fn of<T>(done: &Result<T, ApplyError>) -> Self {
-        match done {
-            Ok(_) => Self::Done,
-            Err(ApplyError::Outdated(_)) => Self::Outdated,
-            Err(ApplyError::Refused(_)) => Self::Refused,
-            Err(ApplyError::Unavailable { .. }) => Self::Unavailable,
-            Err(ApplyError::TimedOut(_)) => Self::TimedOut,
-            Err(ApplyError::NotLeading) => Self::NotLeading,
-        }
     }
 }
 
@@ -133,21 +145,13 @@ impl Metrics {
     }
 
     /// A round took so many seconds, and this is what is known.
-    pub fn round(&self, seconds: f64, observed: &Observed) {
+    pub fn round(&self, seconds: f64, known: &Tally) {
         self.rounds.observe(seconds);
-        self.synced.set(i64::from(observed.is_synced()));
-        let counts = [
-            ("policy", observed.all_policies().count()),
-            ("alert", observed.alerts.len()),
-            ("report", observed.reports.len()),
-            ("node", observed.nodes.len()),
-            ("pod", observed.pods.len()),
-            ("model", observed.copies.len()),
-        ];
-        for (kind, count) in counts {
+        self.synced.set(i64::from(known.is_synced));
+        for (kind, count) in known.objects {
             self.objects.get_or_create(&KindLabel { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        self.over_cap.set(i64::try_from(observed.over_cap.values().sum::<u64>()).unwrap_or(i64::MAX));
+        self.over_cap.set(i64::try_from(known.over_cap).unwrap_or(i64::MAX));
     }
 
     /// All of it as text.
@@ -171,7 +175,7 @@ mod tests {
         metrics.leads(true);
         metrics.written(Kind::Status, Outcome::Done);
         metrics.looked(None);
-        metrics.round(0.5, &Observed::default());
+        metrics.round(0.5, &Tally::default());
         let text = metrics.text().unwrap();
         for line in [
             "netprecursor_operator_leading 1",

@@ -35,6 +35,7 @@ use crate::{
     agents::AGENTS,
     config::Settings,
     ledger::Ledger,
+    metrics::Tally,
     models::{self, ModelCopy, Models},
     owned,
 };
@@ -79,7 +80,7 @@ pub struct Observed {
     pub absent: Absences,
     /// Alerts deleted because there were too many, by policy.
     pub over_cap: BTreeMap<String, u64>,
-    /// What the API server refused, by [`crate::plan::Write::id`], and when: it is not asked again at once.
+    /// What the API server refused, by the id of the write, and when: it is not asked again at once.
     pub refused: BTreeMap<String, Timestamp>,
     /// Why it refused the DaemonSet.
     pub agents_refused: Option<String>,
@@ -124,6 +125,19 @@ impl Absences {
 }
 
 impl Observed {
+    /// What is known, in numbers.
+    pub fn tally(&self) -> Tally {
+        let objects = [
+            ("policy", self.all_policies().count()),
+            ("alert", self.alerts.len()),
+            ("report", self.reports.len()),
+            ("node", self.nodes.len()),
+            ("pod", self.pods.len()),
+            ("model", self.copies.len()),
+        ];
+        Tally { is_synced: self.is_synced(), objects, over_cap: self.over_cap.values().sum() }
+    }
+
     /// Whether all was listed once. Before that nothing is known to be gone.
     pub fn is_synced(&self) -> bool {
         self.policies.is_synced()

@@ -10,7 +10,7 @@ use crate::{
     apply::{ApplyError, apply},
     config::Settings,
     election::Leadership,
-    metrics::{Metrics, Outcome},
+    metrics::{Kind, Metrics, Outcome},
     models::{self, Checker},
     observe::Observed,
     plan::{Plan, Write, plan},
@@ -81,8 +81,7 @@ pub async fn reconcile_once(context: &Context, observed: &mut Observed) -> Round
             Some(left) => apply(&context.client, &context.settings, write, left).await,
             None => Err(ApplyError::NotLeading),
         };
-        let outcome = Outcome::of(&done);
-        context.metrics.written(kind, outcome);
+        context.metrics.written(kind, outcome(&done));
         match done {
             Ok(change) => {
                 change(observed);
@@ -162,22 +161,6 @@ async fn look(context: &Context, observed: &mut Observed, plan: &Plan) {
 }
 
 /// What is written, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Copies of models.
-    Model,
-    /// The agents' DaemonSet.
-    Agents,
-    /// Alerts that are resolved.
-    Resolution,
-    /// Alerts that are deleted.
-    Deletion,
-    /// How policies are doing.
-    Status,
-    /// Snapshots of scores.
-    Scores,
-}
-
 const fn kind(write: &Write) -> Kind {
     match write {
         Write::PublishModel { .. } | Write::DeleteModel { .. } => Kind::Model,
@@ -186,6 +169,18 @@ const fn kind(write: &Write) -> Kind {
         Write::DeleteAlert { .. } => Kind::Deletion,
         Write::PolicyStatus { .. } => Kind::Status,
         Write::KeepScores { .. } => Kind::Scores,
+    }
+}
+
+/// What became of a write, for metrics.
+const fn outcome<T>(done: &Result<T, ApplyError>) -> Outcome {
+    match done {
+        Ok(_) => Outcome::Done,
+        Err(ApplyError::Outdated(_)) => Outcome::Outdated,
+        Err(ApplyError::Refused(_)) => Outcome::Refused,
+        Err(ApplyError::Unavailable { .. }) => Outcome::Unavailable,
+        Err(ApplyError::TimedOut(_)) => Outcome::TimedOut,
+        Err(ApplyError::NotLeading) => Outcome::NotLeading,
     }
 }
 

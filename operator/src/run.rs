@@ -126,7 +126,7 @@ pub async fn lead(watches: &Client, context: &Context) {
         }
         let begun = Instant::now();
         let round = reconcile_once(context, &mut observed).await;
-        context.metrics.round(begun.elapsed().as_secs_f64(), &observed);
+        context.metrics.round(begun.elapsed().as_secs_f64(), &observed.tally());
         if observed.is_synced() && !was_synced {
             was_synced = true;
             tracing::info!(policies = observed.all_policies().count(), alerts = observed.alerts.len(), "synced");

@@ -12,13 +12,14 @@ use self::{
     columns::{Column, Columns, RowColumns},
 };
 use super::{
-    error::{ImportError, Reason, shown},
+    error::{ImportError, Reason},
     moment::{Moment, TimeUnit},
     number::number,
     rtt,
     second::Second,
     series::Told,
     shelf::Shelf,
+    shown::shown,
     text::Text,
     unit::Unit,
 };

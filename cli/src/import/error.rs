@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{moment::TimeError, rtt::RttError};
+use super::{moment::TimeError, rtt::RttError, shown::shown};
 
 /// What is wrong, and where.
 #[derive(Debug, Error)]
@@ -163,14 +163,6 @@ impl Reason {
     pub(super) fn at(self, path: &Path, line: impl Into<Option<u64>>) -> ImportError {
         ImportError { path: path.to_owned(), line: line.into(), reason: Box::new(self) }
     }
-}
-
-/// The beginning of a text that somebody else wrote, on one line, as a message shows it.
-pub(super) fn shown(text: &str) -> String {
-    const LETTERS: usize = 60;
-    let letters = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
-    let end = if text.chars().nth(LETTERS).is_some() { "…" } else { "" };
-    letters.take(LETTERS).chain(end.chars()).collect()
 }
 
 #[cfg(test)]

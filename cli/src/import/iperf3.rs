@@ -11,10 +11,11 @@ use serde::de::DeserializeSeed as _;
 
 use self::document::{Document, Interval, Reader, Start, Stop};
 use super::{
-    error::{ImportError, Reason, shown},
+    error::{ImportError, Reason},
     moment::Moment,
     series::Told,
     shelf::Shelf,
+    shown::shown,
     text::{Text, unread},
 };
 

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use thiserror::Error;
 
-use super::{error::shown, number::number, unit::Unit};
+use super::{number::number, shown::shown, unit::Unit};
 
 const SECOND: u64 = 1_000_000_000;
 /// The year 2000 in Unix seconds. Times before it count from a beginning of their own.

@@ -5,10 +5,11 @@ mod line;
 
 use self::line::Line;
 use super::{
-    error::{ImportError, Reason, shown},
+    error::{ImportError, Reason},
     moment::Moment,
     series::Told,
     shelf::Shelf,
+    shown::shown,
     text::Text,
 };
 

@@ -3,7 +3,7 @@
 use netprecursor_core::policy::MAX_THRESHOLD_US;
 use thiserror::Error;
 
-use super::{error::shown, number::number, unit::Unit};
+use super::{number::number, shown::shown, unit::Unit};
 
 /// Longer than any connection waits for an answer: no rule could have a threshold there.
 const MAX_US: f64 = MAX_THRESHOLD_US as f64;

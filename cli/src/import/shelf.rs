@@ -6,10 +6,11 @@ use std::{
 };
 
 use super::{
-    error::{Reason, shown},
+    error::Reason,
     moment::Moment,
     second::{Probes, Second},
     series::{Series, Told, Whole},
+    shown::shown,
 };
 
 /// Series of one import.

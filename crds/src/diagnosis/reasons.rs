@@ -2,7 +2,7 @@
 //! `docs/troubleshooting.md` are made of it.
 
 use super::Severity;
-use crate::condition::ConditionStatus;
+use crate::condition::status::ConditionStatus;
 
 /// Why a condition is as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

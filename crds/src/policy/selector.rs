@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{self, cel};
+use crate::schema::cel;
 
 /// Labels, and further requirements, of one selector at most.
 pub const MAX_REQUIREMENTS: usize = 32;
 
 /// Values of one requirement at most.
 pub const MAX_VALUES: usize = 64;
+
+/// A label's value, as Kubernetes checks it.
+const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 
 /// A label selector: all that is listed has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +24,7 @@ pub const MAX_VALUES: usize = 64;
 pub struct LabelSelector {
     /// Labels with exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::labels", transform = cel::label_keys)]
+    #[schemars(schema_with = "labels", transform = cel::label_keys)]
     pub match_labels: BTreeMap<String, String>,
     /// Further requirements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,7 +44,7 @@ pub struct LabelSelectorRequirement {
     pub operator: SelectorOperator,
     /// At least one for `In` and `NotIn`, none for the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::label_values")]
+    #[schemars(schema_with = "label_values")]
     pub values: Vec<String>,
 }
 
@@ -56,4 +59,23 @@ pub enum SelectorOperator {
     Exists,
     /// It is absent.
     DoesNotExist,
+}
+
+/// Labels to be equal to.
+fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": MAX_REQUIREMENTS,
+        "additionalProperties": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
+    })
+}
+
+/// Values of a label.
+fn label_values(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MAX_VALUES,
+        "items": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
+        "x-kubernetes-list-type": "atomic",
+    })
 }

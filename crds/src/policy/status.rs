@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration,
-    schema::{self, cel},
+    schema::{cel, fragment},
 };
 
 /// What the operator says of a `ClusterPrecursorPolicy`.
@@ -33,7 +33,7 @@ pub struct PrecursorPolicyStatus {
     /// `Ready`, `ModelReady`, `TargetsResolved`, `AgentsReady` always; `WarmingUp`, `Throttled`, `Degraded`,
     /// `Unannounced` and `Overlapping` where they say something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "fragment::conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -48,7 +48,7 @@ pub struct RuleStatus {
     pub window: ScoreWindow,
     /// When the counts begin: less than the window ago while the rule is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
+    #[schemars(schema_with = "fragment::time")]
     pub since: Option<Time>,
     /// Alerts fired.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::default;
-use crate::refusal::Cause;
+use crate::cause::Cause;
 
 /// Paths of a pod's spec that are not merged by default rules.
 const POD: &[&str] = &[

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::default;
-use crate::refusal::Cause;
+use crate::cause::Cause;
 
 /// Most letters of a note.
 const MAX_NOTE: usize = 1024;

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::{Answer, State, shown};
 use crate::{
     builtin,
+    cause::Cause,
     fields::{
         managers::{self, Managers, Operation, Reach, Writer},
         walk::repeated,
     },
-    refusal::{Cause, Refusal},
+    refusal::Refusal,
     request::{Call, Content, Verb},
 };
 

@@ -14,7 +14,7 @@ use crate::LabError;
 
 const DIRECTORY: &str = "/run/netns";
 
-/// A namespace made by `ip netns add`. Its owner (the lab's [`super::ownership::Claim`]) deletes it.
+/// A namespace made by `ip netns add`. Its owner, the lab's claim, deletes it.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     name: String,

@@ -1,11 +1,7 @@
 //! Which columns of a table hold what.
 
 use super::{Rows, Spec, cells::Cells};
-use crate::import::{
-    error::{Reason, shown},
-    number::number,
-    unit::Unit,
-};
+use crate::import::{error::Reason, number::number, shown::shown, unit::Unit};
 
 /// What is tried where no separator is given.
 const SEPARATORS: [u8; 4] = *b",;\t|";

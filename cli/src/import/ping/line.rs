@@ -2,9 +2,10 @@
 //! and leave `icmp_seq=` and `ms` alone.
 
 use crate::import::{
-    error::{Reason, shown},
+    error::Reason,
     moment::{Moment, TimeUnit},
     rtt,
+    shown::shown,
     unit::Unit,
 };
 
