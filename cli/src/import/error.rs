@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{moment::TimeError, rtt::RttError, shown::shown};
+use super::{moment::TimeError, rtt::RttError};
 
 /// What is wrong, and where.
 #[derive(Debug, Error)]

@@ -1,6 +1,6 @@
 //! The agent as a process: it gets ready, follows its targets, drains, and leaves nothing in the kernel.
 
-use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, fs, process::Command, time::Duration};
 
 use crate::fixture::{Agent, Host, alone, policy, scratch, wait_for};
 
@@ -35,8 +35,9 @@ fn sigterm_drains_within_two_seconds_and_keeps_the_scores() {
     let (status, took) = agent.terminate();
     assert!(status.success(), "{status}; {}", agent.log());
     assert!(took < Duration::from_secs(2), "took {took:?}");
-    let kept: Vec<_> = fs::read_dir(state.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(kept, ["ledger.PrecursorPolicy._.test.rtt.json"]);
+    let kept: BTreeSet<_> = fs::read_dir(state.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let expected = ["ledger.PrecursorPolicy._.test.rtt.json", "memories.json"].map(OsString::from);
+    assert_eq!(kept, expected.into());
 }
 
 /// Ids of all BPF programs that the kernel holds.
