@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::{prepare, process, starter};
 
@@ -103,12 +103,17 @@ impl Running {
         process::send(self.process.as_fd(), Signal::TERM)
     }
 
-    /// Stops its CPU time: it keeps its connections and answers nothing.
+    /// Stops its CPU time: it keeps its connections and answers nothing. Returns when all of its threads have stopped; until
+    /// then one of them might still answer.
     ///
     /// # Errors
     /// The system's.
     pub fn pause(&self) -> io::Result<()> {
-        process::send(self.process.as_fd(), Signal::STOP)
+        process::send(self.process.as_fd(), Signal::STOP)?;
+        // Only looked at: who waits for its end still gets it.
+        let either = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(self.process.as_fd()), either)?;
+        Ok(())
     }
 
     /// Undoes [`Self::pause`].
@@ -231,7 +236,7 @@ mod tests {
         let child = shell("exec tail -f /dev/null", &log, Ending::Killed);
         let state = || fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
         child.pause().unwrap();
-        until("the pause", || state().contains(") T "));
+        assert!(state().contains(") T "), "{}", state());
         child.resume().unwrap();
         until("going on", || !state().contains(") T "));
     }
