@@ -175,10 +175,4 @@ mod tests {
         assert!(error.starts_with("/x/a.csv:7: got a header"), "{error}");
         assert!(Reason::Empty.at(Path::new("a.csv"), None).to_string().starts_with("a.csv: got an empty"));
     }
-
-    #[test]
-    fn a_strangers_text_is_shown_on_one_line_and_not_whole() {
-        assert_eq!(shown("a\nb\u{1b}[1m"), "a\u{fffd}b\u{fffd}[1m");
-        assert_eq!(shown(&"x".repeat(900)).chars().count(), 61);
-    }
 }
