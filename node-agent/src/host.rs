@@ -15,6 +15,11 @@ pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// The time of day in s since 1970.
+pub fn unix() -> u64 {
+    unix_ms() / 1000
+}
+
 /// The monotonic clock, as BPF programs read it.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

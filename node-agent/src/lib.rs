@@ -9,6 +9,7 @@ pub mod error;
 pub mod health;
 pub mod host;
 pub mod keep;
+pub mod lock;
 pub mod metrics;
 pub mod netlink;
 pub mod publish;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -27,8 +27,9 @@ use crate::{
     config::{InCluster, Settings},
     desired::Desired,
     health::Board,
-    host::{host_name, kernel_release, monotonic_ns, unix_ms},
+    host::{host_name, kernel_release, monotonic_ns, unix, unix_ms},
     keep::{Keeper, Snapshot, ledgers::Ledgers, memories::MemoryFile},
+    lock::lock,
     metrics::seen::{By, Seen},
     publish::{
         kubernetes::{self, KubernetesSink},
@@ -122,7 +123,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             (Pipeline::of_pods(suite, desired_seen, remembered), Some(following))
         }
     };
-    let now = Tick(unix_ms() / 1000);
+    let now = Tick(unix());
     let memories = MemoryFile::new(&settings.state_dir);
     pipeline.memories = Memories::new(memories.read(now), now);
     let keeper = Keeper::start(ledgers.clone(), memories).context("cannot start a thread")?;
@@ -242,7 +243,7 @@ async fn serve(
 fn tick_until(stop: &AtomicBool, shared: &Shared, publishers: &mut Publishers, ledgers: &Ledgers, keeper: &Keeper) {
     // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
-    let origin = unix_ms() / 1000;
+    let origin = unix();
     let begun = Instant::now();
     let mut last = begun;
     let mut second = 0;
@@ -285,15 +286,11 @@ fn tick(shared: &Shared, publishers: &mut Publishers, now: Tick, seconds: f64) {
     }
     shared.stream.send(&pipeline, unix_ms, monotonic_ns());
     drop(pipeline);
-    *shared.last_tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *lock(&shared.last_tick) = Some(Instant::now());
 }
 
 fn snapshot(shared: &Shared, ledgers: &Ledgers, with_memories: bool) -> Snapshot {
     Snapshot::of(&lock(&shared.pipeline), ledgers, with_memories)
-}
-
-fn lock(pipeline: &Mutex<Pipeline>) -> MutexGuard<'_, Pipeline> {
-    pipeline.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn log(transition: &Transition) {

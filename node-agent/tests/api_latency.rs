@@ -2,8 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
-#[path = "sinks/transitions.rs"]
-mod made_up;
+mod sinks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -107,13 +106,13 @@ async fn api_alerts_within_the_budget_are_visible_soon_after_the_decision() {
             tokio::spawn(kubernetes::publish(own, settings, received, reported, kubernetes::board(), ended));
         for number in 0..ALERTS {
             let alert = agent * ALERTS + number;
-            let name = made_up::name(alert);
+            let name = sinks::transitions::name(alert);
             let fires = |alert: Option<&PrecursorAlert>| {
                 let status = alert.and_then(|alert| alert.status.as_ref());
                 status.is_some_and(|status| status.state == AlertState::Firing)
             };
             let (seen, begun) = (await_condition(alerts.clone(), &name, fires), Instant::now());
-            transitions.send(made_up::transition(&policy, alert, 1, AlertState::Firing)).await.unwrap();
+            transitions.send(sinks::transitions::transition(&policy, alert, 1, AlertState::Firing)).await.unwrap();
             timeout(LIMIT, seen).await.unwrap().unwrap();
             took.push(begun.elapsed());
         }

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
-#[path = "sinks/transitions.rs"]
-mod made_up;
 mod sinks;
 
 use std::{
@@ -15,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use made_up::{DAY, name};
 use netprecursor_agent::{
     health::Board,
     publish::{
@@ -34,6 +31,7 @@ use netprecursor_fakeapi::{
     fault::{Fault, Faults, Outage},
 };
 use serde_json::{Value, json};
+use sinks::transitions::{DAY, name};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -103,7 +101,7 @@ impl World {
     }
 
     fn transition(&self, alert: usize, count: u64, state: AlertState) -> Transition {
-        made_up::transition(&self.policy, alert, count, state)
+        sinks::transitions::transition(&self.policy, alert, count, state)
     }
 
     fn alert(&self, alert: usize) -> Option<Arc<Value>> {

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -51,6 +51,7 @@ use super::{
 };
 use crate::{
     health::{Board, Health},
+    host::unix,
     tick::report::ReportData,
 };
 
@@ -346,10 +347,6 @@ impl<D: Disk> Writer<D> {
         }
         self.turns.queue.save_unsaved();
     }
-}
-
-fn unix() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Labels of all that the agent writes.

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -28,6 +28,7 @@ use super::{
     sockets::{Coverage, Sockets},
 };
 use crate::{
+    lock::lock,
     netlink,
     targets::{cgroups::Index, namespace::Namespace},
 };
@@ -343,11 +344,6 @@ fn seen_by_slot(lines: &Mapped<Line>, sites: &Sites) -> Vec<u32> {
         }
     }
     seen
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What the other thread left behind is plain data, whole or not yet there.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

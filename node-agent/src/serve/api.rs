@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -36,6 +36,7 @@ use super::{
 };
 use crate::{
     health::{Board, Health},
+    lock::lock,
     metrics::seen::{By, Seen},
     status::{Need, State as SensorState},
     tick::{
@@ -66,7 +67,7 @@ pub struct Shared {
 
 impl Shared {
     fn read(&self) -> MutexGuard<'_, Pipeline> {
-        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pipeline)
     }
 
     /// How the sinks are doing.
@@ -75,7 +76,7 @@ impl Shared {
     }
 
     fn is_alive(&self) -> bool {
-        let last = self.last_tick.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last_tick);
         last.is_some_and(|last| last.elapsed() < STUCK)
     }
 }

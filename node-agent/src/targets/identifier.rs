@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -21,7 +21,7 @@ use super::{
     cgroups::Index,
     ownership::{Finding, Ownership, Resident, Tally},
 };
-use crate::host::monotonic_ns;
+use crate::{host::monotonic_ns, lock::lock};
 
 /// A connection waits this long at most until its namespace is looked at.
 const ROUND: Duration = Duration::from_millis(250);
@@ -118,11 +118,6 @@ struct Shared {
 pub struct Identifier {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What another thread left behind is plain data, whole or not yet there.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Identifier {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod disk;
+pub(crate) mod transitions;
 
 use std::sync::Arc;
 

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use netprecursor_core::{
-    alert::{Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition, Workload},
-    causes::Cause,
-    decide::{Resolution, Trigger},
-    features::Group,
-    policy::{Identity, Name, Severity},
+    alert::{Alert, AlertState, Confirmed, PodRef, PolicyRef, Subject, Transition, Workload},
+    decide::Resolution,
+    policy::{Identity, Name},
 };
 
 /// About when everything happens, unix s.
@@ -34,15 +32,9 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
             namespace: policy.namespace.as_deref().map(|name| Name::label(name).unwrap()),
             name: Name::subdomain(&policy.name).unwrap(),
         },
-        rule: "rtt".to_owned(),
         target: format!("shop/{}", pod.name),
         target_uid: pod.uid.clone(),
-        severity: Severity::Warning,
         state,
-        trigger: Trigger::Forecast,
-        threshold_us: 200_000,
-        resolve_us: 160_000,
-        predicted_us: Some(231_400.0),
         chance: Some(0.744),
         measured_us: is_over.then_some(244_000.0),
         lead_seconds: is_over.then_some(6),
@@ -52,16 +44,8 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         fired_unix: DAY + 100 * count,
         resolved_unix: is_over.then_some(DAY + 100 * count + 50),
         resolution: is_over.then_some(Resolution::Recovered),
-        causes: vec![Cause {
-            group: Group::Queue,
-            feature: "standing_queue_max_10s".into(),
-            unit: "bytes".into(),
-            value: 182_000.0,
-            baseline: 9_000.0,
-            share_percent: 61,
-        }],
-        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
+        ..super::alert(alert)
     };
     if is_over { Transition::Resolved(alert_now) } else { Transition::Fired(alert_now) }
 }

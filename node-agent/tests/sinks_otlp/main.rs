@@ -4,6 +4,8 @@
 
 mod collector;
 mod settings;
+#[path = "../sinks/mod.rs"]
+mod sinks;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -23,11 +25,8 @@ use netprecursor_agent::{
     publish::{otlp, sink::Sink as _},
 };
 use netprecursor_core::{
-    alert::{Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition, Workload},
-    causes::Cause,
-    decide::Trigger,
-    features::Group,
-    policy::{Identity, Kind, Name, Severity},
+    alert::{Alert, PodRef, PolicyRef, Subject, Transition, Workload},
+    policy::{Identity, Kind, Name},
     score::{LEAD_BUCKETS, Scorecard},
 };
 
@@ -97,34 +96,12 @@ fn fired() -> Transition {
     Transition::Fired(Alert {
         name: "checkout-3f9a1c20be".to_owned(),
         policy: checkout(),
-        rule: "rtt".to_owned(),
         target: "shop/web-7d9f-x2".to_owned(),
         target_uid: "pod-uid".to_owned(),
-        severity: Severity::Warning,
-        state: AlertState::Firing,
-        trigger: Trigger::Forecast,
-        threshold_us: 200_000,
-        resolve_us: 160_000,
         predicted_us: Some(231_000.0),
         chance: Some(0.75),
-        measured_us: None,
-        lead_seconds: None,
-        confirmed: Confirmed::Unknown,
-        judged_unix: None,
-        count: 1,
-        fired_unix: 1_700_000_000,
-        resolved_unix: None,
-        resolution: None,
-        causes: vec![Cause {
-            group: Group::Queue,
-            feature: "standing_queue_max_10s".into(),
-            unit: "bytes".into(),
-            value: 182_000.0,
-            baseline: 9_000.0,
-            share_percent: 61,
-        }],
-        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
+        ..sinks::alert(0)
     })
 }
 
