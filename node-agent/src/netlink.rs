@@ -74,6 +74,9 @@ where
     let mut seen = 0;
     loop {
         let (answer, _) = socket.recv_from_full()?;
+        if answer.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
         let mut rest = answer.as_slice();
         while !rest.is_empty() {
             let message =

@@ -349,6 +349,7 @@ fn seen_by_slot(lines: &Mapped<Line>, sites: &Sites) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use std::{
+        net::Shutdown,
         os::{
             fd::{FromRawFd as _, IntoRawFd as _},
             unix::net::UnixDatagram,
@@ -360,16 +361,17 @@ mod tests {
 
     use super::*;
 
-    /// A socket that is asked, and answers only what is sent into its other end.
-    fn mute() -> (Socket, UnixDatagram) {
+    /// A socket that is asked and never answered, what shuts it down, and the end at which the questions come.
+    fn mute() -> (Socket, UnixDatagram, UnixDatagram) {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let switch = ours.try_clone().unwrap();
         // SAFETY: the descriptor is open and nobody else's.
-        (unsafe { Socket::from_raw_fd(ours.into_raw_fd()) }, theirs)
+        (unsafe { Socket::from_raw_fd(ours.into_raw_fd()) }, switch, theirs)
     }
 
     #[test]
     fn a_netlink_answer_that_does_not_come_holds_up_nobody_who_watches_targets() {
-        let (own, other_end) = mute();
+        let (own, switch, other_end) = mute();
         let surveyor = Arc::new(Surveyor::start_with(own, None, None).unwrap());
         let namespace = || Site::Namespace {
             inode: 1,
@@ -393,9 +395,8 @@ mod tests {
             })
         };
         let waited = is_done.recv_timeout(Duration::from_secs(10));
-        // No answer that the thread understands, but one; further questions are refused.
-        other_end.send(&[0]).unwrap();
-        drop(other_end);
+        // The thread's question fails, as does each that follows.
+        switch.shutdown(Shutdown::Both).unwrap();
         assert_ne!(waited, Err(RecvTimeoutError::Timeout));
         ticking.join().unwrap();
     }

@@ -155,7 +155,8 @@ fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
         };
     }
     if let Some(http) = error.downcast_ref::<hyper::Error>() {
-        if http.is_parse() {
+        // A gRPC server speaks first: when that arrives before the request is sent, only the words say so.
+        if http.is_parse() || http.to_string() == "received unexpected message from connection" {
             return Some(
                 "the other end does not speak HTTP/1.1: expected OTEL_EXPORTER_OTLP_PROTOCOL=grpc for a gRPC port",
             );
