@@ -42,6 +42,10 @@ pub enum Counter {
 }
 
 impl Counter {
+    /// All of them, in the order of the array.
+    pub const ALL: [Self; 6] =
+        [Self::SmoothedSample, Self::LineTaken, Self::TaskLost, Self::PacketUnknown, Self::ClaimLost, Self::MemberLost];
+
     /// Length of the array.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = Self::ALL.len() as u32;
 }

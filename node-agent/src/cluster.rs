@@ -2,11 +2,12 @@
 //!
 //! One thread owns all traffic with the API server ([`thread`]). [`watching`] follows policies, namespaces and this node's
 //! pods into a [`mirror`] of them, from which it makes what is [`Desired`](crate::desired::Desired); [`models`] fetches the models
-//! that policies name by digest. The tick thread takes up the result and never waits for any of it.
+//! that policies name by digest, [`recall`] reads what is remembered of their rules. The tick thread takes up the result and never waits for any of it.
 
 pub mod client;
 pub mod mirror;
 pub mod models;
 pub mod pod;
+pub mod recall;
 pub mod thread;
 pub mod watching;

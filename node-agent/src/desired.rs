@@ -8,9 +8,12 @@ use std::{
 
 use netprecursor_core::{
     alert::{PodRef, PolicyRef},
-    policy::{Labels, Policy},
+    policy::{Labels, Policy, Rule},
+    watch::Ledger,
 };
 use netprecursor_models::Scorer;
+
+use crate::lock::lock;
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
@@ -33,20 +36,33 @@ pub struct Pod {
     pub watched_by: Vec<String>,
 }
 
+/// What one thread has ready for another: whoever comes first takes it.
+pub type Handover<T> = Arc<Mutex<Option<T>>>;
+
 /// A policy that converted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DesiredPolicy {
     /// The object.
     pub reference: PolicyRef,
     /// What it asks for.
     pub policy: Policy,
+    /// What is remembered of its rules, in their order, from before they came; empty when that is nothing.
+    pub remembered: Vec<Handover<Ledger>>,
+}
+
+impl DesiredPolicy {
+    /// Takes what is remembered of a rule.
+    pub fn take_remembered(&self, rule: &Rule) -> Option<Ledger> {
+        let position = self.policy.rules.iter().position(|known| known.name == rule.name)?;
+        lock(self.remembered.get(position)?).take()
+    }
 }
 
 /// A model that the operator published, fetched and checked off the tick thread.
 #[derive(Debug)]
 pub enum Published {
-    /// Ready to forecast. Whoever comes first takes it.
-    Ready(Mutex<Option<Box<Scorer>>>),
+    /// Ready to forecast.
+    Ready(Handover<Box<Scorer>>),
     /// Not usable, or not there yet.
     Refused(String),
 }

@@ -20,7 +20,7 @@ use crate::tick::pipeline::{ActivePolicy, ActiveRule, Pipeline};
 
 /// What is to be kept, cloned by the tick thread.
 #[derive(Debug, Default)]
-pub struct Snapshot {
+pub struct State {
     /// The file of every rule at work, with the ledger where it has changed.
     pub ledgers: BTreeMap<PathBuf, Option<Ledger>>,
     /// The memories of all workloads, when they are due.
@@ -30,11 +30,11 @@ pub struct Snapshot {
 /// The thread that writes.
 #[derive(Debug)]
 pub struct Keeper {
-    snapshots: SyncSender<Snapshot>,
+    sender: SyncSender<State>,
     thread: JoinHandle<()>,
 }
 
-impl Snapshot {
+impl State {
     /// What is to be kept of the rules, each in its file among `ledgers`; with the memories when they are due.
     pub fn of(pipeline: &Pipeline, ledgers: &Ledgers, with_memories: bool) -> Self {
         let rules = pipeline.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
@@ -55,40 +55,40 @@ impl Keeper {
     /// # Errors
     /// There may be no more threads.
     pub fn start(ledgers: Ledgers, memories: MemoryFile) -> io::Result<Self> {
-        // One snapshot waits while another is written: a disk that falls further behind is not helped by more.
-        let (snapshots, received) = mpsc::sync_channel(1);
+        // One waits while another is written: a disk that falls further behind is not helped by more.
+        let (sender, received) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("keep".to_owned())
             .spawn(move || keep(received.into_iter(), &ledgers, &memories))?;
-        Ok(Self { snapshots, thread })
+        Ok(Self { sender, thread })
     }
 
-    /// Keeps a snapshot, now or soon; gives it back when the one before is still waiting for the disk.
+    /// Keeps the state, now or soon; gives it back when the one before is still waiting for the disk.
     ///
     /// # Errors
-    /// The snapshot: what is in it is still to be kept.
-    pub fn try_keep(&self, snapshot: Snapshot) -> Result<(), Snapshot> {
-        self.snapshots.try_send(snapshot).map_err(|refused| match refused {
-            TrySendError::Full(snapshot) | TrySendError::Disconnected(snapshot) => snapshot,
+    /// What was handed over: it is still to be kept.
+    pub fn try_keep(&self, state: State) -> Result<(), State> {
+        self.sender.try_send(state).map_err(|refused| match refused {
+            TrySendError::Full(state) | TrySendError::Disconnected(state) => state,
         })
     }
 
-    /// Keeps a last snapshot, and returns when it is on disk.
-    pub fn finish(self, snapshot: Snapshot) {
+    /// Keeps it for the last time, and returns when it is on disk.
+    pub fn finish(self, state: State) {
         // Both fail only when the thread panicked, whose message is in the log.
-        let _ = self.snapshots.send(snapshot);
-        drop(self.snapshots);
+        let _ = self.sender.send(state);
+        drop(self.sender);
         let _ = self.thread.join();
     }
 }
 
-fn keep(snapshots: impl Iterator<Item = Snapshot>, ledgers: &Ledgers, memories: &MemoryFile) {
-    // What the disk refused is tried again with the next snapshot, unless it has something newer.
+fn keep(received: impl Iterator<Item = State>, ledgers: &Ledgers, memories: &MemoryFile) {
+    // What the disk refused is tried again the next time, unless it has something newer.
     let mut refused = BTreeMap::new();
-    for snapshot in snapshots {
-        let claimed = snapshot.ledgers.keys().cloned().collect();
-        refused.retain(|path, _| snapshot.ledgers.contains_key(path));
-        refused.extend(snapshot.ledgers.into_iter().filter_map(|(path, ledger)| Some((path, ledger?))));
+    for state in received {
+        let claimed = state.ledgers.keys().cloned().collect();
+        refused.retain(|path, _| state.ledgers.contains_key(path));
+        refused.extend(state.ledgers.into_iter().filter_map(|(path, ledger)| Some((path, ledger?))));
         refused.retain(|path, ledger| {
             let written = ledgers.write(path, ledger);
             written
@@ -96,7 +96,7 @@ fn keep(snapshots: impl Iterator<Item = Snapshot>, ledgers: &Ledgers, memories: 
                 .is_err()
         });
         ledgers.sweep(&claimed);
-        if let Some(kept) = snapshot.memories
+        if let Some(kept) = state.memories
             && let Err(error) = memories.write(&kept)
         {
             tracing::warn!(error = %crate::error::chain(&error), "what workloads were like is not kept");
@@ -140,9 +140,9 @@ mod tests {
         ledger
     }
 
-    fn of_rules(ledgers: &[(&Path, Option<Ledger>)]) -> Snapshot {
+    fn of_rules(ledgers: &[(&Path, Option<Ledger>)]) -> State {
         let ledgers = ledgers.iter().map(|(path, ledger)| ((*path).to_owned(), ledger.clone())).collect();
-        Snapshot { ledgers, memories: None }
+        State { ledgers, memories: None }
     }
 
     fn read(path: &Path) -> Option<Ledger> {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -23,13 +23,15 @@ use tokio::{
 };
 
 use crate::{
-    cluster::thread::{Cluster, Publishing},
+    cluster::{
+        recall::Recall,
+        thread::{Cluster, Publishing},
+    },
     config::{InCluster, Settings},
     desired::Desired,
     health::Board,
     host::{host_name, kernel_release, monotonic_ns, unix, unix_ms},
-    keep::{Keeper, Snapshot, ledgers::Ledgers, memories::MemoryFile},
-    lock::lock,
+    keep::{self, Keeper, ledgers::Ledgers, memories::MemoryFile},
     metrics::seen::{By, Seen},
     publish::{
         kubernetes::{self, KubernetesSink},
@@ -44,7 +46,12 @@ use crate::{
         api::{self, Shared},
         stream::Stream,
     },
-    tick::{memories::Memories, pipeline::Pipeline, report::ReportData},
+    tick::{
+        memories::Memories,
+        pipeline::Pipeline,
+        report::ReportData,
+        snapshot::{Moment, Snapshot},
+    },
 };
 
 /// What rules learned is written this often, in seconds, and at the end.
@@ -61,10 +68,13 @@ struct Publishers {
     sinks: Vec<Box<dyn Sink>>,
     /// The data of the node report, in a cluster.
     report: Option<watch::Sender<Arc<ReportData>>>,
+    latest: watch::Sender<Arc<Snapshot>>,
+    stream: Stream,
 }
 
 /// What the cluster thread gives and takes.
 struct ClusterEnd {
+    recall: Recall,
     desired: watch::Sender<Arc<Desired>>,
     transitions: mpsc::Receiver<Transition>,
     report: watch::Receiver<Arc<ReportData>>,
@@ -101,55 +111,52 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
-    let remembered = {
-        let ledgers = ledgers.clone();
-        move |policy: &_, rule: &_| ledgers.read(policy, rule)
-    };
-    let mut publishers =
-        Publishers { sinks: otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect(), report: None };
+    let mut sinks: Vec<Box<dyn Sink>> = otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect();
+    let mut report = None;
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
     let (mut pipeline, cluster) = match &settings.cluster {
-        None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
+        None => {
+            let remembered = |policy: &_, rule: &_| ledgers.read(policy, rule);
+            (Pipeline::new(suite, settings.targets, settings.policies, remembered), None)
+        }
         Some(cluster) => {
             let (desired, desired_seen) = watch::channel(Arc::<Desired>::default());
-            let (report, report_seen) = watch::channel(Arc::default());
+            let (reports, reports_seen) = watch::channel(Arc::default());
             let (outbox, transitions) = outbox::channel();
             let board = kubernetes::board();
-            publishers.sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
-            publishers.report = Some(report);
+            sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
+            report = Some(reports);
             boards.push(board.clone());
-            let end = ClusterEnd { desired, transitions, report: report_seen };
+            let recall = Recall::new(Arc::new({
+                let ledgers = ledgers.clone();
+                move |policy, rule| ledgers.read(policy, rule)
+            }));
+            let end = ClusterEnd { recall, desired, transitions, report: reports_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
-            (Pipeline::of_pods(suite, desired_seen, remembered), Some(following))
+            (Pipeline::of_pods(suite, desired_seen), Some(following))
         }
     };
     let now = Tick(unix());
     let memories = MemoryFile::new(&settings.state_dir);
     pipeline.memories = Memories::new(memories.read(now), now);
     let keeper = Keeper::start(ledgers.clone(), memories).context("cannot start a thread")?;
-    let shared = Shared {
-        pipeline: Arc::new(Mutex::new(pipeline)),
-        stream: Stream::default(),
-        last_tick: Arc::default(),
-        kernel: kernel_release().into(),
-        boards: boards.into(),
-    };
+    let (latest, latest_seen) = watch::channel(Arc::new(pipeline.snapshot(moment())));
+    let stream = Stream::default();
+    let publishers = Publishers { sinks, report, latest, stream: stream.clone() };
+    let shared = Shared { latest: latest_seen, stream, kernel: kernel_release().into(), boards: boards.into() };
     let stop = Arc::new(AtomicBool::new(false));
     let ticker = {
-        let (shared, ledgers, stop) = (shared.clone(), ledgers.clone(), Arc::clone(&stop));
+        let stop = Arc::clone(&stop);
         thread::Builder::new()
             .name("tick".to_owned())
-            .spawn(move || {
-                tick_until(&stop, &shared, &mut publishers, &ledgers, &keeper);
-                keeper
-            })
+            .spawn(move || tick_until(&stop, pipeline, publishers, &ledgers, keeper))
             .context("cannot start a thread")?
     };
     tracing::info!(%address, "listening");
     let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
-    let ticked = ticker.join().map(|keeper| keeper.finish(snapshot(&shared, &ledgers, true)));
+    let ticked = ticker.join();
     if let Some(cluster) = cluster {
         cluster.stop();
     }
@@ -160,7 +167,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Follows the cluster, and publishes to it.
 fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: ClusterEnd) -> io::Result<Cluster> {
-    let ClusterEnd { desired, transitions, report } = end;
+    let ClusterEnd { recall, desired, transitions, report } = end;
     let settings = kubernetes::Settings {
         node: cluster.location.node.clone(),
         instance: cluster.location.pod.clone(),
@@ -179,7 +186,7 @@ fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: Clust
         };
         Box::pin(kubernetes::publish(clients.requests, settings, transitions, report, board, ended))
     });
-    Cluster::start(cluster.location.clone(), desired, publishing)
+    Cluster::start(cluster.location.clone(), recall, desired, publishing)
 }
 
 /// Whether the state can be kept: found out now, not when there is some.
@@ -212,10 +219,7 @@ async fn serve(
     let mut exporting = pin!(async move {
         let Some(telemetry) = telemetry else { return ended.await };
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
-        let look = || {
-            let pipeline = lock(&seen.pipeline);
-            Seen::of(&pipeline, seconds, seen.health(), seen.stream.lost(), By::Workload)
-        };
+        let look = || Seen::of(&seen.read(), seconds, seen.health(), seen.stream.lost(), By::Workload);
         telemetry.run(look, ended).await;
     });
     let probe_routes = api::probes(shared.clone());
@@ -240,7 +244,14 @@ async fn serve(
     served
 }
 
-fn tick_until(stop: &AtomicBool, shared: &Shared, publishers: &mut Publishers, ledgers: &Ledgers, keeper: &Keeper) {
+/// Ticks once a second until it is to stop, then waits until everything learned is on disk.
+fn tick_until(
+    stop: &AtomicBool,
+    mut pipeline: Pipeline,
+    mut publishers: Publishers,
+    ledgers: &Ledgers,
+    keeper: Keeper,
+) {
     // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
     let origin = unix();
@@ -258,39 +269,42 @@ fn tick_until(stop: &AtomicBool, shared: &Shared, publishers: &mut Publishers, l
         second = now.duration_since(begun).as_secs();
         let seconds = now.duration_since(last).as_secs_f64();
         last = now;
-        tick(shared, publishers, Tick(origin + second), seconds);
+        let moment = moment();
+        let transitions = pipeline.tick(Tick(origin + second), seconds, moment.unix_ms / 1000);
+        publishers.publish(&transitions, pipeline.snapshot(moment));
         if second.is_multiple_of(KEEP_EVERY) {
-            let is_kept = keeper.try_keep(snapshot(shared, ledgers, second.is_multiple_of(KEEP_MEMORIES_EVERY)));
-            match is_kept {
-                Ok(()) => lock(&shared.pipeline).mark_kept(),
+            let with_memories = second.is_multiple_of(KEEP_MEMORIES_EVERY);
+            match keeper.try_keep(keep::State::of(&pipeline, ledgers, with_memories)) {
+                Ok(()) => pipeline.mark_kept(),
                 Err(_) => tracing::warn!("the disk has not taken what was to be kept a minute ago; it is tried again"),
             }
         }
     }
+    keeper.finish(keep::State::of(&pipeline, ledgers, true));
 }
 
-fn tick(shared: &Shared, publishers: &mut Publishers, now: Tick, seconds: f64) {
-    let unix_ms = unix_ms();
-    let mut pipeline = lock(&shared.pipeline);
-    let transitions = pipeline.tick(now, seconds, unix_ms / 1000);
-    transitions.iter().for_each(log);
-    for sink in &mut publishers.sinks {
-        sink.flush();
-        transitions.iter().for_each(|transition| sink.publish(transition));
+impl Publishers {
+    /// Publishes what came of a tick. No sink waits.
+    fn publish(&mut self, transitions: &[Transition], snapshot: Snapshot) {
+        transitions.iter().for_each(log);
+        for sink in &mut self.sinks {
+            sink.flush();
+            transitions.iter().for_each(|transition| sink.publish(transition));
+        }
+        if let Some(report) = &self.report
+            && snapshot.counters.ticks % REPORT_EVERY == 1
+        {
+            let lost = self.sinks.iter().map(|sink| sink.health().dropped).sum();
+            report.send_replace(Arc::new(ReportData::of(&snapshot, lost)));
+        }
+        let snapshot = Arc::new(snapshot);
+        self.stream.send(&snapshot);
+        self.latest.send_replace(snapshot);
     }
-    if let Some(report) = &publishers.report
-        && pipeline.counters.ticks % REPORT_EVERY == 1
-    {
-        let lost = publishers.sinks.iter().map(|sink| sink.health().dropped).sum();
-        report.send_replace(Arc::new(pipeline.report(unix_ms / 1000, lost)));
-    }
-    shared.stream.send(&pipeline, unix_ms, monotonic_ns());
-    drop(pipeline);
-    *lock(&shared.last_tick) = Some(Instant::now());
 }
 
-fn snapshot(shared: &Shared, ledgers: &Ledgers, with_memories: bool) -> Snapshot {
-    Snapshot::of(&lock(&shared.pipeline), ledgers, with_memories)
+fn moment() -> Moment {
+    Moment { unix_ms: unix_ms(), monotonic_ns: monotonic_ns(), instant: Instant::now() }
 }
 
 fn log(transition: &Transition) {

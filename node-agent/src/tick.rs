@@ -3,9 +3,10 @@
 
 pub mod alerts;
 pub mod forecaster;
-pub mod history;
+pub mod frames;
 pub mod memories;
 pub mod pipeline;
 pub mod report;
 pub mod selection;
+pub mod snapshot;
 pub mod target;

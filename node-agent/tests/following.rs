@@ -49,7 +49,9 @@ impl Following {
         let (sender, desired) = watch::channel(Arc::default());
         let client = server.client("agent", "netprecursor-system");
         let shelf = Shelf::new(client.clone(), "netprecursor-system".to_owned());
-        tokio::spawn(async move { watching::follow(client, shelf, "node1", sender).await });
+        tokio::spawn(async move {
+            watching::follow(client, shelf, Recall::new(Arc::new(|_, _| None)), "node1", sender).await
+        });
         Self { server, desired }
     }
 

@@ -1,6 +1,6 @@
 //! The whole tick: sensors → windows → features → forecasts → decisions, over targets with a full hour behind them.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Instant};
 
 use anyhow::Context;
 use netprecursor_agent::{
@@ -11,7 +11,7 @@ use netprecursor_agent::{
         tcp::Tcp,
     },
     targets::namespace::Namespace,
-    tick::pipeline::Pipeline,
+    tick::{pipeline::Pipeline, snapshot::Moment},
 };
 use netprecursor_agent_common::tcp::TcpSlot;
 use netprecursor_core::{
@@ -117,6 +117,8 @@ fn whole(model: &str, targets: usize, ticks: u64) -> anyhow::Result<Whole> {
     pipeline.tick(Tick(now), 1.0, now);
     anyhow::ensure!(pipeline.targets.len() == targets, "got {} targets of {targets}", pipeline.targets.len());
     fill(&mut pipeline, &mut now, HOUR);
+    // As the agent does: readers get a snapshot of each tick.
+    let moment = Moment { unix_ms: 0, monotonic_ns: 0, instant: Instant::now() };
     let mut times = Vec::new();
     while (times.len() as u64) < ticks {
         fill(&mut pipeline, &mut now, 60);
@@ -124,6 +126,7 @@ fn whole(model: &str, targets: usize, ticks: u64) -> anyhow::Result<Whole> {
             now += 1;
             let begun = cpu_time();
             black_box(pipeline.tick(Tick(now), 1.0, now));
+            black_box(pipeline.snapshot(moment));
             times.push((cpu_time() - begun).as_nanos() as f64 / 1e3);
         }
     }

@@ -67,6 +67,7 @@ impl Mirror {
                 uid: policy.uid.clone(),
             },
             policy: policy.clone(),
+            remembered: Vec::new(),
         });
         let pods = self.pods.iter().map(|(_, pod)| {
             let selected = self.all_policies().filter(|(_, _, policy)| self.selects(policy, pod));

@@ -155,7 +155,7 @@ async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: 
     loop {
         let error = match fetch_once(&copies, digest, &model).await {
             Ok(scorer) => {
-                let published = Published::Ready(Mutex::new(Some(Box::new(scorer))));
+                let published = Published::Ready(Arc::new(Mutex::new(Some(Box::new(scorer)))));
                 // Nobody listens any more: the agent ends.
                 let _ = arrivals.send(Arrival { digest, published }).await;
                 return;

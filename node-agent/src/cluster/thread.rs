@@ -13,7 +13,7 @@ use kube::Config;
 use netprecursor_kit::Backoff;
 use tokio::sync::{oneshot, watch};
 
-use super::{client::Clients, models::Shelf, watching};
+use super::{client::Clients, models::Shelf, recall::Recall, watching};
 use crate::desired::Desired;
 
 /// Where this agent is.
@@ -42,11 +42,16 @@ impl Cluster {
     ///
     /// # Errors
     /// No thread or runtime can be made.
-    pub fn start(location: Location, desired: watch::Sender<Arc<Desired>>, publishing: Publishing) -> io::Result<Self> {
+    pub fn start(
+        location: Location,
+        recall: Recall,
+        desired: watch::Sender<Arc<Desired>>,
+        publishing: Publishing,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("cluster".to_owned()).spawn(move || {
-            runtime.block_on(live(location, desired, publishing, stopped));
+            runtime.block_on(live(location, recall, desired, publishing, stopped));
             // A check of a model may still run: its child has a deadline of its own.
             runtime.shutdown_background();
         })?;
@@ -78,6 +83,7 @@ impl Drop for Cluster {
 
 async fn live(
     location: Location,
+    recall: Recall,
     desired: watch::Sender<Arc<Desired>>,
     publishing: Publishing,
     mut stopped: oneshot::Receiver<()>,
@@ -88,7 +94,7 @@ async fn live(
     };
     let (end, ended) = oneshot::channel();
     let shelf = Shelf::new(clients.requests.clone(), location.namespace.clone());
-    let following = watching::follow(clients.watches.clone(), shelf, &location.node, desired);
+    let following = watching::follow(clients.watches.clone(), shelf, recall, &location.node, desired);
     let mut publishing = publishing(clients, ended);
     tokio::select! {
         () = following => {}

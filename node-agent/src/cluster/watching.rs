@@ -22,6 +22,7 @@ use super::{
     mirror::{Mirror, wanted_models},
     models::Shelf,
     pod::Pod,
+    recall::Recall,
 };
 use crate::desired::Desired;
 
@@ -33,7 +34,13 @@ const SETTLE: Duration = Duration::from_millis(50);
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 230..=290;
 
 /// Follows the cluster until `desired` has no receiver left.
-pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::Sender<Arc<Desired>>) {
+pub async fn follow(
+    watches: Client,
+    shelf: Shelf,
+    mut recall: Recall,
+    node: &str,
+    desired: watch::Sender<Arc<Desired>>,
+) {
     let (sender, mut changes) = mpsc::channel(CHANGES);
     let config = || {
         let seconds = fastrand::u32(WATCH_SECONDS);
@@ -74,7 +81,8 @@ pub async fn follow(watches: Client, shelf: Shelf, node: &str, desired: watch::S
             shelf.put(arrival);
         }
         if mirror.is_synced() {
-            let now = mirror.desired(&BTreeMap::new());
+            let mut now = mirror.desired(&BTreeMap::new());
+            recall.add_to(&mut now).await;
             shelf.want(wanted_models(&now));
             desired.send_replace(Arc::new(Desired { models: shelf.models(), ..now }));
         }

@@ -1,4 +1,4 @@
-//! What metrics show, taken from the pipeline in one short look under its lock.
+//! What metrics show of a second.
 
 use netprecursor_agent_common::{Counter, MAX_SLOTS};
 use netprecursor_core::{
@@ -9,18 +9,12 @@ use netprecursor_core::{
     policy::Identity,
     score::Scorecard,
     signal::Signal,
-    watch::Ledger,
 };
-use netprecursor_models::builtin;
 
 use crate::{
     health::Health,
     targets::identifier::Report,
-    tick::{
-        forecaster::Forecasters,
-        pipeline::{ActivePolicy, ActiveRule, Pipeline},
-        target::Target,
-    },
+    tick::snapshot::{PolicyState, Recent, RuleState, Snapshot, TargetState},
 };
 
 /// Rules that have series of what forecast and chance are made of, at most.
@@ -101,13 +95,12 @@ pub struct Makeup {
 }
 
 impl Makeup {
-    fn of(ledger: &Ledger, is_mixed: bool) -> Self {
-        let mixed = is_mixed.then(|| (adapt::standings(&ledger.learned, &ledger.merits), ledger.learned.sources()));
-        let (experts, sources) = mixed.unzip();
+    fn of(state: &RuleState) -> Self {
+        let (experts, sources) = state.makeup.as_ref().map(|makeup| (makeup.members, makeup.sources)).unzip();
         Self {
             experts: experts.into_iter().flatten().collect(),
             sources: sources.into_iter().flatten().map(|(source, weight)| (source.name(), weight)).collect(),
-            bins: *ledger.reliability.bins(),
+            bins: state.bins,
         }
     }
 }
@@ -148,27 +141,21 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What the pipeline saw in the last `seconds`.
-    pub fn of(pipeline: &Pipeline, seconds: u64, sinks: Vec<Health>, stream_lost: u64, by: By) -> Self {
+    /// What a snapshot shows of the `seconds` before it.
+    pub fn of(snapshot: &Snapshot, seconds: u64, sinks: Vec<Health>, stream_lost: u64, by: By) -> Self {
         let made_up = if by == By::Target { usize::MAX } else { MAX_MADE_UP };
-        let rules = pipeline.policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
-        let rules = rules
-            .enumerate()
-            .map(|(place, (active, rule))| SeenRule::of(active, rule, &pipeline.forecasters, place < made_up));
+        let rules = snapshot.rules().enumerate();
+        let firing = snapshot.alerts.iter().filter(|alert| alert.is_firing());
+        let sensors = &snapshot.sensors;
         Self {
-            targets: pipeline.targets.iter().map(|target| SeenTarget::of(target, seconds, by)).collect(),
-            rules: rules.collect(),
-            alerts: pipeline
-                .alerts
-                .iter()
-                .filter(|alert| alert.is_firing())
-                .map(|alert| SeenAlert::of(alert, by))
-                .collect(),
-            sensors: pipeline.suite.statuses().iter().map(|status| (status.name, status.state.word())).collect(),
+            targets: snapshot.targets.iter().map(|it| SeenTarget::of(it, &snapshot.recent, seconds, by)).collect(),
+            rules: rules.map(|(place, (policy, rule))| SeenRule::of(policy, rule, place < made_up)).collect(),
+            alerts: firing.map(|alert| SeenAlert::of(alert, by)).collect(),
+            sensors: sensors.statuses.iter().map(|status| (status.name, status.state.word())).collect(),
             sinks,
-            plain: plain(pipeline, stream_lost),
-            kernel: KERNEL_EVENTS.map(|(event, counter)| (event, pipeline.suite.counter(counter))).into(),
-            identities: pipeline.suite.identities(),
+            plain: plain(snapshot, stream_lost),
+            kernel: KERNEL_EVENTS.map(|(event, counter)| (event, sensors.counter(counter))).into(),
+            identities: sensors.identities.clone(),
             by,
         }
     }
@@ -176,38 +163,40 @@ impl Seen {
 
 impl SeenRule {
     /// A rule of a policy; `with_makeup`: also what its forecast is made of.
-    pub fn of(policy: &ActivePolicy, active: &ActiveRule, forecasters: &Forecasters, with_makeup: bool) -> Self {
-        let model = forecasters.model(active.forecaster);
-        let ledger = &active.ledger;
+    pub fn of(policy: &PolicyState, state: &RuleState, with_makeup: bool) -> Self {
         Self {
             policy: policy.policy.identity(),
-            rule: active.rule.name.to_string(),
-            needed: ledger.caution.needed(active.rule.confidence),
-            reachable: ledger.reliability.highest().into(),
-            skill: adapt::skills(ledger.merits.mixture()),
-            makeup: with_makeup.then(|| Box::new(Makeup::of(ledger, model.name == builtin::ADAPTIVE))),
-            scorecard: ledger.scorecard.clone(),
-            model: model.name.clone(),
-            is_model_ready: model.fallback.is_none(),
+            rule: state.rule.name.to_string(),
+            needed: state.needed,
+            reachable: state.reachable.into(),
+            skill: state.skill(),
+            makeup: with_makeup.then(|| Box::new(Makeup::of(state))),
+            scorecard: state.scorecard.clone(),
+            model: state.model.name.clone(),
+            is_model_ready: state.model.fallback.is_none(),
         }
     }
 }
 
 impl SeenTarget {
-    fn of(target: &Target, seconds: u64, by: By) -> Self {
-        let newest = target.history.latest().map_or(0, |point| point.unix);
-        let points = || target.history.points().filter(|point| point.unix + seconds > newest);
+    fn of(target: &TargetState, recent: &Recent, seconds: u64, by: By) -> Self {
+        let about = &target.about;
+        let newest = recent.points.latest().map_or(0, |frame| frame.unix);
+        let points = || {
+            let points = recent.points.newest_of(&about.uid);
+            points.take_while(|(unix, _)| unix + seconds > newest).map(|(_, point)| point)
+        };
         let largest = |values: &mut dyn Iterator<Item = Option<f32>>| values.flatten().reduce(f32::max);
-        let ticks = || target.window.iter().rev().take(seconds as usize);
+        let ticks = || recent.signals.newest_of(&about.uid).take(seconds as usize).map(|(_, signals)| signals);
         let mean = |signal| {
             let (sum, count) =
                 ticks().fold((0.0, 0_u32), |(sum, count), tick| (sum + f64::from(tick.get(signal)), count + 1));
             (count > 0).then(|| sum / f64::from(count))
         };
         Self {
-            place: match target.pod() {
+            place: match about.pod() {
                 Some(pod) if by == By::Workload => pod.into(),
-                _ => Place { name: target.name.clone(), ..Place::default() },
+                _ => Place { name: about.name.clone(), ..Place::default() },
             },
             measured_us: largest(&mut points().map(|point| point.measured_us)),
             predicted_us: largest(&mut points().map(|point| point.predicted_us)),
@@ -249,8 +238,8 @@ const KERNEL_EVENTS: [(&str, Counter); 4] = [
     ("packet_unknown", Counter::PacketUnknown),
 ];
 
-fn plain(pipeline: &Pipeline, stream_lost: u64) -> Vec<(&'static str, f64)> {
-    let counters = &pipeline.counters;
+fn plain(snapshot: &Snapshot, stream_lost: u64) -> Vec<(&'static str, f64)> {
+    let counters = &snapshot.counters;
     vec![
         ("netprecursor.ticks", counters.ticks as f64),
         ("netprecursor.ticks.skipped", counters.skipped as f64),
@@ -258,8 +247,8 @@ fn plain(pipeline: &Pipeline, stream_lost: u64) -> Vec<(&'static str, f64)> {
         ("netprecursor.targets.limit", f64::from(MAX_SLOTS)),
         ("netprecursor.targets.unwatchable", counters.unwatchable as f64),
         ("netprecursor.targets.over_capacity", counters.over_capacity as f64),
-        ("netprecursor.alerts.evicted", pipeline.alerts.evicted() as f64),
+        ("netprecursor.alerts.evicted", snapshot.alerts_evicted as f64),
         ("netprecursor.stream.ticks.lost", stream_lost as f64),
-        ("netprecursor.survey.failures", pipeline.suite.survey_failures() as f64),
+        ("netprecursor.survey.failures", snapshot.sensors.survey_failures as f64),
     ]
 }

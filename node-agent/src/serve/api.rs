@@ -1,11 +1,6 @@
 //! The HTTP interface: `/api/v1/` in JSON, `/metrics`, `/healthz`, `/readyz`, and the page.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -24,10 +19,9 @@ use netprecursor_core::{
     score::Scorecard,
     signal::Signal,
     tick::{HORIZON, Tick},
-    watch::Ledger,
 };
-use netprecursor_models::builtin;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
 use super::{
@@ -36,15 +30,9 @@ use super::{
 };
 use crate::{
     health::{Board, Health},
-    lock::lock,
     metrics::seen::{By, Seen},
     status::{Need, State as SensorState},
-    tick::{
-        history::Point,
-        pipeline::{ActiveRule, Pipeline},
-        selection::Selection,
-        target::{RuleId, Target},
-    },
+    tick::snapshot::{Makeup, Point, Snapshot, TargetState, WatchState},
 };
 
 /// The tick thread is stuck when it has not done a tick for this long.
@@ -53,12 +41,10 @@ const STUCK: Duration = Duration::from_secs(5);
 /// What the handlers see.
 #[derive(Clone)]
 pub struct Shared {
-    /// Locked by the tick thread during a tick, by a handler while it reads.
-    pub pipeline: Arc<Mutex<Pipeline>>,
+    /// The last second.
+    pub latest: watch::Receiver<Arc<Snapshot>>,
     /// The stream of ticks.
     pub stream: Stream,
-    /// When the last tick ended.
-    pub last_tick: Arc<Mutex<Option<Instant>>>,
     /// Release of the kernel.
     pub kernel: Arc<str>,
     /// How the sinks are doing.
@@ -66,8 +52,9 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn read(&self) -> MutexGuard<'_, Pipeline> {
-        lock(&self.pipeline)
+    /// The last second.
+    pub fn read(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.latest.borrow())
     }
 
     /// How the sinks are doing.
@@ -76,8 +63,7 @@ impl Shared {
     }
 
     fn is_alive(&self) -> bool {
-        let last = lock(&self.last_tick);
-        last.is_some_and(|last| last.elapsed() < STUCK)
+        self.latest.borrow().is_fresh(STUCK)
     }
 }
 
@@ -98,7 +84,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/api/v1/targets", get(|State(shared): State<Shared>| async move { Json(targets(&shared.read())) }))
-        .route("/api/v1/selection", get(|State(shared): State<Shared>| async move { Json(selection(&shared.read())) }))
+        .route("/api/v1/selection", get(|State(shared): State<Shared>| async move { Json(shared.read().selection()) }))
         .route("/api/v1/window", get(window))
         .route("/api/v1/history", get(history))
         .route("/api/v1/forecast", get(|State(shared): State<Shared>| async move { Json(forecasts(&shared.read())) }))
@@ -141,8 +127,8 @@ async fn health(State(shared): State<Shared>) -> Response {
 async fn ready(State(shared): State<Shared>) -> Response {
     let missing: Vec<String> = shared
         .read()
-        .suite
-        .statuses()
+        .sensors
+        .statuses
         .iter()
         .filter(|status| status.need == Need::Required && matches!(status.state, SensorState::Unavailable(_)))
         .map(|status| format!("{}: {}", status.name, status.state))
@@ -171,7 +157,7 @@ struct RuleView {
     state: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     gate: Option<Gate>,
-    model: Model,
+    model: Arc<Model>,
 }
 
 #[derive(Serialize)]
@@ -193,57 +179,43 @@ struct TargetView {
     rules: Vec<RuleView>,
 }
 
-fn rule_view(pipeline: &Pipeline, target: &Target, id: RuleId) -> Option<RuleView> {
-    let active = pipeline.policies.get(id.policy)?;
-    let rule = active.rules.get(id.rule)?;
-    let (_, watch) = target.watches.iter().find(|(known, _)| *known == id)?;
+fn rule_view(snapshot: &Snapshot, watch: &WatchState) -> Option<RuleView> {
+    let (policy, rule) = snapshot.rule(watch.rule)?;
     Some(RuleView {
-        policy: active.policy.identity(),
+        policy: policy.policy.identity(),
         rule: rule.rule.name.to_string(),
         threshold_us: rule.rule.thresholds.breach_us(),
-        state: match watch.state() {
+        state: match watch.state {
             netprecursor_core::decide::State::Idle => "Idle",
             netprecursor_core::decide::State::Pending { .. } => "Pending",
             netprecursor_core::decide::State::Firing(_) => "Firing",
             netprecursor_core::decide::State::Resolving { .. } => "Resolving",
         },
-        gate: watch.gate(),
-        model: pipeline.forecasters.model(rule.forecaster).clone(),
+        gate: watch.gate,
+        model: Arc::clone(&rule.model),
     })
 }
 
-fn targets(pipeline: &Pipeline) -> Vec<TargetView> {
-    pipeline
-        .targets
-        .iter()
-        .map(|target| TargetView {
-            target: target.name.clone(),
-            aliases: target.aliases.clone(),
-            uid: target.uid.clone(),
-            labels: target.labels.clone(),
-            watched_seconds: pipeline.now.since(target.since),
-            measured_us: target.history.latest().and_then(|point| point.measured_us),
-            predicted_us: target.history.latest().and_then(|point| point.predicted_us),
-            chance: target.history.latest().and_then(|point| point.chance),
+fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
+    let view = |target: &TargetState| {
+        let about = &target.about;
+        let point = snapshot.latest(&about.uid).copied().unwrap_or_default();
+        TargetView {
+            target: about.name.clone(),
+            aliases: about.aliases.clone(),
+            uid: about.uid.clone(),
+            labels: about.labels.clone(),
+            watched_seconds: snapshot.tick.since(about.since),
+            measured_us: point.measured_us,
+            predicted_us: point.predicted_us,
+            chance: point.chance,
             firing: target.is_firing(),
             established: target.coverage.map(|coverage| coverage.established),
             coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
-            rules: target.watches.iter().filter_map(|(id, _)| rule_view(pipeline, target, *id)).collect(),
-        })
-        .collect()
-}
-
-/// What targets and policies select; in a cluster, of the pods of this node.
-fn selection(pipeline: &Pipeline) -> Selection {
-    if let Some(selection) = &pipeline.selection {
-        return selection.clone();
-    }
-    let selects = |policy| {
-        let targets = pipeline.targets.iter();
-        targets.filter(|target| target.watches.iter().any(|(id, _)| id.policy == policy)).count()
+            rules: target.watches.iter().filter_map(|watch| rule_view(snapshot, watch)).collect(),
+        }
     };
-    let policies = pipeline.policies.iter().enumerate();
-    Selection::counted(policies.map(|(index, active)| (active.policy.identity().to_string(), selects(index))))
+    snapshot.targets.iter().map(view).collect()
 }
 
 #[derive(Deserialize)]
@@ -257,25 +229,45 @@ struct WindowQuery {
 struct WindowView {
     target: String,
     /// The last five minutes.
-    points: Vec<Point>,
+    points: Vec<PointView>,
     /// The last minute of every signal, oldest first.
     signals: BTreeMap<&'static str, Vec<Option<f32>>>,
 }
 
+/// A point with its second.
+#[derive(Serialize)]
+struct PointView {
+    /// Unix time, s.
+    unix: u64,
+    #[serde(flatten)]
+    point: Point,
+}
+
+/// The points of a target that came after `since`, oldest first.
+fn points(snapshot: &Snapshot, uid: &str, since: u64) -> Vec<PointView> {
+    let newest = snapshot.recent.points.newest_of(uid).take_while(|(unix, _)| *unix > since);
+    let mut points: Vec<_> = newest.map(|(unix, point)| PointView { unix, point: *point }).collect();
+    points.reverse();
+    points
+}
+
 async fn window(State(shared): State<Shared>, Query(query): Query<WindowQuery>) -> Response {
-    let pipeline = shared.read();
-    let Some(target) = pipeline.targets.iter().find(|target| target.is_named(&query.target)) else {
+    let snapshot = shared.read();
+    let Some(target) = snapshot.targets.iter().find(|target| target.about.is_named(&query.target)) else {
         let error =
             format!("got target {:?}, which is not watched; /api/v1/targets lists those that are", query.target);
         return (StatusCode::NOT_FOUND, Json(ApiError { error })).into_response();
     };
+    let about = &target.about;
+    let mut minute: Vec<_> = snapshot.recent.signals.newest_of(&about.uid).map(|(_, signals)| signals).collect();
+    minute.reverse();
     let finite = |value: f32| value.is_finite().then_some(value);
     let signals = Signal::ALL
         .iter()
-        .map(|signal| (signal.name(), target.window.iter().map(|tick| finite(tick.get(*signal))).collect()))
+        .map(|signal| (signal.name(), minute.iter().map(|signals| finite(signals.get(*signal))).collect()))
         .collect();
-    let points = target.history.points().copied().collect();
-    Json(WindowView { target: target.name.clone(), points, signals }).into_response()
+    let points = points(&snapshot, &about.uid, 0);
+    Json(WindowView { target: about.name.clone(), points, signals }).into_response()
 }
 
 #[derive(Deserialize)]
@@ -289,19 +281,15 @@ struct HistoryQuery {
 #[derive(Serialize)]
 struct HistoryView<'a> {
     target: &'a str,
-    points: Vec<&'a Point>,
+    points: Vec<PointView>,
 }
 
 /// Of every target the last five minutes, or what came after `since`: one request per second draws any number of them.
 async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Response {
-    let pipeline = shared.read();
-    let views: Vec<HistoryView<'_>> = pipeline
-        .targets
-        .iter()
-        .map(|target| {
-            let points = target.history.points().filter(|point| point.unix > query.since).collect();
-            HistoryView { target: &target.name, points }
-        })
+    let snapshot = shared.read();
+    let targets = snapshot.targets.iter().map(|target| &target.about);
+    let views: Vec<HistoryView<'_>> = targets
+        .map(|about| HistoryView { target: &about.name, points: points(&snapshot, &about.uid, query.since) })
         .collect();
     Json(views).into_response()
 }
@@ -313,7 +301,7 @@ struct ForecastView {
     #[serde(flatten)]
     policy: Identity,
     rule: String,
-    model: Model,
+    model: Arc<Model>,
     tick: Tick,
     horizon_seconds: u64,
     /// At the probabilities 0.5, 0.9 and 0.99; none when there is nothing to forecast from.
@@ -324,32 +312,30 @@ struct ForecastView {
     needed: f64,
 }
 
-fn forecasts(pipeline: &Pipeline) -> Vec<ForecastView> {
-    let mut views = Vec::new();
-    for target in &pipeline.targets {
-        for (id, watch) in &target.watches {
-            let active = &pipeline.policies[id.policy];
-            let rule = &active.rules[id.rule];
-            let outlook = watch.outlook();
-            views.push(ForecastView {
-                target: target.name.clone(),
-                policy: active.policy.identity(),
-                rule: rule.rule.name.to_string(),
-                model: pipeline.forecasters.model(rule.forecaster).clone(),
-                tick: pipeline.now,
-                horizon_seconds: HORIZON,
-                quantiles_us: outlook.map(|outlook| outlook.forecast.quantiles_us()),
-                chance: outlook.map(|outlook| outlook.chance),
-                needed: rule.ledger.caution.needed(rule.rule.confidence),
-            });
-        }
-    }
-    views
+fn forecasts(snapshot: &Snapshot) -> Vec<ForecastView> {
+    let view = |target: &TargetState, watch: &WatchState| {
+        let (policy, rule) = snapshot.rule(watch.rule)?;
+        let outlook = watch.outlook.as_ref();
+        Some(ForecastView {
+            target: target.about.name.clone(),
+            policy: policy.policy.identity(),
+            rule: rule.rule.name.to_string(),
+            model: Arc::clone(&rule.model),
+            tick: snapshot.tick,
+            horizon_seconds: HORIZON,
+            quantiles_us: outlook.map(|outlook| outlook.forecast.quantiles_us()),
+            chance: outlook.map(|outlook| outlook.chance),
+            needed: rule.needed,
+        })
+    };
+    let watches = snapshot.targets.iter().flat_map(|target| target.watches.iter().map(move |watch| (target, watch)));
+    watches.filter_map(|(target, watch)| view(target, watch)).collect()
 }
 
-fn alerts(pipeline: &Pipeline) -> Vec<Alert> {
+fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     // The page names its targets by name.
-    let mut alerts: Vec<Alert> = pipeline.alerts.iter().map(|alert| Alert { subject: None, ..alert.clone() }).collect();
+    let alerts = snapshot.alerts.iter().map(|alert| Alert { subject: None, ..Alert::clone(alert) });
+    let mut alerts: Vec<Alert> = alerts.collect();
     alerts.sort_by_key(|alert| std::cmp::Reverse(alert.fired_unix));
     alerts
 }
@@ -360,7 +346,7 @@ struct ScoreView<'a> {
     #[serde(flatten)]
     policy: Identity,
     rule: String,
-    model: Model,
+    model: Arc<Model>,
     /// The chance in percent that a warning needs: the policy's confidence, and what false warnings added.
     needed_percent: f64,
     /// The highest recent forecast chance, in percent.
@@ -409,16 +395,16 @@ struct ExpertView {
     corrected_skill_percent: [Option<f64>; 3],
 }
 
-impl MeritsView {
-    fn of(ledger: &Ledger) -> Self {
+impl From<&Makeup> for MeritsView {
+    fn from(makeup: &Makeup) -> Self {
         let percent = |merits| adapt::skills(merits).map(|skill| skill.map(|skill| 100.0 * skill));
-        let (mixture, standings) = (ledger.merits.mixture(), adapt::standings(&ledger.learned, &ledger.merits));
         Self {
-            skill_percent: percent(mixture),
-            best_rule: mixture.map(|merit| merit.map(|merit| merit.best.name())),
-            skill_seconds: mixture[0].map_or(0.0, |merit| merit.seconds),
-            leading_expert: adapt::leading(&standings),
-            experts: standings
+            skill_percent: percent(makeup.merits),
+            best_rule: makeup.merits.map(|merit| merit.map(|merit| merit.best.name())),
+            skill_seconds: makeup.merits[0].map_or(0.0, |merit| merit.seconds),
+            leading_expert: adapt::leading(&makeup.members),
+            experts: makeup
+                .members
                 .iter()
                 .map(|standing| ExpertView {
                     name: standing.name,
@@ -427,59 +413,54 @@ impl MeritsView {
                     corrected_skill_percent: percent(standing.corrected),
                 })
                 .collect(),
-            sources: ledger.learned.sources().map(|(source, weight)| (source.name(), weight)).into(),
+            sources: makeup.sources.map(|(source, weight)| (source.name(), weight)).into(),
         }
     }
 }
 
-fn is_adaptive(pipeline: &Pipeline, rule: &ActiveRule) -> bool {
-    pipeline.forecasters.model(rule.forecaster).name == builtin::ADAPTIVE
+fn weights(makeup: &Makeup) -> BTreeMap<String, [f64; 3]> {
+    let of_voice = |voice: usize| (adapt::voice_name(voice), makeup.voices.map(|weights| weights[voice]));
+    (0..adapt::VOICES).map(of_voice).collect()
 }
 
-fn weights(ledger: &Ledger) -> BTreeMap<String, [f64; 3]> {
-    let weights = ledger.learned.mixture().weights();
-    (0..adapt::VOICES).map(|voice| (adapt::voice_name(voice), weights.map(|weights| weights[voice]))).collect()
-}
-
-fn scores(pipeline: &Pipeline) -> serde_json::Value {
+fn scores(snapshot: &Snapshot) -> serde_json::Value {
     let percent = |share: Option<f64>| share.map(|share| (share * 100.0).round() as u8);
-    let views: Vec<ScoreView<'_>> = pipeline
-        .policies
-        .iter()
-        .flat_map(|active| active.rules.iter().map(move |rule| (active, rule)))
-        .map(|(active, rule)| ScoreView {
-            policy: active.policy.identity(),
+    let views: Vec<ScoreView<'_>> = snapshot
+        .rules()
+        .map(|(policy, rule)| ScoreView {
+            policy: policy.policy.identity(),
             rule: rule.rule.name.to_string(),
-            model: pipeline.forecasters.model(rule.forecaster).clone(),
-            needed_percent: 100.0 * rule.ledger.caution.needed(rule.rule.confidence),
-            reachable_percent: 100.0 * rule.ledger.reliability.highest(),
-            precision_percent: percent(rule.ledger.scorecard.precision()),
-            recall_percent: percent(rule.ledger.scorecard.recall()),
-            lead_median_seconds: rule.ledger.scorecard.median_lead(),
-            coverage: rule.ledger.calibrator.coverage(),
-            reliability: rule.ledger.reliability.bins(),
-            weights: is_adaptive(pipeline, rule).then(|| weights(&rule.ledger)),
-            merits: is_adaptive(pipeline, rule).then(|| MeritsView::of(&rule.ledger)),
-            scorecard: &rule.ledger.scorecard,
+            model: Arc::clone(&rule.model),
+            needed_percent: 100.0 * rule.needed,
+            reachable_percent: 100.0 * rule.reachable,
+            precision_percent: percent(rule.scorecard.precision()),
+            recall_percent: percent(rule.scorecard.recall()),
+            lead_median_seconds: rule.scorecard.median_lead(),
+            coverage: rule.coverage,
+            reliability: &rule.bins,
+            weights: rule.makeup.as_deref().map(weights),
+            merits: rule.makeup.as_deref().map(MeritsView::from),
+            scorecard: &rule.scorecard,
         })
         .collect();
     serde_json::json!(views)
 }
 
 fn sensors(shared: &Shared) -> serde_json::Value {
-    let pipeline = shared.read();
-    let rtt_source = match pipeline.suite.counter(netprecursor_agent_common::Counter::SmoothedSample) {
+    let snapshot = shared.read();
+    let Snapshot { sensors, counters, .. } = snapshot.as_ref();
+    let rtt_source = match sensors.counter(netprecursor_agent_common::Counter::SmoothedSample) {
         0 => "Measured",
         _ => "Smoothed",
     };
     serde_json::json!({
         "kernel": &*shared.kernel,
         "rttSource": rtt_source,
-        "sensors": pipeline.suite.statuses(),
-        "surveyFailures": pipeline.suite.survey_failures(),
-        "ticks": pipeline.counters.ticks,
-        "ticksSkipped": pipeline.counters.skipped,
-        "lastTickMicroseconds": pipeline.counters.last.as_micros() as u64,
+        "sensors": sensors.statuses,
+        "surveyFailures": sensors.survey_failures,
+        "ticks": counters.ticks,
+        "ticksSkipped": counters.skipped,
+        "lastTickMicroseconds": counters.last.as_micros() as u64,
     })
 }
 
@@ -498,7 +479,7 @@ async fn streamed(State(shared): State<Shared>, Query(query): Query<StreamQuery>
     let header = stream::header(&shared.kernel, query.features);
     let sender = shared.stream.clone();
     let lines = BroadcastStream::new(shared.stream.listen()).map(move |line| match line {
-        Ok(line) => (if query.features { &line.full } else { &line.signals }).to_string(),
+        Ok(snapshot) => stream::line(&snapshot, query.features),
         Err(tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged(ticks)) => {
             sender.lose(ticks);
             format!("{{\"lost\":{ticks}}}\n")

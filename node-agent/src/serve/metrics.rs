@@ -56,6 +56,8 @@ pub fn encode(seen: &Seen) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use std::sync::Arc;
+
     use netprecursor_core::{policy::Rule, watch::Ledger};
 
     use super::*;
@@ -63,7 +65,8 @@ mod tests {
         metrics::seen::SeenRule,
         tick::{
             forecaster::Forecasters,
-            pipeline::{ActivePolicy, ActiveRule},
+            pipeline::ActiveRule,
+            snapshot::{PolicyState, RuleState},
         },
     };
 
@@ -73,23 +76,22 @@ mod tests {
     fn rules_of_policies_of_one_name_have_series_of_their_own() {
         let policies = netprecursor_crds::policies_from_yaml("namesakes", NAMESAKES).unwrap();
         let mut forecasters = Forecasters::default();
-        let mut active = |rule: &Rule| ActiveRule {
-            rule: rule.clone(),
-            ledger: Ledger::default(),
-            forecaster: forecasters.load(&rule.model),
-            since: 0,
-            kept: None,
+        let mut state = |rule: &Rule| {
+            let forecaster = forecasters.load(&rule.model);
+            let rule = Arc::new(rule.clone());
+            let active = ActiveRule { rule, ledger: Ledger::default(), forecaster, since: 0, kept: None };
+            RuleState::of(&active, forecasters.model(forecaster))
         };
-        let policies: Vec<ActivePolicy> = policies
-            .into_iter()
-            .map(|policy| ActivePolicy {
-                rules: policy.rules.iter().map(&mut active).collect(),
-                policy,
-                reference: None,
-            })
-            .collect();
-        let rules = policies.iter().flat_map(|active| active.rules.iter().map(move |rule| (active, rule)));
-        let rules = rules.map(|(active, rule)| SeenRule::of(active, rule, &forecasters, true)).collect();
+        let policies = policies.into_iter().map(|policy| PolicyState {
+            rules: policy.rules.iter().map(&mut state).collect(),
+            policy: Arc::new(policy),
+            reference: None,
+        });
+        let rules = policies.flat_map(|policy| {
+            let seen = |rule| SeenRule::of(&policy, rule, true);
+            policy.rules.iter().map(seen).collect::<Vec<_>>()
+        });
+        let rules = rules.collect();
         let text = encode(&Seen { rules, ..Seen::default() });
         let series: Vec<&str> = text
             .lines()

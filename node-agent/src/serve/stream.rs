@@ -1,6 +1,6 @@
 //! The stream of ticks: one JSON object per line with every signal and feature of every target, for recordings.
 //!
-//! Lines are made only while somebody listens. A listener that cannot keep up loses ticks and receives their number.
+//! Each listener's lines are made as it takes them. One that cannot keep up loses ticks and receives their number.
 
 use std::{
     fmt::Write as _,
@@ -14,24 +14,15 @@ use netprecursor_core::{features, schema, signal::Signal};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::tick::{pipeline::Pipeline, target::Target};
+use crate::tick::snapshot::Snapshot;
 
 /// Ticks that wait for a slow listener.
 const BACKLOG: usize = 30;
 
-/// One tick, ready to send.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// With features.
-    pub full: Arc<str>,
-    /// Without.
-    pub signals: Arc<str>,
-}
-
 /// The sending side.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    sender: broadcast::Sender<Line>,
+    sender: broadcast::Sender<Arc<Snapshot>>,
     lost: Arc<AtomicU64>,
 }
 
@@ -52,7 +43,7 @@ struct Header<'a> {
 
 impl Stream {
     /// Ticks from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Line> {
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Snapshot>> {
         self.sender.subscribe()
     }
 
@@ -66,14 +57,10 @@ impl Stream {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Sends the tick that `pipeline` has just done.
-    pub fn send(&self, pipeline: &Pipeline, unix_ms: u64, monotonic_ns: u64) {
-        if self.sender.receiver_count() == 0 {
-            return;
-        }
-        let line = |with_features| line(pipeline, unix_ms, monotonic_ns, with_features).into();
-        // The last listener may have left meanwhile.
-        let _ = self.sender.send(Line { full: line(true), signals: line(false) });
+    /// Sends the tick that has just been done.
+    pub fn send(&self, snapshot: &Arc<Snapshot>) {
+        // It fails when nobody listens.
+        let _ = self.sender.send(Arc::clone(snapshot));
     }
 }
 
@@ -89,30 +76,35 @@ pub fn header(kernel: &str, with_features: bool) -> String {
     serde_json::to_string(&header).unwrap_or_default() + "\n"
 }
 
-fn line(pipeline: &Pipeline, unix_ms: u64, monotonic_ns: u64, with_features: bool) -> String {
-    let mut line = String::with_capacity(256 + pipeline.targets.len() * if with_features { 2_560 } else { 640 });
+/// The line of one tick.
+pub fn line(snapshot: &Snapshot, with_features: bool) -> String {
+    let Snapshot { tick, moment, recent, .. } = snapshot;
+    let (signals, features) = (recent.signals.latest(), recent.features.as_deref());
+    let targets =
+        signals.zip(features).into_iter().flat_map(|(signals, features)| signals.iter().zip(&features.values));
+    let size = if with_features { 2_560 } else { 640 };
+    let mut line = String::with_capacity(256 + signals.map_or(0, |frame| frame.values.len()) * size);
     // Writing to a String cannot fail.
-    let _ =
-        write!(line, r#"{{"tick":{},"unix_ms":{unix_ms},"monotonic_ns":{monotonic_ns},"targets":["#, pipeline.now.0);
-    for (position, target) in pipeline.targets.iter().filter(|target| !target.window.is_empty()).enumerate() {
+    let _ = write!(
+        line,
+        r#"{{"tick":{},"unix_ms":{},"monotonic_ns":{},"targets":["#,
+        tick.0, moment.unix_ms, moment.monotonic_ns
+    );
+    for (position, ((about, signals), features)) in targets.enumerate() {
         if position > 0 {
             line.push(',');
         }
-        push_target(&mut line, target, with_features);
+        let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let _ = write!(line, r#"{{"target":{},"uid":{},"signals":"#, quoted(&about.name), quoted(&about.uid));
+        push_numbers(&mut line, signals.as_slice());
+        if with_features {
+            line.push_str(r#","features":"#);
+            push_numbers(&mut line, features);
+        }
+        line.push('}');
     }
     line.push_str("]}\n");
     line
-}
-
-fn push_target(line: &mut String, target: &Target, with_features: bool) {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
-    let _ = write!(line, r#"{{"target":{},"uid":{},"signals":"#, quoted(&target.name), quoted(&target.uid));
-    push_numbers(line, target.signals.as_slice());
-    if with_features {
-        line.push_str(r#","features":"#);
-        push_numbers(line, target.features.as_slice());
-    }
-    line.push('}');
 }
 
 /// The shortest decimal numbers that read back as the same `f32`s; null for what was not measured.

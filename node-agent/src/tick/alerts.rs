@@ -1,7 +1,7 @@
 //! The alerts of this agent: those that are out, and the latest of those that are over. One entry per target and rule;
 //! a repeat updates it in place.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use netprecursor_core::alert::Alert;
 
@@ -11,30 +11,41 @@ pub const CAPACITY: usize = 512;
 /// All alerts by name.
 #[derive(Debug, Default)]
 pub struct AlertBook {
-    alerts: BTreeMap<String, Alert>,
+    alerts: BTreeMap<String, Arc<Alert>>,
+    /// All of them as readers share them; made again after a change.
+    shared: Option<Arc<[Arc<Alert>]>>,
     evicted: u64,
 }
 
 impl AlertBook {
-    /// An alert fires, again or for the first time.
-    pub fn fire(&mut self, mut alert: Alert) -> &Alert {
+    /// An alert fires, again or for the first time. Returns it with its count.
+    pub fn fire(&mut self, mut alert: Alert) -> Alert {
+        self.shared = None;
         if let Some(before) = self.alerts.get(&alert.name) {
             alert.count = before.count + 1;
         } else if self.alerts.len() >= CAPACITY {
             self.evict();
         }
-        let name = alert.name.clone();
-        self.alerts.entry(name).insert_entry(alert).into_mut()
+        self.alerts.insert(alert.name.clone(), Arc::new(alert.clone()));
+        alert
     }
 
-    /// The alert of this name.
+    /// The alert of this name, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Alert> {
-        self.alerts.get_mut(name)
+        let alert = self.alerts.get_mut(name)?;
+        self.shared = None;
+        Some(Arc::make_mut(alert))
+    }
+
+    /// All of them, by name, to be shared.
+    pub fn all(&mut self) -> Arc<[Arc<Alert>]> {
+        let all = || self.alerts.values().cloned().collect();
+        Arc::clone(self.shared.get_or_insert_with(all))
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.values()
+        self.alerts.values().map(Arc::as_ref)
     }
 
     /// How many are out.

@@ -1,6 +1,6 @@
 //! What forecasts for the rules: models and rules of thumb, each loaded once and asked once per tick for all targets.
 
-use std::{fs, io, sync::PoisonError};
+use std::{fs, io, sync::Arc};
 
 use netprecursor_core::{
     alert::Model, causes::Cause, features::COUNT, forecast::Naive, hex, policy::ModelRef, watch::Basis, window::Window,
@@ -13,7 +13,10 @@ use netprecursor_models::{
 use netprecursor_settings::path::{PathError, path};
 use thiserror::Error;
 
-use crate::desired::{Digest, Published};
+use crate::{
+    desired::{Digest, Published},
+    lock::lock,
+};
 
 /// Why a model is not used.
 #[derive(Debug, Error)]
@@ -67,8 +70,14 @@ pub enum ModelError {
 #[derive(Debug)]
 struct Forecaster {
     asked_for: ModelRef,
-    model: Model,
+    model: Arc<Model>,
     engine: Engine,
+}
+
+impl Forecaster {
+    fn put(&mut self, (model, engine): (Model, Engine)) {
+        (self.model, self.engine) = (Arc::new(model), engine);
+    }
 }
 
 /// Position of a forecaster.
@@ -92,7 +101,7 @@ impl Forecasters {
             return Id(found);
         }
         let (model, engine) = open(wanted).unwrap_or_else(|error| fall_back(crate::error::chain(&error)));
-        let forecaster = Forecaster { asked_for: wanted.clone(), model, engine };
+        let forecaster = Forecaster { asked_for: wanted.clone(), model: Arc::new(model), engine };
         // A place that no rule has any more, or a new one.
         match self.free.pop() {
             Some(free) => {
@@ -113,11 +122,11 @@ impl Forecasters {
         let ModelRef::Published { name, .. } = &forecaster.asked_for else { return };
         match published {
             Published::Ready(scorer) => {
-                let Some(scorer) = scorer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-                (forecaster.model, forecaster.engine) = model(name.clone(), *scorer);
+                let Some(scorer) = lock(scorer).take() else { return };
+                forecaster.put(model(name.clone(), *scorer));
             }
             Published::Refused(reason) if forecaster.model.fallback.as_ref() != Some(reason) => {
-                (forecaster.model, forecaster.engine) = fall_back(reason.clone());
+                forecaster.put(fall_back(reason.clone()));
             }
             Published::Refused(_) => {}
         }
@@ -132,7 +141,7 @@ impl Forecasters {
             let naive = builtin::best_naive();
             self.loaded[place] = Forecaster {
                 asked_for: ModelRef::Builtin(String::new()),
-                model: Model { name: naive.name().to_owned(), sha256: None, fallback: None },
+                model: Arc::new(Model { name: naive.name().to_owned(), sha256: None, fallback: None }),
                 engine: Engine::naive(naive, builtin::offsets()),
             };
             self.free.push(place);
@@ -140,7 +149,7 @@ impl Forecasters {
     }
 
     /// The model that forecasts.
-    pub fn model(&self, id: Id) -> &Model {
+    pub const fn model(&self, id: Id) -> &Arc<Model> {
         &self.loaded[id.0].model
     }
 

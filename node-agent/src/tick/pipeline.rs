@@ -3,7 +3,6 @@
 
 mod namespaces;
 mod pods;
-mod report;
 mod revision;
 mod rewatch;
 
@@ -28,9 +27,9 @@ use netprecursor_core::{
 use super::{
     alerts::AlertBook,
     forecaster::{Forecasters, Id},
-    history::Point,
     memories::Memories,
     selection::{News, Selection},
+    snapshot::{Moment, Point, PolicyState, Recent, RuleState, SensorState, Snapshot, TargetState},
     target::{RuleId, Target},
 };
 use crate::{
@@ -41,14 +40,11 @@ use crate::{
 use namespaces::Namespaces;
 use pods::Pods;
 
-/// What is remembered of a rule from before the agent started.
-pub type Remembered = Box<dyn FnMut(&Policy, &Rule) -> Option<Ledger> + Send>;
-
 /// A rule at work: what it learned and who forecasts for it.
 #[derive(Debug)]
 pub struct ActiveRule {
     /// The rule.
-    pub rule: Rule,
+    pub rule: Arc<Rule>,
     /// What it learned, how sure its warnings have to be, and its score, over all its targets.
     pub ledger: Ledger,
     /// Its forecaster.
@@ -70,7 +66,7 @@ impl ActiveRule {
 #[derive(Debug)]
 pub struct ActivePolicy {
     /// The policy.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// As an object of the API; none outside a cluster.
     pub reference: Option<PolicyRef>,
     /// Its rules, in its order.
@@ -107,15 +103,15 @@ pub struct Pipeline {
     /// Counters.
     pub counters: Counters,
     /// What targets and policies select, outside a cluster and after the first look.
-    pub selection: Option<Selection>,
+    pub selection: Option<Arc<Selection>>,
     /// What workloads were like whose targets are gone.
     pub memories: Memories,
     /// The last tick.
     pub now: Tick,
+    recent: Recent,
     namespaces: Option<Namespaces>,
     pods: Option<Pods>,
     slots: Slots,
-    remembered: Remembered,
     start: Start,
 }
 
@@ -125,27 +121,23 @@ impl Pipeline {
         suite: Suite,
         selectors: Vec<Selector>,
         policies: Vec<Policy>,
-        remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger> + Send + 'static,
+        remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger>,
     ) -> Self {
-        let mut pipeline = Self::empty(suite, Box::new(remembered));
+        let mut pipeline = Self::empty(suite);
         pipeline.namespaces = Some(Namespaces::new(selectors));
         let policies = policies.into_iter().map(|policy| (policy, None)).collect();
-        pipeline.revise(policies, 0);
+        pipeline.revise(policies, 0, remembered);
         pipeline
     }
 
     /// A pipeline that watches the latest desired pods under the latest desired policies.
-    pub fn of_pods(
-        suite: Suite,
-        desired: tokio::sync::watch::Receiver<Arc<Desired>>,
-        remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger> + Send + 'static,
-    ) -> Self {
-        let mut pipeline = Self::empty(suite, Box::new(remembered));
+    pub fn of_pods(suite: Suite, desired: tokio::sync::watch::Receiver<Arc<Desired>>) -> Self {
+        let mut pipeline = Self::empty(suite);
         pipeline.pods = Some(Pods::new(desired));
         pipeline
     }
 
-    fn empty(suite: Suite, remembered: Remembered) -> Self {
+    fn empty(suite: Suite) -> Self {
         Self {
             suite,
             targets: Vec::new(),
@@ -156,10 +148,10 @@ impl Pipeline {
             selection: None,
             memories: Memories::default(),
             now: Tick::default(),
+            recent: Recent::default(),
             namespaces: None,
             pods: None,
             slots: Slots::default(),
-            remembered,
             start: Start::Fresh,
         }
     }
@@ -175,7 +167,7 @@ impl Pipeline {
             target.coverage = seen.coverage;
             if let Err(error) = target.window.push(now, &target.signals) {
                 // Only a clock that runs backwards leads here; the tick is left out.
-                tracing::error!(%error, target = target.name, "a tick was not taken");
+                tracing::error!(%error, target = target.about.name, "a tick was not taken");
                 continue;
             }
             features::extract(&target.window, &mut target.features);
@@ -184,9 +176,8 @@ impl Pipeline {
             self.forecasters.add(&target.window, &target.features);
         }
         self.forecasters.run();
-        for row in 0..self.targets.len() {
-            self.step_target(row, now, unix, &mut transitions);
-        }
+        let points = (0..self.targets.len()).map(|row| self.step_target(row, now, unix, &mut transitions)).collect();
+        self.recent.push(unix, &self.targets, points);
         if self.counters.ticks > 0 {
             self.counters.skipped += now.since(self.now).saturating_sub(1);
         }
@@ -198,8 +189,30 @@ impl Pipeline {
         transitions
     }
 
-    /// Steps every rule of one target.
-    fn step_target(&mut self, row: usize, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
+    /// The second that the last tick ended.
+    pub fn snapshot(&mut self, moment: Moment) -> Snapshot {
+        let rule = |active: &ActiveRule| RuleState::of(active, self.forecasters.model(active.forecaster));
+        let policies = self.policies.iter().map(|active| PolicyState {
+            policy: Arc::clone(&active.policy),
+            reference: active.reference.clone(),
+            rules: active.rules.iter().map(rule).collect(),
+        });
+        Snapshot {
+            tick: self.now,
+            moment,
+            targets: self.targets.iter().map(TargetState::from).collect(),
+            policies: policies.collect(),
+            alerts: self.alerts.all(),
+            alerts_evicted: self.alerts.evicted(),
+            selection: self.selection.clone(),
+            counters: self.counters,
+            sensors: SensorState::of(&self.suite),
+            recent: self.recent.clone(),
+        }
+    }
+
+    /// Steps every rule of one target. Returns what charts draw of it.
+    fn step_target(&mut self, row: usize, now: Tick, unix: u64, transitions: &mut Vec<Transition>) -> Point {
         let Self { targets, policies, forecasters, alerts, .. } = self;
         let target = &mut targets[row];
         let measured_us = target.signals.measured_rtt_us();
@@ -218,18 +231,18 @@ impl Pipeline {
             if mode == Mode::Shadow || (step.action.is_none() && step.verdict.is_none()) {
                 continue;
             }
-            let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
+            let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
             if let Some(Action::Fire { .. }) = step.action {
                 let baseline = target.baseline.median();
                 let (window, features) = (&target.window, &target.features);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
-                let model = forecasters.model(*forecaster).clone();
+                let model = Model::clone(forecasters.model(*forecaster));
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
-                let subject = active.reference.as_ref().zip(target.pod());
+                let subject = active.reference.as_ref().zip(target.about.pod());
                 let subject = subject.map(|(policy, pod)| Subject { policy: policy.clone(), pod: Arc::clone(pod) });
                 transitions.extend(fired.map(|mut alert| {
                     alert.subject = subject.map(Arc::new);
-                    Transition::Fired(alerts.fire(alert).clone())
+                    Transition::Fired(alerts.fire(alert))
                 }));
             }
             if let Some(alert) = alerts.get_mut(&name) {
@@ -240,8 +253,7 @@ impl Pipeline {
         if !breached && target.window.is_full() {
             target.baseline.observe(now, &target.features);
         }
-        let firing = target.is_firing();
-        target.history.push(Point { unix, measured_us, predicted_us, chance, firing });
+        Point { measured_us, predicted_us, chance, firing: target.is_firing() }
     }
 
     /// Admits new targets and lets go of those that are gone.
@@ -265,10 +277,10 @@ impl Pipeline {
 
     /// Logs what selects nothing, and what has begun to select something, when that has changed.
     fn select(&mut self, selectors: &[Selector], named: &[(String, u64)]) {
-        let policies = self.policies.iter().map(|active| &active.policy);
+        let policies = self.policies.iter().map(|active| active.policy.as_ref());
         let selection = Selection::of(selectors, policies, named);
-        selection.news(self.selection.as_ref()).iter().for_each(News::log);
-        self.selection = Some(selection);
+        selection.news(self.selection.as_deref()).iter().for_each(News::log);
+        self.selection = Some(Arc::new(selection));
     }
 
     /// The rules of the policies that `selects` takes.
@@ -283,7 +295,7 @@ impl Pipeline {
 
     /// Admits a target, with what is remembered of its workload.
     fn admit(&mut self, mut target: Target) {
-        if let Some(workload) = target.workload() {
+        if let Some(workload) = target.about.workload() {
             target.window = Window::remembering(self.memories.recall(&workload, &self.targets));
         }
         self.targets.push(target);
@@ -309,16 +321,16 @@ impl Pipeline {
     }
 
     fn let_go(&mut self, target: Target, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
-        tracing::info!(target = target.name, "gone");
-        self.suite.unwatch(target.place, &target.uid);
+        tracing::info!(target = target.about.name, "gone");
+        self.suite.unwatch(target.place, &target.about.uid);
         self.slots.give_back(target.place.slot, now.0);
-        if let Some(workload) = target.workload().map(Cow::into_owned) {
+        if let Some(workload) = target.about.workload().map(Cow::into_owned) {
             self.memories.leave(workload, target.window.memory().clone(), now);
         }
         for (id, watch) in target.watches {
             let active = &self.policies[id.policy];
             let rule = &active.rules[id.rule].rule;
-            let name = alert::name(&active.policy.name, &active.policy.uid, &target.uid, &rule.name);
+            let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
             if let (Some(action), Some(alert)) = (Watch::retire(watch), self.alerts.get_mut(&name)) {
                 act(alert, &action, unix, transitions);
             }
@@ -343,8 +355,8 @@ fn fire(
         name,
         policy: policy.identity(),
         rule: rule.name.to_string(),
-        target: target.name.clone(),
-        target_uid: target.uid.clone(),
+        target: target.about.name.clone(),
+        target_uid: target.about.uid.clone(),
         severity: rule.severity,
         state: AlertState::Firing,
         trigger,

@@ -1,8 +1,17 @@
 //! What the tick thread contributes to the node report.
 
-use netprecursor_core::{alert::PolicyRef, forecast::QUANTILES, score::Scorecard};
+use std::collections::BTreeMap;
 
-use crate::status::Status;
+use netprecursor_agent_common::Counter;
+use netprecursor_core::{
+    adapt,
+    alert::{Model, PolicyRef},
+    forecast::QUANTILES,
+    score::Scorecard,
+};
+
+use super::snapshot::{RuleState, SensorState, Snapshot};
+use crate::status::{State, Status};
 
 /// Which RTT the kernel gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,4 +85,88 @@ pub struct ReportData {
     pub models: Vec<ModelData>,
     /// What was counted.
     pub rules: Vec<RuleData>,
+}
+
+impl ReportData {
+    /// Of this second; `lost` transitions found no room on their way.
+    pub fn of(snapshot: &Snapshot, lost: u64) -> Self {
+        let mut sockets = None;
+        let mut targets_of: BTreeMap<_, u32> = BTreeMap::new();
+        for target in &snapshot.targets {
+            if let Some(coverage) = target.coverage {
+                let (established, seen) = sockets.unwrap_or((0, 0));
+                sockets = Some((established + u64::from(coverage.established), seen + u64::from(coverage.seen)));
+            }
+            for watch in &target.watches {
+                *targets_of.entry((watch.rule.policy, watch.rule.rule)).or_default() += 1;
+            }
+        }
+        let mut report = Self {
+            unix: snapshot.moment.unix_ms / 1000,
+            sensors: snapshot.sensors.statuses.clone(),
+            rtt_source: RttSource::of(&snapshot.sensors),
+            sockets,
+            targets: u32::try_from(snapshot.targets.len()).unwrap_or(u32::MAX),
+            over_capacity: snapshot.counters.over_capacity,
+            transitions_lost: lost,
+            ..Self::default()
+        };
+        for (policy, state) in snapshot.policies.iter().enumerate() {
+            let Some(reference) = &state.reference else { continue };
+            for (position, rule) in state.rules.iter().enumerate() {
+                let targets = targets_of.get(&(policy, position)).copied().unwrap_or_default();
+                // A rule that never watched anything here has nothing to report: a report stays small on any cluster.
+                if targets == 0 && rule.scorecard.target_seconds == 0 {
+                    continue;
+                }
+                report.models.push(ModelData::of(reference, rule));
+                report.rules.push(RuleData::of(reference, rule, targets));
+            }
+        }
+        report
+    }
+}
+
+impl RttSource {
+    fn of(sensors: &SensorState) -> Self {
+        let is_blind = |status: &Status| status.name == "tcp" && matches!(status.state, State::Unavailable(_));
+        if sensors.statuses.iter().any(is_blind) {
+            Self::Unavailable
+        } else if sensors.counter(Counter::SmoothedSample) > 0 {
+            Self::Smoothed
+        } else {
+            Self::Measured
+        }
+    }
+}
+
+impl ModelData {
+    fn of(policy: &PolicyRef, state: &RuleState) -> Self {
+        let Model { name, fallback, .. } = state.model.as_ref();
+        Self {
+            policy: policy.clone(),
+            rule: state.rule.name.to_string(),
+            name: name.clone(),
+            ready: fallback.is_none(),
+            reason: fallback.clone(),
+        }
+    }
+}
+
+impl RuleData {
+    fn of(policy: &PolicyRef, state: &RuleState, targets: u32) -> Self {
+        let skill = state.skill();
+        let leading = state.makeup.as_ref().map(|makeup| adapt::leading(&makeup.members));
+        Self {
+            policy: policy.clone(),
+            rule: state.rule.name.to_string(),
+            hash: state.rule.meaning(),
+            since: state.since,
+            targets,
+            needed: state.needed as f32,
+            reachable: state.reachable,
+            merit: leading.filter(|_| skill.iter().any(Option::is_some)).map(|leading| (skill, leading)),
+            scorecard: state.scorecard.clone(),
+        }
+    }
 }

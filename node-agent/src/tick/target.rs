@@ -13,7 +13,6 @@ use netprecursor_core::{
     window::Window,
 };
 
-use super::history::History;
 use crate::sensors::{sockets::Coverage, suite::Place};
 
 /// Position of a rule: its policy's, and its own in the policy.
@@ -37,9 +36,9 @@ pub enum Origin {
     Pod(Arc<PodRef>),
 }
 
-/// One target.
-#[derive(Debug)]
-pub struct Target {
+/// Who a target is. Hardly ever changes, so that readers share it.
+#[derive(Debug, Clone)]
+pub struct About {
     /// Its namespace's name, or the pod's with its namespace.
     pub name: String,
     /// The namespace's other names.
@@ -50,57 +49,11 @@ pub struct Target {
     pub origin: Origin,
     /// What policies select by.
     pub labels: Labels,
-    /// Where the kernel counts it.
-    pub place: Place,
-    /// Its last minute and hour.
-    pub window: Window,
-    /// How its features looked before.
-    pub baseline: Baseline,
-    /// Its features of this tick.
-    pub features: Box<[f32; COUNT]>,
-    /// Its signals of this tick.
-    pub signals: Signals,
-    /// Its sockets, as last surveyed.
-    pub coverage: Option<Coverage>,
-    /// What the dashboard draws.
-    pub history: History,
-    /// Where each rule that selects it stands.
-    pub watches: Vec<(RuleId, Watch)>,
     /// Since when it is watched.
     pub since: Tick,
 }
 
-impl Target {
-    /// A target that comes under watch at `now`.
-    #[expect(clippy::too_many_arguments, reason = "a target is made of all of them, in one place for each origin")]
-    pub fn new(
-        name: String,
-        uid: String,
-        origin: Origin,
-        labels: Labels,
-        place: Place,
-        rules: &[RuleId],
-        start: Start,
-        now: Tick,
-    ) -> Self {
-        Self {
-            name,
-            aliases: Vec::new(),
-            uid,
-            origin,
-            labels,
-            place,
-            window: Window::new(),
-            baseline: Baseline::new(),
-            features: Box::new([0.0; COUNT]),
-            signals: Signals::ABSENT,
-            coverage: None,
-            history: History::default(),
-            watches: rules.iter().map(|rule| (*rule, Watch::new(start, now))).collect(),
-            since: now,
-        }
-    }
-
+impl About {
     /// The pod that it is.
     pub const fn pod(&self) -> Option<&Arc<PodRef>> {
         match &self.origin {
@@ -124,6 +77,44 @@ impl Target {
     /// Whether it is known by this name.
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// One target.
+#[derive(Debug)]
+pub struct Target {
+    /// Who it is.
+    pub about: Arc<About>,
+    /// Where the kernel counts it.
+    pub place: Place,
+    /// Its last minute and hour.
+    pub window: Window,
+    /// How its features looked before.
+    pub baseline: Baseline,
+    /// Its features of this tick.
+    pub features: Box<[f32; COUNT]>,
+    /// Its signals of this tick.
+    pub signals: Signals,
+    /// Its sockets, as last surveyed.
+    pub coverage: Option<Coverage>,
+    /// Where each rule that selects it stands.
+    pub watches: Vec<(RuleId, Watch)>,
+}
+
+impl Target {
+    /// A target that comes under watch.
+    pub fn new(about: About, place: Place, rules: &[RuleId], start: Start) -> Self {
+        let now = about.since;
+        Self {
+            about: Arc::new(about),
+            place,
+            window: Window::new(),
+            baseline: Baseline::new(),
+            features: Box::new([0.0; COUNT]),
+            signals: Signals::ABSENT,
+            coverage: None,
+            watches: rules.iter().map(|rule| (*rule, Watch::new(start, now))).collect(),
+        }
     }
 
     /// Whether an alert of any rule is out.

@@ -34,7 +34,7 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let (desired, seen) = watch::channel(Arc::default());
-        let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), seen, |_, _| None);
+        let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), seen);
         Self { pipeline, desired, now: 1000 }
     }
 
@@ -49,6 +49,7 @@ impl Cluster {
                     uid: policy.uid.clone(),
                 },
                 policy: policy.clone(),
+                remembered: Vec::new(),
             })
             .collect();
         self.desired.send_replace(Arc::new(Desired { synced: true, policies, pods, ..Desired::default() }));
@@ -133,7 +134,7 @@ fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mista
         assert_eq!(cluster.pipeline.targets.len(), batch);
         for target in &cluster.pipeline.targets {
             let heard = target.signals.get(Signal::TxBytes) + target.signals.get(Signal::Opens);
-            assert_eq!(heard, 0.0, "{} got what was not its", target.name);
+            assert_eq!(heard, 0.0, "{} got what was not its", target.about.name);
         }
     }
     cluster.desire(&[], Vec::new());
@@ -168,7 +169,7 @@ fn a_policy_that_is_edited_keeps_windows_and_the_counters_of_rules_that_mean_the
     }
     let seconds =
         |cluster: &Cluster, rule: usize| cluster.pipeline.policies[0].rules[rule].ledger.scorecard.target_seconds;
-    let (since, place) = (cluster.pipeline.targets[0].since, cluster.pipeline.targets[0].place);
+    let (since, place) = (cluster.pipeline.targets[0].about.since, cluster.pipeline.targets[0].place);
     let (before_rtt, before_slow) = (seconds(&cluster, 0), seconds(&cluster, 1));
     assert!(before_rtt >= 20 && before_slow >= 20);
 
@@ -181,7 +182,7 @@ fn a_policy_that_is_edited_keeps_windows_and_the_counters_of_rules_that_mean_the
     assert_eq!(seconds(&cluster, 0), before_slow + 2, "the rule that means the same goes on");
     assert_eq!(seconds(&cluster, 1), 1, "the rule that means something else counts anew");
     let target = &cluster.pipeline.targets[0];
-    assert_eq!((target.since, target.place, target.watches.len()), (since, place, 2));
+    assert_eq!((target.about.since, target.place, target.watches.len()), (since, place, 2));
 
     // Without a policy, it is not watched; another policy begins with nothing.
     cluster.desire(&[], vec![pod("u1", "10.88.0.1", &[])]);
@@ -219,7 +220,7 @@ fn a_new_pod_begins_with_what_is_known_of_its_workload_and_another_workloads_pod
     for uid in ["u2", "u3"] {
         cluster.desire(&policies, vec![of(uid, Some("web")), of("alone", None), of("db", Some("db"))]);
         let bins = |uid: &str| {
-            let target = cluster.pipeline.targets.iter().find(|target| target.uid == uid).unwrap();
+            let target = cluster.pipeline.targets.iter().find(|target| target.about.uid == uid).unwrap();
             (target.window.memory().bins().len(), target.window.len())
         };
         assert!(bins(uid).0 >= 9 && bins(uid).1 == 0, "{:?}", bins(uid));

@@ -52,7 +52,7 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     let mut survivor = ask(&path.near, server.address);
     exchange(&mut survivor, 64);
     ticking.tick();
-    let before = (ticking.target().uid.clone(), ticking.target().origin.clone(), ticking.target().place);
+    let before = (ticking.target().about.uid.clone(), ticking.target().about.origin.clone(), ticking.target().place);
     assert_eq!(ticking.target().signals.get(Signal::Opens), 1.0);
 
     let Path { near, far: _far } = path;
@@ -65,8 +65,8 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     ticking.tick();
 
     let target = ticking.target();
-    assert_ne!(target.uid, before.0);
-    assert_ne!(target.origin, before.1);
+    assert_ne!(target.about.uid, before.0);
+    assert_ne!(target.about.origin, before.1);
     assert_ne!((target.place.cookie, target.place.slot), (before.2.cookie, before.2.slot));
     for signal in [Signal::Opens, Signal::RttAllCount, Signal::TxPackets, Signal::RxBytes, Signal::Retransmits] {
         assert_eq!(target.signals.get(signal), 0.0, "{}", signal.name());
@@ -129,20 +129,20 @@ fn another_name_of_a_watched_namespace_is_the_same_target_and_leaves_it_when_it_
         let mut ticking = Ticking::start(&format!("{}*", path.near.name), None);
         ticking.tick();
         assert_eq!(opens(&mut ticking, &path.near, &server), 3.0);
-        let (uid, place) = (ticking.target().uid.clone(), ticking.target().place);
+        let (uid, place) = (ticking.target().about.uid.clone(), ticking.target().place);
 
         let alias = make(&path.near);
         ticking.tick();
-        assert_eq!(ticking.target().aliases, [alias.name()]);
-        assert!(ticking.target().is_named(&alias.name()) && ticking.target().is_named(&path.near.name));
+        assert_eq!(ticking.target().about.aliases, [alias.name()]);
+        assert!(ticking.target().about.is_named(&alias.name()) && ticking.target().about.is_named(&path.near.name));
         assert_eq!(opens(&mut ticking, &path.near, &server), 3.0, "beside {alias}", alias = alias.name());
 
         let gone = alias.name();
         drop(alias);
         ticking.tick();
         assert_eq!(opens(&mut ticking, &path.near, &server), 3.0, "after {gone}");
-        assert!(ticking.target().aliases.is_empty());
-        assert_eq!((&ticking.target().uid, ticking.target().place), (&uid, place));
+        assert!(ticking.target().about.aliases.is_empty());
+        assert_eq!((&ticking.target().about.uid, ticking.target().place), (&uid, place));
     }
 }
 
@@ -154,15 +154,15 @@ fn a_namespace_that_loses_its_first_name_goes_on_under_the_other() {
     let alias = Alias::mount(&path.near);
     let mut ticking = Ticking::start(&format!("{}*", path.near.name), None);
     ticking.tick();
-    assert_eq!(ticking.target().name, path.near.name);
-    let (uid, place) = (ticking.target().uid.clone(), ticking.target().place);
+    assert_eq!(ticking.target().about.name, path.near.name);
+    let (uid, place) = (ticking.target().about.uid.clone(), ticking.target().place);
 
     let Path { near, far: _far } = path;
     near.forget_name();
     ticking.tick();
-    assert_eq!(ticking.target().name, alias.name());
+    assert_eq!(ticking.target().about.name, alias.name());
     assert_eq!(opens(&mut ticking, &near, &server), 3.0);
-    assert_eq!((&ticking.target().uid, ticking.target().place), (&uid, place));
+    assert_eq!((&ticking.target().about.uid, ticking.target().place), (&uid, place));
 
     drop(alias);
     ticking.tick();

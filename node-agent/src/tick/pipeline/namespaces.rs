@@ -1,6 +1,6 @@
 //! Targets on one host: the network namespaces whose names match.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
 
@@ -11,7 +11,7 @@ use crate::{
         namespace::{self, Namespace},
         selector::Selector,
     },
-    tick::target::{Origin, Target},
+    tick::target::{About, Origin, Target},
 };
 
 /// Ticks until a namespace that could not be entered is tried again.
@@ -49,14 +49,14 @@ impl Namespaces {
         pipeline.select(&self.selectors, &named);
         self.listed = Some(named);
         // What is watched is kept open, so that no other namespace gets its inode.
-        pipeline.let_go_unless(now, unix, transitions, |target| match target.origin {
+        pipeline.let_go_unless(now, unix, transitions, |target| match target.about.origin {
             Origin::Namespace { inode } => wanted.contains_key(&inode),
             Origin::Pod(_) => false,
         });
         self.refused.retain(|inode, _| wanted.contains_key(inode));
         for (inode, named) in &wanted {
             let origin = Origin::Namespace { inode: *inode };
-            match pipeline.targets.iter().position(|target| target.origin == origin) {
+            match pipeline.targets.iter().position(|target| target.about.origin == origin) {
                 Some(position) => pipeline.rename(position, named, unix, transitions),
                 None if self.refused.get(inode).is_some_and(|since| now.0 < since + RETRY_TICKS) => {}
                 None => self.take_up(pipeline, *inode, named, now),
@@ -97,24 +97,23 @@ impl Namespaces {
         let rules = pipeline.rules_for(|active| active.policy.target.matches(&labels));
         tracing::info!(target = name, ?aliases, slot, rules = rules.len(), "watching");
         let uid = format!("netns:{name}:{cookie}");
-        let origin = Origin::Namespace { inode };
-        let mut target = Target::new(name, uid, origin, labels, place, &rules, pipeline.start, now);
-        target.aliases = aliases;
-        pipeline.admit(target);
+        let about = About { name, aliases, uid, origin: Origin::Namespace { inode }, labels, since: now };
+        pipeline.admit(Target::new(about, place, &rules, pipeline.start));
     }
 }
 
 impl Pipeline {
     /// Follows the names of a namespace that is watched, and the labels that come with them.
     fn rename(&mut self, position: usize, named: &Named, unix: u64, transitions: &mut Vec<Transition>) {
-        let target = &mut self.targets[position];
-        let (name, aliases) = named.called(Some(&target.name));
-        if target.name != name || target.aliases != aliases {
-            tracing::info!(target = target.name, name, ?aliases, "the names of a namespace have changed");
-            (target.name, target.aliases) = (name, aliases);
+        let about = &mut self.targets[position].about;
+        let (name, aliases) = named.called(Some(&about.name));
+        if about.name != name || about.aliases != aliases {
+            tracing::info!(target = about.name, name, ?aliases, "the names of a namespace have changed");
+            let about = Arc::make_mut(about);
+            (about.name, about.aliases) = (name, aliases);
         }
-        if target.labels != named.labels {
-            target.labels.clone_from(&named.labels);
+        if about.labels != named.labels {
+            Arc::make_mut(about).labels.clone_from(&named.labels);
             let rules = self.rules_for(|active| active.policy.target.matches(&named.labels));
             let revision = Revision::unchanged(&self.policies);
             self.rewatch(position, &revision, &rules, unix, transitions);

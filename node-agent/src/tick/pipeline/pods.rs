@@ -12,7 +12,7 @@ use super::Pipeline;
 use crate::{
     desired::{Desired, Pod},
     targets::ownership::Resident,
-    tick::target::{Origin, Target},
+    tick::target::{About, Origin, Target},
 };
 
 /// Ticks until a pod that found no slot is tried again.
@@ -60,16 +60,22 @@ impl Pods {
             pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
             let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
             // First, while the rules that they were watched by are still known.
-            pipeline.let_go_unless(now, unix, transitions, |target| watched.contains_key(target.uid.as_str()));
+            pipeline.let_go_unless(now, unix, transitions, |target| watched.contains_key(target.about.uid.as_str()));
             let policies = desired.policies.iter();
             let policies = policies.map(|desired| (desired.policy.clone(), Some(desired.reference.clone()))).collect();
-            let revision = pipeline.revise(policies, unix);
+            let revision = pipeline.revise(policies, unix, |policy, rule| {
+                let desired = desired.policies.iter().find(|desired| desired.policy.uid == policy.uid)?;
+                desired.take_remembered(rule)
+            });
             for (sha256, published) in &desired.models {
                 pipeline.forecasters.install(sha256, published);
             }
             for position in 0..pipeline.targets.len() {
-                if let Some(pod) = watched.get(pipeline.targets[position].uid.as_str()) {
-                    pipeline.targets[position].labels.clone_from(&pod.labels);
+                if let Some(pod) = watched.get(pipeline.targets[position].about.uid.as_str()) {
+                    let about = &mut pipeline.targets[position].about;
+                    if about.labels != pod.labels {
+                        Arc::make_mut(about).labels.clone_from(&pod.labels);
+                    }
                     let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
                     pipeline.rewatch(position, &revision, &rules, unix, transitions);
                 }
@@ -83,7 +89,7 @@ impl Pods {
 
     fn take_up(&mut self, pipeline: &mut Pipeline, desired: &Desired, now: Tick) {
         self.retry = None;
-        let known: BTreeSet<String> = pipeline.targets.iter().map(|target| target.uid.clone()).collect();
+        let known: BTreeSet<String> = pipeline.targets.iter().map(|target| target.about.uid.clone()).collect();
         self.waiting.retain(|uid| desired.pods.iter().any(|pod| pod.reference.uid == *uid));
         for (uid, pod) in watched(desired).filter(|(uid, _)| !known.contains(*uid)) {
             let Some(slot) = pipeline.slots.take(now.0) else {
@@ -99,10 +105,15 @@ impl Pods {
             let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
             let name = format!("{}/{}", pod.reference.namespace, pod.reference.name);
             tracing::info!(target = name, uid, slot, rules = rules.len(), "watching");
-            let origin = Origin::Pod(Arc::clone(&pod.reference));
-            let labels = pod.labels.clone();
-            let target = Target::new(name, uid.to_owned(), origin, labels, place, &rules, pipeline.start, now);
-            pipeline.admit(target);
+            let about = About {
+                name,
+                aliases: Vec::new(),
+                uid: uid.to_owned(),
+                origin: Origin::Pod(Arc::clone(&pod.reference)),
+                labels: pod.labels.clone(),
+                since: now,
+            };
+            pipeline.admit(Target::new(about, place, &rules, pipeline.start));
         }
     }
 }

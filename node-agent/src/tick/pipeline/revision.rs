@@ -1,7 +1,7 @@
 //! Policies that change while they are followed: what was learned under a rule is kept as long as the rule means the
 //! same, wherever in its policy it stands now.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use netprecursor_core::{
     alert::{self, PolicyRef},
@@ -70,23 +70,28 @@ impl Entry {
 }
 
 impl Pipeline {
-    /// Follows these policies from now on. The targets' watches still name the rules by their old positions: the
+    /// Follows these policies from now on; `remembered` is asked of a rule that is new here. The targets' watches still name the rules by their old positions: the
     /// revision maps them to the new ones.
-    pub(super) fn revise(&mut self, policies: Vec<(Policy, Option<PolicyRef>)>, unix: u64) -> Revision {
+    pub(super) fn revise(
+        &mut self,
+        policies: Vec<(Policy, Option<PolicyRef>)>,
+        unix: u64,
+        mut remembered: impl FnMut(&Policy, &Rule) -> Option<Ledger>,
+    ) -> Revision {
         let mut revision = BTreeMap::new();
-        let mut before: BTreeMap<String, (usize, Policy, Vec<Option<ActiveRule>>)> = BTreeMap::new();
+        let mut before: BTreeMap<String, (usize, Mode, Vec<Option<ActiveRule>>)> = BTreeMap::new();
         for (position, active) in std::mem::take(&mut self.policies).into_iter().enumerate() {
             for (index, rule) in active.rules.iter().enumerate() {
                 let entry = Entry::new(&active.policy, &rule.rule, None);
                 revision.insert(RuleId { policy: position, rule: index }, entry);
             }
             let rules = active.rules.into_iter().map(Some).collect();
-            before.insert(active.policy.uid.clone(), (position, active.policy, rules));
+            before.insert(active.policy.uid.clone(), (position, active.policy.mode, rules));
         }
         for (position, (policy, reference)) in policies.into_iter().enumerate() {
             let mut old = before.remove(&policy.uid);
             let is_muted =
-                policy.mode == Mode::Shadow && old.as_ref().is_some_and(|(_, policy, _)| policy.mode == Mode::Active);
+                policy.mode == Mode::Shadow && old.as_ref().is_some_and(|(_, mode, _)| *mode == Mode::Active);
             let mut rules = Vec::new();
             for (index, rule) in policy.rules.iter().enumerate() {
                 let forecaster = self.forecasters.load(&rule.model);
@@ -105,14 +110,14 @@ impl Pipeline {
                             entry.now = Some(Now { rule, is_same, is_muted });
                         }
                         if is_same {
-                            ActiveRule { rule: rule.clone(), forecaster, ..old }
+                            ActiveRule { rule: Arc::new(rule.clone()), forecaster, ..old }
                         } else {
                             tracing::info!(policy = %policy.identity(), rule = %rule.name, "a rule means something else now");
                             ActiveRule::new(rule.clone(), forecaster, unix)
                         }
                     }
                     None => {
-                        let remembered = (self.remembered)(&policy, rule);
+                        let remembered = remembered(&policy, rule);
                         if remembered.is_some() && self.targets.is_empty() {
                             self.start = Start::Restart;
                         }
@@ -123,7 +128,7 @@ impl Pipeline {
                 };
                 rules.push(active);
             }
-            self.policies.push(ActivePolicy { policy, reference, rules });
+            self.policies.push(ActivePolicy { policy: Arc::new(policy), reference, rules });
         }
         Revision(revision)
     }
@@ -137,6 +142,12 @@ impl Pipeline {
 
 impl ActiveRule {
     fn new(rule: Rule, forecaster: super::Id, unix: u64) -> Self {
-        Self { rule, ledger: Ledger::starting_from(builtin::prior()), forecaster, since: unix, kept: None }
+        Self {
+            rule: Arc::new(rule),
+            ledger: Ledger::starting_from(builtin::prior()),
+            forecaster,
+            since: unix,
+            kept: None,
+        }
     }
 }

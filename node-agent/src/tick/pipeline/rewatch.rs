@@ -20,7 +20,7 @@ impl Pipeline {
         let mut watches = Vec::with_capacity(rules.len());
         for (old, mut watch) in std::mem::take(&mut target.watches) {
             let Some(entry) = revision.entry(old) else { continue };
-            let name = entry.alert_name(&target.uid);
+            let name = entry.alert_name(&target.about.uid);
             match entry.now.filter(|now| rules.contains(&now.rule)) {
                 Some(now) => {
                     if now.is_muted {
@@ -36,7 +36,7 @@ impl Pipeline {
         for rule in rules {
             if !watches.iter().any(|(known, _)| known == rule) {
                 // The window that is known counts as warm-up.
-                watches.push((*rule, Watch::new(Start::Fresh, target.since)));
+                watches.push((*rule, Watch::new(Start::Fresh, target.about.since)));
             }
         }
         watches.sort_by_key(|(rule, _)| *rule);
