@@ -175,7 +175,7 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
     match tier {
         Tier::Lint => lint::run(log, stop),
         Tier::Unit => {
-            let mut finding = tests(suites::Suite::Unit, Duration::from_secs(30 * 60))?;
+            let mut finding = tests(suites::Suite::Unit, Duration::from_secs(15 * 60))?;
             suites::doc_tests(&mut finding, log, stop)?;
             Ok(finding)
         }

@@ -1,7 +1,9 @@
 //! Mixes of faults drawn by seed, many.
 
 use std::{
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
@@ -17,8 +19,11 @@ use crate::{
     scenes::SCENES,
 };
 
-/// Mixes that every test run plays: 8 ms each.
+/// Mixes in all; `NETPRECURSOR_MIXES=all` plays them: 8 ms each.
 const MIXES: u64 = 100_000;
+
+/// Mixes that every test run plays: another share of all of them with each commit, the same one as often as it is tested.
+const SHARE: u64 = 10_000;
 
 /// Failures that are shown in full.
 const SHOWN: usize = 3;
@@ -80,25 +85,41 @@ fn one(starts: &Starts, undisturbed: &[Outcome], seed: u64) -> Option<String> {
     (!found.is_empty()).then(|| format!("mix {seed} ({name}):\n  {}", found.join("\n  ")))
 }
 
+/// The mixes to play: `all`, the first so many, or without a wish the share of this commit.
+fn seeds(wish: Option<&str>) -> Range<u64> {
+    match wish {
+        Some("all") => 0..MIXES,
+        Some(many) => 0..many.parse().expect("NETPRECURSOR_MIXES is a number, or all"),
+        None => {
+            // Outside a repository, as from an archive of the sources, it is the first share.
+            let asked = Command::new("git").args(["rev-parse", "--short=8", "HEAD"]).output().ok();
+            let commit = asked.and_then(|output| String::from_utf8(output.stdout).ok());
+            let commit = commit.and_then(|commit| u64::from_str_radix(commit.trim(), 16).ok()).unwrap_or(0);
+            let start = commit % (MIXES / SHARE) * SHARE;
+            start..start + SHARE
+        }
+    }
+}
+
 #[test]
 fn mixes_of_faults_end_in_the_same_state() {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let starts = Starts::make();
     let undisturbed: Vec<Outcome> = SCENES.iter().map(|scene| play(&starts, scene, 1, Nothing)).collect();
-    if let Some(seed) = number("NETPRECURSOR_MIX") {
+    if let Ok(seed) = std::env::var("NETPRECURSOR_MIX") {
+        let seed = seed.parse().expect("NETPRECURSOR_MIX is the seed of one mix, a number");
         assert_eq!(one(&starts, &undisturbed, seed), None);
         return;
     }
-    let mixes = number("NETPRECURSOR_MIXES").unwrap_or(MIXES);
+    let seeds = seeds(std::env::var("NETPRECURSOR_MIXES").ok().as_deref());
     let begun = Instant::now();
-    let next = AtomicU64::new(0);
+    let next = AtomicU64::new(seeds.start);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let failures: Vec<String> = std::thread::scope(|scope| {
         let work = || {
             let mut failures = Vec::new();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= mixes || failures.len() > 100 {
+                if seed >= seeds.end || failures.len() > 100 {
                     return failures;
                 }
                 failures.extend(one(&starts, &undisturbed, seed));
@@ -108,7 +129,9 @@ fn mixes_of_faults_end_in_the_same_state() {
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     println!(
-        "{mixes} mixes of faults in {:.1} s on {threads} threads: {} panics or divergences",
+        "mixes {} to {} of faults in {:.1} s on {threads} threads: {} panics or divergences",
+        seeds.start,
+        seeds.end - 1,
         begun.elapsed().as_secs_f64(),
         failures.len()
     );
