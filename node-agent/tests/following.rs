@@ -11,9 +11,10 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::{models::Shelf, watching},
+    cluster::{models::Shelf, recall::Recall, watching},
     desired::{Desired, Published},
 };
+use netprecursor_core::watch::Ledger;
 use netprecursor_fakeapi::{Kind, Kinds, Server, fault::Outage};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -50,7 +51,8 @@ impl Following {
         let client = server.client("agent", "netprecursor-system");
         let shelf = Shelf::new(client.clone(), "netprecursor-system".to_owned());
         tokio::spawn(async move {
-            watching::follow(client, shelf, Recall::new(Arc::new(|_, _| None)), "node1", sender).await
+            let recall = Recall::new(Arc::new(|_, _| Some(counted(7))));
+            watching::follow(client, shelf, recall, "node1", sender).await
         });
         Self { server, desired }
     }
@@ -62,6 +64,12 @@ impl Following {
         let found = found.map(|found| Arc::clone(&found.unwrap())).ok();
         found.unwrap_or_else(|| panic!("in vain: {what}; {:?}", self.desired.borrow()))
     }
+}
+
+fn counted(alerts: u64) -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.scorecard.alerts = alerts;
+    ledger
 }
 
 fn namespace(name: &str, team: &str) -> Value {
@@ -105,6 +113,9 @@ async fn pods_of_this_node_are_watched_by_the_policies_that_select_them() {
     assert_eq!(pod.reference.uid, created["metadata"]["uid"].as_str().unwrap());
     assert_eq!(pod.watched_by, [desired.policies[0].policy.uid.clone()]);
     assert_eq!(pod.addresses, ["10.0.0.7".parse::<std::net::IpAddr>().unwrap()]);
+    let watching_policy = &desired.policies[0];
+    let remembered = watching_policy.policy.rules.iter().map(|rule| watching_policy.take_remembered(rule));
+    assert_eq!(remembered.collect::<Vec<_>>(), [Some(counted(7))]);
 
     // Labels, phases and policies change; nothing is restarted.
     server.patch(&created, "", &json!({"metadata": {"labels": {"app": "db"}}})).unwrap();

@@ -72,7 +72,7 @@ impl Recall {
 mod tests {
     use std::sync::{Mutex, mpsc};
 
-    use netprecursor_core::alert::PolicyRef;
+    use netprecursor_core::{alert::PolicyRef, policy::Kind};
 
     use super::*;
     use crate::{desired::DesiredPolicy, lock::lock};
@@ -85,15 +85,16 @@ mod tests {
                  {threshold}}}}}]}}\n"
             );
             let policy = netprecursor_crds::policies_from_yaml("test", &yaml).unwrap().remove(0);
-            let (kind, name, uid) = (policy.kind, policy.name.to_string(), policy.uid.clone());
-            let reference = PolicyRef { kind, namespace: None, name, uid };
+            let (name, uid) = (policy.name.to_string(), policy.uid.clone());
+            let reference = PolicyRef { kind: Kind::Namespaced, namespace: None, name, uid };
             DesiredPolicy { reference, policy, remembered: Vec::new() }
         });
         Desired { policies: policies.collect(), ..Desired::default() }
     }
 
     fn takes(desired: &Desired) -> Vec<bool> {
-        let take = |desired: &DesiredPolicy| desired.take_remembered(&desired.policy.rules[0]).is_some();
+        let take =
+            |desired: &DesiredPolicy| desired.policy.rules.iter().all(|rule| desired.take_remembered(rule).is_some());
         desired.policies.iter().map(take).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use netprecursor_agent_common::{Counter, MAX_SLOTS};
 use netprecursor_core::{
-    adapt::{self, Standing},
+    adapt::Standing,
     alert::{Alert, PodRef},
     calibrate::{BINS, Bin},
     forecast::QUANTILES,

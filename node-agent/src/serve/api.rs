@@ -199,7 +199,7 @@ fn rule_view(snapshot: &Snapshot, watch: &WatchState) -> Option<RuleView> {
 fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
     let view = |target: &TargetState| {
         let about = &target.about;
-        let point = snapshot.latest(&about.uid).copied().unwrap_or_default();
+        let point = snapshot.latest(&about.uid).unwrap_or_default();
         TargetView {
             target: about.name.clone(),
             aliases: about.aliases.clone(),

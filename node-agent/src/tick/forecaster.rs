@@ -149,7 +149,7 @@ impl Forecasters {
     }
 
     /// The model that forecasts.
-    pub const fn model(&self, id: Id) -> &Arc<Model> {
+    pub fn model(&self, id: Id) -> &Arc<Model> {
         &self.loaded[id.0].model
     }
 

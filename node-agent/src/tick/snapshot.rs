@@ -15,7 +15,7 @@ use netprecursor_core::{
     features::COUNT,
     forecast::QUANTILES,
     gate::Gate,
-    policy::{Mode, Policy, Rule},
+    policy::{Policy, Rule},
     score::Scorecard,
     signal::Signals,
     tick::Tick,
@@ -286,9 +286,9 @@ impl Snapshot {
     }
 
     /// The newest point of a target; none before its first tick.
-    pub fn latest(&self, uid: &str) -> Option<&Point> {
+    pub fn latest(&self, uid: &str) -> Option<Point> {
         let unix = self.recent.points.latest()?.unix;
-        self.recent.points.newest_of(uid).next().filter(|(at, _)| *at == unix).map(|(_, point)| point)
+        self.recent.points.newest_of(uid).next().filter(|(at, _)| *at == unix).map(|(_, point)| *point)
     }
 
     /// What targets and policies select; in a cluster, of the pods of this node.

@@ -5,13 +5,14 @@ use std::{
     fs,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Instant,
 };
 
 use netprecursor_agent::{
     desired::{Desired, DesiredPolicy, Pod},
     sensors::suite::{Setting, Suite},
     targets::ownership::Resident,
-    tick::pipeline::Pipeline,
+    tick::{pipeline::Pipeline, report::ReportData, snapshot::Moment},
 };
 use netprecursor_agent_common::MAX_SLOTS;
 use netprecursor_core::{
@@ -187,7 +188,8 @@ fn a_policy_that_is_edited_keeps_windows_and_the_counters_of_rules_that_mean_the
     // Without a policy, it is not watched; another policy begins with nothing.
     cluster.desire(&[], vec![pod("u1", "10.88.0.1", &[])]);
     assert!(cluster.pipeline.targets.is_empty());
-    let report = cluster.pipeline.report(1, 0);
+    let moment = Moment { unix_ms: 1_000, monotonic_ns: 0, instant: Instant::now() };
+    let report = ReportData::of(&cluster.pipeline.snapshot(moment), 0);
     assert!(report.rules.is_empty() && report.targets == 0);
 }
 
