@@ -16,7 +16,10 @@ use std::{
 use netprecursor_core::{memory::Memory, watch::Ledger};
 
 use self::{ledgers::Ledgers, memories::MemoryFile};
-use crate::tick::pipeline::{ActivePolicy, ActiveRule, Pipeline};
+use crate::tick::{
+    active::{ActivePolicy, ActiveRule},
+    pipeline::Pipeline,
+};
 
 /// What is to be kept, cloned by the tick thread.
 #[derive(Debug, Default)]

@@ -64,8 +64,8 @@ mod tests {
     use crate::{
         metrics::seen::SeenRule,
         tick::{
+            active::ActiveRule,
             forecaster::Forecasters,
-            pipeline::ActiveRule,
             snapshot::{PolicyState, RuleState},
         },
     };

@@ -6,14 +6,10 @@ mod pods;
 mod revision;
 mod rewatch;
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use netprecursor_core::{
-    alert::{self, Alert, AlertState, Confirmed, Model, PolicyRef, Subject, Transition},
+    alert::{self, Alert, AlertState, Confirmed, Model, Subject, Transition},
     causes::Cause,
     decide::Action,
     features,
@@ -25,11 +21,12 @@ use netprecursor_core::{
 };
 
 use super::{
+    active::{ActivePolicy, ActiveRule},
     alerts::AlertBook,
-    forecaster::{Forecasters, Id},
+    forecaster::Forecasters,
     memories::Memories,
     selection::{News, Selection},
-    snapshot::{Moment, Point, PolicyState, Recent, RuleState, SensorState, Snapshot, TargetState},
+    snapshot::{Counters, Moment, Point, PolicyState, Recent, RuleState, SensorState, Snapshot, TargetState},
     target::{RuleId, Target},
 };
 use crate::{
@@ -39,54 +36,6 @@ use crate::{
 };
 use namespaces::Namespaces;
 use pods::Pods;
-
-/// A rule at work: what it learned and who forecasts for it.
-#[derive(Debug)]
-pub struct ActiveRule {
-    /// The rule.
-    pub rule: Arc<Rule>,
-    /// What it learned, how sure its warnings have to be, and its score, over all its targets.
-    pub ledger: Ledger,
-    /// Its forecaster.
-    pub forecaster: Id,
-    /// Since when it counts under this meaning, unix s.
-    pub since: u64,
-    /// Target seconds that its ledger counted when it was last handed over to be kept; `None`: it never was.
-    pub kept: Option<u64>,
-}
-
-impl ActiveRule {
-    /// Target seconds that its ledger counted.
-    pub const fn counted(&self) -> u64 {
-        self.ledger.scorecard.target_seconds
-    }
-}
-
-/// A policy at work.
-#[derive(Debug)]
-pub struct ActivePolicy {
-    /// The policy.
-    pub policy: Arc<Policy>,
-    /// As an object of the API; none outside a cluster.
-    pub reference: Option<PolicyRef>,
-    /// Its rules, in its order.
-    pub rules: Vec<ActiveRule>,
-}
-
-/// Counters of the pipeline.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counters {
-    /// Ticks done.
-    pub ticks: u64,
-    /// Seconds that no tick was done for: the machine was too busy, or slept.
-    pub skipped: u64,
-    /// Namespaces that matched but could not be watched.
-    pub unwatchable: u64,
-    /// Namespaces or pods that found no free slot.
-    pub over_capacity: u64,
-    /// How long the last tick took.
-    pub last: Duration,
-}
 
 /// Everything that a tick needs and changes.
 pub struct Pipeline {

@@ -26,8 +26,8 @@ use netprecursor_models::builtin;
 use serde::Serialize;
 
 use super::{
+    active::ActiveRule,
     frames::{Frame, Frames},
-    pipeline::{ActiveRule, Counters},
     selection::Selection,
     target::{About, RuleId, Target},
 };
@@ -230,6 +230,21 @@ impl SensorState {
     pub const fn counter(&self, which: Counter) -> u64 {
         self.kernel[which as usize]
     }
+}
+
+/// Counters of the pipeline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    /// Ticks done.
+    pub ticks: u64,
+    /// Seconds that no tick was done for: the machine was too busy, or slept.
+    pub skipped: u64,
+    /// Namespaces that matched but could not be watched.
+    pub unwatchable: u64,
+    /// Namespaces or pods that found no free slot.
+    pub over_capacity: u64,
+    /// How long the last tick took.
+    pub last: Duration,
 }
 
 /// When a snapshot was taken, by three clocks.

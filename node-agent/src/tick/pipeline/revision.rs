@@ -9,9 +9,9 @@ use netprecursor_core::{
     policy::{Mode, Name, Policy, Rule},
     watch::Ledger,
 };
-use netprecursor_models::builtin;
 
-use super::{ActivePolicy, ActiveRule, Pipeline, RuleId};
+use super::{Pipeline, RuleId};
+use crate::tick::active::{ActivePolicy, ActiveRule};
 
 /// How each rule changed.
 #[derive(Debug, Default)]
@@ -137,17 +137,5 @@ impl Pipeline {
     pub(super) fn forget_unused(&mut self) {
         let used: Vec<_> = self.policies.iter().flat_map(|active| &active.rules).map(|rule| rule.forecaster).collect();
         self.forecasters.keep(&used);
-    }
-}
-
-impl ActiveRule {
-    fn new(rule: Rule, forecaster: super::Id, unix: u64) -> Self {
-        Self {
-            rule: Arc::new(rule),
-            ledger: Ledger::starting_from(builtin::prior()),
-            forecaster,
-            since: unix,
-            kept: None,
-        }
     }
 }
