@@ -13,6 +13,8 @@ pub(crate) const BINS: usize = 2_160;
 /// Periods in bins: 5, 10, 15, 30 and 60 minutes.
 const PERIODS: [usize; 5] = [30, 60, 90, 180, 360];
 
+/// Bins from one look for a period to the next; every period divides by it.
+const FIND_BINS: u64 = 6;
 /// Rounds of a period before it is believed.
 const LEAST_ROUNDS: usize = 3;
 /// Rounds that are looked back at.
@@ -38,7 +40,7 @@ pub struct Clock {
     filling: u64,
     /// Bins since the first one, at most [`BINS`].
     known: usize,
-    /// Looked for when a bin completes.
+    /// Looked for once a minute: over six hours that is as much work as all else in ten ticks.
     period: Option<Period>,
 }
 
@@ -79,8 +81,11 @@ impl Clock {
                 self.bins[slot(self.filling + passed)] = f32::NAN;
             }
             self.known = (self.known as u64 + begun).min(BINS as u64) as usize;
+            let is_due = bin / FIND_BINS != self.filling / FIND_BINS;
             self.filling = bin;
-            self.period = self.find();
+            if is_due {
+                self.period = self.find(0);
+            }
         }
         if let Some(us) = measured_us {
             let now = &mut self.bins[slot(bin)];
@@ -102,7 +107,8 @@ impl Clock {
                 clock.bins[slot(bin)] = ln;
             }
         }
-        clock.period = clock.find();
+        // As it was found while these bins came.
+        clock.period = clock.find((filling % FIND_BINS) as usize);
         clock
     }
 
@@ -135,8 +141,9 @@ impl Clock {
         (0..bins).filter_map(of).filter(|ln| !ln.is_nan()).reduce(f32::max)
     }
 
-    fn find(&self) -> Option<Period> {
-        let explained = PERIODS.map(|bins| self.explained(bins));
+    /// The period as it showed when the bin that was filled `since` bins ago began.
+    fn find(&self, since: usize) -> Option<Period> {
+        let explained = PERIODS.map(|bins| self.explained(bins, since));
         let best = explained.into_iter().flatten().reduce(f32::max).filter(|best| *best >= LEAST_EXPLAINED)?;
         let found = PERIODS.into_iter().zip(explained).find(|(_, it)| *it >= Some(MULTIPLE_TOLERANCE * best));
         found.and_then(|(bins, explained)| Some(Period { bins, explained: explained? }))
@@ -144,20 +151,21 @@ impl Clock {
 
     /// The share of the variance of the last two rounds that the median of the rounds before explains, phase by phase. Two,
     /// because half of the rounds of half a period hold what comes once in a period.
-    fn explained(&self, period: usize) -> Option<f32> {
-        let rounds = self.known.saturating_sub(1) / period;
+    fn explained(&self, period: usize, since: usize) -> Option<f32> {
+        let known_then = self.known.saturating_sub(since);
+        let rounds = known_then.saturating_sub(1) / period;
         if rounds < LEAST_ROUNDS {
             return None;
         }
         let (mut count, mut sum, mut squares, mut missed) = (0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32);
         for ago in 1..=JUDGED * period {
-            let Some(came) = self.at(ago, 1) else { continue };
+            let Some(came) = self.at(since + ago, 1) else { continue };
             let mut before = [0.0; MOST_ROUNDS];
             let mut known = 0;
             let rounds = (1..=rounds.min(MOST_ROUNDS))
                 .map(|round| ago + round * period)
-                .filter(|ago| *ago < self.known)
-                .filter_map(|ago| self.at(ago, 1));
+                .filter(|ago| *ago < known_then)
+                .filter_map(|ago| self.at(since + ago, 1));
             for (slot, ln) in before.iter_mut().zip(rounds) {
                 *slot = ln;
                 known += 1;

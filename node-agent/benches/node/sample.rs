@@ -32,7 +32,9 @@ use super::{
 };
 
 /// Connections that carry requests at once.
-const CONNECTIONS: [usize; 2] = [32, 3_000];
+const CONNECTIONS: [usize; 3] = [32, 3_000, 30_000];
+/// Connections to one port of the server: fewer than there are ports for their other ends.
+const PER_PORT: usize = 20_000;
 /// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
 const GROUPS: [&[Program]; 2] = [
     &[Program::SockOps("tcp_empty"), Program::SockOps("tcp"), Program::SockOps("tcp_unfiltered")],
@@ -156,17 +158,14 @@ fn together(
     Ok(group.iter().zip(measured).map(cost).collect())
 }
 
-/// Both ends of every connection are open here: as many files as the process may ever have.
+/// Both ends of every connection are open here.
+const DESCRIPTORS: u64 = 2 * CONNECTIONS[CONNECTIONS.len() - 1] as u64 + 1_000;
+
 fn allow_descriptors() -> std::io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid for writes, then for reads.
-    let done = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
-        }
-    };
-    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    let limit = libc::rlimit { rlim_cur: DESCRIPTORS, rlim_max: DESCRIPTORS };
+    // SAFETY: `limit` is valid for reads.
+    let done = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Runs and ns per run of one program under traffic.
@@ -205,6 +204,14 @@ struct Crowd(Vec<(TcpStream, TcpStream)>);
 
 impl Crowd {
     fn connect(path: &Path, connections: usize) -> anyhow::Result<Self> {
+        let mut all = Vec::with_capacity(connections);
+        while all.len() < connections {
+            all.extend(Self::to_one_port(path, PER_PORT.min(connections - all.len()))?);
+        }
+        Ok(Self(all))
+    }
+
+    fn to_one_port(path: &Path, connections: usize) -> anyhow::Result<Vec<(TcpStream, TcpStream)>> {
         let listener = path.far.within(|| TcpListener::bind(Path::far_address(Family::V4, 0)))?;
         let server = listener.local_addr()?;
         // Without this, accepted sockets would wait in the backlog of 128.
@@ -222,7 +229,7 @@ impl Crowd {
             near.set_nodelay(true)?;
             far.set_nodelay(true)?;
         }
-        Ok(Self(both))
+        Ok(both)
     }
 
     /// A request and an answer on every connection.

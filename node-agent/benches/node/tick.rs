@@ -88,8 +88,8 @@ fn time(mut turn: impl FnMut(u32)) -> f64 {
 /// Times `ticks` ticks for each number of targets, with the default forecaster, with all of them as experts and with each
 /// trained model.
 pub(crate) fn measure(ticks: u64) -> anyhow::Result<Vec<Whole>> {
-    let trained = builtin::names().filter(|name| builtin::model(name).is_some() && *name != builtin::DEFAULT);
-    let models: Vec<&str> = [builtin::DEFAULT, builtin::ADAPTIVE].into_iter().chain(trained).collect();
+    let trained = builtin::names().filter(|name| builtin::model(name).is_some());
+    let models: Vec<&str> = [builtin::ADAPTIVE, builtin::best_naive().name()].into_iter().chain(trained).collect();
     let mut hosts: Vec<Host> = Vec::new();
     let mut all = Vec::new();
     for targets in TARGETS {

@@ -9,6 +9,7 @@ use std::{
     },
     path::Path,
     thread,
+    time::SystemTime,
 };
 
 use netlink_sys::{
@@ -74,6 +75,11 @@ pub struct Namespace {
     pub diag: Socket,
     /// Lists its queueing disciplines.
     pub route: Socket,
+}
+
+/// When a name last came or went; `None` when there never was one.
+pub fn changed() -> Option<SystemTime> {
+    fs::metadata(DIRECTORY).ok()?.modified().ok()
 }
 
 /// Names and inodes of the namespaces that have a name.

@@ -1,6 +1,6 @@
 //! Targets on one host: the network namespaces whose names match.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// Ticks until a namespace that could not be entered is tried again.
 const RETRY_TICKS: u64 = 10;
+/// Ticks after which the names are read although none came or went: a namespace may be mounted over a name that is there.
+const READ_TICKS: u64 = 5;
 
 /// What is looked for.
 #[derive(Debug)]
@@ -23,17 +25,28 @@ pub(super) struct Namespaces {
     selectors: Vec<Selector>,
     /// The names with their inodes when everything was last looked at; `None`: it is to be looked at again.
     listed: Option<Vec<(String, u64)>>,
+    /// When a name had last come or gone as the names were read, and the tick in which they are read again in any case.
+    read: Option<(Option<SystemTime>, Tick)>,
     /// Since when a namespace, by inode, is not watched although it matches.
     refused: BTreeMap<u64, u64>,
 }
 
 impl Namespaces {
     pub(super) const fn new(selectors: Vec<Selector>) -> Self {
-        Self { selectors, listed: None, refused: BTreeMap::new() }
+        Self { selectors, listed: None, read: None, refused: BTreeMap::new() }
     }
 
     /// Admits namespaces that match and lets go of those that are gone.
     pub(super) fn look(&mut self, pipeline: &mut Pipeline, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
+        let changed = namespace::changed();
+        let is_changed = self.read.is_none_or(|(before, _)| before != changed);
+        let is_due = is_changed || self.read.is_none_or(|(_, again)| now >= again);
+        if self.refused.is_empty() && self.listed.is_some() && !is_due {
+            return;
+        }
+        // After a change soon again: `ip netns add` makes the name first and mounts the namespace then.
+        let again = if is_changed { Tick(now.0 + 1) } else { Tick(now.0 + READ_TICKS) };
+        self.read = Some((changed, again));
         let named = match namespace::named() {
             Ok(named) => named,
             Err(error) => {
