@@ -4,6 +4,7 @@
 //! `--quick` measures each thing for a shorter time.
 #![expect(clippy::print_stdout, reason = "its output is the result")]
 
+mod crowd;
 mod memory;
 mod sample;
 mod tick;
@@ -75,6 +76,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() -> anyhow::Result<()> {
+    if let Some(done) = crowd::end(std::env::args()) {
+        return done;
+    }
     let effort = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
     // SAFETY: no preconditions.
     let results = if unsafe { libc::geteuid() } == 0 {

@@ -6,11 +6,8 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
     os::fd::OwnedFd,
     path::PathBuf,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,15 +23,10 @@ use netprecursor_agent::{
 };
 use serde::Serialize;
 
-use super::{
-    hosts::{Family, Path},
-    median,
-};
+use super::{crowd::Crowd, hosts::Path, median};
 
 /// Connections that carry requests at once.
 const CONNECTIONS: [usize; 3] = [32, 3_000, 30_000];
-/// Connections to one port of the server: fewer than there are ports for their other ends.
-const PER_PORT: usize = 20_000;
 /// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
 const GROUPS: [&[Program]; 2] = [
     &[Program::SockOps("tcp_empty"), Program::SockOps("tcp"), Program::SockOps("tcp_unfiltered")],
@@ -42,7 +34,6 @@ const GROUPS: [&[Program]; 2] = [
 ];
 /// Each is measured so often, in turns; the median counts.
 const ROUNDS: usize = 3;
-const MESSAGE: usize = 64;
 /// Fewer runs than this are no measurement.
 const ENOUGH: u64 = 1_000;
 
@@ -122,7 +113,6 @@ impl Drop for Cage {
 /// Measures every program at every number of connections, each for `time` in each round.
 pub(crate) fn measure(time: Duration) -> anyhow::Result<Vec<Cost>> {
     let _stats: OwnedFd = enable_stats(Stats::RunTime).context("the kernel refuses to time BPF programs")?;
-    allow_descriptors().context("raising the limit of open files")?;
     let path = Path::new();
     let cage = Cage::enter()?;
     let mut costs = Vec::new();
@@ -158,16 +148,6 @@ fn together(
     Ok(group.iter().zip(measured).map(cost).collect())
 }
 
-/// Both ends of every connection are open here.
-const DESCRIPTORS: u64 = 2 * CONNECTIONS[CONNECTIONS.len() - 1] as u64 + 1_000;
-
-fn allow_descriptors() -> std::io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: DESCRIPTORS, rlim_max: DESCRIPTORS };
-    // SAFETY: `limit` is valid for reads.
-    let done = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-}
-
 /// Runs and ns per run of one program under traffic.
 fn one(program: Program, cage: &Cage, path: &Path, connections: usize, time: Duration) -> anyhow::Result<(u64, f64)> {
     let mut object = Object::load()?;
@@ -197,54 +177,4 @@ fn one(program: Program, cage: &Cage, path: &Path, connections: usize, time: Dur
         );
     }
     Ok((runs, (after.1 - before.1).as_nanos() as f64 / runs as f64))
-}
-
-/// Connections between the two hosts, both ends here.
-struct Crowd(Vec<(TcpStream, TcpStream)>);
-
-impl Crowd {
-    fn connect(path: &Path, connections: usize) -> anyhow::Result<Self> {
-        let mut all = Vec::with_capacity(connections);
-        while all.len() < connections {
-            all.extend(Self::to_one_port(path, PER_PORT.min(connections - all.len()))?);
-        }
-        Ok(Self(all))
-    }
-
-    fn to_one_port(path: &Path, connections: usize) -> anyhow::Result<Vec<(TcpStream, TcpStream)>> {
-        let listener = path.far.within(|| TcpListener::bind(Path::far_address(Family::V4, 0)))?;
-        let server = listener.local_addr()?;
-        // Without this, accepted sockets would wait in the backlog of 128.
-        let accepting = thread::spawn(move || {
-            (0..connections).map(|_| listener.accept().map(|(stream, _)| stream)).collect::<Result<Vec<_>, _>>()
-        });
-        let near = path.near.within(|| {
-            (0..connections).map(|_| TcpStream::connect(server)).collect::<Result<Vec<_>, std::io::Error>>()
-        })?;
-        let mut far = accepting.join().map_err(|_| anyhow::anyhow!("the accepting thread panicked"))??;
-        // A pair need not be the two ends of one connection: every near end sends, every far end answers what it gets.
-        far.truncate(near.len());
-        let both = near.into_iter().zip(far).collect::<Vec<_>>();
-        for (near, far) in &both {
-            near.set_nodelay(true)?;
-            far.set_nodelay(true)?;
-        }
-        Ok(both)
-    }
-
-    /// A request and an answer on every connection.
-    fn round(&mut self) -> std::io::Result<()> {
-        let mut message = [b'x'; MESSAGE];
-        for (near, _) in &mut self.0 {
-            near.write_all(&message)?;
-        }
-        for (_, far) in &mut self.0 {
-            far.read_exact(&mut message)?;
-            far.write_all(&message)?;
-        }
-        for (near, _) in &mut self.0 {
-            near.read_exact(&mut message)?;
-        }
-        Ok(())
-    }
 }
