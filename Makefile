@@ -2,7 +2,7 @@
 # Arguments for the program behind a verb: make demo ARGS='--seed 1000001', make test ARGS='--tier unit'.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo kind-demo test e2e bench dataset train lint setup help
+.PHONY: demo kind-demo test e2e bench dataset train lint setup setup-demo help
 
 export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
 # What the compiler makes on the way lies outside the checkout, so that a new clone in the same place finds it. Cargo names
@@ -10,10 +10,10 @@ export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.c
 export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build/{workspace-path-hash}
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-demo: setup ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
+demo: setup-demo ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
 	@cargo xtask demo $(if $(FOREVER),--forever) $(ARGS)
 
-kind-demo: setup ## helm install, kubectl apply, kubectl get precursoralerts, on a three-node cluster made for it by kind
+kind-demo: setup-demo ## helm install, kubectl apply, kubectl get precursoralerts, on a three-node cluster made for it by kind
 	@cargo xtask kind-demo
 
 test: setup ## every test tier that this machine can run, with a table at the end
@@ -36,6 +36,9 @@ train: setup ## the model and its report from out/dataset, into models/artifacts
 
 setup:
 	@scripts/setup.sh
+
+setup-demo:
+	@scripts/setup.sh demo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make demo` and `make test` need on a bare Debian 12 (as root). Safe to run again: each step first looks.
+# Installs what `make test` needs on a bare Debian 12 (as root); with the argument `demo` what `make demo` needs of that: who
+# looks at the demo does not wait for browsers, virtual machines and clusters. Safe to run again: each step first looks.
 # Nothing is written into the checkout; caches live in $NETPRECURSOR_CACHE (default: ~/.cache/netprecursor).
 # On other distributions install the packages named below by hand; the script then only checks.
 set -euo pipefail
@@ -19,8 +20,8 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
-base_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps
-  nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
+demo_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps)
+test_packages=(nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
 
 # Of the packages named, those that are not installed, one a line.
 missing_of() {
@@ -97,8 +98,10 @@ linker() {
     { tail -n 20 "$stamp/bpf-linker.log" >&2; die "bpf-linker did not build; the log is $stamp/bpf-linker.log"; }
 }
 
-[ $# -eq 0 ] || die "got '$1', expected no argument"
-install_packages "${base_packages[@]}"
-cluster_packages
+case "$*" in
+  '') install_packages "${demo_packages[@]}" "${test_packages[@]}"; cluster_packages ;;
+  demo) install_packages "${demo_packages[@]}" ;;
+  *) die "got '$*', expected demo, or no argument for everything" ;;
+esac
 rust_host
 bpf_toolchain

@@ -258,6 +258,7 @@ fn tick_until(
     let begun = Instant::now();
     let mut last = begun;
     let mut second = 0;
+    let mut are_memories_due = false;
     while !stop.load(Ordering::Acquire) {
         let due = begun + Duration::from_secs(second + 1);
         let now = Instant::now();
@@ -273,9 +274,12 @@ fn tick_until(
         let transitions = pipeline.tick(Tick(origin + second), seconds, moment.unix_ms / 1000);
         publishers.publish(&transitions, pipeline.snapshot(moment));
         if second.is_multiple_of(KEEP_EVERY) {
-            let with_memories = second.is_multiple_of(KEEP_MEMORIES_EVERY);
-            match keeper.try_keep(keep::State::of(&pipeline, ledgers, with_memories)) {
-                Ok(()) => pipeline.mark_kept(),
+            are_memories_due |= second.is_multiple_of(KEEP_MEMORIES_EVERY);
+            match keeper.try_keep(keep::State::of(&pipeline, ledgers, are_memories_due)) {
+                Ok(()) => {
+                    pipeline.mark_kept();
+                    are_memories_due = false;
+                }
                 Err(_) => tracing::warn!("the disk has not taken what was to be kept a minute ago; it is tried again"),
             }
         }

@@ -61,7 +61,12 @@ impl Machine {
     }
 
     fn set_up(&self) -> Output {
+        self.set_up_for(&[])
+    }
+
+    fn set_up_for(&self, arguments: &[&str]) -> Output {
         Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup.sh"))
+            .args(arguments)
             .env_clear()
             .env("PATH", self.path("bin"))
             .env("HOME", self.0.path())
@@ -90,6 +95,18 @@ fn a_bare_machine_gets_what_is_missing_and_the_linker_without_starting_services(
     assert!(calls.contains("iproute2") && calls.contains("rust-web-src") && calls.contains("bpf-linker"), "{calls}");
     assert!(calls.contains("services are held back") && !machine.path("policy-rc.d").exists(), "{calls}");
     assert_eq!(calls.matches("apt-get update").count(), 1, "{calls}");
+}
+
+#[test]
+fn the_demo_waits_for_no_browser_and_no_cluster() {
+    let machine = Machine::new(0);
+    let output = machine.set_up_for(&["demo"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let calls = machine.calls();
+    assert!(calls.contains("nginx-light") && calls.contains("bpf-linker"), "{calls}");
+    assert!(!["chromium", "qemu", "docker", "buildah"].iter().any(|package| calls.contains(package)), "{calls}");
+    let refused = machine.set_up_for(&["everything"]);
+    assert!(!refused.status.success() && words(&refused).contains("got 'everything', expected demo"));
 }
 
 #[test]
