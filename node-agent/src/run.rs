@@ -153,7 +153,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             .context("cannot start a thread")?
     };
     tracing::info!(%address, "listening");
-    let served = runtime.block_on(serve(listener, probes, shared.clone(), telemetry));
+    let served = runtime.block_on(serve(listener, probes, shared, telemetry));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
