@@ -15,6 +15,7 @@ use aya::{
 use netprecursor_agent_common::{
     MAX_SLOTS,
     histogram::BUCKETS,
+    names::{map, program},
     sched::{SchedSlot, Task},
 };
 use netprecursor_core::signal::{Signal, Signals};
@@ -81,11 +82,16 @@ impl Sched {
     pub fn start(object: &mut Object) -> Result<Self, SchedError> {
         object.tracepoints.as_ref().map_err(|error| SchedError::Tracepoint(crate::error::chain(error)))?;
         let bpf = &mut object.bpf;
-        let tasks = bpf.take_map("TASKS").ok_or(SchedError::Missing("map TASKS"))?;
+        let tasks = bpf.take_map(map::TASKS).ok_or(SchedError::Missing("map TASKS"))?;
         let tasks = Tasks(Arc::new(Mutex::new(HashMap::try_from(tasks).map_err(SchedError::Tasks)?)));
-        let slots = Mapped::new("SCHED_SLOTS", bpf.take_map("SCHED_SLOTS"))?;
-        for program in ["sched_process_exit", "sched_process_fork", "sched_wakeup", "sched_wakeup_new", "sched_switch"]
-        {
+        let slots = Mapped::take(bpf, map::SCHED_SLOTS)?;
+        for program in [
+            program::SCHED_PROCESS_EXIT,
+            program::SCHED_PROCESS_FORK,
+            program::SCHED_WAKEUP,
+            program::SCHED_WAKEUP_NEW,
+            program::SCHED_SWITCH,
+        ] {
             attach(bpf, program)?;
         }
         Ok(Self { slots, cpus: object.cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], tasks })

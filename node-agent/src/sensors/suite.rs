@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp, tcp::Line};
+use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp, names::map, tcp::Line};
 use netprecursor_core::signal::{Signal, Signals};
 
 use super::{
@@ -120,7 +120,7 @@ impl Suite {
                 }
             }
             Ok(mut loaded) => {
-                let started = Tcp::start(&mut loaded.bpf, loaded.cpus, "tcp");
+                let started = Tcp::start(&mut loaded.bpf, loaded.cpus);
                 state("tcp", Need::Required, State::of(&started));
                 tcp = started.ok();
                 let started = Traffic::start(&mut loaded.bpf, loaded.cpus);
@@ -135,18 +135,18 @@ impl Suite {
                 sched = started.ok();
                 namespaces = loaded
                     .bpf
-                    .take_map("NETNS_SLOTS")
+                    .take_map(map::NETNS_SLOTS)
                     .and_then(|map: Map| HashMap::<MapData, u64, u32>::try_from(map).ok())
                     .map(|map| Arc::new(Mutex::new(map)));
-                generations = Mapped::new("GENERATIONS", loaded.bpf.take_map("GENERATIONS")).ok();
+                generations = Mapped::take(&mut loaded.bpf, map::GENERATIONS).ok();
                 if let Setting::Cluster { cgroups } = setting {
                     let has_members = traffic.as_ref().is_some_and(|traffic| traffic.knows_namespaces);
                     let started = Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroups);
                     state(IDENTITY, Need::Required, State::of(&started));
                     identity = started.ok();
                 }
-                lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok().map(Arc::new);
-                counters = loaded.bpf.take_map("COUNTERS").and_then(|map: Map| PerCpuArray::try_from(map).ok());
+                lines = Mapped::take(&mut loaded.bpf, map::SOCKET_LINES).ok().map(Arc::new);
+                counters = loaded.bpf.take_map(map::COUNTERS).and_then(|map: Map| PerCpuArray::try_from(map).ok());
                 object = Some(loaded);
             }
         }
