@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use netprecursor_crds::alert::PolicyKind;
+use netprecursor_crds::{alert::PolicyKind, model_copy};
 use serde_json::{Value, json};
 
 use super::super::{Plan, Write, plan};
@@ -84,7 +84,7 @@ impl Cluster {
         let (version, now) = (self.version, self.now);
         match write {
             Write::PublishModel { sha256, .. } => {
-                let key = Key::new(&self.settings.namespace, models::copy_name(sha256));
+                let key = Key::new(&self.settings.namespace, model_copy::name(sha256));
                 let seen = self.seen(sha256, ModelCopy { sha256: sha256.clone() });
                 self.observed.copies.take(Sight::Applied(key, seen));
             }
