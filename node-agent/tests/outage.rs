@@ -2,6 +2,8 @@
 //! writer, and a fake API server that loses answers as well as requests.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+mod sinks;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -20,9 +22,8 @@ use netprecursor_agent::{
     tick::report::ReportData,
 };
 use netprecursor_core::{
-    alert::{self, Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition},
-    decide::Trigger,
-    policy::{Identity, Kind as PolicyKind, Name, Severity},
+    alert::{self, Alert, PodRef, PolicyRef, Subject, Transition},
+    policy::{Kind as PolicyKind, Name},
 };
 use netprecursor_fakeapi::{
     Call, Entry, Kind, Kinds, Server,
@@ -142,28 +143,11 @@ fn alert(server: &Server, agent: usize, number: usize) -> Alert {
     };
     Alert {
         name: alert::name(&policy, &policy_uid, &pod_uid, &rule),
-        policy: Identity { kind: PolicyKind::Namespaced, namespace: Some(Name::label("shop").unwrap()), name: policy },
-        rule: "rtt".to_owned(),
         target: pod_uid.clone(),
         target_uid: pod_uid,
-        severity: Severity::Warning,
-        state: AlertState::Firing,
-        trigger: Trigger::Forecast,
-        threshold_us: 200_000,
-        resolve_us: 160_000,
-        predicted_us: Some(231_000.0),
-        chance: Some(0.74),
-        measured_us: None,
-        lead_seconds: None,
-        confirmed: Confirmed::Unknown,
-        judged_unix: None,
-        count: 1,
         fired_unix: 1_750_000_000,
-        resolved_unix: None,
-        resolution: None,
-        causes: Vec::new(),
-        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
         subject: Some(Arc::new(Subject { policy: reference, pod: Arc::new(pod) })),
+        ..sinks::alert(0)
     }
 }
 

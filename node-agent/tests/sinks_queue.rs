@@ -144,7 +144,9 @@ fn a_file_that_cannot_be_read_is_set_aside_and_counted() {
     disk.write(&name(0), &whole[..whole.len() / 2]).unwrap();
     disk.write(&name(1), b"").unwrap();
     disk.write(&name(2), &vec![b' '; 70_000]).unwrap();
-    let newer = String::from_utf8(whole.clone()).unwrap().replace("\"version\":1", "\"version\":2");
+    let ours = String::from_utf8(disk.read(&name(3)).unwrap()).unwrap();
+    let newer = ours.replace("\"version\":2", "\"version\":3");
+    assert_ne!(newer, ours);
     disk.write(&name(3), newer.as_bytes()).unwrap();
     disk.write("left-over.new", b"torn").unwrap();
     let queue = Queue::open(disk.clone(), Limits::default());
