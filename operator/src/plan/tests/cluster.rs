@@ -53,6 +53,13 @@ impl Cluster {
         cluster
     }
 
+    /// One with the policy `checkout` in `shop`.
+    pub(super) fn with_policy() -> Self {
+        let mut cluster = Self::new();
+        cluster.policy("shop", "checkout", json!({}));
+        cluster
+    }
+
     /// The plan of now, after what was seen was settled.
     pub(super) fn plan(&mut self, now: Timestamp) -> Plan {
         self.now = now;
