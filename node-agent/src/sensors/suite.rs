@@ -2,7 +2,7 @@
 
 mod programs;
 
-use std::{net::IpAddr, path::PathBuf, sync::PoisonError};
+use std::{net::IpAddr, path::PathBuf};
 
 use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
 use netprecursor_core::signal::{Signal, Signals};
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     host::monotonic_ns,
+    lock::lock,
     status::{IDENTITY, Need, State, Status, advice::Machine},
     targets::{
         identifier::{Report, Seat},
@@ -171,7 +172,7 @@ impl Suite {
         }
         // Last: from here on the kernel counts.
         if let Some(namespaces) = &self.programs.namespaces
-            && let Err(error) = namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie, stamp.0, 0)
+            && let Err(error) = lock(namespaces).insert(cookie, stamp.0, 0)
         {
             tracing::warn!(slot, error = %crate::error::chain(&error), "a target is not counted: the kernel's table refused it");
         }
@@ -233,7 +234,7 @@ impl Suite {
         self.turn(place.slot);
         if let (Some(namespaces), Some(cookie)) = (&self.programs.namespaces, place.cookie) {
             // Already gone is gone.
-            let _ = namespaces.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
+            let _ = lock(namespaces).remove(&cookie);
         }
         if let Some(identity) = &mut self.programs.identity {
             identity.unseat(uid);

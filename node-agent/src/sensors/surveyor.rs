@@ -32,6 +32,7 @@ use crate::{
 
 /// Queues are asked each second.
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
+
 /// What was found out about one target.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Findings {
