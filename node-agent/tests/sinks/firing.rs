@@ -10,21 +10,25 @@ use netprecursor_core::{
     policy::{Identity, Kind, Name, Severity},
 };
 
-/// The policy `checkout` in the namespace `shop`, and pod `number` in another one.
-pub(crate) fn subject(namespace: &str, number: usize) -> Option<Arc<Subject>> {
-    let policy = PolicyRef {
+/// The policy `checkout` in the namespace `shop`.
+pub(crate) fn reference(uid: &str) -> PolicyRef {
+    PolicyRef {
         kind: Kind::Namespaced,
         namespace: Some("shop".to_owned()),
         name: "checkout".to_owned(),
-        uid: "policy-uid".to_owned(),
-    };
+        uid: uid.to_owned(),
+    }
+}
+
+/// That policy, and pod `number` in another namespace.
+pub(crate) fn subject(namespace: &str, number: usize) -> Option<Arc<Subject>> {
     let pod = PodRef {
         namespace: namespace.to_owned(),
         name: format!("checkout-{number}"),
         uid: format!("pod-uid-{number}"),
         workload: None,
     };
-    Some(Arc::new(Subject { policy, pod: Arc::new(pod) }))
+    Some(Arc::new(Subject { policy: reference("policy-uid"), pod: Arc::new(pod) }))
 }
 
 /// Alert `number` as it fires for the first time.

@@ -1,8 +1,9 @@
 //! What tests of sinks share.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
+pub(crate) mod checkout;
 pub(crate) mod disk;
 mod firing;
 pub(crate) mod transitions;
 
-pub(crate) use firing::{alert, subject};
+pub(crate) use firing::{alert, reference, subject};
