@@ -11,11 +11,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     Datum as _, DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTensor as _, Tensor,
     TypedRunnableModel, onnx, tvec,
 };
-use tract_onnx::pb::ModelProto;
 
 use crate::Refusal;
 use crate::contract::{Dim, ElementType, Graph, Metadata, Model, ValueInfo, limits};
@@ -66,11 +66,7 @@ impl fmt::Debug for Net {
 
 /// Whether a model reads sequences: one input of three dimensions.
 pub(crate) fn is_net(graph: &Graph<'_>) -> bool {
-    inputs(graph).any(|input| input.shape.as_ref().is_some_and(|shape| shape.len() == 3))
-}
-
-fn inputs<'a, 'b>(graph: &'b Graph<'a>) -> impl Iterator<Item = &'b ValueInfo<'a>> {
-    graph.inputs.iter().filter(|input| graph.initializers.iter().all(|tensor| tensor.name != input.name))
+    graph.open_inputs().any(|input| input.shape.as_ref().is_some_and(|shape| shape.len() == 3))
 }
 
 fn wrong(place: &str, got: String, expected: &str) -> Refusal {
@@ -79,9 +75,9 @@ fn wrong(place: &str, got: String, expected: &str) -> Refusal {
 
 /// The only input, with its steps and channels.
 fn input<'a, 'b>(graph: &'b Graph<'a>) -> Result<(&'b ValueInfo<'a>, [usize; 2]), Refusal> {
-    let mut all = inputs(graph);
+    let mut all = graph.open_inputs();
     let (Some(input), None) = (all.next(), all.next()) else {
-        return Err(wrong("the inputs", format!("{}", inputs(graph).count()), "one input [N, T, F]"));
+        return Err(wrong("the inputs", graph.open_inputs().count().to_string(), "one input [N, T, F]"));
     };
     let place = || format!("input {}", shown(input.name));
     let &[Dim::Symbol(_) | Dim::Unknown, Dim::Size(steps), Dim::Size(channels)] =
@@ -149,7 +145,7 @@ impl Net {
             let (got, expected) = (format!("{} names", names.len()), format!("{channels} names, one for each channel"));
             return Err(Refusal::MetadataWrong { key: "feature_names", got, expected });
         }
-        let opset = model.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(1, |opset| opset.version);
+        let opset = model.opset();
         let [output] = graph.outputs.as_slice() else {
             return Err(wrong("the outputs", format!("{}", graph.outputs.len()), "one output [N, Q]"));
         };

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use crate::Refusal;
 use crate::contract::{AttributeValue, ElementType, Graph, Node, Tensor, limits};
 use crate::refusal::shown;
-use checks::{inputs, plain, refuse, shape};
+use checks::{inputs, plain, shape};
 
 /// A value whose shape is known.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl<'a> Shapes<'a> {
 
     fn node(&mut self, node: &Node<'a>) -> Result<(), Refusal> {
         let made: Vec<Value> = match node.op {
-            _ if !node.domain.is_empty() => return Err(refuse(node, "another domain", "operators of nets")),
+            _ if !node.domain.is_empty() => return Err(node.refuse("another domain", "operators of nets")),
             "Constant" => vec![constant_node(node)?],
             "Identity" => vec![self.any(node, 0)?.clone()],
             "Abs" | "Erf" | "Exp" | "Log" | "Neg" | "Reciprocal" | "Relu" | "Sigmoid" | "Softplus" | "Sqrt"
@@ -101,11 +101,11 @@ impl<'a> Shapes<'a> {
             "LayerNormalization" => vec![self.layer_norm(node)?],
             "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum" => vec![self.reduce(node)?],
             "LSTM" => self.lstm(node)?,
-            _ => return Err(refuse(node, "the operator", "operators of small nets, see docs/models.md")),
+            _ => return Err(node.refuse("the operator", "operators of small nets, see docs/models.md")),
         };
         if node.outputs.len() > made.len() {
             let got = format!("{} outputs", node.outputs.len());
-            return Err(refuse(node, &got, "as many outputs as the operator has without extras"));
+            return Err(node.refuse(&got, "as many outputs as the operator has without extras"));
         }
         for (name, value) in node.outputs.iter().zip(made) {
             self.add_elements(size(&value.dims))?;
@@ -129,14 +129,14 @@ impl<'a> Shapes<'a> {
 
     fn any(&self, node: &Node<'_>, position: usize) -> Result<&Value, Refusal> {
         let found = node.inputs.get(position).and_then(|name| self.values.get(*name));
-        found.ok_or_else(|| refuse(node, &format!("no input {position}"), "the inputs that the operator needs"))
+        found.ok_or_else(|| node.refuse(&format!("no input {position}"), "the inputs that the operator needs"))
     }
 
     /// The shape of an input of floats.
     fn dims(&self, node: &Node<'_>, position: usize) -> Result<&[usize], Refusal> {
         let value = self.any(node, position)?;
         if value.ints.is_some() {
-            return Err(refuse(node, &format!("integers as input {position}"), "floats"));
+            return Err(node.refuse(&format!("integers as input {position}"), "floats"));
         }
         Ok(&value.dims)
     }
@@ -145,7 +145,7 @@ impl<'a> Shapes<'a> {
     fn ints(&self, node: &Node<'_>, name: &str, position: usize) -> Result<Option<Vec<i64>>, Refusal> {
         match node.attribute(name) {
             Some(AttributeValue::Ints(values)) => return Ok(Some(values.clone())),
-            Some(_) => return Err(refuse(node, &format!("attribute {name} of another type"), "integers")),
+            Some(_) => return Err(node.refuse(&format!("attribute {name} of another type"), "integers")),
             None => {}
         }
         if node.inputs.get(position).is_none_or(|name| name.is_empty()) {
@@ -154,7 +154,7 @@ impl<'a> Shapes<'a> {
         let value = self.any(node, position)?;
         let values = value.ints.clone().filter(|_| value.dims.len() <= 1);
         values.map(Some).ok_or_else(|| {
-            refuse(node, &format!("{name} computed at run time"), "constant shapes: export with fixed T and F")
+            node.refuse(&format!("{name} computed at run time"), "constant shapes: export with fixed T and F")
         })
     }
 }
@@ -179,9 +179,9 @@ fn constant_node(node: &Node<'_>) -> Result<Value, Refusal> {
     match node.attributes.as_slice() {
         [attribute] if attribute.name == "value" => match &attribute.value {
             AttributeValue::Tensor(tensor) => constant(tensor, || format!("node {}", node.label())),
-            _ => Err(refuse(node, "no tensor", "a tensor")),
+            _ => Err(node.refuse("no tensor", "a tensor")),
         },
-        _ => Err(refuse(node, "a value of another form", "a tensor")),
+        _ => Err(node.refuse("a value of another form", "a tensor")),
     }
 }
 

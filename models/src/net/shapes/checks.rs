@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 
 use crate::Refusal;
-use crate::contract::{AttributeValue, Node};
+use crate::contract::Node;
 use crate::refusal::shown;
 
 /// Refuses attributes that are not among those known: what is not checked must not reach tract.
 pub(super) fn plain(node: &Node<'_>, known: &[&str]) -> Result<(), Refusal> {
     match node.attributes.iter().find(|attribute| !known.contains(&attribute.name)) {
-        Some(attribute) => Err(refuse(node, &format!("attribute {}", shown(attribute.name)), "the default")),
+        Some(attribute) => Err(node.refuse(&format!("attribute {}", shown(attribute.name)), "the default")),
         None => Ok(()),
     }
 }
@@ -18,15 +18,7 @@ pub(super) fn inputs(node: &Node<'_>, expected: RangeInclusive<usize>) -> Result
     if expected.contains(&node.inputs.len()) {
         return Ok(());
     }
-    Err(refuse(node, &format!("{} inputs", node.inputs.len()), "the inputs that the operator needs"))
-}
-
-pub(super) fn int(node: &Node<'_>, name: &str, default: i64) -> Result<i64, Refusal> {
-    match node.attribute(name) {
-        None => Ok(default),
-        Some(AttributeValue::Int(value)) => Ok(*value),
-        Some(_) => Err(refuse(node, &format!("attribute {name} of another type"), "an integer")),
-    }
+    Err(node.refuse(&format!("{} inputs", node.inputs.len()), "the inputs that the operator needs"))
 }
 
 /// An axis, negative ones from the end.
@@ -48,10 +40,6 @@ pub(super) fn wider(node: &Node<'_>, left: &[usize], right: &[usize]) -> Result<
         _ => Err(shape(node, format!("{left:?} and {right:?}"), "shapes that fit side by side".into())),
     };
     (0..rank).map(side_by_side).collect()
-}
-
-pub(super) fn refuse(node: &Node<'_>, got: &str, expected: &'static str) -> Refusal {
-    Refusal::NotEvaluated { node: node.label(), op: shown(node.op), got: got.into(), expected }
 }
 
 pub(super) fn shape(node: &Node<'_>, got: String, expected: String) -> Refusal {

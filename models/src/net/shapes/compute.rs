@@ -1,6 +1,6 @@
 //! Operators that compute, with their multiplications.
 
-use super::checks::{axis, inputs, int, plain, refuse, shape, wider};
+use super::checks::{axis, inputs, plain, shape, wider};
 use super::{Shapes, Value, float, size};
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node, limits};
@@ -11,7 +11,7 @@ impl Shapes<'_> {
         for position in 1..node.inputs.len() {
             let is_scalar = |dims: &[usize]| dims.is_empty();
             if !node.inputs[position].is_empty() && !is_scalar(self.dims(node, position)?) {
-                return Err(refuse(node, "bounds that are no scalars", "scalars"));
+                return Err(node.refuse("bounds that are no scalars", "scalars"));
             }
         }
         Ok(float(self.dims(node, 0)?.to_vec()))
@@ -45,10 +45,10 @@ impl Shapes<'_> {
     pub(super) fn gemm(&mut self, node: &Node<'_>) -> Result<Value, Refusal> {
         plain(node, &["alpha", "beta", "transA", "transB"])?;
         let matrix = |position, flag| -> Result<[usize; 2], Refusal> {
-            let is_turned = match int(node, flag, 0)? {
+            let is_turned = match node.int(flag, 0)? {
                 0 => false,
                 1 => true,
-                other => return Err(refuse(node, &format!("{flag} {other}"), "0 or 1")),
+                other => return Err(node.refuse(&format!("{flag} {other}"), "0 or 1")),
             };
             match self.dims(node, position)? {
                 [rows, columns] if is_turned => Ok([*columns, *rows]),
@@ -73,10 +73,10 @@ impl Shapes<'_> {
     pub(super) fn softmax(&self, node: &Node<'_>) -> Result<Value, Refusal> {
         plain(node, &["axis"])?;
         if self.opset < 13 {
-            return Err(refuse(node, &format!("operator set {}", self.opset), "13 or newer, where it has one axis"));
+            return Err(node.refuse(&format!("operator set {}", self.opset), "13 or newer, where it has one axis"));
         }
         let dims = self.dims(node, 0)?;
-        axis(node, int(node, "axis", -1)?, dims.len())?;
+        axis(node, node.int("axis", -1)?, dims.len())?;
         Ok(float(dims.to_vec()))
     }
 
@@ -85,8 +85,8 @@ impl Shapes<'_> {
         inputs(node, 2..=3)?;
         let dims = self.dims(node, 0)?;
         let last = dims.len().saturating_sub(1);
-        if axis(node, int(node, "axis", -1)?, dims.len())? != last || int(node, "stash_type", 1)? != 1 {
-            return Err(refuse(node, "another axis or type", "the last axis, in single precision"));
+        if axis(node, node.int("axis", -1)?, dims.len())? != last || node.int("stash_type", 1)? != 1 {
+            return Err(node.refuse("another axis or type", "the last axis, in single precision"));
         }
         for position in 1..node.inputs.len() {
             let part = self.dims(node, position)?;
@@ -101,10 +101,10 @@ impl Shapes<'_> {
         plain(node, &["axes", "keepdims"])?;
         let dims = self.dims(node, 0)?;
         let Some(axes) = self.ints(node, "axes", 1)?.filter(|axes| !axes.is_empty()) else {
-            return Err(refuse(node, "no axes", "constant axes: over all of them rows would mix"));
+            return Err(node.refuse("no axes", "constant axes: over all of them rows would mix"));
         };
         let axes = axes.iter().map(|at| axis(node, *at, dims.len())).collect::<Result<Vec<_>, _>>()?;
-        let keeps = int(node, "keepdims", 1)? != 0;
+        let keeps = node.int("keepdims", 1)? != 0;
         let reduced = dims.iter().enumerate().filter_map(|(at, size)| match axes.contains(&at) {
             false => Some(*size),
             true => keeps.then_some(1),
@@ -116,15 +116,15 @@ impl Shapes<'_> {
     pub(super) fn lstm(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Refusal> {
         plain(node, &["hidden_size", "direction"])?;
         if !matches!(node.attribute("direction"), None | Some(AttributeValue::String(b"forward"))) {
-            return Err(refuse(node, "another direction", "forward: what is to come is not known"));
+            return Err(node.refuse("another direction", "forward: what is to come is not known"));
         }
         if node.inputs.iter().enumerate().any(|(at, name)| at > 3 && !name.is_empty()) {
-            return Err(refuse(node, "lengths, initial states or peepholes", "the input, W, R and B alone"));
+            return Err(node.refuse("lengths, initial states or peepholes", "the input, W, R and B alone"));
         }
         let &[steps, batch, inputs] = self.dims(node, 0)? else {
             return Err(shape(node, format!("{:?}", self.dims(node, 0)?), "[T, N, F]".into()));
         };
-        let hidden = usize::try_from(int(node, "hidden_size", -1)?).unwrap_or(0);
+        let hidden = usize::try_from(node.int("hidden_size", -1)?).unwrap_or(0);
         if !(1..=limits::HIDDEN).contains(&hidden) {
             return Err(Refusal::NetTooLarge { what: "hidden units", got: hidden, limit: limits::HIDDEN });
         }

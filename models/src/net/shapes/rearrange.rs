@@ -1,6 +1,6 @@
 //! Operators that pass numbers on in another shape.
 
-use super::checks::{axis, inputs, int, plain, refuse, shape};
+use super::checks::{axis, inputs, plain, shape};
 use super::{Shapes, Value, float, size};
 use crate::Refusal;
 use crate::contract::Node;
@@ -10,7 +10,7 @@ impl Shapes<'_> {
         plain(node, &["axis"])?;
         inputs(node, 1..=64)?;
         let mut result = self.dims(node, 0)?.to_vec();
-        let axis = axis(node, int(node, "axis", i64::MAX)?, result.len())?;
+        let axis = axis(node, node.int("axis", i64::MAX)?, result.len())?;
         for position in 1..node.inputs.len() {
             let part = self.dims(node, position)?;
             let fits = |at: usize| at == axis || part.get(at) == result.get(at);
@@ -25,10 +25,10 @@ impl Shapes<'_> {
     pub(super) fn gather(&self, node: &Node<'_>) -> Result<Value, Refusal> {
         plain(node, &["axis"])?;
         let dims = self.dims(node, 0)?;
-        let axis = axis(node, int(node, "axis", 0)?, dims.len())?;
+        let axis = axis(node, node.int("axis", 0)?, dims.len())?;
         let index = self.any(node, 1)?;
         let Some(indices) = &index.ints else {
-            return Err(refuse(node, "indices computed at run time", "constant integers"));
+            return Err(node.refuse("indices computed at run time", "constant integers"));
         };
         let size = i64::try_from(dims[axis]).unwrap_or(i64::MAX);
         if let Some(wrong) = indices.iter().find(|index| !(-size..size).contains(*index)) {
@@ -42,14 +42,14 @@ impl Shapes<'_> {
         let mut dims = self.dims(node, 0)?.to_vec();
         let list = |name, position| self.ints(node, name, position);
         let (Some(starts), Some(ends)) = (list("starts", 1)?, list("ends", 2)?) else {
-            return Err(refuse(node, "no bounds", "constant starts and ends"));
+            return Err(node.refuse("no bounds", "constant starts and ends"));
         };
         let axes = list("axes", 3)?.unwrap_or_else(|| (0..).take(starts.len()).collect());
         if list("steps", 4)?.is_some_and(|steps| steps.iter().any(|step| *step != 1)) {
-            return Err(refuse(node, "a stride", "step 1"));
+            return Err(node.refuse("a stride", "step 1"));
         }
         if starts.len() != ends.len() || starts.len() != axes.len() {
-            return Err(refuse(node, "lists of different lengths", "a start and an end for each axis"));
+            return Err(node.refuse("lists of different lengths", "a start and an end for each axis"));
         }
         let mut seen = Vec::new();
         for ((start, end), at) in starts.iter().zip(&ends).zip(&axes) {
@@ -70,7 +70,7 @@ impl Shapes<'_> {
         plain(node, &["axes"])?;
         let dims = self.dims(node, 0)?;
         let Some(axes) = self.ints(node, "axes", 1)? else {
-            return Err(refuse(node, "no axes", "the axes to leave out"));
+            return Err(node.refuse("no axes", "the axes to leave out"));
         };
         let axes = axes.iter().map(|at| axis(node, *at, dims.len())).collect::<Result<Vec<_>, _>>()?;
         if let Some(at) = axes.iter().find(|at| dims[**at] != 1) {
@@ -83,14 +83,14 @@ impl Shapes<'_> {
         plain(node, &["axes"])?;
         let mut dims = self.dims(node, 0)?.to_vec();
         let Some(axes) = self.ints(node, "axes", 1)? else {
-            return Err(refuse(node, "no axes", "the axes to add"));
+            return Err(node.refuse("no axes", "the axes to add"));
         };
         let rank = dims.len() + axes.len();
         let mut axes = axes.iter().map(|at| axis(node, *at, rank)).collect::<Result<Vec<_>, _>>()?;
         axes.sort_unstable();
         axes.dedup();
         if dims.len() + axes.len() != rank {
-            return Err(refuse(node, "an axis twice", "each axis once"));
+            return Err(node.refuse("an axis twice", "each axis once"));
         }
         for at in axes {
             dims.insert(at, 1);
@@ -100,8 +100,8 @@ impl Shapes<'_> {
 
     pub(super) fn reshape(&self, node: &Node<'_>) -> Result<Value, Refusal> {
         plain(node, &["shape", "allowzero"])?;
-        if int(node, "allowzero", 0)? != 0 {
-            return Err(refuse(node, "allowzero", "a shape without empty dimensions"));
+        if node.int("allowzero", 0)? != 0 {
+            return Err(node.refuse("allowzero", "a shape without empty dimensions"));
         }
         let dims = self.dims(node, 0)?;
         let wanted = self.ints(node, "shape", 1)?.unwrap_or_default();
@@ -127,7 +127,7 @@ impl Shapes<'_> {
     pub(super) fn flatten(&self, node: &Node<'_>) -> Result<Value, Refusal> {
         plain(node, &["axis"])?;
         let dims = self.dims(node, 0)?;
-        let at = int(node, "axis", 1)?;
+        let at = node.int("axis", 1)?;
         let at = if usize::try_from(at) == Ok(dims.len()) { dims.len() } else { axis(node, at, dims.len())? };
         Ok(float(vec![size(&dims[..at]), size(&dims[at..])]))
     }
