@@ -29,7 +29,7 @@ use netprecursor_fakeapi::{
     Call, Entry, Server,
     fault::{Fault, Faults, READ_TIMEOUT},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,

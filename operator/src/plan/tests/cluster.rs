@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::{Plan, Write, plan};
 use crate::{
     config::{Settings, tests::settings},
-    models::{self, Looked, ModelCopy, Payload, Source, Trouble},
+    models::{Looked, ModelCopy, Payload, Source, Trouble},
     observe::{self, AgentPod, Failure, Key, Mirror, Observed, Reported, Seen, Sight},
 };
 
