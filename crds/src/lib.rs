@@ -15,6 +15,7 @@ pub mod convert;
 pub mod diagnosis;
 pub mod duration;
 mod label;
+pub mod model_copy;
 pub mod policy;
 pub mod problem;
 pub mod read;

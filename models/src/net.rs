@@ -11,6 +11,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     Datum as _, DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTensor as _, Tensor,
     TypedRunnableModel, onnx, tvec,
@@ -25,6 +26,8 @@ use shapes::{Shapes, Work};
 /// Rows of a batch. More gain nothing in the kernels of a small net; fewer cost less where there are few targets.
 const BATCH: usize = 32;
 
+type Plan = Arc<TypedRunnableModel>;
+
 /// A net that is ready to run.
 #[derive(Clone)]
 pub struct Net {
@@ -35,8 +38,8 @@ pub struct Net {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) info: NetInfo,
-    many: Arc<TypedRunnableModel>,
-    one: Arc<TypedRunnableModel>,
+    many: Plan,
+    one: Plan,
     out: Vec<f32>,
 }
 
@@ -63,11 +66,71 @@ impl fmt::Debug for Net {
 
 /// Whether a model reads sequences: one input of three dimensions.
 pub(crate) fn is_net(graph: &Graph<'_>) -> bool {
-    inputs(graph).any(|input| input.shape.as_ref().is_some_and(|shape| shape.len() == 3))
+    graph.open_inputs().any(|input| input.shape.as_ref().is_some_and(|shape| shape.len() == 3))
 }
 
-fn inputs<'a, 'b>(graph: &'b Graph<'a>) -> impl Iterator<Item = &'b ValueInfo<'a>> {
-    graph.inputs.iter().filter(|input| graph.initializers.iter().all(|tensor| tensor.name != input.name))
+fn wrong(place: &str, got: String, expected: &str) -> Refusal {
+    Refusal::Shape { place: place.into(), got, expected: expected.into() }
+}
+
+/// The only input, with its steps and channels.
+fn input<'a, 'b>(graph: &'b Graph<'a>) -> Result<(&'b ValueInfo<'a>, [usize; 2]), Refusal> {
+    let mut all = graph.open_inputs();
+    let (Some(input), None) = (all.next(), all.next()) else {
+        return Err(wrong("the inputs", graph.open_inputs().count().to_string(), "one input [N, T, F]"));
+    };
+    let place = || format!("input {}", shown(input.name));
+    let &[Dim::Symbol(_) | Dim::Unknown, Dim::Size(steps), Dim::Size(channels)] =
+        input.shape.as_deref().unwrap_or_default()
+    else {
+        return Err(wrong(&place(), format!("{:?}", input.shape), "[N, T, F] with N open, T and F fixed"));
+    };
+    if input.element != Some(ElementType::Float) || !(1..=limits::STEPS).contains(&steps) || channels == 0 {
+        return Err(wrong(&place(), format!("{:?} {:?}", input.element, input.shape), "1 to 1,024 steps of floats"));
+    }
+    Ok((input, [steps, channels]))
+}
+
+/// The width of the output and the work for a batch, from the shapes for both sizes of a batch.
+fn walked(
+    graph: &Graph<'_>,
+    opset: i64,
+    input: &str,
+    output: &str,
+    [steps, channels]: [usize; 2],
+) -> Result<(usize, Work), Refusal> {
+    let (mut width, mut work) = (0, Work::default());
+    for batch in [1, BATCH] {
+        let shapes = Shapes::of(graph, opset, input, [batch, steps, channels])?;
+        let dims = shapes.get(output).map(|value| value.dims.clone()).unwrap_or_default();
+        let &[rows, columns] = dims.as_slice() else {
+            return Err(wrong("the output", format!("{dims:?}"), "[N, Q]"));
+        };
+        if rows != batch || columns == 0 {
+            return Err(wrong("the output", format!("{dims:?} for {batch} rows"), "[N, Q]"));
+        }
+        (width, work) = (columns, shapes.work());
+    }
+    Ok((width, work))
+}
+
+/// Has tract plan a net for batches of one size.
+fn plan(model: &ModelProto, [steps, channels]: [usize; 2], batch: usize, width: usize) -> Result<Plan, Refusal> {
+    let refuse = |got: String| Refusal::NetEngine { got: shown(&got) };
+    // A panic where an error belongs must not take the agent with it.
+    let planned = catch_unwind(AssertUnwindSafe(|| {
+        onnx()
+            .model_for_proto_model(model)?
+            .with_input_fact(0, f32::fact([batch, steps, channels]).into())?
+            .into_optimized()?
+            .into_runnable()
+    }));
+    let planned = planned.map_err(|_| refuse("a panic".into()))?.map_err(|error| refuse(format!("{error:#}")))?;
+    let fact = planned.model().output_fact(0).map_err(|error| refuse(error.to_string()))?;
+    if fact.shape.as_concrete() != Some([batch, width].as_slice()) || fact.datum_type != f32::datum_type() {
+        return Err(refuse(format!("an output {fact:?}")));
+    }
+    Ok(planned)
 }
 
 impl Net {
@@ -77,66 +140,17 @@ impl Net {
     /// Operators and forms that are not run, shapes that do not fit, more work than allowed, and what tract refuses.
     pub(crate) fn compile(model: &Model<'_>, metadata: &Metadata) -> Result<Self, Refusal> {
         let graph = &model.graph;
-        let wrong = |place: &str, got: String, expected: &str| Refusal::Shape {
-            place: place.into(),
-            got,
-            expected: expected.into(),
-        };
-        let mut all = inputs(graph);
-        let (Some(input), None) = (all.next(), all.next()) else {
-            return Err(wrong("the inputs", format!("{}", inputs(graph).count()), "one input [N, T, F]"));
-        };
-        let &[Dim::Symbol(_) | Dim::Unknown, Dim::Size(steps), Dim::Size(channels)] =
-            input.shape.as_deref().unwrap_or_default()
-        else {
-            let (place, got) = (format!("input {}", shown(input.name)), format!("{:?}", input.shape));
-            return Err(wrong(&place, got, "[N, T, F] with N open, T and F fixed"));
-        };
-        if input.element != Some(ElementType::Float) || !(1..=limits::STEPS).contains(&steps) || channels == 0 {
-            let (place, got) =
-                (format!("input {}", shown(input.name)), format!("{:?} {:?}", input.element, input.shape));
-            return Err(wrong(&place, got, "1 to 1,024 steps of floats"));
-        }
+        let (input, dims @ [steps, channels]) = input(graph)?;
         if let Some(names) = metadata.feature_names.as_ref().filter(|names| names.len() != channels) {
             let (got, expected) = (format!("{} names", names.len()), format!("{channels} names, one for each channel"));
             return Err(Refusal::MetadataWrong { key: "feature_names", got, expected });
         }
-        let opset = model.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(1, |opset| opset.version);
+        let opset = model.opset();
         let [output] = graph.outputs.as_slice() else {
             return Err(wrong("the outputs", format!("{}", graph.outputs.len()), "one output [N, Q]"));
         };
-        let mut width = 0;
-        let mut work = Work::default();
-        for batch in [1, BATCH] {
-            let shapes = Shapes::of(graph, opset, input.name, [batch, steps, channels])?;
-            let dims = shapes.get(output.name).map(|value| value.dims.clone()).unwrap_or_default();
-            let &[rows, columns] = dims.as_slice() else {
-                return Err(wrong("the output", format!("{dims:?}"), "[N, Q]"));
-            };
-            if rows != batch || columns == 0 {
-                return Err(wrong("the output", format!("{dims:?} for {batch} rows"), "[N, Q]"));
-            }
-            (width, work) = (columns, shapes.work());
-        }
+        let (width, work) = walked(graph, opset, input.name, output.name, dims)?;
         let rebuilt = rebuild::model(graph, opset, input.name);
-        let plan = |batch: usize| -> Result<Arc<TypedRunnableModel>, Refusal> {
-            let refuse = |got: String| Refusal::NetEngine { got: shown(&got) };
-            // A panic where an error belongs must not take the agent with it.
-            let planned = catch_unwind(AssertUnwindSafe(|| {
-                onnx()
-                    .model_for_proto_model(&rebuilt)?
-                    .with_input_fact(0, f32::fact([batch, steps, channels]).into())?
-                    .into_optimized()?
-                    .into_runnable()
-            }));
-            let planned =
-                planned.map_err(|_| refuse("a panic".into()))?.map_err(|error| refuse(format!("{error:#}")))?;
-            let fact = planned.model().output_fact(0).map_err(|error| refuse(error.to_string()))?;
-            if fact.shape.as_concrete() != Some([batch, width].as_slice()) || fact.datum_type != f32::datum_type() {
-                return Err(refuse(format!("an output {fact:?}")));
-            }
-            Ok(planned)
-        };
         let floats = graph.initializers.iter().filter(|tensor| tensor.element == ElementType::Float);
         let port = |name: &str, width, steps| Port { name: name.to_owned(), width, labels: None, steps };
         Ok(Self {
@@ -148,8 +162,8 @@ impl Net {
                 weights: floats.map(crate::contract::Tensor::elements).sum(),
                 multiply_adds: work.multiply_adds / BATCH,
             },
-            many: plan(BATCH)?,
-            one: plan(1)?,
+            many: plan(&rebuilt, dims, BATCH, width)?,
+            one: plan(&rebuilt, dims, 1, width)?,
             out: Vec::new(),
         })
     }
@@ -180,7 +194,7 @@ impl Net {
         }
     }
 
-    fn answer(&self, plan: &Arc<TypedRunnableModel>, batch: usize, rows: &[f32]) -> Option<Tensor> {
+    fn answer(&self, plan: &Plan, batch: usize, rows: &[f32]) -> Option<Tensor> {
         let mut input = vec![0.0; batch * self.width()];
         input[..rows.len()].copy_from_slice(rows);
         let input = Tensor::from_shape(&[batch, self.steps, self.channels], &input).ok()?;

@@ -16,6 +16,7 @@ macro_rules! layout {
 pub mod epoch;
 pub mod histogram;
 pub mod identity;
+pub mod names;
 pub mod sched;
 pub mod tcp;
 pub mod traffic;

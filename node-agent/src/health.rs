@@ -1,8 +1,10 @@
 //! How sinks are doing: written by each of them, read by all that report it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+
+use crate::lock::lock;
 
 /// How a sink is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -40,12 +42,12 @@ impl Board {
 
     /// How it is doing.
     pub fn read(&self) -> Health {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     /// Changes it.
     pub fn write(&self, change: impl FnOnce(&mut Health)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.0));
     }
 
     /// An attempt worked, and published `count` things.

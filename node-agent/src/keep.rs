@@ -13,13 +13,36 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use netprecursor_core::{memory::Memory, watch::Ledger};
+use netprecursor_core::{
+    memory::Memory,
+    watch::{Ledger, LedgerError},
+};
+use thiserror::Error;
 
 use self::{ledgers::Ledgers, memories::MemoryFile};
 use crate::tick::{
     active::{ActivePolicy, ActiveRule},
     pipeline::Pipeline,
 };
+
+/// Why something was not kept.
+#[derive(Debug, Error)]
+pub enum KeepError {
+    /// The disk refused.
+    #[error("cannot write {path}: {source}; {loss} if the agent stops; {}", advice(source))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What is lost, with its verb.
+        loss: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A ledger cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] LedgerError),
+}
 
 /// What is to be kept, cloned by the tick thread.
 #[derive(Debug, Default)]

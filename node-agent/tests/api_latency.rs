@@ -15,10 +15,7 @@ use netprecursor_agent::publish::{
     kubernetes::{self, Settings},
     queue::Limits,
 };
-use netprecursor_core::{
-    alert::{AlertState, PolicyRef},
-    policy::Kind as PolicyKind,
-};
+use netprecursor_core::alert::{AlertState, PolicyRef};
 use netprecursor_crds::{PrecursorAlert, PrecursorPolicy};
 use netprecursor_e2e::{ApiServer, Version};
 use serde_json::json;
@@ -60,22 +57,8 @@ async fn policy(client: &Client) -> PolicyRef {
     }
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
     create::<k8s_openapi::api::core::v1::Namespace>(client, None, namespace).await;
-    let policy = json!({
-        "apiVersion": "netprecursor.io/v1alpha1",
-        "kind": "PrecursorPolicy",
-        "metadata": {"name": "checkout", "namespace": "shop"},
-        "spec": {
-            "target": {"podSelector": {"matchLabels": {"app": "checkout"}}},
-            "rules": [{"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}}],
-        },
-    });
-    let policy: PrecursorPolicy = create(client, Some("shop"), policy).await;
-    PolicyRef {
-        kind: PolicyKind::Namespaced,
-        namespace: policy.metadata.namespace,
-        name: policy.metadata.name.unwrap(),
-        uid: policy.metadata.uid.unwrap(),
-    }
+    let policy: PrecursorPolicy = create(client, Some("shop"), sinks::checkout::policy()).await;
+    sinks::reference(&policy.metadata.uid.unwrap())
 }
 
 #[tokio::test]

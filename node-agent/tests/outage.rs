@@ -2,6 +2,8 @@
 //! writer, and a fake API server that loses answers as well as requests.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+mod sinks;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -20,15 +22,14 @@ use netprecursor_agent::{
     tick::report::ReportData,
 };
 use netprecursor_core::{
-    alert::{self, Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject, Transition},
-    decide::Trigger,
-    policy::{Identity, Kind as PolicyKind, Name, Severity},
+    alert::{self, Alert, PodRef, PolicyRef, Subject, Transition},
+    policy::Name,
 };
 use netprecursor_fakeapi::{
-    Call, Entry, Kind, Kinds, Server,
+    Call, Entry, Server,
     fault::{Fault, Faults, READ_TIMEOUT},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -111,59 +112,17 @@ impl Faults for Failing {
     }
 }
 
-fn cluster() -> Server {
-    let mut kinds = Kinds::builtin();
-    for definition in netprecursor_crds::schema::definitions().unwrap() {
-        kinds = kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
-    }
-    let server = Server::new(kinds, 3);
-    server.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).unwrap();
-    let rule = json!({"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}});
-    let policy = json!({
-        "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
-        "metadata": {"name": "checkout", "namespace": "shop"},
-        "spec": {"target": {"podSelector": {"matchLabels": {"app": "web"}}}, "rules": [rule]},
-    });
-    server.create(&policy).unwrap();
-    server
-}
-
-fn alert(server: &Server, agent: usize, number: usize) -> Alert {
-    let policy = server.object("precursorpolicies.netprecursor.io", "shop", "checkout").unwrap();
-    let policy_uid = policy["metadata"]["uid"].as_str().unwrap().to_owned();
-    let pod_uid = format!("pod-{agent}-{number}");
-    let (policy, rule) = (Name::subdomain("checkout").unwrap(), Name::label("rtt").unwrap());
-    let pod = PodRef { namespace: "shop".to_owned(), name: pod_uid.clone(), uid: pod_uid.clone(), workload: None };
-    let reference = PolicyRef {
-        kind: PolicyKind::Namespaced,
-        namespace: Some("shop".to_owned()),
-        name: "checkout".to_owned(),
-        uid: policy_uid.clone(),
-    };
+fn alert(policy: &PolicyRef, agent: usize, number: usize) -> Alert {
+    let (name, rule) = (Name::subdomain("checkout").unwrap(), Name::label("rtt").unwrap());
+    let uid = format!("pod-{agent}-{number}");
+    let pod = PodRef { namespace: "shop".to_owned(), name: uid.clone(), uid: uid.clone(), workload: None };
     Alert {
-        name: alert::name(&policy, &policy_uid, &pod_uid, &rule),
-        policy: Identity { kind: PolicyKind::Namespaced, namespace: Some(Name::label("shop").unwrap()), name: policy },
-        rule: "rtt".to_owned(),
-        target: pod_uid.clone(),
-        target_uid: pod_uid,
-        severity: Severity::Warning,
-        state: AlertState::Firing,
-        trigger: Trigger::Forecast,
-        threshold_us: 200_000,
-        resolve_us: 160_000,
-        predicted_us: Some(231_000.0),
-        chance: Some(0.74),
-        measured_us: None,
-        lead_seconds: None,
-        confirmed: Confirmed::Unknown,
-        judged_unix: None,
-        count: 1,
+        name: alert::name(&name, &policy.uid, &uid, &rule),
+        target: uid.clone(),
+        target_uid: uid,
         fired_unix: 1_750_000_000,
-        resolved_unix: None,
-        resolution: None,
-        causes: Vec::new(),
-        model: Model { name: "rtt-xgboost".to_owned(), sha256: None, fallback: None },
-        subject: Some(Arc::new(Subject { policy: reference, pod: Arc::new(pod) })),
+        subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
+        ..sinks::alert(0)
     }
 }
 
@@ -219,7 +178,7 @@ fn writes(log: &[Entry]) -> BTreeMap<(String, String), usize> {
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_alerts_survive_an_outage_and_are_published_within_a_minute() {
     let begun = std::time::Instant::now();
-    let server = cluster();
+    let (server, policy) = sinks::checkout::server(3);
     let phase = Arc::new(AtomicU8::new(UP));
     server.set_faults(Failing { phase: Arc::clone(&phase), lost: BTreeMap::new() });
     let mut agents = JoinSet::new();
@@ -227,7 +186,7 @@ async fn ten_thousand_alerts_survive_an_outage_and_are_published_within_a_minute
     phase.store(FALLING, Ordering::Relaxed);
     for number in 0..ALERTS_OF_EACH {
         for (agent, (turns, _)) in ends.iter().enumerate() {
-            turns.send(Transition::Fired(alert(&server, agent, number))).await.unwrap();
+            turns.send(Transition::Fired(alert(&policy, agent, number))).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         // From the second alert on nothing arrives.
@@ -243,7 +202,7 @@ async fn ten_thousand_alerts_survive_an_outage_and_are_published_within_a_minute
     let drained = back.elapsed();
     let wanted: Vec<String> = (0..AGENTS)
         .flat_map(|agent| (0..ALERTS_OF_EACH).map(move |number| (agent, number)))
-        .map(|(agent, number)| alert(&server, agent, number).name)
+        .map(|(agent, number)| alert(&policy, agent, number).name)
         .collect();
     let lost = wanted.iter().filter(|name| {
         !server.object("precursoralerts.netprecursor.io", "shop", name).is_some_and(|alert| is_published(&alert))

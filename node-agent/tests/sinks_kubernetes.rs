@@ -22,12 +22,9 @@ use netprecursor_agent::{
     status::{Need, State as SensorState, Status},
     tick::report::{ReportData, RttSource},
 };
-use netprecursor_core::{
-    alert::{AlertState, PolicyRef, Transition},
-    policy::Kind as PolicyKind,
-};
+use netprecursor_core::alert::{AlertState, PolicyRef, Transition};
 use netprecursor_fakeapi::{
-    Call, Kind, Kinds, Refusal, Rule, Server,
+    Call, Refusal, Rule, Server,
     fault::{Fault, Faults, Outage},
 };
 use serde_json::{Value, json};
@@ -46,33 +43,13 @@ const EVENTS: &str = "events.events.k8s.io";
 /// A cluster with one node, one policy, and an agent that may do exactly what its role grants.
 struct World {
     server: Server,
-    policy: Arc<PolicyRef>,
+    policy: PolicyRef,
 }
 
 impl World {
     fn new() -> Self {
-        let kinds =
-            netprecursor_crds::schema::definitions().unwrap().iter().fold(Kinds::builtin(), |kinds, definition| {
-                kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap())
-            });
-        let server = Server::new(kinds, 1);
-        for object in [
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}}),
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
-        ] {
-            server.create(&object).unwrap();
-        }
-        let policy = server
-            .create(&json!({
-                "apiVersion": "netprecursor.io/v1alpha1",
-                "kind": "PrecursorPolicy",
-                "metadata": {"name": "checkout", "namespace": "shop"},
-                "spec": {
-                    "target": {"podSelector": {"matchLabels": {"app": "checkout"}}},
-                    "rules": [{"name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": "200ms"}}],
-                },
-            }))
-            .unwrap();
+        let (server, policy) = sinks::checkout::server(1);
+        server.create(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}})).unwrap();
         for (groups, resources, verbs) in [
             ("netprecursor.io", vec!["precursorpolicies"], vec!["list"]),
             ("", vec!["nodes"], vec!["get"]),
@@ -91,13 +68,7 @@ impl World {
             server.grant(AGENT, None, rule);
         }
         server.clear_log();
-        let policy = PolicyRef {
-            kind: PolicyKind::Namespaced,
-            namespace: Some("shop".to_owned()),
-            name: "checkout".to_owned(),
-            uid: policy["metadata"]["uid"].as_str().unwrap().to_owned(),
-        };
-        Self { server, policy: Arc::new(policy) }
+        Self { server, policy }
     }
 
     fn transition(&self, alert: usize, count: u64, state: AlertState) -> Transition {

@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective},
-    core::{DeserializeGuard, PartialObjectMeta},
+    core::PartialObjectMeta,
 };
-use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorAlert, PrecursorPolicy, alert::PolicyKind};
+use netprecursor_crds::{PrecursorAlert, alert::PolicyKind};
 use netprecursor_kit::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -85,13 +85,8 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
             Ok(Box::new(|_| ()))
         }
         Write::ResolveAlert { key, status, .. } => {
-            let api: Api<DeserializeGuard<PrecursorAlert>> = Api::namespaced(client, &key.namespace);
-            match apply_status(api, &key, &status).await? {
-                Some(object) => {
-                    Ok(taken(observe::seen(object, observe::alert::reduce), |observed| &mut observed.alerts))
-                }
-                None => Ok(deleted(key, |observed| &mut observed.alerts)),
-            }
+            let api = Api::namespaced(client, &key.namespace);
+            apply_status(api, key, &status, observe::alert::reduce, |observed| &mut observed.alerts).await
         }
         Write::DeleteAlert { key, uid, version, reason } => {
             let api: Api<PrecursorAlert> = Api::namespaced(client, &key.namespace);
@@ -106,31 +101,18 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
         Write::PolicyStatus { kind, key, uid, status } => {
             let body = json!({
                 "apiVersion": netprecursor_crds::policy::API_VERSION,
-                "kind": match kind {
-                    PolicyKind::Namespaced => "PrecursorPolicy",
-                    PolicyKind::Cluster => "ClusterPrecursorPolicy",
-                },
+                "kind": kind.name(),
                 "metadata": metadata(&key, &uid),
                 "status": status,
             });
             match kind {
                 PolicyKind::Namespaced => {
-                    let api: Api<DeserializeGuard<PrecursorPolicy>> = Api::namespaced(client, &key.namespace);
-                    match apply_status(api, &key, &body).await? {
-                        Some(object) => Ok(taken(observe::seen(object, observe::policy::namespaced), |observed| {
-                            &mut observed.policies
-                        })),
-                        None => Ok(deleted(key, |observed| &mut observed.policies)),
-                    }
+                    let api = Api::namespaced(client, &key.namespace);
+                    apply_status(api, key, &body, observe::policy::namespaced, |observed| &mut observed.policies).await
                 }
                 PolicyKind::Cluster => {
-                    let api: Api<DeserializeGuard<ClusterPrecursorPolicy>> = Api::all(client);
-                    match apply_status(api, &key, &body).await? {
-                        Some(object) => Ok(taken(observe::seen(object, observe::policy::cluster), |observed| {
-                            &mut observed.cluster_policies
-                        })),
-                        None => Ok(deleted(key, |observed| &mut observed.cluster_policies)),
-                    }
+                    let reduce = observe::policy::cluster;
+                    apply_status(Api::all(client), key, &body, reduce, |observed| &mut observed.cluster_policies).await
                 }
             }
         }
@@ -176,11 +158,17 @@ async fn apply_object<W: Wire>(api: Api<W>, manifest: &Value) -> Result<W, Apply
     api.patch(name, &params(), &Patch::Apply(manifest)).await.map_err(|error| failed(&error))
 }
 
-/// The object, or `None` when it is gone.
-async fn apply_status<W: Wire>(api: Api<W>, key: &Key, body: &Value) -> Result<Option<W>, ApplyError> {
+/// Applies a status, unless the object is gone.
+async fn apply_status<W: Wire, T: Send + 'static>(
+    api: Api<W>,
+    key: Key,
+    body: &Value,
+    reduce: fn(W) -> Option<T>,
+    mirror: fn(&mut Observed) -> &mut Mirror<T>,
+) -> Result<Change, ApplyError> {
     match api.patch_status(&key.name, &params(), &Patch::Apply(body)).await {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if Failure::from(&error) == Failure::Missing => Ok(None),
+        Ok(object) => Ok(taken(observe::seen(object, reduce), mirror)),
+        Err(error) if Failure::from(&error) == Failure::Missing => Ok(deleted(key, mirror)),
         Err(error) => Err(failed(&error)),
     }
 }

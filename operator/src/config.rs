@@ -1,5 +1,7 @@
 //! The operator's configuration: a file that the chart renders, and the downward API's facts of its own pod.
 
+mod agent;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -12,8 +14,9 @@ use netprecursor_settings::{
     log::{Filter, FilterError, VARIABLE},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use thiserror::Error;
+
+pub use self::agent::{Agent, Otlp, Profiles, Protocol};
 
 const US_PER_SECOND: u64 = 1_000_000;
 
@@ -79,119 +82,6 @@ pub struct Config {
     pub metrics_listen: Listen,
 }
 
-/// The agents' DaemonSet. What is Kubernetes' own is passed on as written: the API server checks it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Agent {
-    /// Its name.
-    pub name: String,
-    /// Whose rights it has.
-    pub service_account_name: String,
-    /// The image, with tag or digest.
-    pub image: String,
-    /// When the image is pulled.
-    #[serde(default)]
-    pub image_pull_policy: Option<String>,
-    /// Secrets to pull it with.
-    #[serde(default)]
-    pub image_pull_secrets: Vec<Value>,
-    /// Requests and limits.
-    #[serde(default)]
-    pub resources: Map<String, Value>,
-    /// Taints it runs in spite of.
-    #[serde(default)]
-    pub tolerations: Vec<Value>,
-    /// Nodes it runs on.
-    #[serde(default)]
-    pub node_selector: Map<String, Value>,
-    /// Nodes it runs on, in full.
-    #[serde(default)]
-    pub affinity: Map<String, Value>,
-    /// How pods are spread.
-    #[serde(default)]
-    pub topology_spread_constraints: Vec<Value>,
-    /// How important it is.
-    #[serde(default)]
-    pub priority_class_name: Option<String>,
-    /// Further environment.
-    #[serde(default)]
-    pub env: Vec<Value>,
-    /// Further annotations of the DaemonSet.
-    #[serde(default)]
-    pub annotations: Map<String, Value>,
-    /// Further labels of the DaemonSet.
-    #[serde(default)]
-    pub labels: Map<String, Value>,
-    /// Further annotations of its pods.
-    #[serde(default)]
-    pub pod_annotations: Map<String, Value>,
-    /// Further labels of its pods.
-    #[serde(default)]
-    pub pod_labels: Map<String, Value>,
-    /// Profiles of the container; capabilities and user are not up for choice.
-    #[serde(default)]
-    pub security_context: Profiles,
-    /// How a new version rolls out.
-    #[serde(default)]
-    pub update_strategy: Map<String, Value>,
-    /// Where the agent keeps scores and its queue, on the node.
-    #[serde(default = "state_dir")]
-    pub state_dir: String,
-    /// The agent's log filter.
-    #[serde(default = "info")]
-    pub log_level: String,
-    /// Where metrics go.
-    #[serde(default)]
-    pub otlp: Option<Otlp>,
-    /// How long a pod may take to end.
-    #[serde(default)]
-    pub termination_grace_period_seconds: Option<u32>,
-    /// How long agents stay after the last policy went: a policy that is replaced does not stop them.
-    #[serde(default = "five_minutes")]
-    pub linger_after_last_policy_seconds: u32,
-}
-
-/// Confinement besides what is fixed.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Profiles {
-    /// `RuntimeDefault` when absent.
-    #[serde(default)]
-    pub seccomp_profile: Option<Value>,
-    /// The runtime's default when absent.
-    #[serde(default)]
-    pub app_armor_profile: Option<Value>,
-    /// The node's default when absent.
-    #[serde(default)]
-    pub se_linux_options: Option<Value>,
-}
-
-/// An OpenTelemetry receiver.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Otlp {
-    /// Its URL; nothing is sent when empty.
-    #[serde(default)]
-    pub endpoint: String,
-    /// `grpc` or `http/protobuf`.
-    #[serde(default)]
-    pub protocol: Option<Protocol>,
-    /// Secret with a key `headers` (`name=value,…`), in the namespace of the agents.
-    #[serde(default)]
-    pub headers_secret: Option<String>,
-}
-
-/// How metrics travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Protocol {
-    /// gRPC.
-    #[serde(rename = "grpc")]
-    Grpc,
-    /// Protobuf over HTTP.
-    #[serde(rename = "http/protobuf")]
-    HttpProtobuf,
-}
-
 /// How many alert objects there may be at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -207,16 +97,6 @@ pub struct Caps {
 impl Default for Caps {
     fn default() -> Self {
         Self { alerts_per_node: 200, alerts_per_namespace: 1_000, alerts_per_cluster: 10_000 }
-    }
-}
-
-impl Protocol {
-    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::HttpProtobuf => "http/protobuf",
-        }
     }
 }
 
@@ -250,7 +130,7 @@ impl Settings {
             let message = format!(
                 "got `{}`, expected the whole path of a directory on the nodes: write for example `{}`",
                 config.agent.state_dir,
-                state_dir()
+                agent::state_dir()
             );
             return Err(ConfigError::Field { field: "agent.stateDir", message });
         }
@@ -316,14 +196,6 @@ fn an_hour() -> Duration {
 
 fn all_addresses() -> Listen {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080).into()
-}
-
-fn state_dir() -> String {
-    "/var/lib/netprecursor".to_owned()
-}
-
-const fn five_minutes() -> u32 {
-    300
 }
 
 #[cfg(test)]

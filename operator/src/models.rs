@@ -16,7 +16,7 @@ use kube::Client;
 
 pub use check::{Trouble, check, contract_check};
 pub(crate) use copy::manifest;
-pub use copy::{DIGEST, ModelCopy, copy_name, reduce};
+pub use copy::{DIGEST, ModelCopy, reduce};
 
 /// Looks at a model, inflated, and says whether a policy may use it.
 pub type Checker = Arc<dyn Fn(Vec<u8>) -> BoxFuture<'static, Result<(), Trouble>> + Send + Sync>;

@@ -16,9 +16,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
-use kube::{Api, Client, core::PartialObjectMeta};
 use netprecursor_core::policy::Labels;
+use netprecursor_crds::model_copy;
 
 pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
 pub use alert::{Alert, Reported};
@@ -29,15 +28,13 @@ pub use policy::{Policy, Spec};
 pub(crate) use report::reduce as report;
 pub use report::{Bar, Merit, Report};
 pub(crate) use source::seen;
-pub use source::{Source, Visitor};
+pub use source::{Source, Visitor, sources};
 
 use crate::{
-    agents::AGENTS,
     config::Settings,
     ledger::Ledger,
     metrics::Tally,
     models::{self, ModelCopy, Models},
-    owned,
 };
 
 /// What was refused is not asked for again for so long.
@@ -190,7 +187,7 @@ impl Observed {
             // A copy that is there is proof enough, and the bytes need not be kept.
             let copies = &self.copies;
             let is_copied = |source: &models::Source| {
-                copies.find(&Key::new(&settings.namespace, models::copy_name(&source.sha256))).is_some()
+                copies.find(&Key::new(&settings.namespace, model_copy::name(&source.sha256))).is_some()
             };
             self.models
                 .retain(|source, looked| sources.contains(source) && !(looked.outcome.is_ok() && is_copied(source)));
@@ -219,7 +216,7 @@ impl Observed {
         let used: BTreeSet<String> = self
             .all_policies()
             .flat_map(|(_, seen)| Self::model_sources(&seen.value, settings))
-            .map(|(_, source)| models::copy_name(&source.sha256))
+            .map(|(_, source)| model_copy::name(&source.sha256))
             .collect();
         let unused = self.copies.iter().filter(|(key, _)| !used.contains(&key.name));
         missed.extend(unused.map(|(key, _)| Absent::Use(key.name.clone())));
@@ -249,108 +246,4 @@ fn rules(seen: &Seen<Policy>) -> Vec<(&str, &str)> {
         Ok(spec) => spec.policy.rules.iter().map(|rule| (seen.uid.as_str(), rule.name.as_str())).collect(),
         Err(_) => Vec::new(),
     }
-}
-
-/// Shows a visitor everything that is observed.
-pub fn sources(client: &Client, settings: &Settings, visitor: &mut impl Visitor) {
-    let (all, own) = (client.clone(), settings.namespace.as_str());
-    visitor.visit(Source {
-        kind: "PrecursorPolicy",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: policy::namespaced,
-        mirror: |observed| &mut observed.policies,
-    });
-    visitor.visit(Source {
-        kind: "ClusterPrecursorPolicy",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: policy::cluster,
-        mirror: |observed| &mut observed.cluster_policies,
-    });
-    visitor.visit(Source {
-        kind: "PrecursorAlert",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: alert::reduce,
-        mirror: |observed| &mut observed.alerts,
-    });
-    visitor.visit(Source {
-        kind: "PrecursorNodeReport",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: report::reduce,
-        mirror: |observed| &mut observed.reports,
-    });
-    visitor.visit(Source::<RawDaemonSet, _> {
-        kind: "DaemonSet",
-        api: Api::namespaced(all.clone(), own),
-        labels: None,
-        fields: Some(format!("metadata.name={}", settings.config.agent.name)),
-        reduce: daemon_set,
-        mirror: |observed| &mut observed.daemon_sets,
-    });
-    visitor.visit(Source {
-        kind: "agent Pod",
-        api: Api::namespaced(all.clone(), own),
-        labels: Some(AGENTS),
-        fields: None,
-        reduce: agents::pod,
-        mirror: |observed| &mut observed.agents,
-    });
-    visitor.visit(Source {
-        kind: "Event",
-        api: Api::namespaced(all.clone(), own),
-        labels: None,
-        fields: Some(format!(
-            "involvedObject.kind=DaemonSet,involvedObject.name={},reason=FailedCreate",
-            settings.config.agent.name
-        )),
-        reduce: agents::failure,
-        mirror: |observed| &mut observed.failures,
-    });
-    visitor.visit(Source {
-        kind: "Node",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: |_: PartialObjectMeta<Node>| Some(()),
-        mirror: |observed| &mut observed.nodes,
-    });
-    visitor.visit(Source {
-        kind: "Namespace",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: None,
-        reduce: |namespace: PartialObjectMeta<Namespace>| Some(namespace.metadata.labels.unwrap_or_default()),
-        mirror: |observed| &mut observed.namespaces,
-    });
-    visitor.visit(Source {
-        kind: "Pod",
-        api: Api::all(all.clone()),
-        labels: None,
-        fields: Some("status.phase!=Succeeded,status.phase!=Failed".to_owned()),
-        reduce: |pod: PartialObjectMeta<Pod>| Some(Arc::new(pod.metadata.labels.unwrap_or_default())),
-        mirror: |observed| &mut observed.pods,
-    });
-    visitor.visit(Source {
-        kind: "model copy",
-        api: Api::namespaced(all.clone(), own),
-        labels: Some(owned::SELECTOR),
-        fields: None,
-        reduce: models::reduce,
-        mirror: |observed| &mut observed.copies,
-    });
-    visitor.visit(Source {
-        kind: "anchor",
-        api: Api::namespaced(all, own),
-        labels: None,
-        fields: Some(format!("metadata.name={}", settings.config.anchor)),
-        reduce: |_: PartialObjectMeta<ConfigMap>| Some(()),
-        mirror: |observed| &mut observed.anchors,
-    });
 }

@@ -113,6 +113,20 @@ pub enum Dim<'a> {
     Unknown,
 }
 
+impl Model<'_> {
+    /// The version of ONNX's own operators.
+    pub(crate) fn opset(&self) -> i64 {
+        self.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(1, |opset| opset.version)
+    }
+}
+
+impl<'a> Graph<'a> {
+    /// The inputs that are to be fed: those without a constant of their name.
+    pub(crate) fn open_inputs(&self) -> impl Iterator<Item = &ValueInfo<'a>> {
+        self.inputs.iter().filter(|input| self.initializers.iter().all(|tensor| tensor.name != input.name))
+    }
+}
+
 impl<'a> Node<'a> {
     /// The value of a parameter.
     pub fn attribute(&self, name: &str) -> Option<&AttributeValue<'a>> {
@@ -126,6 +140,20 @@ impl<'a> Node<'a> {
             ("", None) => shown(self.op),
             (name, _) => shown(name),
         }
+    }
+
+    /// An integer parameter, or else its default.
+    pub(crate) fn int(&self, name: &str, default: i64) -> Result<i64, Refusal> {
+        match self.attribute(name) {
+            None => Ok(default),
+            Some(AttributeValue::Int(value)) => Ok(*value),
+            Some(_) => Err(self.refuse(&format!("attribute {name} of another type"), "an integer")),
+        }
+    }
+
+    /// Refuses it in the form that it has: allowed, and not evaluated.
+    pub(crate) fn refuse(&self, got: &str, expected: &'static str) -> Refusal {
+        Refusal::NotEvaluated { node: self.label(), op: shown(self.op), got: got.into(), expected }
     }
 }
 

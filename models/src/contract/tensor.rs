@@ -93,61 +93,68 @@ enum Data<'a> {
     Strings(usize),
 }
 
-impl<'a> Tensor<'a> {
-    pub(super) fn read(mut reader: Reader<'a>) -> Result<Self, Refusal> {
-        let offset = reader.offset();
-        let (mut name, mut dims, mut kind, mut external) = ("", Vec::new(), 0, false);
-        let (mut raw, mut strings) = (None, 0usize);
-        let (mut floats, mut doubles, mut ints) = (Vec::new(), Vec::new(), Vec::new());
+/// The fields of a tensor as they come.
+#[derive(Default)]
+struct Fields<'a> {
+    name: &'a str,
+    dims: Vec<i64>,
+    kind: i64,
+    is_external: bool,
+    raw: Option<&'a [u8]>,
+    strings: usize,
+    floats: Vec<f32>,
+    doubles: Vec<f64>,
+    ints: Vec<i64>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(mut reader: Reader<'a>) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
         while let Some(field) = reader.next()? {
             match field.number {
                 1 => {
-                    field.ints(&mut dims)?;
-                    if dims.len() > limits::RANK {
+                    field.ints(&mut fields.dims)?;
+                    if fields.dims.len() > limits::RANK {
                         return Err(Refusal::TooMany { what: "dimensions of a tensor", limit: limits::RANK });
                     }
                 }
-                2 => kind = field.int()?,
-                4 => field.floats(&mut floats)?,
-                5 | 7 | 11 => field.ints(&mut ints)?,
+                2 => fields.kind = field.int()?,
+                4 => field.floats(&mut fields.floats)?,
+                5 | 7 | 11 => field.ints(&mut fields.ints)?,
                 6 => {
                     field.bytes()?;
-                    strings += 1;
+                    fields.strings += 1;
                 }
-                8 => name = field.text()?,
-                9 if raw.is_some() => {
+                8 => fields.name = field.text()?,
+                9 if fields.raw.is_some() => {
                     let expected = "raw_data once";
                     return Err(Refusal::Malformed { offset: field.offset, got: "raw_data again".into(), expected });
                 }
-                9 => raw = Some(field.bytes()?),
-                10 => field.doubles(&mut doubles)?,
+                9 => fields.raw = Some(field.bytes()?),
+                10 => field.doubles(&mut fields.doubles)?,
                 3 => {
-                    let (place, expected) = (shown(name), "whole tensors");
+                    let (place, expected) = (shown(fields.name), "whole tensors");
                     return Err(Refusal::Unsupported { place, got: "a tensor segment".into(), expected });
                 }
-                13 => external = true,
-                14 => external |= field.int()? != 0,
+                13 => fields.is_external = true,
+                14 => fields.is_external |= field.int()? != 0,
                 _ => {}
             }
         }
-        let place = if name.is_empty() { format!("at byte {offset}") } else { shown(name) };
-        if external {
-            return Err(Refusal::ExternalData { place });
-        }
-        let element = ElementType::from_onnx(kind).ok_or_else(|| Refusal::Unsupported {
-            place: format!("tensor {place}"),
-            got: format!("element type {kind}"),
-            expected: "float, double, half, bfloat16, bool, string or an integer of 8 to 64 bits",
-        })?;
-        let sizes = dimensions(&place, &dims)?;
-        let expected = sizes.iter().product::<usize>();
-        let kept = [floats.len(), doubles.len(), ints.len(), strings, raw.map_or(0, <[u8]>::len)];
-        if kept.iter().filter(|length| **length > 0).count() > 1 {
-            let got = format!("several data fields in tensor {place}");
-            return Err(Refusal::Malformed { offset, got, expected: "one data field per tensor" });
-        }
-        let mismatch = |got, expected, unit| Refusal::DataLength { place: place.clone(), got, expected, unit };
-        let data = match (raw, element.bytes()) {
+        Ok(fields)
+    }
+
+    /// Whether more than one of them holds data.
+    fn is_ambiguous(&self) -> bool {
+        let raw = self.raw.map_or(0, <[u8]>::len);
+        let kept = [self.floats.len(), self.doubles.len(), self.ints.len(), self.strings, raw];
+        kept.iter().filter(|length| **length > 0).count() > 1
+    }
+
+    /// The data of as many elements as `expected`.
+    fn data(self, place: &str, element: ElementType, expected: usize) -> Result<Data<'a>, Refusal> {
+        let mismatch = |got, expected, unit| Refusal::DataLength { place: place.to_owned(), got, expected, unit };
+        let data = match (self.raw, element.bytes()) {
             (Some(raw), Some(size)) if !raw.is_empty() || expected == 0 => {
                 if raw.len() != expected * size {
                     return Err(mismatch(raw.len(), expected * size, "bytes"));
@@ -155,17 +162,38 @@ impl<'a> Tensor<'a> {
                 Data::Raw(raw)
             }
             _ => match element {
-                ElementType::Float => Data::Floats(floats),
-                ElementType::Double => Data::Doubles(doubles),
-                ElementType::String => Data::Strings(strings),
-                _ => Data::Ints(ints),
+                ElementType::Float => Data::Floats(self.floats),
+                ElementType::Double => Data::Doubles(self.doubles),
+                ElementType::String => Data::Strings(self.strings),
+                _ => Data::Ints(self.ints),
             },
         };
         let got = data.len(element);
-        if got != expected {
-            return Err(mismatch(got, expected, "elements"));
+        if got == expected { Ok(data) } else { Err(mismatch(got, expected, "elements")) }
+    }
+}
+
+impl<'a> Tensor<'a> {
+    pub(super) fn read(reader: Reader<'a>) -> Result<Self, Refusal> {
+        let offset = reader.offset();
+        let fields = Fields::read(reader)?;
+        let name = fields.name;
+        let place = if name.is_empty() { format!("at byte {offset}") } else { shown(name) };
+        if fields.is_external {
+            return Err(Refusal::ExternalData { place });
         }
-        Ok(Self { name, dims: sizes, element, data })
+        let element = ElementType::from_onnx(fields.kind).ok_or_else(|| Refusal::Unsupported {
+            place: format!("tensor {place}"),
+            got: format!("element type {}", fields.kind),
+            expected: "float, double, half, bfloat16, bool, string or an integer of 8 to 64 bits",
+        })?;
+        let dims = dimensions(&place, &fields.dims)?;
+        if fields.is_ambiguous() {
+            let got = format!("several data fields in tensor {place}");
+            return Err(Refusal::Malformed { offset, got, expected: "one data field per tensor" });
+        }
+        let data = fields.data(&place, element, dims.iter().product())?;
+        Ok(Self { name, dims, element, data })
     }
 
     /// Number of elements.

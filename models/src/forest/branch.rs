@@ -1,6 +1,6 @@
 //! A node of a tree that asks something, and where its answers lead.
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Child {
     Branch(usize),
     Leaf(usize),

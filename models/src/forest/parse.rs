@@ -1,10 +1,9 @@
 //! An ensemble as its ONNX node describes it, checked to be made of trees.
 
-use std::collections::HashMap;
-
 use super::branch::{Branch, Child, Test};
 use super::classes::{Classes, Labels};
-use super::descent::{self, Colours};
+use super::descent;
+use super::rows::Rows;
 use super::tables::Tables;
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
@@ -75,113 +74,12 @@ impl Ensemble {
 
     /// What regressors and classifiers share: nodes by (tree, id), and the weights of leaves for `targets`.
     fn trees(tables: &Tables<'_, '_>, names: &Weights, targets: usize) -> Result<Self, Refusal> {
-        let node = tables.0;
-        let trees = tables.ints("nodes_treeids")?;
-        let ids = tables.ints("nodes_nodeids")?;
-        let features = tables.ints("nodes_featureids")?;
-        let values = tables.floats("nodes_values")?;
-        let modes = tables.strings("nodes_modes")?;
-        let yes = tables.ints("nodes_truenodeids")?;
-        let no = tables.ints("nodes_falsenodeids")?;
-        let missing = tables.ints_or_empty("nodes_missing_value_tracks_true")?;
-        let lists = [
-            ("nodes_nodeids", ids.len()),
-            ("nodes_featureids", features.len()),
-            ("nodes_values", values.len()),
-            ("nodes_modes", modes.len()),
-            ("nodes_truenodeids", yes.len()),
-            ("nodes_falsenodeids", no.len()),
-            ("nodes_missing_value_tracks_true", if missing.is_empty() { trees.len() } else { missing.len() }),
-        ];
-        tables.same_length("nodes_treeids", trees.len(), &lists)?;
-
-        let mut children = HashMap::with_capacity(trees.len());
-        let mut leaves: Vec<Leaf> = Vec::new();
-        let mut branch_rows = Vec::new();
-        for (row, key) in trees.iter().copied().zip(ids.iter().copied()).enumerate() {
-            let child = if modes[row] == b"LEAF" {
-                leaves.push(Leaf::new());
-                Child::Leaf(leaves.len() - 1)
-            } else {
-                branch_rows.push(row);
-                Child::Branch(branch_rows.len() - 1)
-            };
-            if children.insert(key, child).is_some() {
-                let name = format!("node id {} of tree {}", key.1, key.0);
-                return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
-            }
-        }
-        let child = |attribute: &'static str, tree: i64, id: i64| {
-            children.get(&(tree, id)).copied().ok_or_else(|| Refusal::TreeIndex {
-                node: node.label(),
-                attribute,
-                got: id.to_string(),
-                expected: format!("a node id of tree {tree}"),
-            })
-        };
-        let mut branches = Vec::with_capacity(branch_rows.len());
-        let mut has_parent = vec![false; branch_rows.len() + leaves.len()];
-        let slot = |child| match child {
-            Child::Branch(index) => index,
-            Child::Leaf(index) => branch_rows.len() + index,
-        };
-        for row in branch_rows.iter().copied() {
-            let branch = Branch {
-                test: test(tables, modes[row], threshold(tables, "nodes_values", values, row)?)?,
-                feature: tables.index("nodes_featureids", features[row], limits::COLUMNS)?,
-                missing_is_true: tracks_true(missing, row),
-                yes: child("nodes_truenodeids", trees[row], yes[row])?,
-                no: child("nodes_falsenodeids", trees[row], no[row])?,
-            };
-            has_parent[slot(branch.yes)] = true;
-            has_parent[slot(branch.no)] = true;
-            branches.push(branch);
-        }
-        let mut roots: Vec<(i64, Child)> = Vec::new();
-        let mut rooted = HashMap::new();
-        for (tree, id) in trees.iter().copied().zip(ids.iter().copied()) {
-            let this = child("nodes_nodeids", tree, id)?;
-            if !has_parent[slot(this)] {
-                roots.push((tree, this));
-                if rooted.insert(tree, ()).is_some() {
-                    return Err(Refusal::TreeCycle { node: node.label(), tree, at: id });
-                }
-            }
-        }
-        let mut colours = Colours::new(branches.len());
-        for (tree, root) in &roots {
-            colours.descend(&branches, *root).map_err(|at| Refusal::TreeCycle {
-                node: node.label(),
-                tree: *tree,
-                at: ids[branch_rows[at]],
-            })?;
-        }
-        // Whoever no root leads to has a parent all the same, so is on or below a cycle.
-        if let Some(at) = colours.first_unseen() {
-            let row = branch_rows[at];
-            return Err(Refusal::TreeCycle { node: node.label(), tree: trees[row], at: ids[row] });
-        }
-
-        let of_tree = tables.ints(names.trees)?;
-        let (of_node, of_target) = (tables.ints(names.nodes)?, tables.ints(names.ids)?);
-        let weights = tables.floats(names.values)?;
-        let lists = [(names.nodes, of_node.len()), (names.ids, of_target.len()), (names.values, weights.len())];
-        tables.same_length(names.trees, of_tree.len(), &lists)?;
-        for (row, weight) in weights.iter().enumerate() {
-            let target = tables.index(names.ids, of_target[row], targets)?;
-            let Child::Leaf(leaf) = child(names.nodes, of_tree[row], of_node[row])? else {
-                let (got, expected) = (of_node[row].to_string(), format!("a leaf of tree {}", of_tree[row]));
-                return Err(Refusal::TreeIndex { node: node.label(), attribute: names.nodes, got, expected });
-            };
-            if leaves[leaf].iter().any(|(other, _)| *other == target) {
-                let name = format!("weight of target {target} at node id {} of tree {}", of_node[row], of_tree[row]);
-                return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
-            }
-            leaves[leaf].push((target, *weight));
-        }
-        let roots: Vec<Child> = roots.into_iter().map(|(_, root)| root).collect();
+        let rows = Rows::read(*tables)?;
+        let branches = rows.branches()?;
+        let (roots, colours) = rows.roots(&branches)?;
+        let leaves = leaves(&rows, tables, names, targets)?;
         Ok(Self {
-            node: node.label(),
+            node: tables.0.label(),
             voted: voted(&leaves, descent::leaves(&branches, &roots, &colours), targets),
             branches,
             leaves,
@@ -194,6 +92,30 @@ impl Ensemble {
             classes: None,
         })
     }
+}
+
+/// The weights of each leaf.
+fn leaves(rows: &Rows<'_, '_>, tables: &Tables<'_, '_>, names: &Weights, targets: usize) -> Result<Vec<Leaf>, Refusal> {
+    let node = tables.0;
+    let trees = tables.ints(names.trees)?;
+    let (nodes, ids) = (tables.ints(names.nodes)?, tables.ints(names.ids)?);
+    let weights = tables.floats(names.values)?;
+    let lists = [(names.nodes, nodes.len()), (names.ids, ids.len()), (names.values, weights.len())];
+    tables.same_length(names.trees, trees.len(), &lists)?;
+    let mut leaves = vec![Leaf::new(); rows.leaves];
+    for (row, weight) in weights.iter().enumerate() {
+        let target = tables.index(names.ids, ids[row], targets)?;
+        let Child::Leaf(leaf) = rows.child(names.nodes, trees[row], nodes[row])? else {
+            let (got, expected) = (nodes[row].to_string(), format!("a leaf of tree {}", trees[row]));
+            return Err(Refusal::TreeIndex { node: node.label(), attribute: names.nodes, got, expected });
+        };
+        if leaves[leaf].iter().any(|(other, _)| *other == target) {
+            let name = format!("weight of target {target} at node id {} of tree {}", nodes[row], trees[row]);
+            return Err(Refusal::Duplicate { place: format!("node {}", node.label()), name });
+        }
+        leaves[leaf].push((target, *weight));
+    }
+    Ok(leaves)
 }
 
 /// Which targets the leaves at these positions have weights for.

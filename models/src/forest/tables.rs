@@ -5,6 +5,7 @@ use crate::contract::{AttributeValue, Node};
 use crate::refusal::shown;
 
 /// The attributes of one node.
+#[derive(Clone, Copy)]
 pub(super) struct Tables<'n, 'a>(pub(super) &'n Node<'a>);
 
 impl<'n, 'a> Tables<'n, 'a> {

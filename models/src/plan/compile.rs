@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::step::{Binary, Source, Step, Unary};
 use super::{Buffer, Plan, Port};
 use crate::Refusal;
-use crate::contract::{AttributeValue, Dim, ElementType, Metadata, Model, Node, limits, ops};
+use crate::contract::{Dim, ElementType, Metadata, Model, Node, limits, ops};
 use crate::forest::{Ensemble, Forest, Labels};
 use crate::refusal::shown;
 
@@ -38,16 +38,15 @@ struct Compiler<'a> {
 
 pub(super) fn plan(model: &Model<'_>, metadata: &Metadata) -> Result<Plan, Refusal> {
     let graph = &model.graph;
-    let version = model.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(1, |opset| opset.version);
     let (values, steps, buffers, forests) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut compiler = Compiler { values, steps, buffers, forests, columns: 0, version };
+    let mut compiler = Compiler { values, steps, buffers, forests, columns: 0, version: model.opset() };
     for tensor in &graph.initializers {
         compiler.constant(tensor.name, tensor);
     }
     let inputs = inputs(model, metadata)?;
     let width = inputs.iter().map(|port| port.width).sum();
     let mut start = 0;
-    for (info, port) in graph.inputs.iter().filter(|info| !is_initializer(model, info.name)).zip(&inputs) {
+    for (info, port) in graph.open_inputs().zip(&inputs) {
         let columns: Vec<usize> = (start..start + port.width).collect();
         start += port.width;
         let value = if columns.len() == width {
@@ -81,13 +80,9 @@ pub(super) fn plan(model: &Model<'_>, metadata: &Metadata) -> Result<Plan, Refus
     Ok(Plan { width, inputs, outputs, forests, steps, results, buffers })
 }
 
-fn is_initializer(model: &Model<'_>, name: &str) -> bool {
-    model.graph.initializers.iter().any(|tensor| tensor.name == name)
-}
-
 /// Inputs are float matrices whose columns stand side by side in a row of features, in the order of the model.
 fn inputs(model: &Model<'_>, metadata: &Metadata) -> Result<Vec<Port>, Refusal> {
-    let infos: Vec<_> = model.graph.inputs.iter().filter(|info| !is_initializer(model, info.name)).collect();
+    let infos: Vec<_> = model.graph.open_inputs().collect();
     let mut ports = Vec::new();
     for info in &infos {
         let wrong = |got: String| Refusal::Shape {
@@ -189,16 +184,12 @@ impl<'a> Compiler<'a> {
             (ops::ML, "TreeEnsemble") => self.forest(node, &Ensemble::tensors(node)?)?,
             (ops::ML, "TreeEnsembleClassifier") => return self.classifier(node),
             (ops::ML, "ZipMap") => {
-                return Err(refuse(
-                    node,
-                    "scores as dictionaries",
-                    "scores as [N, C]: export with zipmap switched off",
-                ));
+                return Err(node.refuse("scores as dictionaries", "scores as [N, C]: export with zipmap switched off"));
             }
-            _ => return Err(refuse(node, "the operator", "trees and arithmetic on columns")),
+            _ => return Err(node.refuse("the operator", "trees and arithmetic on columns")),
         };
         let [output] = node.outputs.as_slice() else {
-            return Err(refuse(node, &format!("{} outputs", node.outputs.len()), "one output"));
+            return Err(node.refuse(&format!("{} outputs", node.outputs.len()), "one output"));
         };
         self.values.insert(output, value);
         Ok(())
@@ -206,35 +197,22 @@ impl<'a> Compiler<'a> {
 
     fn input(&self, node: &Node<'_>, position: usize) -> Result<&Value, Refusal> {
         let found = node.inputs.get(position).and_then(|name| self.values.get(*name));
-        found.ok_or_else(|| {
-            refuse(node, &format!("no usable input {position}"), "float rows, or float or int constants")
-        })
+        found
+            .ok_or_else(|| node.refuse(&format!("no usable input {position}"), "float rows, or float or int constants"))
     }
 
     fn rows(&self, node: &Node<'_>, position: usize) -> Result<(Source, usize, bool), Refusal> {
         match self.input(node, position)? {
             Value::Rows { from, width, flat } => Ok((*from, *width, *flat)),
-            Value::Classes { .. } => Err(refuse(node, &format!("classes as input {position}"), "rows of numbers")),
-            _ => Err(refuse(node, &format!("a constant as input {position}"), "rows")),
+            Value::Classes { .. } => Err(node.refuse(&format!("classes as input {position}"), "rows of numbers")),
+            _ => Err(node.refuse(&format!("a constant as input {position}"), "rows")),
         }
     }
 
     fn ints(&self, node: &Node<'_>, position: usize) -> Result<&[i64], Refusal> {
         match self.input(node, position)? {
             Value::Ints { values, .. } => Ok(values),
-            _ => Err(refuse(node, &format!("input {position} computed at run time"), "constant integers")),
+            _ => Err(node.refuse(&format!("input {position} computed at run time"), "constant integers")),
         }
-    }
-}
-
-fn refuse(node: &Node<'_>, got: &str, expected: &'static str) -> Refusal {
-    Refusal::NotEvaluated { node: node.label(), op: shown(node.op), got: got.into(), expected }
-}
-
-fn int(node: &Node<'_>, name: &str, default: i64) -> Result<i64, Refusal> {
-    match node.attribute(name) {
-        None => Ok(default),
-        Some(AttributeValue::Int(value)) => Ok(*value),
-        Some(_) => Err(refuse(node, &format!("attribute {name} of another type"), "an integer")),
     }
 }

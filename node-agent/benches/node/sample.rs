@@ -21,6 +21,7 @@ use netprecursor_agent::{
     sensors::{cgroup, object::Object},
     targets::namespace::Namespace,
 };
+use netprecursor_agent_common::names::{map, program};
 use serde::Serialize;
 
 use super::{crowd::Crowd, hosts::Path, median};
@@ -29,8 +30,8 @@ use super::{crowd::Crowd, hosts::Path, median};
 const CONNECTIONS: [usize; 3] = [32, 3_000, 30_000];
 /// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
 const GROUPS: [&[Program]; 2] = [
-    &[Program::SockOps("tcp_empty"), Program::SockOps("tcp"), Program::SockOps("tcp_unfiltered")],
-    &[Program::Egress("traffic_egress_counting"), Program::Egress("traffic_egress")],
+    &[Program::SockOps(program::TCP_EMPTY), Program::SockOps(program::TCP), Program::SockOps(program::TCP_UNFILTERED)],
+    &[Program::Egress(program::TRAFFIC_EGRESS_COUNTING), Program::Egress(program::TRAFFIC_EGRESS)],
 ];
 /// Each is measured so often, in turns; the median counts.
 const ROUNDS: usize = 3;
@@ -57,7 +58,7 @@ impl Program {
     fn attach(self, object: &mut Object, cgroup: &fs::File) -> anyhow::Result<()> {
         let callbacks = match self {
             Self::SockOps(name) => name,
-            Self::Egress(_) => "tcp",
+            Self::Egress(_) => program::TCP,
         };
         let sock_ops: &mut SockOps = object.bpf.program_mut(callbacks).context("no such program")?.try_into()?;
         sock_ops.load()?;
@@ -153,7 +154,7 @@ fn one(program: Program, cage: &Cage, path: &Path, connections: usize, time: Dur
     let mut object = Object::load()?;
     program.attach(&mut object, &fs::File::open(&cage.path)?)?;
     let mut slots: HashMap<_, u64, u32> =
-        HashMap::try_from(object.bpf.take_map("NETNS_SLOTS").context("no NETNS_SLOTS")?)?;
+        HashMap::try_from(object.bpf.take_map(map::NETNS_SLOTS).context("no NETNS_SLOTS")?)?;
     for (slot, host) in [&path.near, &path.far].into_iter().enumerate() {
         slots.insert(Namespace::enter(&host.name)?.cookie, slot as u32, 0)?;
     }

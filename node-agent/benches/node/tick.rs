@@ -13,7 +13,7 @@ use netprecursor_agent::{
     targets::namespace::Namespace,
     tick::{pipeline::Pipeline, snapshot::Moment},
 };
-use netprecursor_agent_common::tcp::TcpSlot;
+use netprecursor_agent_common::{names::map, tcp::TcpSlot};
 use netprecursor_core::{
     signal::{Signal, Signals},
     tick::Tick,
@@ -49,14 +49,14 @@ pub(crate) struct Whole {
 /// Reading the tcp sensor's counters of a target through memory, and all sensors of a target.
 pub(crate) fn reads() -> anyhow::Result<Vec<Read>> {
     let mut object = Object::load()?;
-    let slots: Mapped<TcpSlot> = Mapped::new("TCP_SLOTS", object.bpf.take_map("TCP_SLOTS"))?;
+    let slots: Mapped<TcpSlot> = Mapped::take(&mut object.bpf, map::TCP_SLOTS)?;
     let mapped = time(|turn| {
         for cpu in 0..object.cpus {
             black_box(slots.read((turn % 110 * object.cpus + cpu) as usize));
         }
     });
     let mut object = Object::load()?;
-    let mut tcp = Tcp::start(&mut object.bpf, object.cpus, "tcp")?;
+    let mut tcp = Tcp::start(&mut object.bpf, object.cpus)?;
     let mut signals = Signals::ABSENT;
     let tcp = time(|turn| {
         black_box(tcp.read(turn % 110, 1, &mut signals));

@@ -13,6 +13,7 @@ use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use netprecursor_core::hex;
+use netprecursor_crds::model_copy::{self, COMPRESSED, PLAIN};
 use netprecursor_kit::Backoff;
 use netprecursor_models::{
     Refusal, Scorer, Use,
@@ -29,10 +30,6 @@ use crate::desired::{Digest, Published};
 const MAX_MODELS: usize = 16;
 /// The first wait after a failure, and the longest.
 const RETRY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
-/// Digits of the digest in the name of a copy.
-const NAME_DIGITS: usize = 40;
-const PLAIN: &str = "model.onnx";
-const COMPRESSED: &str = "model.onnx.gz";
 
 /// Why a model is not used.
 #[derive(Debug, Error)]
@@ -142,12 +139,6 @@ impl Shelf {
     }
 }
 
-/// The name of the operator's copy.
-fn copy_name(digest: &Digest) -> String {
-    let digits = hex(digest);
-    format!("netprecursor-model-{}", &digits[..NAME_DIGITS])
-}
-
 /// Tries until the model is there or is refused for good.
 async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: mpsc::Sender<Arrival>) {
     let (mut backoff, mut rng) = (Backoff::between(RETRY[0], RETRY[1]), Rng::new());
@@ -175,7 +166,7 @@ async fn fetch(copies: Api<ConfigMap>, digest: Digest, model: String, arrivals: 
 }
 
 async fn fetch_once(copies: &Api<ConfigMap>, digest: Digest, model: &str) -> Result<Scorer, ModelError> {
-    let copy = copy_name(&digest);
+    let copy = model_copy::name(&hex(&digest));
     let found = copies.get_opt(&copy).await.map_err(|source| ModelError::Fetch { copy: copy.clone(), source })?;
     let Some(object) = found else {
         return Err(ModelError::Missing { model: model.to_owned(), copy });
@@ -229,11 +220,6 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn a_copy_is_named_after_forty_digits_of_its_digest() {
-        assert_eq!(copy_name(&[0xab; 32]), format!("netprecursor-model-{}", "ab".repeat(20)));
     }
 
     #[test]

@@ -11,32 +11,11 @@ use std::{
 use netprecursor_core::{
     hex,
     policy::{Identity, Name, Policy, Rule},
-    watch::{Ledger, LedgerError},
+    watch::Ledger,
 };
 use sha2::{Digest as _, Sha256};
-use thiserror::Error;
 
-use super::{advice, replace};
-
-/// Why a ledger was not kept.
-#[derive(Debug, Error)]
-pub enum KeepError {
-    /// The disk refused.
-    #[error(
-        "cannot write {path}: {source}; scores stay in memory, and are lost if the agent stops; {}",
-        advice(source)
-    )]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] LedgerError),
-}
+use super::{KeepError, replace};
 
 /// How ledgers are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +151,8 @@ impl Ledgers {
     /// The disk's.
     pub fn write(&self, path: &Path, ledger: &Ledger) -> Result<(), KeepError> {
         let json = ledger.to_json()?;
-        replace(path, json.as_bytes()).map_err(|source| KeepError::Write { path: path.to_owned(), source })
+        let loss = "scores stay in memory, and are lost";
+        replace(path, json.as_bytes()).map_err(|source| KeepError::Write { path: path.to_owned(), loss, source })
     }
 }
 

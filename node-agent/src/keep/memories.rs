@@ -11,9 +11,8 @@ use netprecursor_core::{
     tick::Tick,
 };
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::{advice, replace};
+use super::{KeepError, replace};
 use crate::tick::memories::CAPACITY;
 
 /// The version of the file. One of another version is not read: its bins would mean something else.
@@ -23,15 +22,6 @@ const VERSION: u32 = 1;
 const MAX_FILE: u64 = CAPACITY as u64 * 3_300 * 18;
 
 const NAME: &str = "memories.json";
-
-/// Why memories were not kept.
-#[derive(Debug, Error)]
-#[error("cannot write {path}: {source}; what workloads were like is lost if the agent stops; {}", advice(source))]
-pub struct KeepError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -102,7 +92,8 @@ impl MemoryFile {
         let kept = memories.iter().filter_map(|(workload, memory)| Some((workload.clone(), memory.keep()?)));
         let content = Content { version: VERSION, workloads: kept.collect() };
         let written = serde_json::to_vec(&content).map_err(io::Error::from).and_then(|json| replace(&self.path, &json));
-        written.map_err(|source| KeepError { path: self.path.clone(), source })
+        let loss = "what workloads were like is lost";
+        written.map_err(|source| KeepError::Write { path: self.path.clone(), loss, source })
     }
 }
 

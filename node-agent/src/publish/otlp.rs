@@ -9,6 +9,7 @@ mod exporter;
 mod failure;
 mod meter;
 mod options;
+mod periodic;
 mod records;
 mod resource;
 mod tls;
@@ -35,7 +36,8 @@ use self::{
     exporter::{Exporter, Rejected},
     failure::Failure,
     meter::Meter,
-    options::{Options, OptionsError, Periodic, Signal},
+    options::{Options, OptionsError, Signal},
+    periodic::Periodic,
     records::Records,
     tls::TlsError,
 };

@@ -120,6 +120,21 @@ struct Slot {
     is_unsaved: bool,
 }
 
+impl Slot {
+    fn new(entry: Entry, since: u64) -> Self {
+        Self {
+            entry,
+            base: 0,
+            since,
+            backoff: Backoff::default(),
+            refused: None,
+            throttled: None,
+            is_orphan: false,
+            is_unsaved: false,
+        }
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub struct Queue<D> {
@@ -148,17 +163,8 @@ impl<D: Disk> Queue<D> {
         for entry in found.entries {
             queue.make_room();
             queue.sequence += 1;
-            let slot = Slot {
-                base: entry.alert.count,
-                since: queue.sequence,
-                backoff: Backoff::default(),
-                refused: None,
-                throttled: None,
-                is_orphan: entry.alert.is_firing(),
-                is_unsaved: false,
-                entry,
-            };
-            queue.slots.insert(slot.entry.alert.name.clone(), slot);
+            let (name, base, is_orphan) = (entry.alert.name.clone(), entry.alert.count, entry.alert.is_firing());
+            queue.slots.insert(name, Slot { base, is_orphan, ..Slot::new(entry, queue.sequence) });
         }
         queue
     }
@@ -186,17 +192,7 @@ impl<D: Disk> Queue<D> {
             self.make_room();
             let mut entry = Entry::new(alert);
             push_event(&mut entry);
-            let slot = Slot {
-                entry,
-                base: 0,
-                since: self.sequence,
-                backoff: Backoff::default(),
-                refused: None,
-                throttled: None,
-                is_orphan: false,
-                is_unsaved: false,
-            };
-            self.slots.insert(name.clone(), slot);
+            self.slots.insert(name.clone(), Slot::new(entry, self.sequence));
         }
         self.save(&name);
     }
@@ -237,18 +233,14 @@ impl<D: Disk> Queue<D> {
                     Op::Event { key, .. } => slot.entry.events.retain(|pending| EventKey::of(pending) != *key),
                 }
             }
-            Outcome::Missing | Outcome::Gone if matches!(op, Op::Object { .. }) => return self.forget(&name),
-            Outcome::Gone => return self.forget(&name),
-            Outcome::Missing => match op {
-                // The object was deleted: by the operator when its time was over, or by a user. It is made again.
-                Op::Status { .. } => {
-                    slot.entry.object = None;
-                    slot.entry.delivered = None;
-                    slot.backoff.fail(now, None, rng);
-                }
-                // No Events in a namespace that is gone.
-                _ => return self.forget(&name),
-            },
+            // The object was deleted: by the operator when its time was over, or by a user. It is made again.
+            Outcome::Missing if matches!(op, Op::Status { .. }) => {
+                slot.entry.object = None;
+                slot.entry.delivered = None;
+                slot.backoff.fail(now, None, rng);
+            }
+            // No objects and no Events in a namespace that is gone.
+            Outcome::Missing | Outcome::Gone => return self.forget(&name),
             Outcome::Refused { .. } => {
                 self.counters.refused += 1;
                 match op {
@@ -261,12 +253,8 @@ impl<D: Disk> Queue<D> {
                     }
                 }
             }
-            Outcome::Failed { .. } => {
-                slot.backoff.fail(now, None, rng);
-                return;
-            }
             // When the server is back, another one is tried first: this one may be what it chokes on.
-            Outcome::Down { .. } => {
+            Outcome::Failed { .. } | Outcome::Down { .. } => {
                 slot.backoff.fail(now, None, rng);
                 return;
             }

@@ -174,65 +174,9 @@ pub fn rounded(us: u64) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::Arc;
-
-    use netprecursor_core::{
-        alert::{AlertState, Confirmed, Model, PodRef, PolicyRef, Subject},
-        features::Group,
-        policy::{Identity, Name, Severity},
-    };
-
+mod tests {
     use super::*;
-
-    /// An alert that fires.
-    pub(crate) fn firing() -> Alert {
-        let (namespace, name) = (Name::label("shop").unwrap(), Name::subdomain("checkout").unwrap());
-        let policy = PolicyRef {
-            kind: Kind::Namespaced,
-            namespace: Some("shop".to_owned()),
-            name: "checkout".to_owned(),
-            uid: "p-1".to_owned(),
-        };
-        let pod = PodRef {
-            namespace: "shop".to_owned(),
-            name: "checkout-x2".to_owned(),
-            uid: "u-1".to_owned(),
-            workload: None,
-        };
-        Alert {
-            name: "checkout-3f9a1c20be".to_owned(),
-            policy: Identity { kind: Kind::Namespaced, namespace: Some(namespace), name },
-            rule: "rtt".to_owned(),
-            target: "shop/checkout-x2".to_owned(),
-            target_uid: "u-1".to_owned(),
-            state: AlertState::Firing,
-            severity: Severity::Warning,
-            trigger: Trigger::Forecast,
-            threshold_us: 200_000,
-            resolve_us: 160_000,
-            predicted_us: Some(231_400.0),
-            chance: Some(0.74),
-            measured_us: None,
-            lead_seconds: None,
-            confirmed: Confirmed::Unknown,
-            judged_unix: None,
-            count: 1,
-            fired_unix: 1_700_000_000,
-            resolved_unix: None,
-            resolution: None,
-            causes: vec![Cause {
-                group: Group::Queue,
-                feature: "standing_queue_max_10s".into(),
-                unit: "bytes".into(),
-                value: 182_000.0,
-                baseline: 9_000.0,
-                share_percent: 61,
-            }],
-            model: Model { name: "rtt-xgboost".to_owned(), sha256: Some("ab".repeat(32)), fallback: None },
-            subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
-        }
-    }
+    use crate::publish::firing::alert;
 
     #[test]
     fn numbers_are_shown_with_the_digits_that_matter() {
@@ -255,17 +199,17 @@ pub(crate) mod tests {
     #[test]
     fn a_warning_says_what_is_ahead_and_why() {
         assert_eq!(
-            note(&firing()),
+            note(&alert(0)),
             "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
              checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
-        assert_eq!(reason(&firing()), Firing::RttBreachForecast);
+        assert_eq!(reason(&alert(0)), Firing::RttBreachForecast);
     }
 
     #[test]
     fn a_warning_says_of_the_forecast_what_is_so() {
         let ahead = |predicted_us, chance| {
-            let note = note(&Alert { predicted_us, chance, causes: Vec::new(), ..firing() });
+            let note = note(&Alert { predicted_us, chance, causes: Vec::new(), ..alert(0) });
             note.strip_suffix(" (policy checkout, rule rtt).").unwrap_or(&note).to_owned()
         };
         let chance = "RTT has a chance of 74 % to exceed the threshold of 200ms within 10s";
@@ -284,7 +228,7 @@ pub(crate) mod tests {
     #[test]
     fn a_breach_that_is_measured_needs_no_chance() {
         let measured =
-            Alert { trigger: Trigger::Measured, measured_us: Some(244_000.0), causes: Vec::new(), ..firing() };
+            Alert { trigger: Trigger::Measured, measured_us: Some(244_000.0), causes: Vec::new(), ..alert(0) };
         assert_eq!(note(&measured), "RTT is 244ms, above the threshold of 200ms (policy checkout, rule rtt).");
         let lost = Alert { measured_us: None, ..measured };
         assert_eq!(note(&lost), "RTT is in breach, above the threshold of 200ms (policy checkout, rule rtt).");
@@ -316,7 +260,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_end_says_how_it_went() {
-        let mut over = Alert { measured_us: Some(244_000.0), lead_seconds: Some(6), ..firing() };
+        let mut over = Alert { measured_us: Some(244_000.0), lead_seconds: Some(6), ..alert(0) };
         over.resolve(Resolution::Recovered, 1_700_000_030);
         assert_eq!(
             note(&over),
@@ -327,7 +271,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_long_note_is_cut_between_characters() {
-        let mut alert = firing();
+        let mut alert = alert(0);
         alert.causes = vec![Cause { feature: "ü".repeat(400).into(), ..alert.causes[0].clone() }; 4];
         let note = note(&alert);
         assert!((MAX_NOTE - 1..=MAX_NOTE).contains(&note.len()) && note.ends_with("ü…"), "{} {note}", note.len());

@@ -6,6 +6,7 @@ use aya::{
     Ebpf,
     maps::{HashMap, Map, MapError},
 };
+use netprecursor_agent_common::names;
 use thiserror::Error;
 
 use crate::{
@@ -64,10 +65,10 @@ impl Identity {
         cgroups: Option<PathBuf>,
     ) -> Result<Self, IdentityError> {
         let tables = Tables {
-            claims: table(bpf, "CLAIMS")?,
-            members: table(bpf, "MEMBERS")?,
-            namespaces: Arc::clone(namespaces.ok_or(IdentityError::Missing("NETNS_SLOTS"))?),
-            cgroups: table(bpf, "CGROUP_SLOTS")?,
+            claims: table(bpf, names::map::CLAIMS)?,
+            members: table(bpf, names::map::MEMBERS)?,
+            namespaces: Arc::clone(namespaces.ok_or(IdentityError::Missing(names::map::NETNS_SLOTS))?),
+            cgroups: table(bpf, names::map::CGROUP_SLOTS)?,
             has_members,
         };
         let identifier = Identifier::start(tables, cgroups).map_err(IdentityError::Thread)?;

@@ -7,7 +7,10 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use aya::maps::{Map, MapError};
+use aya::{
+    Ebpf,
+    maps::{Map, MapError},
+};
 use thiserror::Error;
 
 /// Why a map could not be mapped.
@@ -91,9 +94,12 @@ unsafe impl<T: Plain> Send for Mapped<T> {}
 unsafe impl<T: Plain> Sync for Mapped<T> {}
 
 impl<T: Plain> Mapped<T> {
-    /// Maps the array `map`.
-    pub fn new(name: &'static str, map: Option<Map>) -> Result<Self, MappedError> {
-        let map = map.ok_or(MappedError::Missing(name))?;
+    /// Takes the array `name` out of `bpf` and maps it.
+    ///
+    /// # Errors
+    /// The object has no such array, its elements are of another size, or the kernel refused.
+    pub fn take(bpf: &mut Ebpf, name: &'static str) -> Result<Self, MappedError> {
+        let map = bpf.take_map(name).ok_or(MappedError::Missing(name))?;
         let Map::Array(data) = &map else { return Err(MappedError::Missing(name)) };
         let info = data.info().map_err(|source| MappedError::Info { name, source })?;
         if info.value_size() as usize != size_of::<T>() {

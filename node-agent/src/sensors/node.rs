@@ -44,7 +44,10 @@ impl Node {
 
     /// Measures the tick that ended, of `seconds` length.
     pub fn tick(&mut self, seconds: f64) {
-        let now = Totals::read();
+        self.advance(Totals::read(), seconds);
+    }
+
+    fn advance(&mut self, now: Totals, seconds: f64) {
         let share = |now: Option<u64>, before: Option<u64>| match (now, before) {
             (Some(now), Some(before)) => (now.wrapping_sub(before) as f64 / 1e6 / seconds).clamp(0.0, 1.0) as f32,
             _ => f32::NAN,
@@ -120,12 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn pressure_is_a_share_of_the_tick() {
-        let (mut node, _) = Node::start();
-        node.tick(1.0);
+    fn pressure_is_a_share_of_the_tick_and_a_32_bit_counter_may_wrap() {
+        let before =
+            Totals { cpu_us: Some(1_000_000), io_us: Some(0), dropped: Some(0xffff_ffff), ..Totals::default() };
+        let mut node = Node { before, signals: Signals::ABSENT };
+        let now = Totals { cpu_us: Some(1_500_000), io_us: Some(9_000_000), dropped: Some(2), ..Totals::default() };
+        node.advance(now, 2.0);
         let mut signals = Signals::ABSENT;
         node.read(&mut signals);
-        let cpu = signals.get(Signal::PressureCpu);
-        assert!(cpu.is_nan() || (0.0..=1.0).contains(&cpu), "got {cpu}");
+        assert_eq!((signals.get(Signal::PressureCpu), signals.get(Signal::PressureIo)), (0.25, 1.0));
+        assert!(signals.get(Signal::PressureMemory).is_nan());
+        assert_eq!((signals.get(Signal::SoftnetDropped), signals.get(Signal::SoftnetSqueezed)), (3.0, 0.0));
     }
 }

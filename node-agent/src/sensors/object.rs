@@ -3,7 +3,10 @@
 use std::{fs, io};
 
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use netprecursor_agent_common::MAX_SLOTS;
+use netprecursor_agent_common::{
+    MAX_SLOTS,
+    names::{constant, map},
+};
 use thiserror::Error;
 
 use super::tracepoint::{self, TracepointError};
@@ -19,26 +22,19 @@ pub enum ObjectError {
     Load(#[source] EbpfError),
 }
 
-/// The offsets that the `sched` sensor needs.
-struct SchedOffsets {
-    wakeup_pid: u32,
-    switch_prev_pid: u32,
-    switch_prev_state: u32,
-    switch_next_pid: u32,
-    fork_child_pid: u32,
-}
+/// The object as it was built.
+const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netprecursor.bpf.o"));
 
-impl SchedOffsets {
-    fn read() -> Result<Self, TracepointError> {
-        tracepoint::mount()?;
-        Ok(Self {
-            wakeup_pid: tracepoint::sched_offset("sched_wakeup", "pid", 4)?,
-            switch_prev_pid: tracepoint::sched_offset("sched_switch", "prev_pid", 4)?,
-            switch_prev_state: tracepoint::sched_offset("sched_switch", "prev_state", 8)?,
-            switch_next_pid: tracepoint::sched_offset("sched_switch", "next_pid", 4)?,
-            fork_child_pid: tracepoint::sched_offset("sched_process_fork", "child_pid", 4)?,
-        })
-    }
+/// The offsets that the `sched` sensor needs, by the constant that takes them.
+fn sched_offsets() -> Result<[(&'static str, u32); 5], TracepointError> {
+    tracepoint::mount()?;
+    Ok([
+        (constant::WAKEUP_PID_OFFSET, tracepoint::sched_offset("sched_wakeup", "pid", 4)?),
+        (constant::SWITCH_PREV_PID_OFFSET, tracepoint::sched_offset("sched_switch", "prev_pid", 4)?),
+        (constant::SWITCH_PREV_STATE_OFFSET, tracepoint::sched_offset("sched_switch", "prev_state", 8)?),
+        (constant::SWITCH_NEXT_PID_OFFSET, tracepoint::sched_offset("sched_switch", "next_pid", 4)?),
+        (constant::FORK_CHILD_PID_OFFSET, tracepoint::sched_offset("sched_process_fork", "child_pid", 4)?),
+    ])
 }
 
 /// The loaded object. Its programs are not attached yet.
@@ -56,30 +52,18 @@ impl Object {
     /// Creates the maps and prepares the programs.
     pub fn load() -> Result<Self, ObjectError> {
         let cpus = possible_cpus().map_err(ObjectError::Cpus)?;
-        let jiffy_ns = jiffy_ns();
-        let (offsets, tracepoints) = match SchedOffsets::read() {
-            Ok(offsets) => (Some(offsets), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        let slots = MAX_SLOTS * cpus;
+        let mut constants = vec![(constant::POSSIBLE_CPUS, cpus), (constant::JIFFY_NS, jiffy_ns())];
+        let tracepoints = sched_offsets().map(|offsets| constants.extend(offsets));
         let mut loader = EbpfLoader::new();
         // The programs read no kernel type: kernels without BTF of their own will do.
         loader.btf(None);
-        for map in ["TCP_SLOTS", "TRAFFIC_SLOTS", "SCHED_SLOTS"] {
-            loader.map_max_entries(map, slots);
+        for map in [map::TCP_SLOTS, map::TRAFFIC_SLOTS, map::SCHED_SLOTS] {
+            loader.map_max_entries(map, MAX_SLOTS * cpus);
         }
-        loader.override_global("POSSIBLE_CPUS", &cpus, true).override_global("JIFFY_NS", &jiffy_ns, true);
-        if let Some(offsets) = &offsets {
-            loader
-                .override_global("WAKEUP_PID_OFFSET", &offsets.wakeup_pid, true)
-                .override_global("SWITCH_PREV_PID_OFFSET", &offsets.switch_prev_pid, true)
-                .override_global("SWITCH_PREV_STATE_OFFSET", &offsets.switch_prev_state, true)
-                .override_global("SWITCH_NEXT_PID_OFFSET", &offsets.switch_next_pid, true)
-                .override_global("FORK_CHILD_PID_OFFSET", &offsets.fork_child_pid, true);
+        for (name, value) in &constants {
+            loader.override_global(name, value, true);
         }
-        let bpf = loader
-            .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netprecursor.bpf.o")))
-            .map_err(ObjectError::Load)?;
+        let bpf = loader.load(OBJECT).map_err(ObjectError::Load)?;
         Ok(Self { bpf, cpus, tracepoints })
     }
 }
@@ -105,7 +89,24 @@ fn jiffy_ns() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use netprecursor_agent_common::names::program;
+
     use super::*;
+
+    #[test]
+    fn the_object_has_the_names_that_both_sides_use() {
+        let mut object = aya_obj::Object::parse(OBJECT).unwrap();
+        // `.rodata` holds the constants.
+        let maps: BTreeSet<&str> =
+            object.maps.keys().map(String::as_str).filter(|name| !name.starts_with('.')).collect();
+        assert_eq!(maps, map::ALL.iter().copied().collect());
+        let programs: BTreeSet<&str> = object.programs.keys().map(String::as_str).collect();
+        assert_eq!(programs, program::ALL.iter().copied().collect());
+        let constants = constant::ALL.iter().map(|name| (*name, ([0u8; size_of::<u32>()].as_slice(), true)));
+        object.patch_map_data(constants.collect()).unwrap();
+    }
 
     #[test]
     fn a_jiffy_is_one_of_the_lengths_that_kernels_are_built_with() {

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     os::unix::fs::MetadataExt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use aya::{
@@ -15,6 +15,7 @@ use aya::{
 use netprecursor_agent_common::{
     MAX_SLOTS,
     histogram::BUCKETS,
+    names::{map, program},
     sched::{SchedSlot, Task},
 };
 use netprecursor_core::signal::{Signal, Signals};
@@ -25,6 +26,7 @@ use super::{
     mapped::{Mapped, MappedError},
     object::Object,
 };
+use crate::lock::lock;
 
 /// Why the sensor does not work.
 #[derive(Debug, Error)]
@@ -81,11 +83,16 @@ impl Sched {
     pub fn start(object: &mut Object) -> Result<Self, SchedError> {
         object.tracepoints.as_ref().map_err(|error| SchedError::Tracepoint(crate::error::chain(error)))?;
         let bpf = &mut object.bpf;
-        let tasks = bpf.take_map("TASKS").ok_or(SchedError::Missing("map TASKS"))?;
+        let tasks = bpf.take_map(map::TASKS).ok_or(SchedError::Missing("map TASKS"))?;
         let tasks = Tasks(Arc::new(Mutex::new(HashMap::try_from(tasks).map_err(SchedError::Tasks)?)));
-        let slots = Mapped::new("SCHED_SLOTS", bpf.take_map("SCHED_SLOTS"))?;
-        for program in ["sched_process_exit", "sched_process_fork", "sched_wakeup", "sched_wakeup_new", "sched_switch"]
-        {
+        let slots = Mapped::take(bpf, map::SCHED_SLOTS)?;
+        for program in [
+            program::SCHED_PROCESS_EXIT,
+            program::SCHED_PROCESS_FORK,
+            program::SCHED_WAKEUP,
+            program::SCHED_WAKEUP_NEW,
+            program::SCHED_SWITCH,
+        ] {
             attach(bpf, program)?;
         }
         Ok(Self { slots, cpus: object.cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], tasks })
@@ -140,7 +147,7 @@ impl Tasks {
     /// Names the threads that live in the network namespaces `slot_of` knows (by inode) and are not in the table yet.
     /// Returns how many were added.
     pub fn adopt(&self, slot_of: impl Fn(u64) -> Option<u32>) -> usize {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.0);
         let known: HashSet<u32> = table.keys().filter_map(Result::ok).collect();
         let mut added = 0;
         for process in numbers_in("/proc") {
@@ -160,7 +167,7 @@ impl Tasks {
     pub fn name(&self, threads: impl IntoIterator<Item = u32>, slot: u32) -> usize {
         /// include/uapi/linux/bpf.h: an entry that is there stays as it is.
         const BPF_NOEXIST: u64 = 1;
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.0);
         let task = TaskValue(Task::new(slot));
         // Refused are those that are there, and what finds no room: the sensor then times the tasks it has.
         threads.into_iter().filter(|thread| table.insert(thread, task, BPF_NOEXIST).is_ok()).count()
@@ -168,7 +175,7 @@ impl Tasks {
 
     /// Forgets the tasks of a slot that is about to be given to another target.
     pub fn forget(&self, slot: u32) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.0);
         let stale: Vec<u32> =
             table.iter().filter_map(Result::ok).filter(|(_, task)| task.0.slot == slot).map(|(id, _)| id).collect();
         for thread in stale {

@@ -1,33 +1,28 @@
 //! All sensors as one: start what can start, watch a namespace or a pod, read a tick.
 
-use std::{
-    net::IpAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod programs;
 
-use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp, tcp::Line};
+use std::{net::IpAddr, path::PathBuf};
+
+use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
 use netprecursor_core::signal::{Signal, Signals};
 
+use self::programs::Programs;
 use super::{
     cgroup,
     identity::Identity,
-    mapped::Mapped,
     node::Node,
-    object::Object,
-    sched::Sched,
     sockets::Coverage,
     stalls::Stalls,
     surveyor::{PodSite, Surveyor},
     tcp::Tcp,
-    traffic::Traffic,
 };
 use crate::{
     host::monotonic_ns,
+    lock::lock,
     status::{IDENTITY, Need, State, Status, advice::Machine},
     targets::{
-        identifier::{Namespaces, Report, Seat},
+        identifier::{Report, Seat},
         namespace::Namespace,
         ownership::Resident,
     },
@@ -35,25 +30,14 @@ use crate::{
 
 /// The running sensors.
 pub struct Suite {
-    /// Stamp by cookie: which namespaces the kernel counts, and where.
-    namespaces: Option<Namespaces>,
-    /// How often each slot was given out or taken back.
-    generations: Option<Mapped<u32>>,
-    /// Identifies pods, in a cluster.
-    identity: Option<Identity>,
-    tcp: Option<Tcp>,
-    traffic: Option<Traffic>,
-    sched: Option<Sched>,
     node: Node,
     surveyor: Option<Surveyor>,
-    lines: Option<Arc<Mapped<Line>>>,
     stalls: Stalls,
-    counters: Option<PerCpuArray<MapData, u64>>,
     states: Vec<Status>,
     drops_before: Vec<u64>,
     since_survey: Vec<SinceSurvey>,
-    // Dropping it detaches every program.
-    _object: Option<Object>,
+    // Last, so that no thread reads what is no longer written.
+    programs: Programs,
 }
 
 /// Connections opened net of those closed since a target's sockets were listed: the list is asked every few seconds,
@@ -104,54 +88,10 @@ impl Suite {
     pub fn start(setting: Setting) -> Self {
         let is_cluster = setting != Setting::Host;
         let (node, node_state) = Node::start();
-        let mut states = Vec::new();
-        let mut state = |name, need, state| states.push(Status { name, need, state });
-        let (mut tcp, mut traffic, mut sched) = (None, None, None);
-        let (mut namespaces, mut generations, mut lines, mut counters, mut object) = (None, None, None, None, None);
-        let mut identity = None;
-        match Object::load() {
-            Err(error) => {
-                let why = State::Unavailable(crate::error::chain(&error));
-                state("tcp", Need::Required, why.clone());
-                state("traffic", Need::Required, why.clone());
-                state("sched", Need::Optional, why.clone());
-                if is_cluster {
-                    state(IDENTITY, Need::Required, why);
-                }
-            }
-            Ok(mut loaded) => {
-                let started = Tcp::start(&mut loaded.bpf, loaded.cpus, "tcp");
-                state("tcp", Need::Required, State::of(&started));
-                tcp = started.ok();
-                let started = Traffic::start(&mut loaded.bpf, loaded.cpus);
-                state(
-                    "traffic",
-                    Need::Required,
-                    started.as_ref().map_or_else(|_| State::of(&started), |traffic| traffic.state.clone()),
-                );
-                traffic = started.ok();
-                let started = Sched::start(&mut loaded);
-                state("sched", Need::Optional, State::of(&started));
-                sched = started.ok();
-                namespaces = loaded
-                    .bpf
-                    .take_map("NETNS_SLOTS")
-                    .and_then(|map: Map| HashMap::<MapData, u64, u32>::try_from(map).ok())
-                    .map(|map| Arc::new(Mutex::new(map)));
-                generations = Mapped::new("GENERATIONS", loaded.bpf.take_map("GENERATIONS")).ok();
-                if let Setting::Cluster { cgroups } = setting {
-                    let has_members = traffic.as_ref().is_some_and(|traffic| traffic.knows_namespaces);
-                    let started = Identity::start(&mut loaded.bpf, namespaces.as_ref(), has_members, cgroups);
-                    state(IDENTITY, Need::Required, State::of(&started));
-                    identity = started.ok();
-                }
-                lines = Mapped::<Line>::new("SOCKET_LINES", loaded.bpf.take_map("SOCKET_LINES")).ok().map(Arc::new);
-                counters = loaded.bpf.take_map("COUNTERS").and_then(|map: Map| PerCpuArray::try_from(map).ok());
-                object = Some(loaded);
-            }
-        }
-        let surveyor = Surveyor::start(lines.clone(), sched.as_ref().map(|sched| sched.tasks.clone()));
-        let sockets = match (&surveyor, lines.is_some()) {
+        let (programs, mut states) = Programs::start(setting);
+        let surveyor =
+            Surveyor::start(programs.lines.clone(), programs.sched.as_ref().map(|sched| sched.tasks.clone()));
+        let sockets = match (&surveyor, programs.lines.is_some()) {
             (Err(error), _) => State::Unavailable(format!("cannot ask the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
             (Ok(_), true) if is_cluster => State::Degraded(
@@ -161,26 +101,18 @@ impl Suite {
             ),
             (Ok(_), true) => State::Active,
         };
-        state("sockets", Need::Required, sockets);
-        state("node", Need::Required, node_state);
+        states.push(Status { name: "sockets", need: Need::Required, state: sockets });
+        states.push(Status { name: "node", need: Need::Required, state: node_state });
         let machine = Machine::survey(is_cluster);
         let states = states.into_iter().map(|status| machine.advised(status)).collect();
         Self {
-            namespaces,
-            generations,
-            identity,
-            tcp,
-            traffic,
-            sched,
+            programs,
             node,
             surveyor: surveyor.ok(),
-            lines,
             stalls: Stalls::default(),
-            counters,
             states,
             drops_before: vec![0; MAX_SLOTS as usize],
             since_survey: vec![SinceSurvey::default(); MAX_SLOTS as usize],
-            _object: object,
         }
     }
 
@@ -199,7 +131,7 @@ impl Suite {
             ("tcp", State::Active) if self.counter(Counter::SmoothedSample) > 0 => Some(State::Degraded(
                 "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
             )),
-            ("tcp", State::Active) if self.traffic.is_none() => Some(State::Degraded(
+            ("tcp", State::Active) if self.programs.traffic.is_none() => Some(State::Degraded(
                 "the traffic sensor does not work: pauses within a flight are not seen, so that a delayed ACK may pass \
                  for a round trip, and connections inside a namespace are known by their addresses alone"
                     .to_owned(),
@@ -214,7 +146,7 @@ impl Suite {
             }
             (IDENTITY, State::Active) => {
                 let lost = self.counter(Counter::ClaimLost) + self.counter(Counter::MemberLost);
-                self.identity.as_ref().map(|identity| identity.state(lost))
+                self.programs.identity.as_ref().map(|identity| identity.state(lost))
             }
             _ => None,
         }
@@ -222,7 +154,7 @@ impl Suite {
 
     /// One of the kernel side's counters.
     pub fn counter(&self, which: Counter) -> u64 {
-        let values = self.counters.as_ref().and_then(|counters| counters.get(&(which as u32), 0).ok());
+        let values = self.programs.counters.as_ref().and_then(|counters| counters.get(&(which as u32), 0).ok());
         values.map_or(0, |values| values.iter().sum())
     }
 
@@ -239,8 +171,8 @@ impl Suite {
             surveyor.watch(slot, namespace);
         }
         // Last: from here on the kernel counts.
-        if let Some(namespaces) = &self.namespaces
-            && let Err(error) = namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie, stamp.0, 0)
+        if let Some(namespaces) = &self.programs.namespaces
+            && let Err(error) = lock(namespaces).insert(cookie, stamp.0, 0)
         {
             tracing::warn!(slot, error = %crate::error::chain(&error), "a target is not counted: the kernel's table refused it");
         }
@@ -254,7 +186,7 @@ impl Suite {
         if let Some(surveyor) = &self.surveyor {
             surveyor.watch_pod(slot, PodSite { cgroup: cgroup.clone(), stamp, host_network: pod.host_network });
         }
-        if let Some(identity) = &mut self.identity {
+        if let Some(identity) = &mut self.programs.identity {
             identity.seat(&pod.uid, Seat { stamp, cgroup, host_network: pod.host_network });
         }
         Place { slot, cookie: None }
@@ -262,25 +194,25 @@ impl Suite {
 
     /// The pods of this node and its addresses, from now on.
     pub fn know(&self, pods: Vec<Resident>, host_addresses: Vec<IpAddr>) {
-        if let Some(identity) = &self.identity {
+        if let Some(identity) = &self.programs.identity {
             identity.know(pods, host_addresses);
         }
     }
 
     /// The report on which namespace is whose; `None` outside a cluster, or where the sensor does not work.
     pub fn identities(&self) -> Option<Report> {
-        self.identity.as_ref().map(Identity::report)
+        self.programs.identity.as_ref().map(Identity::report)
     }
 
     /// Makes a slot ready for its next target: what it counted before is forgotten.
     fn stamp(&mut self, slot: u32) -> Stamp {
-        if let Some(tcp) = &mut self.tcp {
+        if let Some(tcp) = &mut self.programs.tcp {
             tcp.watch(slot);
         }
-        if let Some(traffic) = &mut self.traffic {
+        if let Some(traffic) = &mut self.programs.traffic {
             traffic.watch(slot);
         }
-        if let Some(sched) = &mut self.sched {
+        if let Some(sched) = &mut self.programs.sched {
             sched.watch(slot);
         }
         let index = slot as usize;
@@ -291,7 +223,7 @@ impl Suite {
 
     /// Begins the next generation of a slot: what is stamped for an older one counts nowhere.
     fn turn(&self, slot: u32) -> u32 {
-        let Some(generations) = &self.generations else { return 0 };
+        let Some(generations) = &self.programs.generations else { return 0 };
         let next = generations.read(slot as usize).unwrap_or_default().wrapping_add(1);
         generations.write(slot as usize, next);
         next
@@ -300,17 +232,17 @@ impl Suite {
     /// Stops counting the target `uid`.
     pub fn unwatch(&mut self, place: Place, uid: &str) {
         self.turn(place.slot);
-        if let (Some(namespaces), Some(cookie)) = (&self.namespaces, place.cookie) {
+        if let (Some(namespaces), Some(cookie)) = (&self.programs.namespaces, place.cookie) {
             // Already gone is gone.
-            let _ = namespaces.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
+            let _ = lock(namespaces).remove(&cookie);
         }
-        if let Some(identity) = &mut self.identity {
+        if let Some(identity) = &mut self.programs.identity {
             identity.unseat(uid);
         }
         if let Some(surveyor) = &self.surveyor {
             surveyor.unwatch(place.slot);
         }
-        if let Some(sched) = &self.sched {
+        if let Some(sched) = &self.programs.sched {
             sched.tasks.forget(place.slot);
         }
     }
@@ -318,25 +250,25 @@ impl Suite {
     /// Ends the tick of `seconds` length for all targets alike; [`Suite::read`] then returns what it held.
     pub fn end_tick(&mut self, seconds: f64) -> u32 {
         self.node.tick(seconds);
-        if let Some(lines) = &self.lines {
-            let generations = self.generations.as_ref();
+        if let Some(lines) = &self.programs.lines {
+            let generations = self.programs.generations.as_ref();
             let is_current = |stamp: Stamp| {
                 let generation = generations.and_then(|generations| generations.read(stamp.slot() as usize));
                 generation.is_some_and(|generation| generation & 0xffff == stamp.generation())
             };
             self.stalls.look(lines, is_current, monotonic_ns());
         }
-        if let (Some(surveyor), Some(identity)) = (&self.surveyor, &self.identity) {
+        if let (Some(surveyor), Some(identity)) = (&self.surveyor, &self.programs.identity) {
             surveyor.know(identity.index());
         }
-        self.tcp.as_mut().map_or(0, Tcp::end_epoch)
+        self.programs.tcp.as_mut().map_or(0, Tcp::end_epoch)
     }
 
     /// The signals of one target in the tick that ended with `epoch`.
     pub fn read(&mut self, place: Place, epoch: u32, signals: &mut Signals) -> Seen {
         *signals = Signals::ABSENT;
         let index = place.slot as usize;
-        if let Some(tcp) = &mut self.tcp {
+        if let Some(tcp) = &mut self.programs.tcp {
             self.since_survey[index].net_opens += tcp.read(place.slot, epoch, signals);
         }
         if signals.get(Signal::Rtos) > 0.0 {
@@ -344,10 +276,10 @@ impl Suite {
         }
         let stall = signals.get(Signal::Stall).max(self.stalls.longest_us(place.slot) as f32);
         signals.set(Signal::Stall, stall);
-        if let Some(traffic) = &mut self.traffic {
+        if let Some(traffic) = &mut self.programs.traffic {
             traffic.read(place.slot, signals);
         }
-        if let Some(sched) = &mut self.sched {
+        if let Some(sched) = &mut self.programs.sched {
             sched.read(place.slot, signals);
         }
         self.node.read(signals);

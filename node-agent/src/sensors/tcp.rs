@@ -8,6 +8,7 @@ use netprecursor_agent_common::{
     MAX_SLOTS,
     epoch::Epoch,
     histogram::BUCKETS,
+    names::{map, program},
     tcp::{Extremes, TcpSlot},
 };
 use netprecursor_core::signal::{Signal, Signals};
@@ -102,19 +103,19 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Attaches `program` to the cgroup2 root. No target is counted before it has a slot.
-    pub fn start(bpf: &mut Ebpf, cpus: u32, program: &'static str) -> Result<Self, TcpError> {
+    /// Attaches to the cgroup2 root. No target is counted before it has a slot.
+    pub fn start(bpf: &mut Ebpf, cpus: u32) -> Result<Self, TcpError> {
         let root = cgroup::root()?;
         let sock_ops: &mut SockOps =
-            bpf.program_mut(program).ok_or(TcpError::Missing)?.try_into().map_err(TcpError::Load)?;
+            bpf.program_mut(program::TCP).ok_or(TcpError::Missing)?.try_into().map_err(TcpError::Load)?;
         sock_ops.load().map_err(TcpError::Load)?;
         // A link of mode `Single` still lets others attach beside it; `AllowMultiple` is refused for links.
         sock_ops.attach(root, CgroupAttachMode::Single).map_err(TcpError::Attach)?;
-        let epoch: Mapped<Epoch> = Mapped::new("EPOCH", bpf.take_map("EPOCH"))?;
+        let epoch: Mapped<Epoch> = Mapped::take(bpf, map::EPOCH)?;
         // Fresh slots are zeroes and so of epoch 0: it must be over, or their zeroes would pass for smallest values.
         epoch.write(0, Epoch::new(1, monotonic_ns()));
         Ok(Self {
-            slots: Mapped::new("TCP_SLOTS", bpf.take_map("TCP_SLOTS"))?,
+            slots: Mapped::take(bpf, map::TCP_SLOTS)?,
             epoch,
             cpus: cpus as usize,
             before: vec![Reading::default(); MAX_SLOTS as usize],

@@ -4,7 +4,11 @@ use aya::{
     Ebpf,
     programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
 };
-use netprecursor_agent_common::{MAX_SLOTS, traffic::TrafficSlot};
+use netprecursor_agent_common::{
+    MAX_SLOTS,
+    names::{map, program},
+    traffic::TrafficSlot,
+};
 use netprecursor_core::signal::{Signal, Signals};
 use thiserror::Error;
 
@@ -52,8 +56,9 @@ struct Variant {
     egress: &'static str,
 }
 
-const BY_NAMESPACE: Variant = Variant { ingress: "traffic_ingress", egress: "traffic_egress" };
-const BY_SOCKET: Variant = Variant { ingress: "traffic_ingress_by_socket", egress: "traffic_egress_by_socket" };
+const BY_NAMESPACE: Variant = Variant { ingress: program::TRAFFIC_INGRESS, egress: program::TRAFFIC_EGRESS };
+const BY_SOCKET: Variant =
+    Variant { ingress: program::TRAFFIC_INGRESS_BY_SOCKET, egress: program::TRAFFIC_EGRESS_BY_SOCKET };
 
 /// The sensor: the attached programs, their slots and their last values.
 #[derive(Debug)]
@@ -84,7 +89,7 @@ impl Traffic {
             }
             Err(error) => return Err(error),
         };
-        let slots = Mapped::new("TRAFFIC_SLOTS", bpf.take_map("TRAFFIC_SLOTS"))?;
+        let slots = Mapped::take(bpf, map::TRAFFIC_SLOTS)?;
         let knows_namespaces = state == State::Active;
         Ok(Self { slots, cpus: cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], state, knows_namespaces })
     }

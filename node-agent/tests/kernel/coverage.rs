@@ -17,7 +17,7 @@ use netprecursor_agent::{
     },
     targets::namespace::Namespace,
 };
-use netprecursor_agent_common::tcp::Line;
+use netprecursor_agent_common::{names::map, tcp::Line};
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
@@ -80,14 +80,14 @@ struct Sensor {
 impl Sensor {
     fn start(host: &Host) -> Self {
         let mut object = Object::load().unwrap();
-        let tcp = Tcp::start(&mut object.bpf, object.cpus, "tcp").unwrap();
+        let tcp = Tcp::start(&mut object.bpf, object.cpus).unwrap();
         let namespace = Namespace::enter(&host.name).unwrap();
-        let slots: Map = object.bpf.take_map("NETNS_SLOTS").unwrap();
+        let slots: Map = object.bpf.take_map(map::NETNS_SLOTS).unwrap();
         let mut slots: HashMap<_, u64, u32> = HashMap::try_from(slots).unwrap();
         slots.insert(namespace.cookie, 0, 0).unwrap();
         Self {
             sockets: Sockets::new(namespace.diag),
-            lines: Mapped::new("SOCKET_LINES", object.bpf.take_map("SOCKET_LINES")).unwrap(),
+            lines: Mapped::take(&mut object.bpf, map::SOCKET_LINES).unwrap(),
             last: Coverage::default(),
             _tcp: tcp,
             _object: object,

@@ -12,7 +12,7 @@ use netprecursor_agent::{
     sensors::{object::Object, tcp::Tcp, traffic::Traffic},
     targets::{identifier::ClaimKey, ownership::Resident},
 };
-use netprecursor_agent_common::{Counter, identity::MAX_CLAIMS};
+use netprecursor_agent_common::{Counter, identity::MAX_CLAIMS, names};
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{
@@ -211,11 +211,11 @@ fn more_new_namespaces_than_there_is_room_for_are_counted_and_disturb_nobody() {
     let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
     // Nobody takes the notes out.
     let mut object = Object::load().unwrap();
-    let _tcp = Tcp::start(&mut object.bpf, object.cpus, "tcp").unwrap();
+    let _tcp = Tcp::start(&mut object.bpf, object.cpus).unwrap();
     let _traffic = Traffic::start(&mut object.bpf, object.cpus).unwrap();
     let map = |object: &mut Object, name| -> Map { object.bpf.take_map(name).unwrap() };
-    let claims: HashMap<MapData, ClaimKey, u64> = HashMap::try_from(map(&mut object, "CLAIMS")).unwrap();
-    let counters: PerCpuArray<MapData, u64> = PerCpuArray::try_from(map(&mut object, "COUNTERS")).unwrap();
+    let claims: HashMap<MapData, ClaimKey, u64> = HashMap::try_from(map(&mut object, names::map::CLAIMS)).unwrap();
+    let counters: PerCpuArray<MapData, u64> = PerCpuArray::try_from(map(&mut object, names::map::COUNTERS)).unwrap();
     let lost = || counters.get(&(Counter::ClaimLost as u32), 0).unwrap().iter().sum::<u64>();
 
     let addresses = MAX_CLAIMS + 40;

@@ -25,7 +25,7 @@ use netprecursor_agent::{
     publish::{otlp, sink::Sink as _},
 };
 use netprecursor_core::{
-    alert::{Alert, PodRef, PolicyRef, Subject, Transition, Workload},
+    alert::{Alert, PodRef, Subject, Transition, Workload},
     policy::{Identity, Kind, Name},
     score::{LEAD_BUCKETS, Scorecard},
 };
@@ -81,12 +81,6 @@ fn seen(is_later: bool) -> Seen {
 }
 
 fn fired() -> Transition {
-    let policy = PolicyRef {
-        kind: Kind::Namespaced,
-        namespace: Some("shop".to_owned()),
-        name: "checkout".to_owned(),
-        uid: "policy-uid".to_owned(),
-    };
     let pod = PodRef {
         namespace: "shop".to_owned(),
         name: "web-7d9f-x2".to_owned(),
@@ -100,7 +94,7 @@ fn fired() -> Transition {
         target_uid: "pod-uid".to_owned(),
         predicted_us: Some(231_000.0),
         chance: Some(0.75),
-        subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
+        subject: Some(Arc::new(Subject { policy: sinks::reference("policy-uid"), pod: Arc::new(pod) })),
         ..sinks::alert(0)
     })
 }

@@ -2,19 +2,14 @@
 
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
 use kube::core::PartialObjectMeta;
+use netprecursor_crds::model_copy;
 use serde_json::{Value, json};
 
 use super::Payload;
 use crate::{config::Settings, owned};
 
-/// Annotation with the model's digest.
+/// Annotation with the model's digest, of which the name has only a part.
 pub const DIGEST: &str = "netprecursor.io/sha256";
-
-/// What the name of a copy begins with.
-const PREFIX: &str = "netprecursor-model-";
-
-/// Digits of the digest in a name; the annotation has all.
-const DIGITS: usize = 40;
 
 /// A copy that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +18,20 @@ pub struct ModelCopy {
     pub sha256: String,
 }
 
-/// The name of a model's copy.
-pub fn copy_name(sha256: &str) -> String {
-    format!("{PREFIX}{}", &sha256[..sha256.len().min(DIGITS)])
-}
-
 /// What is kept of a ConfigMap of ours; other ones than copies are not.
 pub fn reduce(object: PartialObjectMeta<ConfigMap>) -> Option<ModelCopy> {
     let sha256 = object.metadata.annotations.as_ref()?.get(DIGEST)?;
-    (object.metadata.name.as_deref()? == copy_name(sha256)).then(|| ModelCopy { sha256: sha256.clone() })
+    (object.metadata.name.as_deref()? == model_copy::name(sha256)).then(|| ModelCopy { sha256: sha256.clone() })
 }
 
 /// The copy as it is applied.
 pub(crate) fn manifest(settings: &Settings, anchor: &str, sha256: &str, payload: &Payload) -> Value {
-    let key = if payload.is_gzip { "model.onnx.gz" } else { "model.onnx" };
+    let key = if payload.is_gzip { model_copy::COMPRESSED } else { model_copy::PLAIN };
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": copy_name(sha256),
+            "name": model_copy::name(sha256),
             "namespace": settings.namespace,
             "labels": owned::labels(),
             "annotations": {DIGEST: sha256},

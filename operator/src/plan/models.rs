@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use netprecursor_core::policy::ModelRef;
-use netprecursor_crds::diagnosis::{reasons::ModelReady, some_of};
+use netprecursor_crds::{
+    diagnosis::{reasons::ModelReady, some_of},
+    model_copy,
+};
 use netprecursor_models::builtin;
 
 use super::{Due, Plan, Write, condition::Verdict};
 use crate::{
     config::Settings,
     ledger::RuleKey,
-    models::{Source, copy_name},
+    models::Source,
     observe::{Absent, Key, Observed, Policy, Seen},
 };
 
@@ -57,7 +60,7 @@ pub(super) fn plan(observed: &Observed, settings: &Settings, anchor: Option<&str
 }
 
 fn is_published(observed: &Observed, settings: &Settings, sha256: &str) -> bool {
-    let copy = observed.copies.find(&Key::new(&settings.namespace, copy_name(sha256)));
+    let copy = observed.copies.find(&Key::new(&settings.namespace, model_copy::name(sha256)));
     copy.is_some_and(|copy| copy.value.sha256 == sha256)
 }
 

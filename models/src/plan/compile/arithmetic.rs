@@ -1,7 +1,7 @@
 //! Functions of numbers: of each value, of two values side by side, and the scaler that is made of them.
 
 use super::super::step::{Binary, Operand, Step, Unary};
-use super::{Compiler, Value, refuse};
+use super::{Compiler, Value};
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node};
 use crate::forest::Labels;
@@ -21,7 +21,7 @@ impl Compiler<'_> {
             | (value @ Value::Classes { labels: Labels::Strings(_), .. }, Some(AttributeValue::Int(8))) => {
                 Ok(value.clone())
             }
-            _ => Err(refuse(node, "a cast to another type", "a cast that changes nothing")),
+            _ => Err(node.refuse("a cast to another type", "a cast that changes nothing")),
         }
     }
 
@@ -33,7 +33,7 @@ impl Compiler<'_> {
             } else if node.inputs.get(position).is_some_and(|name| !name.is_empty()) {
                 match self.input(node, position)? {
                     Value::Floats { values, .. } if values.len() == 1 => *bound = values[0],
-                    _ => return Err(refuse(node, &format!("{name} that is no constant number"), "constant bounds")),
+                    _ => return Err(node.refuse(&format!("{name} that is no constant number"), "constant bounds")),
                 }
             }
         }
@@ -43,7 +43,7 @@ impl Compiler<'_> {
     /// A binary operator over two or more inputs, from the left.
     pub(super) fn fold(&mut self, node: &Node<'_>, function: Binary) -> Result<Value, Refusal> {
         if self.version < 7 && !matches!(node.op, "Sum" | "Max" | "Min") {
-            return Err(refuse(node, &format!("opset {}", self.version), "opset 7 or later, where operands broadcast"));
+            return Err(node.refuse(&format!("opset {}", self.version), "opset 7 or later, where operands broadcast"));
         }
         let mut left = self.input(node, 0)?.clone();
         for position in 1..node.inputs.len() {
@@ -65,11 +65,9 @@ impl Compiler<'_> {
             (Some(left), Some(right)) if left == right => left,
             (Some(flat), None) | (None, Some(flat)) => flat,
             _ => {
-                return Err(refuse(
-                    node,
-                    "operands [N] and [N, F], or two unequal constants",
-                    "two of [N, F], or a constant",
-                ));
+                return Err(
+                    node.refuse("operands [N] and [N, F], or two unequal constants", "two of [N, F], or a constant")
+                );
             }
         };
         let (left, left_width) = operand(node, left, flat)?;
@@ -87,10 +85,10 @@ impl Compiler<'_> {
         let mut value = self.input(node, 0)?.clone();
         for (name, function) in [("offset", Binary::Sub), ("scale", Binary::Mul)] {
             let Some(AttributeValue::Floats(values)) = node.attribute(name) else {
-                return Err(refuse(node, &format!("no {name}"), "offset and scale, one or one per column"));
+                return Err(node.refuse(&format!("no {name}"), "offset and scale, one or one per column"));
             };
             if values.len() != width && values.len() != 1 {
-                return Err(refuse(node, &format!("{} numbers in {name}", values.len()), "one or one per column"));
+                return Err(node.refuse(&format!("{} numbers in {name}", values.len()), "one or one per column"));
             }
             let constant = Value::Floats { dims: vec![values.len()], values: values.clone() };
             value = self.zip(node, function, value, constant)?;
@@ -107,10 +105,10 @@ fn operand(node: &Node<'_>, value: Value, flat: bool) -> Result<(Operand, usize)
             let columns = dims.last().copied().unwrap_or(1);
             let by_row = dims.iter().rev().skip(1).any(|size| *size != 1) || dims.len() > 2;
             if values.is_empty() || by_row || (flat && !(values.len() == 1 && dims.len() <= 1)) {
-                return Err(refuse(node, &format!("a constant of shape {dims:?}"), "constants [], [1], [F] or [1, F]"));
+                return Err(node.refuse(&format!("a constant of shape {dims:?}"), "constants [], [1], [F] or [1, F]"));
             }
             Ok((Operand::Constant(values), columns))
         }
-        Value::Ints { .. } | Value::Classes { .. } => Err(refuse(node, "an operand of integers or classes", "floats")),
+        Value::Ints { .. } | Value::Classes { .. } => Err(node.refuse("an operand of integers or classes", "floats")),
     }
 }

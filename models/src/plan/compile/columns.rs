@@ -1,13 +1,13 @@
 //! Columns in another order or another shape: nothing is computed.
 
 use super::super::step::{Operand, Step};
-use super::{Compiler, Value, int, refuse};
+use super::{Compiler, Value};
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node};
 
 impl Compiler<'_> {
     pub(super) fn concat(&mut self, node: &Node<'_>) -> Result<Value, Refusal> {
-        let axis = int(node, "axis", 1)?;
+        let axis = node.int("axis", 1)?;
         let all = (0..node.inputs.len()).map(|position| self.input(node, position).cloned());
         let all = all.collect::<Result<Vec<_>, _>>()?;
         if all.iter().all(|value| matches!(value, Value::Ints { .. })) {
@@ -17,7 +17,7 @@ impl Compiler<'_> {
             return Ok(Value::Ints { dims: vec![values.len()], values });
         }
         if !matches!(axis, 1 | -1) {
-            return Err(refuse(node, &format!("axis {axis}"), "axis 1"));
+            return Err(node.refuse(&format!("axis {axis}"), "axis 1"));
         }
         let (mut parts, mut width) = (Vec::new(), 0);
         for value in all {
@@ -26,30 +26,28 @@ impl Compiler<'_> {
                     parts.push(Operand::Rows(from));
                     width += part;
                 }
-                _ => return Err(refuse(node, "a part that is not [N, F]", "parts [N, F]")),
+                _ => return Err(node.refuse("a part that is not [N, F]", "parts [N, F]")),
             }
         }
         self.step(Step::Concat { parts }, width, false)
     }
 
     pub(super) fn gather(&mut self, node: &Node<'_>) -> Result<Value, Refusal> {
-        let axis = int(node, "axis", 0)?;
+        let axis = node.int("axis", 0)?;
         let (from, width, flat) = self.rows(node, 0)?;
         if flat || !matches!(axis, 1 | -1) {
-            return Err(refuse(
-                node,
-                &format!("axis {axis} of {}", if flat { "[N]" } else { "[N, F]" }),
-                "axis 1 of [N, F]",
-            ));
+            return Err(
+                node.refuse(&format!("axis {axis} of {}", if flat { "[N]" } else { "[N, F]" }), "axis 1 of [N, F]")
+            );
         }
         let Value::Ints { dims, values } = self.input(node, 1)? else {
-            return Err(refuse(node, "indices computed at run time", "constant integers"));
+            return Err(node.refuse("indices computed at run time", "constant integers"));
         };
         // A scalar index drops the axis.
         let scalar = match dims.len() {
             0 => true,
             1 => false,
-            rank => return Err(refuse(node, &format!("indices of rank {rank}"), "a scalar or a list")),
+            rank => return Err(node.refuse(&format!("indices of rank {rank}"), "a scalar or a list")),
         };
         let columns = self.columns_of(node, values, width)?;
         self.pick(from, columns, scalar)
@@ -59,7 +57,7 @@ impl Compiler<'_> {
         let (from, width, flat) = self.rows(node, 0)?;
         let columns = self.columns_of(node, self.ints(node, 1)?, width)?;
         if flat {
-            return Err(refuse(node, "a vector", "[N, F]"));
+            return Err(node.refuse("a vector", "[N, F]"));
         }
         self.pick(from, columns, false)
     }
@@ -91,10 +89,10 @@ impl Compiler<'_> {
         let axes = argument("axes", 3)?;
         let steps = argument("steps", 4)?;
         let ([start], [end], Some([1 | -1])) = (starts.as_slice(), ends.as_slice(), axes.as_deref()) else {
-            return Err(refuse(node, "other axes", "one slice of axis 1"));
+            return Err(node.refuse("other axes", "one slice of axis 1"));
         };
         if flat || !matches!(steps.as_deref(), None | Some([1])) {
-            return Err(refuse(node, "a vector or a stride", "step 1 over [N, F]"));
+            return Err(node.refuse("a vector or a stride", "step 1 over [N, F]"));
         }
         let bound = |index: i64| {
             let size = i64::try_from(width).unwrap_or(i64::MAX);
@@ -114,7 +112,7 @@ impl Compiler<'_> {
         let (from, width, flat) = self.rows(node, 0)?;
         let list = match node.attribute("axes") {
             Some(AttributeValue::Ints(axes)) => axes.clone(),
-            _ if node.op == "Flatten" => vec![int(node, "axis", 1)?],
+            _ if node.op == "Flatten" => vec![node.int("axis", 1)?],
             _ => self.ints(node, 1)?.to_vec(),
         };
         let same = i64::try_from(width).unwrap_or(i64::MAX);
@@ -126,11 +124,9 @@ impl Compiler<'_> {
             ("Squeeze", [1 | -1]) if width == 1 && !flat => true,
             ("Unsqueeze", [1 | -1]) if flat => false,
             _ => {
-                return Err(refuse(
-                    node,
-                    &format!("{list:?} of {width} columns"),
-                    "[N, F] to [N, F], [N, 1] to [N] or back",
-                ));
+                return Err(
+                    node.refuse(&format!("{list:?} of {width} columns"), "[N, F] to [N, F], [N, 1] to [N] or back")
+                );
             }
         };
         Ok(Value::Rows { from, width, flat })

@@ -1,6 +1,6 @@
 //! Constants of the graph: initializers and `Constant` nodes.
 
-use super::{Compiler, Value, refuse};
+use super::{Compiler, Value};
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node, Tensor};
 
@@ -37,5 +37,5 @@ pub(super) fn value(node: &Node<'_>) -> Result<Value, Refusal> {
         }
         _ => None,
     });
-    found.ok_or_else(|| refuse(node, "another element type", "floats or integers of 32 or 64 bits"))
+    found.ok_or_else(|| node.refuse("another element type", "floats or integers of 32 or 64 bits"))
 }

@@ -1,7 +1,7 @@
 //! Tree ensembles: regressors, whose targets become columns, and classifiers, which also name a class.
 
 use super::super::step::Step;
-use super::{Compiler, Value, refuse};
+use super::{Compiler, Value};
 use crate::Refusal;
 use crate::contract::{Node, limits};
 use crate::forest::{Ensemble, Forest, Labels};
@@ -23,13 +23,13 @@ impl<'a> Compiler<'a> {
         let (from, ..) = self.rows(node, 0)?;
         let predicted = self.step(Step::Forest { forest, from }, count + 1, false)?;
         let Value::Rows { from, .. } = predicted else {
-            return Err(refuse(node, "no rows", "rows"));
+            return Err(node.refuse("no rows", "rows"));
         };
         let [class, scores @ ..] = node.outputs.as_slice() else {
-            return Err(refuse(node, "no outputs", "the class, and the scores"));
+            return Err(node.refuse("no outputs", "the class, and the scores"));
         };
         if scores.len() > 1 {
-            return Err(refuse(node, &format!("{} outputs", node.outputs.len()), "the class, and the scores"));
+            return Err(node.refuse(&format!("{} outputs", node.outputs.len()), "the class, and the scores"));
         }
         if !class.is_empty()
             && let Value::Rows { from, .. } = self.pick(from, vec![count], true)?

@@ -149,43 +149,41 @@ pub(super) fn time(unix: u64) -> Time {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use netprecursor_core::decide::Resolution;
 
     use super::*;
-    use crate::publish::words::tests::firing;
-
-    fn subject() -> Subject {
-        firing().subject.unwrap().as_ref().clone()
-    }
+    use crate::publish::firing::alert;
 
     #[test]
     fn the_object_says_whose_it_is_and_nothing_that_changes() {
-        let object = object(&firing(), &subject(), "node1");
-        assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "p-1");
+        let subject = alert(0).subject.unwrap();
+        let object = object(&alert(0), &subject, "node1");
+        assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "policy-uid");
         assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "PrecursorPolicy");
         assert_eq!(
             object["spec"],
             json!({
-                "policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "p-1"},
+                "policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "policy-uid"},
                 "rule": "rtt",
-                "podRef": {"name": "checkout-x2", "uid": "u-1"},
+                "podRef": {"name": "checkout-0", "uid": "pod-uid-0"},
                 "nodeName": "node1",
             })
         );
         assert!(object.get("status").is_none(), "{object}");
-        let subject = subject();
-        let cluster = PolicyRef { kind: Kind::Cluster, namespace: None, ..subject.policy.clone() };
-        let object = super::object(&firing(), &Subject { policy: cluster, ..subject }, "node1");
+        let policy = PolicyRef { kind: Kind::Cluster, namespace: None, ..subject.policy.clone() };
+        let object = super::object(&alert(0), &Subject { policy, pod: Arc::clone(&subject.pod) }, "node1");
         assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "ClusterPrecursorPolicy");
     }
 
     #[test]
     fn the_state_is_what_the_conditions_say() {
         let mut over =
-            Alert { confirmed: Confirmed::True, lead_seconds: Some(6), judged_unix: Some(1_700_000_006), ..firing() };
+            Alert { confirmed: Confirmed::True, lead_seconds: Some(6), judged_unix: Some(1_700_000_006), ..alert(0) };
         over.resolve(Resolution::Recovered, 1_700_000_030);
         for (alert, state, expected) in
-            [(firing(), "Firing", ["True", "Unknown"]), (over, "Resolved", ["False", "True"])]
+            [(alert(0), "Firing", ["True", "Unknown"]), (over, "Resolved", ["False", "True"])]
         {
             let status = json!(status(&alert));
             assert_eq!(status["state"], state);
@@ -201,7 +199,7 @@ mod tests {
 
     #[test]
     fn times_of_conditions_are_those_of_the_transitions() {
-        let mut over = firing();
+        let mut over = alert(0);
         over.resolve(Resolution::Silent, 1_700_000_030);
         let status = json!(status(&over));
         assert_eq!(status["conditions"][0]["lastTransitionTime"], "2023-11-14T22:13:50Z");
@@ -214,7 +212,7 @@ mod tests {
 
     #[test]
     fn durations_are_texts_and_shares_are_whole_percent() {
-        let status = json!(status(&firing()));
+        let status = json!(status(&alert(0)));
         assert_eq!(status["threshold"], "200ms");
         assert_eq!(status["predicted"], "231ms");
         assert_eq!(status["chancePercent"], 74);
@@ -223,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_alert_of_an_earlier_release_has_no_chance() {
-        let status = json!(status(&Alert { chance: None, ..firing() }));
+        let status = json!(status(&Alert { chance: None, ..alert(0) }));
         assert!(status.get("chancePercent").is_none(), "{status}");
     }
 }

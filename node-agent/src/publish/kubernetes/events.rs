@@ -82,10 +82,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::publish::words::tests::firing;
+    use crate::publish::firing::alert;
 
     fn event_for(state: AlertState) -> serde_json::Value {
-        let entry = Entry { object: Some("a-1".to_owned()), ..Entry::new(firing()) };
+        let entry = Entry { object: Some("a-1".to_owned()), ..Entry::new(alert(0)) };
         let (reason, note) = (words::reason(&entry.alert).row().name.to_owned(), words::note(&entry.alert));
         let pending = Pending { count: 2, state, at: 1_700_000_000, reason, note };
         json!(event(&entry, entry.alert.subject.as_ref().unwrap(), &pending, "agent-abcde"))
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn an_event_is_on_the_pod_and_names_the_alert() {
         let event = event_for(AlertState::Firing);
-        assert_eq!(event["metadata"]["name"], "checkout-3f9a1c20be.2.firing");
-        assert_eq!(event["regarding"]["uid"], "u-1");
+        assert_eq!(event["metadata"]["name"], "alert-0.2.firing");
+        assert_eq!(event["regarding"]["uid"], "pod-uid-0");
         assert_eq!((&event["related"]["kind"], &event["related"]["uid"]), (&json!("PrecursorAlert"), &json!("a-1")));
         assert_eq!(event["eventTime"], "2023-11-14T22:13:20.000000Z");
         assert!(event["note"].as_str().unwrap().contains("Cause: queue"), "{event}");

@@ -1,6 +1,6 @@
 //! Instruments of the SDK over [`Figures`]: each reads what the last look found, so that what is gone is not exported.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_sdk::{
@@ -9,6 +9,7 @@ use opentelemetry_sdk::{
     metrics::{ManualReader, Pipeline, SdkMeterProvider, Temporality, data::ResourceMetrics, reader::MetricReader},
 };
 
+use crate::lock::lock;
 use crate::metrics::{
     families::{FAMILIES, Family},
     figures::Figures,
@@ -66,7 +67,7 @@ impl Meter {
     /// # Errors
     /// The SDK's.
     pub(super) fn collect(&self, figures: Figures, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        *lock(&self.figures) = figures;
         self.reader.collect(metrics)
     }
 }
@@ -74,7 +75,7 @@ impl Meter {
 fn instrument(provider: &SdkMeterProvider, family: Family, figures: Arc<Mutex<Figures>>) {
     let meter = provider.meter("netprecursor");
     let observe = move |add: &dyn Fn(f64, &[KeyValue])| {
-        let figures = figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = lock(&figures);
         for point in figures.points(family.name) {
             let labels = point.labels.iter().map(|(label, value)| KeyValue::new(label.attribute, value.clone()));
             add(point.value, &labels.collect::<Vec<_>>());

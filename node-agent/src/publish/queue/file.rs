@@ -91,11 +91,11 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::words::tests::firing;
+    use crate::publish::firing::alert;
 
     #[test]
     fn an_entry_survives_its_file() {
-        let mut entry = Entry::new(firing());
+        let mut entry = Entry::new(alert(0));
         entry.alert.causes[0].baseline = f32::NAN;
         let read = Entry::from_json(&entry.to_json().unwrap()).unwrap();
         assert!(read.alert.causes[0].baseline.is_nan());
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_no_agent_wrote_is_refused() {
-        let json = String::from_utf8(Entry::new(firing()).to_json().unwrap()).unwrap();
+        let json = String::from_utf8(Entry::new(alert(0)).to_json().unwrap()).unwrap();
         let refused = |from: &str, to: &str| {
             assert!(json.contains(from), "{from}");
             Entry::from_json(json.replace(from, to).as_bytes()).unwrap_err()

@@ -156,10 +156,10 @@ impl From<Cause> for causes::Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::words;
+    use crate::publish::firing::alert;
 
-    const FILE: &str = r#"{"version":1,"alert":{"name":"checkout-3f9a1c20be","namespace":"shop",
-        "policy":{"cluster":false,"name":"checkout","uid":"p-1"},"rule":"rtt","pod":"checkout-x2","pod_uid":"u-1",
+    const FILE: &str = r#"{"version":1,"alert":{"name":"alert-0","namespace":"shop",
+        "policy":{"cluster":false,"name":"checkout","uid":"policy-uid"},"rule":"rtt","pod":"checkout-0","pod_uid":"pod-uid-0",
         "state":"Firing","severity":"Warning","trigger":"Forecast","threshold_us":200000,"resolve_us":160000,
         "predicted_us":231400,"measured_us":null,"lead_seconds":null,"confirmed":"Unknown","judged":1700000000,"count":1,
         "fired":1700000000,"resolved":null,"ending":null,"causes":[{"group":"Queue","feature":"standing_queue_max_10s",
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_an_earlier_release_left_unsent_is_read_as_if_this_one_had_written_it() {
         let read = entry::Entry::from_json(FILE.as_bytes()).unwrap();
-        let expected = Alert { chance: None, judged_unix: Some(1_700_000_000), ..words::tests::firing() };
+        let expected = Alert { chance: None, judged_unix: Some(1_700_000_000), ..alert(0) };
         let expected = Alert { model: Model { sha256: None, ..expected.model.clone() }, ..expected };
         assert_eq!(read.alert, expected);
         assert_eq!((read.revision, read.object.as_deref(), read.events.len()), (3, Some("a-1"), 0));

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use netprecursor_crds::alert::PolicyKind;
+use netprecursor_crds::{alert::PolicyKind, model_copy};
 use serde_json::{Value, json};
 
 use super::super::{Plan, Write, plan};
 use crate::{
     config::{Settings, tests::settings},
-    models::{self, Looked, ModelCopy, Payload, Source, Trouble},
+    models::{Looked, ModelCopy, Payload, Source, Trouble},
     observe::{self, AgentPod, Failure, Key, Mirror, Observed, Reported, Seen, Sight},
 };
 
@@ -53,6 +53,13 @@ impl Cluster {
         cluster
     }
 
+    /// One with the policy `checkout` in `shop`.
+    pub(super) fn with_policy() -> Self {
+        let mut cluster = Self::new();
+        cluster.policy("shop", "checkout", json!({}));
+        cluster
+    }
+
     /// The plan of now, after what was seen was settled.
     pub(super) fn plan(&mut self, now: Timestamp) -> Plan {
         self.now = now;
@@ -84,7 +91,7 @@ impl Cluster {
         let (version, now) = (self.version, self.now);
         match write {
             Write::PublishModel { sha256, .. } => {
-                let key = Key::new(&self.settings.namespace, models::copy_name(sha256));
+                let key = Key::new(&self.settings.namespace, model_copy::name(sha256));
                 let seen = self.seen(sha256, ModelCopy { sha256: sha256.clone() });
                 self.observed.copies.take(Sight::Applied(key, seen));
             }

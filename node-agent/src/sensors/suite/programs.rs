@@ -1,0 +1,86 @@
+//! The sensors that are programs of the BPF object, and what they share.
+
+use std::sync::{Arc, Mutex};
+
+use aya::maps::{HashMap, Map, MapData, PerCpuArray};
+use netprecursor_agent_common::{names::map, tcp::Line};
+
+use super::{
+    super::{identity::Identity, mapped::Mapped, object::Object, sched::Sched, tcp::Tcp, traffic::Traffic},
+    Setting,
+};
+use crate::{
+    status::{IDENTITY, Need, State, Status},
+    targets::identifier::Namespaces,
+};
+
+/// What could be started.
+#[derive(Default)]
+pub(super) struct Programs {
+    /// Stamp by cookie: which namespaces the kernel counts, and where.
+    pub(super) namespaces: Option<Namespaces>,
+    /// How often each slot was given out or taken back.
+    pub(super) generations: Option<Mapped<u32>>,
+    /// Identifies pods, in a cluster.
+    pub(super) identity: Option<Identity>,
+    pub(super) tcp: Option<Tcp>,
+    pub(super) traffic: Option<Traffic>,
+    pub(super) sched: Option<Sched>,
+    pub(super) lines: Option<Arc<Mapped<Line>>>,
+    pub(super) counters: Option<PerCpuArray<MapData, u64>>,
+    // Dropping it detaches every program.
+    _object: Option<Object>,
+}
+
+impl Programs {
+    /// Loads the object and starts each sensor that can be; with their states.
+    pub(super) fn start(setting: Setting) -> (Self, Vec<Status>) {
+        let mut object = match Object::load() {
+            Ok(object) => object,
+            Err(error) => return (Self::default(), lost(&setting, &crate::error::chain(&error))),
+        };
+        let mut states = Vec::new();
+        let mut state = |name, need, state| states.push(Status { name, need, state });
+        let bpf = &mut object.bpf;
+        let tcp = Tcp::start(bpf, object.cpus);
+        state("tcp", Need::Required, State::of(&tcp));
+        let traffic = Traffic::start(bpf, object.cpus);
+        let works = traffic.as_ref().map_or_else(|_| State::of(&traffic), |traffic| traffic.state.clone());
+        state("traffic", Need::Required, works);
+        let traffic = traffic.ok();
+        let sched = Sched::start(&mut object);
+        state("sched", Need::Optional, State::of(&sched));
+        let bpf = &mut object.bpf;
+        let namespaces = bpf.take_map(map::NETNS_SLOTS);
+        let namespaces = namespaces.and_then(|map: Map| HashMap::try_from(map).ok());
+        let namespaces = namespaces.map(|map| Arc::new(Mutex::new(map)));
+        let mut identity = None;
+        if let Setting::Cluster { cgroups } = setting {
+            let has_members = traffic.as_ref().is_some_and(|traffic| traffic.knows_namespaces);
+            let started = Identity::start(bpf, namespaces.as_ref(), has_members, cgroups);
+            state(IDENTITY, Need::Required, State::of(&started));
+            identity = started.ok();
+        }
+        let counters = bpf.take_map(map::COUNTERS).and_then(|map: Map| PerCpuArray::try_from(map).ok());
+        let programs = Self {
+            generations: Mapped::take(bpf, map::GENERATIONS).ok(),
+            lines: Mapped::take(bpf, map::SOCKET_LINES).ok().map(Arc::new),
+            namespaces,
+            identity,
+            tcp: tcp.ok(),
+            traffic,
+            sched: sched.ok(),
+            counters,
+            _object: Some(object),
+        };
+        (programs, states)
+    }
+}
+
+/// The states where there is no object.
+fn lost(setting: &Setting, why: &str) -> Vec<Status> {
+    let sensors = [("tcp", Need::Required), ("traffic", Need::Required), ("sched", Need::Optional)];
+    let identity = matches!(setting, Setting::Cluster { .. }).then_some((IDENTITY, Need::Required));
+    let status = |(name, need)| Status { name, need, state: State::Unavailable(why.to_owned()) };
+    sensors.into_iter().chain(identity).map(status).collect()
+}
