@@ -1,4 +1,4 @@
-//! Arguments that several commands have.
+//! Arguments of several commands.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ pub(crate) fn file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(path)
 }
 
-/// An address whose port others have to know beforehand.
+/// An address whose port must be known beforehand.
 pub(crate) fn known_address(text: &str) -> Result<Listen, String> {
     let listen: Listen = text.parse().map_err(|error: netprecursor_settings::listen::ListenError| error.to_string())?;
     if listen.port() == 0 {
         return Err(format!(
-            "got {listen}, expected a port that a browser can be told: write for example `127.0.0.1:9470`"
+            "got {listen}, expected a port that a browser can use: write for example `127.0.0.1:9470`"
         ));
     }
     Ok(listen)

@@ -1,5 +1,5 @@
-//! `netprecursor attribution`: whether the causes that an alert names are the ones that the lab made. Every episode of a
-//! dataset holds one fault of a known kind; the agent's own fold and the agent's own attribution run over it.
+//! `netprecursor attribution`: whether alerts name the causes that the lab created. Every episode of a dataset has one fault of
+//! a known kind; the agent's own decisions and attribution run over it.
 
 mod part;
 mod tally;
@@ -86,11 +86,11 @@ fn episodes(directory: &Path) -> anyhow::Result<Vec<(String, PathBuf, Labels)>> 
     Ok(episodes)
 }
 
-/// Seconds after which a user would set a threshold, and what they would set: the same as in the report of training.
-const LOOKED_AT: usize = 60;
+/// Seconds after which a user would set a threshold, as in the report of training.
+const OBSERVED_SECONDS: usize = 60;
 
-/// What a user would set after having looked at `measured_us`: three times the median, and one and a half times the
-/// worst second.
+/// The threshold that a user would set after seeing `measured_us`: three times the median, but at least one and a half times
+/// the worst second.
 fn threshold_us(measured_us: &mut [f32]) -> u64 {
     measured_us.sort_unstable_by(f32::total_cmp);
     let median = measured_us.get(measured_us.len() / 2).copied().unwrap_or(f32::MAX);
@@ -120,12 +120,12 @@ struct Target {
     rule: Rule,
 }
 
-/// Plays an episode; `told` gets the causes of every alert that fires while a fault is on, and where that fault begins.
+/// Plays an episode. `visit` gets the causes of every alert that fires during a fault, and the origin of that fault.
 fn alerts(
     episode: &Path,
     labels: &Labels,
     forecaster: &mut Forecaster,
-    mut told: impl FnMut(Vec<Cause>, Origin),
+    mut visit: impl FnMut(Vec<Cause>, Origin),
 ) -> anyhow::Result<()> {
     // A fault without an end lasts until the episode's.
     let during = |unix_ms: u64| {
@@ -148,10 +148,10 @@ fn alerts(
         let Some(target) = targets.get_mut(&row.uid) else { return Ok(()) };
         let measured_us = signals.measured_rtt_us();
         target.seconds += 1;
-        if target.seconds <= LOOKED_AT {
+        if target.seconds <= OBSERVED_SECONDS {
             target.first.extend(measured_us);
         }
-        if target.seconds == LOOKED_AT {
+        if target.seconds == OBSERVED_SECONDS {
             target.rule = rule(threshold_us(&mut target.first))?;
         }
         features::extract(window, &mut vector);
@@ -163,7 +163,7 @@ fn alerts(
             && let Some(origin) = during(row.unix_ms)
         {
             let before = target.baseline.median();
-            told(forecaster.causes(window, &vector, before.as_ref()), origin);
+            visit(forecaster.causes(window, &vector, before.as_ref()), origin);
         }
         let breached = measured_us.is_some_and(|us| rule.thresholds.breached(us));
         if window.is_full() && !breached && !step.is_likely() {
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_threshold_clears_what_was_seen_in_calm() {
+    fn a_threshold_is_above_what_was_measured_in_calm() {
         assert_eq!(threshold_us(&mut [10_000.0, 12_000.0, 11_000.0]), 33_000);
         assert_eq!(threshold_us(&mut [10_000.0, 40_000.0, 11_000.0]), 60_000);
         assert_eq!(threshold_us(&mut []), MAX_THRESHOLD_US);

@@ -1,4 +1,4 @@
-//! Child processes of a verb: asked to end before they are made to, with their output in a file.
+//! Child processes of a command: asked to end before they are killed, with their output in a file.
 
 use std::{fs::File, io, path::Path, process::Command, time::Duration};
 

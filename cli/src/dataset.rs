@@ -1,8 +1,8 @@
 //! `netprecursor dataset`: training data from many labs side by side under one agent.
 //!
-//! The agent's stream is the clock: with each tick its rows are shelved, labs that ended are written out, and at most
-//! one new lab starts, so that building them does not pile up. An episode's directory gets its name when it is whole;
-//! what has no such directory is recorded when the same command runs again.
+//! The agent's stream is the clock: with each tick its rows are shelved, labs that ended are written out, and at most one
+//! new lab starts, so that labs are not all built at once. An episode's directory gets its name when it is complete; the
+//! same command, run again, records the episodes that have none.
 
 mod manifest;
 mod plan;
@@ -28,15 +28,14 @@ use shelf::Shelf;
 use crate::{
     arguments,
     child::{self, Running},
-    record,
-    recording::{Origin, Row, Writer},
+    recording::{Origin, Row, Writer, columns},
     stream::{AgentStream, StreamError, TickLine},
     terminal,
 };
 
 /// The targets of all labs.
 const TARGETS: &str = "netns:npl*-web*";
-/// How long the agent may take to answer.
+/// How long the agent may take until it answers.
 const AGENT_START: Duration = Duration::from_secs(30);
 /// What a lab may take beyond its episode, to build and to remove everything on a busy machine.
 const LAB_SLACK: Duration = Duration::from_secs(12 * 60);
@@ -45,7 +44,7 @@ const SEEN_SHARE: f64 = 0.9;
 
 /// Episodes of one dataset at most: months of recording.
 const MAX_EPISODES: i64 = 1_000_000;
-/// So that every episode has a seed.
+/// The largest first seed: every episode still gets one.
 const MAX_SEED: u64 = u64::MAX - MAX_EPISODES as u64;
 
 /// Makes training data: many labs side by side, recorded by one agent
@@ -71,7 +70,7 @@ pub(crate) struct Args {
     agent: Option<PathBuf>,
 }
 
-/// A lab that runs, or has ended and waits for the agent to tell its last ticks.
+/// A lab that runs, or has ended and waits for the last ticks from the agent.
 struct Lab {
     episode: Episode,
     partial: PathBuf,
@@ -84,7 +83,7 @@ enum Stage {
     Ended(Box<Labels>),
 }
 
-/// Why an episode is not in the dataset; the others go on.
+/// Why an episode failed; the others go on.
 type Reason = String;
 
 /// Runs the command.
@@ -101,7 +100,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = plan::plan(&shipped, &args.families, args.episodes as usize, args.seed_base);
     fs::create_dir_all(args.out.join("episodes")).with_context(|| args.out.display().to_string())?;
     let (_agent, mut stream) = start_agent(args, &stop)?;
-    let mut origin = record::origin(stream.header());
+    let mut origin = stream.header().origin();
     if origin.kernel == "unknown" {
         origin.kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().into();
     }
@@ -179,7 +178,7 @@ impl Dataset<'_> {
         stream: &mut AgentStream,
         parallel: usize,
         stop: &AtomicBool,
-        mut told: impl FnMut(&Self),
+        mut progress: impl FnMut(&Self),
     ) -> anyhow::Result<()> {
         while !(stop.load(Relaxed) || self.waiting.is_empty() && self.labs.is_empty()) {
             let line = stream.tick()?;
@@ -192,17 +191,17 @@ impl Dataset<'_> {
                 let lab = start_lab(self.directory, episode)?;
                 self.labs.push(lab);
             }
-            told(self);
+            progress(self);
         }
         Ok(())
     }
 
     fn shelve(&mut self, line: &TickLine) {
-        line.targets.iter().for_each(|target| self.shelf.put(record::row(line, target)));
+        line.targets.iter().for_each(|target| self.shelf.put(line.row(target)));
         self.shelf.tidy(line.tick);
     }
 
-    /// Writes out what is whole, and notes what failed.
+    /// Writes the episodes that are complete, and records the failures.
     fn collect(&mut self, line: &TickLine) -> anyhow::Result<()> {
         let mut changed = false;
         for mut lab in std::mem::take(&mut self.labs) {
@@ -236,7 +235,7 @@ impl Dataset<'_> {
     fn abandon(&mut self) {
         for lab in &self.labs {
             if let Stage::Running(running) = &lab.stage {
-                // One that cannot be asked is ended below.
+                // One that cannot be asked is killed below.
                 let _ = running.ask();
             }
         }
@@ -271,10 +270,10 @@ impl Lab {
         serde_json::from_slice(&text).map_err(|error| format!("labels.json: {error}"))
     }
 
-    /// Ends the lab and removes what it wrote.
+    /// Ends the lab and removes its files.
     fn discard(self) {
         drop(self.stage);
-        // What does not go is removed before the episode is recorded again.
+        // What cannot be removed now is removed before the episode is recorded again.
         let _ = fs::remove_dir_all(&self.partial);
     }
 }
@@ -287,7 +286,7 @@ fn start_lab(directory: &Path, episode: Episode) -> anyhow::Result<Lab> {
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let mut command = Command::new(std::env::current_exe().context("finding this program")?);
     command.args(["lab", "run", &episode.scenario, "--seed", &episode.seed.to_string(), "--out"]).arg(&partial);
-    // The last words of a lab that fails are to be its message.
+    // A lab that fails is reported by its last words, which must be its message.
     command.env("RUST_BACKTRACE", "0");
     let running = child::start(&mut command, &partial.join("lab.log")).context("starting a lab")?;
     Ok(Lab { episode, partial, since: Instant::now(), stage: Stage::Running(running) })
@@ -313,10 +312,10 @@ fn check(labels: &Labels, rows: &[Row]) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Writes the recording and gives the episode its name.
+/// Writes the recording and renames the episode's directory.
 fn finish(directory: &Path, lab: &Lab, origin: &Origin, rows: &[Row]) -> anyhow::Result<Entry> {
     let path = lab.partial.join("signals.parquet");
-    let mut writer = Writer::create(&path, origin, &record::columns(false))?;
+    let mut writer = Writer::create(&path, origin, &columns(false))?;
     rows.iter().try_for_each(|row| writer.push(row))?;
     writer.finish()?;
     let recording = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -341,7 +340,7 @@ fn finish(directory: &Path, lab: &Lab, origin: &Origin, rows: &[Row]) -> anyhow:
     })
 }
 
-/// Whether the episode of this name is whole.
+/// Whether the episode of this name is complete.
 fn finished(directory: &Path, name: &str) -> bool {
     directory.join("episodes").join(name).join("signals.parquet").exists()
 }

@@ -1,5 +1,4 @@
-//! `netprecursor demo`: the whole line on this machine. Ten web servers behind one bottleneck, an agent that watches
-//! them, and what it warned of.
+//! `netprecursor demo`: ten web servers behind one bottleneck on this machine, an agent that watches them, and its warnings.
 
 mod agent;
 mod api;
@@ -36,14 +35,14 @@ use naive::Rivals;
 use screen::{Facts, Moment, Screen};
 use summary::{Outcome, Rival, Summary};
 
-/// Below are the seeds of the training: what is shown was never trained on.
+/// Training uses the seeds below this one, so the demonstration shows nothing that a model was trained on.
 const FIRST_SEED: u64 = 1_000_000;
 const SEEDS: u64 = 999_000_000;
 const SCENARIO: &str = "demo";
-/// The lab takes its servers away up to this long before it says so, s.
+/// The lab removes its servers up to this many seconds before it reports so.
 const LAST_SECONDS: f64 = 1.0;
 
-/// What a user would ask for: some ten times the RTT of the calm, a page of several round trips takes seconds there.
+/// A threshold that a user might set: about ten times the calm RTT, at which a page of several round trips takes seconds.
 const POLICY: &str = include_str!("demo/policy.yaml");
 const THRESHOLD: &str = "200ms";
 
@@ -67,7 +66,7 @@ pub(crate) struct Args {
     listen: Listen,
 }
 
-/// What the loop waits for.
+/// An event of the main loop.
 enum Event {
     Lab(Phase),
     LabEnded(Box<Result<netprecursor_lab::Outcome, LabError>>),
@@ -76,7 +75,7 @@ enum Event {
     StreamEnded(StreamError),
 }
 
-/// What a run has seen so far.
+/// The state of a run.
 struct Run<'a> {
     args: &'a Args,
     stop: &'a AtomicBool,
@@ -126,11 +125,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let complete = thread::scope(|scope| {
         let (events, coming) = mpsc::channel();
         let lab_events = events.clone();
-        // Its children end with the thread that started them: it lives until the lab is gone.
+        // The lab's children end with the thread that started them, so it lives until the lab has ended.
         let (scenario, stop) = (&scenario, &stop);
         scope.spawn(move || {
-            let tell = |phase| drop(lab_events.send(Event::Lab(phase)));
-            let ended = netprecursor_lab::run(scenario, seed, &args.out.join("lab"), stop, tell);
+            let progress = |phase| drop(lab_events.send(Event::Lab(phase)));
+            let ended = netprecursor_lab::run(scenario, seed, &args.out.join("lab"), stop, progress);
             let _ = lab_events.send(Event::LabEnded(Box::new(ended)));
         });
         let ended = coming.iter().find_map(|event| run.take(event, &events).transpose()).unwrap_or(Ok(false));
@@ -147,7 +146,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Run<'_> {
-    /// Takes in an event; whether the scenario was played to its end, once it is over.
+    /// Handles an event. Once the lab has ended, returns whether the scenario was played to its end.
     fn take(&mut self, event: Event, events: &Sender<Event>) -> anyhow::Result<Option<bool>> {
         match event {
             Event::Lab(phase) => {
@@ -189,19 +188,19 @@ impl Run<'_> {
         if agent.wait_until_ready(self.stop)? {
             let stream = AgentStream::open(agent.api().url(), false)?;
             let events = events.clone();
-            // Ends with the agent, and is not waited for.
+            // Ends with the agent; nothing waits for it.
             thread::Builder::new().name("stream".to_owned()).spawn(move || follow(stream, &events))?;
         }
         Ok(())
     }
 
-    /// Whether what is measured from now on is the lab's own end: servers that are taken away are no incident.
+    /// Whether the lab is ending: servers that it removes are no incident.
     fn is_over(&self) -> bool {
         let [now, total] = self.moment.seconds;
         self.stop.load(Relaxed) || self.moment.stage == Stage::Teardown || now > total - LAST_SECONDS
     }
 
-    /// Reads what there is to show.
+    /// Reads the agent's current state.
     fn look(&mut self) -> anyhow::Result<()> {
         let Some(agent) = &mut self.agent else { return Ok(()) };
         self.view = agent.api().view().map_err(|error| agent.ending().map_or(error, Into::into))?;
@@ -268,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_means_the_threshold_that_is_told() {
+    fn the_policy_has_the_threshold_that_is_shown() {
         assert_eq!(rule().unwrap().thresholds.breach_us(), 200_000);
         assert!(POLICY.contains(&format!("threshold: {THRESHOLD}")));
     }

@@ -1,5 +1,5 @@
-//! `netprecursor extract`: the rows that models are trained on, from recorded signals. Features come from the code that
-//! the agent runs, so that a new feature needs no new recording.
+//! `netprecursor extract`: training rows from recorded signals. Features come from the code that the agent runs, so a new
+//! feature needs no new recording.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     sequences: Option<PathBuf>,
 }
 
-/// Rows of one target that wait for their future.
+/// Rows of one target whose horizon is not over.
 #[derive(Debug, Default)]
 struct Waiting {
     last: Option<Tick>,
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the step of every second that was recorded; how many there are.
+/// Writes the step of every recorded second. Returns how many there are.
 fn write_steps(recordings: &[PathBuf], path: &Path) -> anyhow::Result<u64> {
     let columns: Vec<&str> = CHANNELS.iter().map(|channel| channel.name).collect();
     let mut writer: Option<Writer> = None;
@@ -101,22 +101,22 @@ fn write_steps(recordings: &[PathBuf], path: &Path) -> anyhow::Result<u64> {
     Ok(seconds)
 }
 
-/// Tells the step of every tick of every target, also while its window fills.
-fn steps(recording: &Recording, mut told: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Visits the step of every tick of every target, also while its window fills.
+fn steps(recording: &Recording, mut visit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut numbers = [0.0; WIDTH];
     replay::play(recording, |row, _, signals, _| {
         sequence::step(signals, &mut numbers);
-        told(Row { floats: numbers.to_vec(), ..row.clone() })
+        visit(Row { floats: numbers.to_vec(), ..row.clone() })
     })
 }
 
-/// Tells a row for every tick of every target whose window is full, each when its future is known.
-fn extract(recording: &Recording, mut told: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Visits a row for every tick of every target whose window is full, once its horizon is known.
+fn extract(recording: &Recording, mut visit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut targets: HashMap<String, Waiting> = HashMap::new();
     let mut vector = [0.0; COUNT];
     replay::play(recording, |row, tick, signals, window| {
         let waiting = targets.entry(row.uid.clone()).or_default();
-        waiting.measure(tick, signals.measured_rtt_us(), &mut told)?;
+        waiting.measure(tick, signals.measured_rtt_us(), &mut visit)?;
         if window.is_full() {
             features::extract(window, &mut vector);
             let points = Naive::ALL.map(|naive| naive.point_us(window.measured()).unwrap_or(f32::NAN));
@@ -128,20 +128,20 @@ fn extract(recording: &Recording, mut told: impl FnMut(Row) -> anyhow::Result<()
     })?;
     let mut left: Vec<Waiting> = targets.into_values().collect();
     left.sort_by(|a, b| a.rows.front().map(|p| &p.row.target).cmp(&b.rows.front().map(|p| &p.row.target)));
-    left.iter_mut().try_for_each(|waiting| waiting.give_up(&mut told))
+    left.iter_mut().try_for_each(|waiting| waiting.give_up(&mut visit))
 }
 
 impl Waiting {
-    /// Takes in what was measured in a tick and tells the rows whose horizon ends with it. After ticks were left out
-    /// nobody knows the maximum of what was open.
+    /// Takes in what was measured in a tick and visits the rows whose horizon ends with it. A gap leaves the maximum of the
+    /// open rows unknown.
     fn measure(
         &mut self,
         now: Tick,
         measured_us: Option<f32>,
-        told: &mut impl FnMut(Row) -> anyhow::Result<()>,
+        visit: &mut impl FnMut(Row) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.last.replace(now).is_some_and(|last| now != last.plus(1)) {
-            self.give_up(told)?;
+            self.give_up(visit)?;
         }
         for pending in &mut self.rows {
             pending.ticks += 1;
@@ -149,16 +149,16 @@ impl Waiting {
         }
         while let Some(Pending { mut row, max_us, .. }) = self.rows.pop_front_if(|pending| pending.ticks >= HORIZON) {
             row.floats.push(max_us);
-            told(row)?;
+            visit(row)?;
         }
         Ok(())
     }
 
-    /// Tells what is open without a label.
-    fn give_up(&mut self, told: &mut impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Visits the open rows, without a label.
+    fn give_up(&mut self, visit: &mut impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.rows.drain(..).try_for_each(|Pending { mut row, .. }| {
             row.floats.push(f32::NAN);
-            told(row)
+            visit(row)
         })
     }
 }
@@ -234,7 +234,7 @@ mod tests {
         run(&Args { recordings: vec![path.clone()], out, sequences: Some(seconds.clone()) }).unwrap();
         let written = Recording::open(&seconds).unwrap();
         assert_eq!(written.origin().schema_hash, sequence::hash());
-        // As training stacks them: what was left out is zeros.
+        // As training stacks them: missing seconds are zeros.
         let mut stacked: HashMap<u64, Vec<f32>> = HashMap::new();
         for row in written.rows() {
             let row = row.unwrap();

@@ -1,14 +1,7 @@
 //! `netprecursor lab`: reproducible network faults with ground-truth labels.
 
-use std::{
-    io::IsTerminal as _,
-    path::PathBuf,
-    process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use netprecursor_lab::{
     Outcome, Phase, Stage,
@@ -16,15 +9,11 @@ use netprecursor_lab::{
     scenario::{self, Scenario},
     topology::ownership,
 };
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    flag,
+
+use crate::{
+    arguments,
+    terminal::{self, print},
 };
-
-use crate::arguments;
-
-/// Exit status of a run that was stopped, as shells have it for SIGINT.
-const STOPPED: u8 = 130;
 
 /// Reproducible network faults in namespaces, with ground-truth labels.
 #[derive(Debug, clap::Args)]
@@ -65,7 +54,7 @@ struct RunArgs {
     forever: bool,
 }
 
-/// Runs the command. Human words go to standard error, results to standard output.
+/// Runs the command. Progress goes to standard error, results to standard output.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run_scenario(&args),
@@ -97,18 +86,15 @@ fn run_scenario(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if args.forever {
         scenario = scenario.forever();
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register(signal, Arc::clone(&stop)).context("installing a signal handler")?;
-    }
+    let stop = terminal::stop_flag()?;
     let mut report = Report::new();
-    let outcome = netprecursor_lab::run(&scenario, args.seed, &args.out, &stop, |phase| report.tell(&phase))?;
+    let outcome = netprecursor_lab::run(&scenario, args.seed, &args.out, &stop, |phase| report.show(&phase))?;
     report.finish();
     print(&summary(&outcome))?;
-    Ok(if outcome.labels.complete { ExitCode::SUCCESS } else { ExitCode::from(STOPPED) })
+    Ok(if outcome.labels.complete { ExitCode::SUCCESS } else { ExitCode::from(terminal::STOPPED) })
 }
 
-/// A bar on a terminal, else a line per stage.
+/// Progress on standard error: a bar on a terminal, otherwise a line per stage.
 struct Report {
     bar: Option<ProgressBar>,
     last: Option<Stage>,
@@ -128,7 +114,7 @@ impl Report {
         Self { bar, last: None }
     }
 
-    fn tell(&mut self, phase: &Phase) {
+    fn show(&mut self, phase: &Phase) {
         let [now, total] = phase.seconds;
         let text = match &phase.stage {
             Stage::Build => "building".into(),
@@ -178,10 +164,4 @@ fn summary(outcome: &Outcome) -> String {
         );
     }
     text + &format!("written to {}\n", outcome.directory.display())
-}
-
-/// Standard output that somebody closed (`| head`) is an error to report, not a panic.
-fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    std::io::stdout().write_all(text.as_bytes()).context("writing to standard output")
 }

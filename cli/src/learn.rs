@@ -1,5 +1,5 @@
-//! `netprecursor learn`: what the forecaster `adaptive` begins with, learned from recordings as an agent would learn it in
-//! place. Made for training; what it writes ships with a release.
+//! `netprecursor learn`: the prior of the forecaster `adaptive`, learned from recordings as an agent would learn it in place.
+//! Training uses it; its output ships with a release.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,12 +32,12 @@ const THRESHOLDS: usize = QUANTILES.len() + MULTIPLES.len();
 /// teaches a base rate that no network has.
 const MOST_BREACHED: f32 = 0.05;
 
-/// The usual size of a feature is looked at each so many rows.
+/// Rows from one sample of the features' sizes to the next.
 const SIZE_EVERY: u64 = 7;
 
 /// The usual size of a feature that recordings hardly have.
 const UNKNOWN_SIZE: f32 = 0.1;
-/// Fewer values than this say nothing of a size.
+/// A size needs at least this many values.
 const LEAST_SIZES: usize = 1_000;
 
 /// Learns from recordings what the forecaster `adaptive` begins with, and writes it as JSON
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-/// What is known of the targets before anything is learned.
+/// What a first pass learns of the targets.
 #[derive(Debug, Default)]
 struct Survey {
     /// µs by target.
@@ -69,7 +69,7 @@ struct Survey {
     rows: u64,
 }
 
-/// What waits for its truth: a forecast, what was measured at the time, and what other targets showed, by threshold.
+/// A forecast that waits for its truth, with the RTT measured at the time and the state of its peers by threshold.
 type Open = (Made, f32, [Seen; THRESHOLDS]);
 
 /// Runs the command.
@@ -121,11 +121,11 @@ impl Args {
     }
 }
 
-/// Hands over every second of every target whose window is full.
+/// Visits every second of every target. The evidence is there once the window is full.
 fn each(
     recording: &Recording,
     forecaster: &mut Forecaster,
-    mut told: impl FnMut(&str, Tick, Option<f32>, Option<&Evidence>),
+    mut visit: impl FnMut(&str, Tick, Option<f32>, Option<&Evidence>),
 ) -> anyhow::Result<()> {
     let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
     replay::play(recording, |row, now, signals, window: &Window| {
@@ -136,7 +136,7 @@ fn each(
             Some(Basis::Experts(evidence)) => Some(evidence),
             _ => None,
         };
-        told(&row.target, now, signals.measured_rtt_us(), evidence);
+        visit(&row.target, now, signals.measured_rtt_us(), evidence);
         anyhow::Ok(())
     })
 }
@@ -151,7 +151,7 @@ fn learn(
 ) -> anyhow::Result<()> {
     let mut truths: HashMap<String, Truth<Open>> = HashMap::new();
     let mut shown: HashMap<String, [Option<Shown>; THRESHOLDS]> = HashMap::new();
-    // Those who share the first threshold, the second, and so on.
+    // The targets that share the first threshold, the second, and so on.
     let mut peers: [Peers; THRESHOLDS] = Default::default();
     let mut tick = None;
     each(recording, forecaster, |target, now, measured_us, evidence| {
@@ -198,7 +198,7 @@ impl Survey {
             && let Some(evidence) = evidence
         {
             for (sizes, value) in self.sizes.iter_mut().zip(evidence.features()) {
-                // Zero is what a feature is that was not measured.
+                // A feature that was not measured is zero.
                 if *value != 0.0 {
                     sizes.push(value.abs());
                 }

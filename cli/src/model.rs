@@ -1,10 +1,9 @@
-//! `netprecursor model`: what an ONNX model is, or why it is refused; and its outputs for rows from a file, from the
-//! agent's own scorer.
+//! `netprecursor model`: inspects an ONNX model, and runs it on rows from a file with the agent's own scorer.
 
 mod rows;
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ use netprecursor_models::forest::Labels;
 use netprecursor_models::{ModelInfo, Refusal, Scorer, Use};
 use serde_json::{Map, Value, json};
 
-use crate::arguments;
+use crate::{arguments, terminal};
 
 /// Arguments of `netprecursor model`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let names = scorer.info().columns(&PolicyContract::rtt());
             let names = names.with_context(|| format!("{} contradicts itself", file.display()))?;
             let rows = rows::read(input, names.as_deref(), scorer.info().columns_per_line())?;
-            print(&outputs(&mut scorer, &rows)?)?;
+            terminal::print(&format!("{}\n", outputs(&mut scorer, &rows)?))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -94,18 +93,9 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         Ok(info) => info.check(&PolicyContract::rtt()),
         Err(_) => Ok(()),
     };
-    if json {
-        print(&report(&verdict, &contract))?;
-    } else {
-        io::stdout().write_all(describe(file, &verdict, &contract).as_bytes())?;
-    }
+    let text = if json { format!("{}\n", report(&verdict, &contract)) } else { describe(file, &verdict, &contract) };
+    terminal::print(&text)?;
     Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn print(value: &Value) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer(&mut stdout, value)?;
-    stdout.write_all(b"\n").context("cannot write the answer")
 }
 
 fn report(verdict: &Result<ModelInfo, CheckError>, contract: &Result<(), Refusal>) -> Value {
@@ -193,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_class_is_told_by_its_name() {
+    fn a_class_is_shown_by_its_name() {
         let (ints, strings) = (Labels::Ints(vec![-3, 7]), Labels::Strings(vec!["low".into(), "high".into()]));
         assert_eq!([class(&ints, 0.0), class(&strings, 1.0)], [json!(-3), json!("high")]);
     }

@@ -1,5 +1,5 @@
-//! `netprecursor record`: every tick's signals and features from the agent's stream into a Parquet file. The privileged
-//! process writes none.
+//! `netprecursor record`: writes every tick's signals and features from the agent's stream into a Parquet file, so that the
+//! privileged process need not.
 
 use std::{
     collections::BTreeSet,
@@ -9,17 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use netprecursor_core::{features, signal::Signal};
-use netprecursor_crds::Duration as Text;
+use netprecursor_crds::Duration as DurationText;
 
 use crate::{
     arguments,
-    recording::{Origin, Row, Writer},
-    stream::{AgentStream, DEFAULT_AGENT, Header, TargetLine, TickLine},
+    recording::{Writer, columns},
+    stream::{AgentStream, DEFAULT_AGENT},
     terminal,
 };
 
-/// Names of targets that are shown at most.
+/// Names of targets that an error shows at most.
 const SHOWN: usize = 5;
 
 /// Writes every tick's signals and features from the agent's stream into a Parquet file
@@ -42,12 +41,12 @@ pub(crate) struct Args {
     signals_only: bool,
 }
 
-/// Runs the command. What was recorded is kept whatever ends it; the file is whole.
+/// Runs the command. However it ends, the file is complete and holds what was recorded so far.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = terminal::stop_flag()?;
     let with_features = !args.signals_only;
     let mut stream = AgentStream::open(&args.agent, with_features)?;
-    let mut writer = Writer::create(&args.out, &origin(stream.header()), &columns(with_features))?;
+    let mut writer = Writer::create(&args.out, &stream.header().origin(), &columns(with_features))?;
     let bar = terminal::bar(None);
     let begun = Instant::now();
     let mut others = BTreeSet::new();
@@ -61,7 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         for target in &line.targets {
             if glob(&args.target, &target.target) {
-                writer.push(&row(&line, target))?;
+                writer.push(&line.row(target))?;
             } else if others.len() < SHOWN {
                 others.insert(target.target.clone());
             }
@@ -74,13 +73,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     terminal::print(&format!("{rows} rows written to {}, {lost} ticks lost\n", args.out.display()))?;
     ended?;
     if rows == 0 {
-        anyhow::bail!(nothing(&args.target, &others));
+        anyhow::bail!(no_rows(&args.target, &others));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why there is nothing in a recording.
-fn nothing(pattern: &str, others: &BTreeSet<String>) -> String {
+/// Why a recording is empty.
+fn no_rows(pattern: &str, others: &BTreeSet<String>) -> String {
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
     if others.is_empty() {
         return "got no target in all this time, expected the agent to watch some: /api/v1/selection says why it does not".to_owned();
@@ -91,40 +90,12 @@ fn nothing(pattern: &str, others: &BTreeSet<String>) -> String {
     )
 }
 
-/// Names of the float columns.
-pub(crate) fn columns(with_features: bool) -> Vec<&'static str> {
-    let features = (0..features::COUNT).filter(|_| with_features).map(features::name);
-    Signal::ALL.iter().map(|signal| signal.name()).chain(features).collect()
-}
-
-/// What a recording of this agent says of itself.
-pub(crate) fn origin(header: &Header) -> Origin {
-    let unknown = || "unknown".to_owned();
-    Origin {
-        schema_hash: header.schema_hash.clone(),
-        kernel: header.kernel.clone().unwrap_or_else(unknown),
-        agent_version: header.agent_version.clone().unwrap_or_else(unknown),
-    }
-}
-
-/// One target of a tick as a row.
-pub(crate) fn row(line: &TickLine, target: &TargetLine) -> Row {
-    Row {
-        tick: line.tick,
-        unix_ms: line.unix_ms,
-        monotonic_ns: line.monotonic_ns,
-        target: target.target.clone(),
-        uid: target.uid.clone(),
-        floats: target.signals().as_slice().iter().chain(target.features()).copied().collect(),
-    }
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
-    Text::new(text).us().map(Duration::from_micros).map_err(|error| error.to_string())
+    DurationText::new(text).us().map(Duration::from_micros).map_err(|error| error.to_string())
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any run of characters: the parts between the stars occur
-/// in order, the first at the beginning, the last at the end.
+/// Whether `text` matches `pattern`, in which `*` matches any run of characters: the parts between the stars occur in
+/// order, the first at the beginning, the last at the end.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
@@ -138,9 +109,11 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use netprecursor_core::signal::Signal;
+
     use super::*;
     use crate::{
-        recording::Recording,
+        recording::{Recording, Row},
         stream::tests::{chunked, header, server, tick},
     };
 
@@ -149,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_goes_leaves_a_whole_file_and_an_error() {
+    fn an_agent_that_disappears_leaves_a_complete_file_and_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("r.parquet");
         let ticks = [header(), tick(1, &[("web1", 10.0), ("db", 9.0)]), tick(2, &[("web1", 20.0)])];
@@ -161,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_of_nothing_says_what_there_was() {
+    fn an_empty_recording_is_an_error_that_names_the_watched_targets() {
         let directory = tempfile::tempdir().unwrap();
         let agent = |ticks: &[String]| {
             let args = args(server(chunked(ticks)), directory.path().join("r.parquet"));
@@ -171,12 +144,12 @@ mod tests {
         };
         let text = agent(&[header(), tick(1, &[("web1", 10.0)])]);
         assert!(text.contains("got no target in all this time"), "{text}");
-        let text = nothing("wbe*", &["web1".to_owned(), "db".to_owned()].into());
+        let text = no_rows("wbe*", &["web1".to_owned(), "db".to_owned()].into());
         assert!(text.contains("such as db, web1: give it with --target"), "{text}");
     }
 
     #[test]
-    fn a_star_stands_for_any_run_of_characters() {
+    fn a_star_matches_any_run_of_characters() {
         for (pattern, yes, no) in [
             ("*", "", "\0never"),
             ("web1", "web1", "web12"),

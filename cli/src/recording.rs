@@ -1,7 +1,7 @@
 //! Recordings: Parquet files with one row per tick and target.
 //!
 //! Columns: `tick`, `unix_ms`, `monotonic_ns`, `target`, `uid`, then floats by name, null where nothing was measured.
-//! The file's key-value metadata says what the floats mean (`netprecursor.schema_hash`) and where they come from.
+//! The file's key-value metadata says what the floats mean (`netprecursor.schema_hash`) and where they were recorded.
 
 mod read;
 mod write;
@@ -12,16 +12,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use netprecursor_core::{features, signal::Signal};
 use parquet::errors::ParquetError;
 use thiserror::Error;
 
 pub(crate) use read::Recording;
 pub(crate) use write::Writer;
 
-/// Rows of a row group: bounds the memory of writer and reader.
+/// Rows of a row group: bounds the memory of the writer and the reader.
 const ROW_GROUP: usize = 4_096;
 
-/// What a file says of itself.
+/// Where a recording comes from, as its metadata has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// Hash of the feature schema.
@@ -60,12 +61,12 @@ pub(crate) enum RecordingError {
 /// Keys of the file's metadata.
 const KEYS: [&str; 3] = ["netprecursor.schema_hash", "netprecursor.kernel", "netprecursor.agent_version"];
 
-/// For `map_err` on Parquet operations: what the disk says is told as such.
+/// For `map_err` on Parquet operations. An error of the disk is reported as such, not as one of the format.
 fn failed(path: &Path) -> impl Fn(ParquetError) -> RecordingError {
     move |error| {
         let path = path.to_owned();
         match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-            // An io::Error is not Clone; its kind and its text are what matters.
+            // An io::Error is not Clone; its kind and text suffice.
             Some(reason) => RecordingError::File { path, reason: io::Error::new(reason.kind(), reason.to_string()) },
             None => RecordingError::Parquet { path, reason: error },
         }
@@ -91,20 +92,25 @@ fn advice(reason: &io::Error) -> &'static str {
     }
 }
 
+/// Names of the float columns: the signals and, if wanted, the features.
+pub(crate) fn columns(with_features: bool) -> Vec<&'static str> {
+    let features = (0..features::COUNT).filter(|_| with_features).map(features::name);
+    Signal::ALL.iter().map(|signal| signal.name()).chain(features).collect()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use netprecursor_core::signal::{Signal, Signals};
+    use netprecursor_core::signal::Signals;
 
     use super::*;
-    use crate::record;
 
     pub(crate) fn origin() -> Origin {
         Origin { schema_hash: "abc".into(), kernel: "6.18".into(), agent_version: "0.1.0".into() }
     }
 
-    /// A recording in which all that is known of a second of a target is its RTT.
+    /// Writes a recording that has only the RTT of each target and second.
     pub(crate) fn record_rtt<'a>(path: &Path, seconds: impl IntoIterator<Item = (u64, &'a str, Option<f32>)>) {
-        let mut writer = Writer::create(path, &origin(), &record::columns(false)).unwrap();
+        let mut writer = Writer::create(path, &origin(), &columns(false)).unwrap();
         for (tick, target, rtt) in seconds {
             let mut signals = Signals::ABSENT;
             signals.set(Signal::RttMax, rtt.unwrap_or(f32::NAN));
@@ -134,7 +140,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_over_several_row_groups() {
+    fn written_rows_are_read_back_over_several_row_groups() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.parquet");
         let rows = rows(2 * ROW_GROUP as u64 + 17);
@@ -160,14 +166,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_full_disk_says_what_to_do() {
+    fn a_full_disk_is_an_error_that_says_what_to_do() {
         let full = ParquetError::External(Box::new(io::Error::from(io::ErrorKind::StorageFull)));
         let text = failed(Path::new("/out/a.parquet"))(full).to_string();
         assert!(text.contains("/out/a.parquet") && text.contains("free space"), "{text}");
     }
 
     #[test]
-    fn what_is_no_recording_is_refused_by_name() {
+    fn a_file_that_is_no_recording_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("b.parquet");
         std::fs::write(&path, "not parquet at all").unwrap();

@@ -1,4 +1,4 @@
-//! A recording played through the agent's windows: the same signals, in the same order, into the same code.
+//! Plays a recording through the agent's windows: the same signals, in the same order, into the same code.
 
 use std::collections::HashMap;
 
@@ -27,10 +27,10 @@ pub(crate) enum ReplayError {
 /// Plays a recording from its beginning: each row with its tick, its signals and its target's window.
 ///
 /// # Errors
-/// What cannot be read or is out of order, and what `told` says.
+/// Rows that cannot be read or are out of order, and the errors of `visit`.
 pub(crate) fn play<E: From<ReplayError>>(
     recording: &Recording,
-    mut told: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
+    mut visit: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut columns = [0; Signal::COUNT];
     for (slot, signal) in columns.iter_mut().zip(Signal::ALL) {
@@ -45,7 +45,7 @@ pub(crate) fn play<E: From<ReplayError>>(
         let window = windows.entry(row.uid.clone()).or_default();
         let pushed = window.push(Tick(row.tick), &signals);
         pushed.map_err(|reason| ReplayError::Order { target: row.target.clone(), reason })?;
-        told(&row, Tick(row.tick), &signals, window)?;
+        visit(&row, Tick(row.tick), &signals, window)?;
     }
     Ok(())
 }

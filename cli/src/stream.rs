@@ -1,4 +1,4 @@
-//! The agent's stream as a client sees it: one JSON line that says what follows, then one per tick.
+//! The agent's stream as a client sees it: a JSON line with a header, then one line per tick.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _},
@@ -12,13 +12,15 @@ use netprecursor_core::{
 use serde::Deserialize;
 use thiserror::Error;
 
-/// Where an agent listens unless it is told otherwise.
+use crate::recording::{Origin, Row};
+
+/// Where an agent listens by default.
 pub(crate) const DEFAULT_AGENT: &str = "http://127.0.0.1:9470";
 
 /// Bytes of a line at most: a thousand targets with all features.
 const MAX_LINE: u64 = 16 << 20;
 
-/// A tick comes every second; an agent that is silent for as long as this is gone. A machine that pauses is not.
+/// A tick comes every second. An agent that is silent for this long is taken for gone, a machine that pauses is not.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// An open stream.
@@ -30,7 +32,7 @@ pub(crate) struct AgentStream {
     lost: u64,
 }
 
-/// What a line after the first can be.
+/// A line after the header.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
@@ -41,14 +43,14 @@ enum Line {
     },
 }
 
-/// What the first line says of the agent.
+/// The first line.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Header {
     /// Hash of the feature schema.
     pub(crate) schema_hash: String,
     /// Names of the signals, in order.
     pub(crate) signals: Vec<String>,
-    /// Names of the features, in order; none where they were not asked for.
+    /// Names of the features, in order; empty unless requested.
     #[serde(default)]
     pub(crate) features: Vec<String>,
     /// Kernel release of the agent's host.
@@ -68,7 +70,7 @@ pub(crate) struct TickLine {
     pub(crate) unix_ms: u64,
     /// Nanoseconds of the monotonic clock.
     pub(crate) monotonic_ns: u64,
-    /// Who was watched.
+    /// The targets watched.
     pub(crate) targets: Vec<TargetLine>,
 }
 
@@ -77,7 +79,7 @@ pub(crate) struct TickLine {
 pub(crate) struct TargetLine {
     /// Its name; outside Kubernetes that of the namespace.
     pub(crate) target: String,
-    /// What never comes back, unlike the name.
+    /// An identifier that is never reused, unlike the name.
     pub(crate) uid: String,
     signals: Vec<Option<f32>>,
     #[serde(default)]
@@ -112,7 +114,7 @@ pub(crate) enum StreamError {
 }
 
 impl AgentStream {
-    /// Opens the stream of the agent at `url` and reads what it is.
+    /// Opens the stream of the agent at `url` and checks its header.
     pub(crate) fn open(url: &str, with_features: bool) -> Result<Self, StreamError> {
         let url = format!("{}/api/v1/stream?features={with_features}", url.trim_end_matches('/'));
         let config = ureq::Agent::config_builder()
@@ -142,12 +144,12 @@ impl AgentStream {
         Ok(Self { url, lines, header, line, lost: 0 })
     }
 
-    /// What the agent said of itself.
+    /// The first line of the stream.
     pub(crate) const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The next tick; blocks until it is there.
+    /// The next tick; blocks until it arrives.
     pub(crate) fn tick(&mut self) -> Result<TickLine, StreamError> {
         let gone = |reason: String| StreamError::Gone { url: self.url.clone(), reason };
         loop {
@@ -169,7 +171,31 @@ impl AgentStream {
     }
 }
 
+impl Header {
+    /// The origin of what this agent's stream is recorded into.
+    pub(crate) fn origin(&self) -> Origin {
+        let unknown = || "unknown".to_owned();
+        Origin {
+            schema_hash: self.schema_hash.clone(),
+            kernel: self.kernel.clone().unwrap_or_else(unknown),
+            agent_version: self.agent_version.clone().unwrap_or_else(unknown),
+        }
+    }
+}
+
 impl TickLine {
+    /// One of its targets as a row.
+    pub(crate) fn row(&self, target: &TargetLine) -> Row {
+        Row {
+            tick: self.tick,
+            unix_ms: self.unix_ms,
+            monotonic_ns: self.monotonic_ns,
+            target: target.target.clone(),
+            uid: target.uid.clone(),
+            floats: target.signals().as_slice().iter().chain(target.features()).copied().collect(),
+        }
+    }
+
     /// Checks that every target has as many values as this build knows.
     pub(crate) fn check(&self, with_features: bool) -> Result<(), StreamError> {
         let wanted = if with_features { features::COUNT } else { 0 };
@@ -193,7 +219,7 @@ impl TargetLine {
         signals
     }
 
-    /// The features; none where they were not asked for.
+    /// The features; empty unless requested.
     pub(crate) fn features(&self) -> &[f32] {
         &self.features
     }
@@ -248,7 +274,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Answers one request with `response` and closes; the address to ask.
+    /// Answers one request with `response` and closes. Returns its URL.
     pub(crate) fn server(response: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -301,7 +327,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_an_agent_is_told_apart_from_nobody_there() {
+    fn another_program_and_no_listener_are_different_errors() {
         let refused = |response: &str| AgentStream::open(&server(response.into()), false).map(drop).unwrap_err();
         assert!(matches!(refused("HTTP/1.1 404 Not Found\r\n\r\n"), StreamError::Status { status: 404, .. }));
         let page = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html>\n";

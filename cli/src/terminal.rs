@@ -1,4 +1,4 @@
-//! What every command needs of the terminal: words, a bar, and Ctrl-C.
+//! The terminal: standard output, a progress bar, and Ctrl-C.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -16,7 +16,7 @@ use signal_hook::{
 /// Exit status of a command that was stopped, as shells have it for SIGINT.
 pub(crate) const STOPPED: u8 = 130;
 
-/// Standard output that somebody closed (`| head`) is an error to report, not a panic.
+/// Prints to standard output. A closed one (`| head`) is an error to report, not a panic.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("writing to standard output")
 }
@@ -30,7 +30,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// A bar on standard error; hidden where that is no terminal. Without a length it counts up.
+/// A progress bar on standard error, hidden unless that is a terminal. Without a length it counts up.
 pub(crate) fn bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,5 +1,5 @@
-//! The page that the agent serves, in a real browser, against a canned agent: what it shows, and that what it is told
-//! stays text. `cargo xtask bless` writes the hash of its script into its Content-Security-Policy.
+//! The page that the agent serves, in a real browser, with canned answers of the agent: what it shows, and that markup in the
+//! answers stays text. `cargo xtask bless` writes the hash of its script into its Content-Security-Policy.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -13,6 +13,7 @@ use std::{
     thread,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -22,29 +23,14 @@ const MAX_BYTES: usize = 25_000;
 /// Milliseconds of the browser's own clock, in which the page refreshes a few times.
 const BUDGET_MS: u32 = 4_000;
 
-/// Markup that would change the title if it were taken for markup.
+/// Markup that changes the title unless it is escaped.
 const HOSTILE: &str = r#"<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>"#;
 
 fn page() -> String {
     fs::read_to_string(PAGE).unwrap()
 }
 
-/// Standard base64 (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bytes
-        .chunks(3)
-        .flat_map(|chunk| {
-            let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-            (0..4).map(move |i| match i <= chunk.len() {
-                true => char::from(ALPHABET[(word >> (18 - 6 * i) & 63) as usize]),
-                false => '=',
-            })
-        })
-        .collect()
-}
-
-/// What an agent says of `targets`, the last of which fires.
+/// The answers of an agent that watches `targets`, the last of which has a firing alert.
 fn canned(targets: &[String], text: &str) -> impl Fn(&str) -> Option<Value> + Send + Sync + 'static {
     let targets = targets.to_vec();
     let (firing, text) = (targets.len() - 1, text.to_owned());
@@ -106,27 +92,27 @@ fn alert(target: &str, text: &str, model: &Value) -> Value {
     })
 }
 
-/// Serves the page and what `says` answers; what it has no answer for fails. The page's address.
-fn serve(says: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> String {
+/// Serves the page and the answers of `answer_to`; a request without an answer fails. Returns the page's URL.
+fn serve(answer_to: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let says = Arc::new(says);
+    let answer_to = Arc::new(answer_to);
     // Both end with the test's process.
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            let says = Arc::clone(&says);
-            thread::spawn(move || answer(&socket, &*says));
+            let answer_to = Arc::clone(&answer_to);
+            thread::spawn(move || answer(&socket, &*answer_to));
         }
     });
     url
 }
 
-fn answer(socket: &TcpStream, says: &dyn Fn(&str) -> Option<Value>) -> Option<()> {
+fn answer(socket: &TcpStream, answer_to: &dyn Fn(&str) -> Option<Value>) -> Option<()> {
     let mut lines = BufReader::new(socket).lines();
     let request = lines.next()?.ok()?;
     while !lines.next()?.ok()?.is_empty() {}
     let path = request.split(' ').nth(1)?;
-    let (status, kind, body) = match (path, says(path)) {
+    let (status, kind, body) = match (path, answer_to(path)) {
         ("/", _) => ("200 OK", "text/html; charset=utf-8", page()),
         (_, Some(value)) => ("200 OK", "application/json", value.to_string()),
         (_, None) => ("503 Service Unavailable", "text/plain", String::new()),
@@ -135,7 +121,7 @@ fn answer(socket: &TcpStream, says: &dyn Fn(&str) -> Option<Value>) -> Option<()
     write!(&mut &*socket, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).ok()
 }
 
-/// The document as the browser has it after a while; `None` where there is no browser.
+/// The document that the browser shows after a few refreshes; `None` without a browser.
 fn browse(url: &str) -> Option<String> {
     let Some(browser) = browser() else {
         eprintln!("skipped: neither chromium nor google-chrome is in PATH");
@@ -160,7 +146,7 @@ fn browser() -> Option<PathBuf> {
     std::env::split_paths(&path).flat_map(|directory| names.map(|name| directory.join(name))).find(|file| file.exists())
 }
 
-/// The document without its script, whose text names much of what the tests look for.
+/// The document without its script, which contains much of the text that the tests look for.
 fn shown(document: &str) -> String {
     let (before, rest) = document.split_once("<script>").unwrap();
     before.to_owned() + rest.split_once("</script>").unwrap().1
@@ -170,7 +156,7 @@ fn shown(document: &str) -> String {
 fn the_page_is_small_and_allows_its_own_script_only() {
     let page = page();
     let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
-    let source = format!("script-src 'sha256-{}'", base64(&Sha256::digest(script)));
+    let source = format!("script-src 'sha256-{}'", STANDARD.encode(Sha256::digest(script)));
     if std::env::var_os("BLESS").is_some() {
         let (before, rest) = page.split_once("script-src '").unwrap();
         let after = rest.split_once('\'').unwrap().1;
@@ -213,13 +199,13 @@ fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
     ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
-    // Name, alert and stand-in as text; no element came of them.
+    // Name, alert and fallback are text; none became an element.
     assert!(shown.matches("&lt;img src=x onerror=").count() >= 3, "{shown}");
     assert!(!shown.contains("<img") && !shown.contains("<script"), "{shown}");
 }
 
 #[test]
-fn of_many_targets_the_one_that_fires_comes_first() {
+fn of_many_targets_the_firing_one_comes_first() {
     let names: Vec<String> = (1..=110).map(|n| format!("web{n}")).collect();
     let Some(document) = browse(&serve(canned(&names, "because"))) else { return };
     let shown = shown(&document);
@@ -229,7 +215,7 @@ fn of_many_targets_the_one_that_fires_comes_first() {
 }
 
 #[test]
-fn without_an_agent_the_page_says_so() {
+fn without_an_agent_the_page_shows_an_error() {
     let Some(document) = browse(&serve(|_| None)) else { return };
     assert!(shown(&document).contains("The agent is not reachable"), "{document}");
 }

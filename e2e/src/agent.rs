@@ -1,5 +1,4 @@
-//! The agent of a node, and what it says of itself: its metrics, read through the API server, which works wherever the
-//! cluster is.
+//! The agent of a node and its metrics, read through the API server, which works wherever the cluster is.
 
 use std::{
     collections::BTreeMap,
@@ -11,18 +10,18 @@ use kube::{Api, ResourceExt as _, api::ListParams, runtime::watcher::Config};
 
 use crate::{
     Error,
-    cluster::{Cluster, SYSTEM_NAMESPACE, wait_for_list},
+    cluster::{Cluster, SYSTEM_NAMESPACE, is_ready, wait_for, wait_for_list},
 };
 
-/// The program as its container starts it.
+/// The first word of its command line.
 pub const PROGRAM: &str = "/netprecursor-agent";
-/// Which pods are agents.
+/// Selects the pods of agents.
 pub const SELECTOR: &str = "app.kubernetes.io/name=netprecursor-agent";
 /// The port of probes and metrics.
 const PORT: u16 = 9471;
 /// An agent starts in seconds, after the back-off of a container that ended several times.
 const START_LIMIT: Duration = Duration::from_secs(180);
-/// There is no watch on a metric.
+/// Between two scrapes: a metric cannot be watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The pod of one node's agent.
@@ -33,7 +32,7 @@ pub struct Agent {
     pub pod: Pod,
 }
 
-/// One number of an exposition.
+/// One sample of a scrape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// With the suffix of its kind, such as `_total`.
@@ -49,7 +48,7 @@ pub struct Sample {
 pub struct Samples(Vec<Sample>);
 
 impl Agent {
-    /// Waits until the agent of `node` is ready, and not any of the pods whose UIDs are in `besides`.
+    /// Waits until `node` has an agent that is ready, other than the pods whose UIDs are in `besides`.
     ///
     /// # Errors
     /// There is none in time.
@@ -95,12 +94,12 @@ impl Agent {
         let name = self.pod.name_any();
         let what = format!("the container of {name} to be started again");
         let is_it = |pod: Option<&Pod>| pod.is_some_and(|pod| restarts(pod) > before && is_ready(pod));
-        let pod = crate::cluster::wait_for(&pods, &name, &what, START_LIMIT, is_it).await?;
+        let pod = wait_for(&pods, &name, &what, START_LIMIT, is_it).await?;
         let pod = pod.ok_or_else(|| Error::NoCluster(format!("pod {name} vanished")))?;
         Ok(Self { cluster: self.cluster.clone(), pod })
     }
 
-    /// What it says now.
+    /// Its current metrics.
     ///
     /// # Errors
     /// It does not answer.
@@ -114,21 +113,20 @@ impl Agent {
         Ok(Samples::parse(&text))
     }
 
-    /// Looks until `is_so` holds for what it says; gives that back.
+    /// Scrapes until `condition` holds for the samples, and returns these.
     ///
     /// # Errors
-    /// [`Error::Timeout`] with what it said last.
-    pub async fn says(
+    /// [`Error::Timeout`] with the last scrape.
+    pub async fn wait_until(
         &self,
         what: &str,
         limit: Duration,
-        mut is_so: impl FnMut(&Samples) -> bool,
+        mut condition: impl FnMut(&Samples) -> bool,
     ) -> Result<Samples, Error> {
         let begun = Instant::now();
         loop {
-            let said = self.samples().await;
-            let last = match said {
-                Ok(samples) if is_so(&samples) => return Ok(samples),
+            let last = match self.samples().await {
+                Ok(samples) if condition(&samples) => return Ok(samples),
                 Ok(samples) => samples.shown(),
                 Err(error) => error.to_string(),
             };
@@ -142,7 +140,7 @@ impl Agent {
 }
 
 impl Samples {
-    /// Reads an exposition in the text format; lines that are none are left out.
+    /// Parses the text format. Lines that are no samples are skipped.
     fn parse(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
@@ -183,12 +181,6 @@ fn sample(line: &str) -> Option<Sample> {
     let pairs = labels.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
     let labels = pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect();
     Some(Sample { name: name.to_owned(), labels, value })
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let is_going = pod.metadata.deletion_timestamp.is_some();
-    !is_going && conditions.is_some_and(|all| all.iter().any(|each| each.type_ == "Ready" && each.status == "True"))
 }
 
 fn restarts(pod: &Pod) -> i32 {

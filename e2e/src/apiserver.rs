@@ -1,7 +1,8 @@
 //! A real API server on this machine: etcd and kube-apiserver, with the controller manager where a test needs garbage
-//! collection or service accounts. Ready in seconds, on loopback ports that nobody else uses, gone with the test.
+//! collection or service accounts. Ready in seconds, on free loopback ports, removed with the test.
 
 pub mod audit;
+mod builder;
 mod certificates;
 pub(crate) mod kubeconfig;
 mod programs;
@@ -16,7 +17,8 @@ use std::{
 };
 
 pub use audit::{Object, Request, Response, User};
-use certificates::Authority;
+pub use builder::Builder;
+use builder::Layout;
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{Namespace, ServiceAccount},
@@ -32,17 +34,8 @@ use crate::{Error, Version};
 
 /// Ready in 4 s on an idle machine with two cores; they may be wanted by twenty others.
 const READY_LIMIT: Duration = Duration::from_secs(180);
-/// Between two looks at what has no watch.
+/// Between two looks at something that cannot be watched.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often a start is tried whose ports somebody else took meanwhile.
-const ATTEMPTS: u32 = 5;
-
-/// What is started besides etcd and kube-apiserver.
-#[derive(Debug, Clone, Copy)]
-pub struct Builder {
-    version: Version,
-    controller_manager: bool,
-}
 
 /// A running API server. Dropping it ends it and removes its files.
 #[derive(Debug)]
@@ -57,98 +50,6 @@ pub struct ApiServer {
     next_namespace: AtomicU32,
     // Last: its files are in use until the others ended.
     scratch: Scratch,
-}
-
-/// What the programs of one start have in common.
-#[derive(Debug)]
-struct Layout {
-    directory: PathBuf,
-    apiserver: PathBuf,
-    port: u16,
-    etcd_port: u16,
-    serving: certificates::Identity,
-    authority: PathBuf,
-    token_keys: certificates::TokenKeys,
-}
-
-impl Builder {
-    /// With the controller manager: owner references are honoured, service accounts and tokens appear.
-    pub const fn controller_manager(mut self) -> Self {
-        self.controller_manager = true;
-        self
-    }
-
-    /// Starts and waits until it is ready. Builds the programs when the cache has none (minutes).
-    ///
-    /// # Errors
-    /// Go is missing, the programs do not build, one of them ends or is not ready within three minutes: the error shows
-    /// the last of its log.
-    pub async fn start(self) -> Result<ApiServer, Error> {
-        let mut attempt = 1;
-        loop {
-            match self.start_once().await {
-                Err(error) if attempt < ATTEMPTS && error.to_string().contains("address already in use") => {
-                    attempt += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    async fn start_once(self) -> Result<ApiServer, Error> {
-        let programs = programs::provide(self.version)?;
-        let scratch = Scratch::new()?;
-        let directory = scratch.path().to_path_buf();
-        let authority = Authority::new(&directory)?;
-        let [port, etcd_port, peer_port] = programs::free_ports(&directory)?;
-        let layout = Layout {
-            apiserver: programs.apiserver,
-            port,
-            etcd_port,
-            serving: authority.server("apiserver", &["127.0.0.1", "localhost", "kubernetes.default.svc"])?,
-            authority: authority.certificate(),
-            token_keys: authority.token_keys()?,
-            directory: directory.clone(),
-        };
-        for (file, user, group) in
-            [("admin", "admin", Some("system:masters")), ("manager", "system:kube-controller-manager", None)]
-        {
-            let identity = authority.client(file, user, group)?;
-            kubeconfig::write(&directory.join(file).with_extension("kubeconfig"), port, &layout.authority, &identity)?;
-        }
-        let etcd = Daemon::start(
-            programs::etcd(&programs.etcd, &directory, etcd_port, peer_port),
-            &directory.join("etcd.log"),
-        )?;
-        let apiserver = layout.start()?;
-        let mut server = ApiServer {
-            version: self.version,
-            port,
-            controller_manager: None,
-            apiserver: Mutex::new(apiserver),
-            etcd,
-            layout,
-            next_namespace: AtomicU32::new(0),
-            scratch,
-        };
-        server.ready().await?;
-        if self.controller_manager {
-            let command = programs::controller_manager(&programs.controller_manager, &server.layout);
-            server.controller_manager = Some(Daemon::start(command, &directory.join("controller-manager.log"))?);
-            server.default_service_account("default").await?;
-        }
-        Ok(server)
-    }
-}
-
-impl Layout {
-    fn start(&self) -> Result<Daemon, Error> {
-        Ok(Daemon::start(programs::apiserver(self)?, &self.directory.join("kube-apiserver.log"))?)
-    }
-
-    fn audit_log(&self) -> PathBuf {
-        self.directory.join("audit.log")
-    }
 }
 
 impl ApiServer {
@@ -346,7 +247,7 @@ impl ApiServer {
     async fn ready(&self) -> Result<(), Error> {
         let (begun, client) = (Instant::now(), self.client().await?);
         loop {
-            // By its own log, not by what whoever waits for it has to say.
+            // A program that ended is reported by its own log, not by the errors of those that wait for it.
             self.etcd.check()?;
             self.api().check()?;
             let request = || http_get("/readyz");

@@ -1,5 +1,5 @@
-//! A chart of before this one: the checkout's with a lower version, whose definitions lack a field that came later. Made
-//! anew for each test, so that it never lags behind what an upgrade really meets.
+//! An older chart: the checkout's with a lower version and definitions that lack a field. Each test makes it anew, so it
+//! never lags behind the checkout.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ pub const VERSION: &str = "0.0.9";
 /// The field of a policy's rule that its definitions do not have.
 pub const LATER_FIELD: &str = "maxFalseAlertsPerDay";
 
-/// Writes it below `directory`; gives back where.
+/// Writes it below `directory` and returns its path.
 ///
 /// # Errors
 /// A file cannot be read or written, or the chart has no version or no such field any more.
@@ -56,7 +56,7 @@ fn edit(file: &Path, expected: &str, change: impl FnOnce(&str) -> Option<String>
     Ok(fs::write(file, changed).map_err(TestbedError::file(file))?)
 }
 
-/// A YAML text without a key and what is below it; `None` when it is not there.
+/// A YAML text without a key and all below it; `None` without the key.
 fn without(text: &str, key: &str) -> Option<String> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut kept = Vec::new();

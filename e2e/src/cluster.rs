@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 pub use link::Link;
 pub use story::{Story, story};
-pub use traffic::{Load, Server};
+pub use traffic::{Load, Server, is_ready};
 pub use wait::{wait_for, wait_for_list};
 
 use crate::{Error, apiserver::kubeconfig};

@@ -1,11 +1,14 @@
-//! Congestion that grows: an nginx on one node, a load on another, and the server's link that gets narrower by a twelfth
-//! each second until its queue holds everything that the load has outstanding.
+//! Growing congestion: an nginx on one node, a load on another, and a link of the server that gets narrower by a twelfth each
+//! second until its queue holds everything that the load has outstanding.
+
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
 use crate::{
     Error,
+    agent::{Agent, Sample, Samples},
     cluster::{Load, Server, Story, exec},
 };
 
@@ -17,10 +20,13 @@ const CONNECTIONS: u32 = 8;
 const WIDE_KBIT: u32 = 50_000;
 /// The same through this rate: 0.5 s.
 const NARROW_KBIT: u32 = 2_000;
-/// The queue holds everything: what is late, not what is lost.
+/// The queue holds everything: packets are late, not lost.
 const QUEUE_BYTES: u32 = 4_000_000;
 
-/// A server and its load, at ease.
+/// A minute until the window is full, and after a restart of the agent half a minute of grace.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(180);
+
+/// A server and its load, without congestion at first.
 pub struct Scene {
     /// The nginx whose link gets narrower.
     pub server: Server,
@@ -50,6 +56,37 @@ impl Scene {
         Ok(Self { server, _load: load, pods: story.api() })
     }
 
+    /// The agent of the server's node.
+    ///
+    /// # Errors
+    /// It is not ready in time.
+    pub async fn agent(&self, story: &Story) -> Result<Agent, Error> {
+        let node = self.server.pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+        Agent::ready_on(story.cluster(), node, &[]).await
+    }
+
+    /// Waits until the rules of the story's policies `policies` may fire for the server, and returns the agent of its node.
+    ///
+    /// # Errors
+    /// They may not in time.
+    pub async fn warm_up(&self, story: &Story, policies: &[&str]) -> Result<Agent, Error> {
+        let agent = self.agent(story).await?;
+        for policy in policies {
+            // The agent counts a chance only while nothing keeps the rule from firing. A restarted agent continues its count.
+            let mut before = None;
+            let what = format!("policy {policy} to be warm");
+            agent
+                .wait_until(&what, WARM_UP_LIMIT, |samples| {
+                    let now = chances(samples, story.namespace(), policy);
+                    let is_warm = now.zip(before).is_some_and(|(now, before)| now > before);
+                    before = now;
+                    is_warm
+                })
+                .await?;
+        }
+        Ok(agent)
+    }
+
     /// Narrows the link slowly, about forty seconds from wide to narrow, and leaves it narrow.
     ///
     /// # Errors
@@ -58,7 +95,7 @@ impl Scene {
         exec(&self.pods, SERVER, "link", &["/bin/sh", "-c", &narrowing()]).await.map(|_| ())
     }
 
-    /// Narrows the link by itself, `delay` seconds from now: also when nobody can reach the pod then.
+    /// Has the pod narrow its link `delay` seconds from now, even if it cannot be reached then.
     ///
     /// # Errors
     /// As [`Scene::narrow`].
@@ -75,6 +112,17 @@ impl Scene {
     pub async fn widen(&self) -> Result<(), Error> {
         self.server.link().limit(WIDE_KBIT, QUEUE_BYTES).await
     }
+}
+
+/// How many chances a policy's rules have counted; `None` before there are rules.
+fn chances(samples: &Samples, namespace: &str, policy: &str) -> Option<f64> {
+    let is_label =
+        |sample: &Sample, name: &str, value: &str| sample.labels.get(name).is_some_and(|label| label == value);
+    samples
+        .of("netprecursor_rule_chances_said_total")
+        .filter(|sample| is_label(sample, "policy_namespace", namespace) && is_label(sample, "policy", policy))
+        .map(|sample| sample.value)
+        .reduce(|sum, value| sum + value)
 }
 
 /// A script that makes the link narrower each second.

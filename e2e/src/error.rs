@@ -18,7 +18,7 @@ pub enum Error {
     Request {
         /// What was asked for.
         what: String,
-        /// What the client says.
+        /// The client's error.
         reason: Box<kube::Error>,
     },
     /// A kubeconfig cannot be used.
@@ -36,9 +36,9 @@ pub enum Error {
         program: String,
         /// How long was waited.
         waited: Duration,
-        /// What it said last.
+        /// The last state.
         last: String,
-        /// Everything it said.
+        /// Its whole log.
         log: String,
         /// The last of it.
         tail: String,
@@ -48,7 +48,7 @@ pub enum Error {
     AuditLog {
         /// The line, shortened.
         line: String,
-        /// What the parser says.
+        /// The parser's error.
         reason: serde_json::Error,
     },
     /// A condition did not come to hold.
@@ -69,7 +69,7 @@ pub enum Error {
     Command {
         /// The command.
         command: String,
-        /// How it ended, and what it said.
+        /// Its status and output.
         got: String,
     },
     /// A command inside a container failed.
@@ -81,7 +81,7 @@ pub enum Error {
         pod: String,
         /// How it ended.
         got: String,
-        /// What it said.
+        /// Its message.
         output: String,
     },
 }

@@ -1,6 +1,5 @@
-//! What tests need of a real Kubernetes: an API server alone ([`apiserver`]), or a cluster for stories ([`cluster`]) with
-//! the product on it ([`product`]), installed by the commands of the documents ([`road`]).
-//! `e2e/README.md` says which to choose.
+//! A real Kubernetes for tests: an API server alone ([`apiserver`]), or a cluster for stories ([`cluster`]) with the product on
+//! it ([`product`]), installed by the commands of the documents ([`road`]). `e2e/README.md` says which to choose.
 
 pub mod agent;
 pub mod apiserver;

@@ -45,7 +45,7 @@ impl Product {
     pub async fn install(&self, set: &[&str]) -> Result<(), Error> {
         let chart = self.chart.display().to_string();
         let mut words = vec!["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", "170s"];
-        // Without values of its own Helm would take over those of the story before.
+        // Otherwise Helm keeps the values of the story before.
         words.push("--reset-values");
         // A node of the test cluster is not another failure domain.
         set.iter().for_each(|value| words.extend(["--set", value]));
@@ -53,7 +53,7 @@ impl Product {
         self.helm(&words, INSTALL_LIMIT).await.map(|_| ())
     }
 
-    /// The product's namespace, where Pod Security lets agents in, as the documents say.
+    /// Creates the product's namespace with the Pod Security label that agents need, as the documents say.
     ///
     /// # Errors
     /// As [`Product::kubectl`].
@@ -72,7 +72,7 @@ impl Product {
             .map(|_| ())
     }
 
-    /// Waits until every node that shall have an agent has one that is ready.
+    /// Waits until every selected node has an agent that is ready.
     ///
     /// # Errors
     /// [`Error::Timeout`] with the DaemonSet as it was last.
@@ -93,8 +93,8 @@ impl Product {
         set.ok_or_else(|| Error::NoCluster(format!("DaemonSet {AGENTS} vanished")))
     }
 
-    /// Has all agents start anew, and waits until they are ready: with a full budget of writes, whatever stories before this
-    /// one have spent of it.
+    /// Restarts all agents and waits until they are ready. Their budget of writes is then full again, whatever earlier stories
+    /// used.
     ///
     /// # Errors
     /// As [`Product::agents_ready`].

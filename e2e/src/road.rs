@@ -1,4 +1,4 @@
-//! The commands in the project's documents, as a reader would type them: taken out word by word, and run in one shell.
+//! Runs the commands of the project's documents as a reader would type them, in one shell.
 
 use std::{
     ffi::OsString,

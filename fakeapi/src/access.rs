@@ -1,4 +1,4 @@
-//! Who may do what: RBAC rules as roles hold them.
+//! Authorization by RBAC rules.
 
 use std::{cell::Cell, sync::Mutex};
 

@@ -1,4 +1,4 @@
-//! What was asked of the server and what came of it, as the audit log of a real one tells.
+//! The requests to the server and their outcomes, as in the audit log of a real one.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,9 +10,9 @@ const MAX_ENTRIES: usize = 200_000;
 /// A request that was answered.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Who asked.
+    /// The user.
     pub user: String,
-    /// What was to be done.
+    /// The verb.
     pub verb: Verb,
     /// API group; empty for the core group.
     pub group: String,

@@ -1,7 +1,7 @@
 //! The built-in kinds that the project meets: how they merge, what the server fills in and what it refuses.
 //!
 //! Defaults are those for the fields that the project's objects have; the script that runs against a real API server
-//! too (see [`crate::script`]) tells when one is missing.
+//! too (see [`crate::script`]) shows when one is missing.
 
 mod daemonset;
 mod event;
@@ -17,7 +17,7 @@ use crate::{
     structure::Structure,
 };
 
-/// Shape of conditions wherever they stand.
+/// Structure of conditions, wherever they occur.
 const CONDITIONS: &str = "status.conditions[type]";
 
 const POD_FIELDS: &[&str] = &[
@@ -83,7 +83,7 @@ fn kinds() -> Vec<Kind> {
             ..builtin("apps", "daemonsets", "DaemonSet", &set, daemon_set)
         },
         Kind { creates_on_update: true, ..builtin("coordination.k8s.io", "leases", "Lease", &[], plain) },
-        // A store of its own: what is written in one group of events is not seen in the other.
+        // A separate store: Events written in one API group are not seen in the other.
         Kind {
             is_unconditional: true,
             creates_on_update: true,
@@ -117,7 +117,7 @@ fn builtin(group: &str, plural: &str, kind: &str, paths: &[&str], rules: Builtin
     }
 }
 
-/// Sets `value[path]` unless it is there; parents that are missing are made.
+/// Sets `value[path]` unless it is set. Creates missing parents.
 pub(crate) fn default(value: &mut Value, path: &str, to: Value) {
     let mut at = value;
     for step in path.split('.') {

@@ -1,4 +1,4 @@
-//! What is wrong with one field.
+//! A fault of one field.
 
 /// One of several causes of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]

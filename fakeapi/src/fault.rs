@@ -1,4 +1,4 @@
-//! What can go wrong between a client and the server.
+//! Faults between a client and the server.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 /// How long a client waits that has a read timeout, as all of the project's have.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Something that goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// It is refused, and nothing happens.
@@ -38,7 +38,7 @@ pub enum Fault {
     EndWatch(usize),
     /// A watch breaks off in the middle of the line after some events.
     CutWatch(usize),
-    /// A watch says after some events that its version is too old.
+    /// A watch fails after some events because its version is too old.
     ExpireWatch(usize),
     /// Reads from the cache lag behind by this much.
     Stale(Duration),
@@ -50,7 +50,7 @@ pub trait Faults: Send {
     fn next(&mut self, call: &Call) -> Option<Fault>;
 }
 
-/// Nothing goes wrong.
+/// No faults.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nothing;
 
@@ -87,7 +87,7 @@ impl Faults for AtWrite {
     }
 }
 
-/// Faults drawn by seed until a budget is spent, so that what is tested can come to rest.
+/// Faults drawn by seed until a budget is spent, so that the tested program can converge.
 #[derive(Debug, Clone)]
 pub struct Drawn {
     random: ChaCha8Rng,
@@ -152,7 +152,7 @@ impl Faults for Drawn {
     }
 }
 
-/// The server answers nobody whose name starts with `user` while `is_down` says so.
+/// The server does not answer users whose name starts with `user` while `is_down` returns true.
 pub struct Outage<F> {
     user: String,
     is_down: F,

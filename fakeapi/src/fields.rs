@@ -1,4 +1,4 @@
-//! Who owns which field: sets of fields, how they are read off values, and what writes do to them.
+//! Field ownership: sets of fields, how they follow from values, and how writes change them.
 //!
 //! The rules are those of Kubernetes' structured merge: see <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 

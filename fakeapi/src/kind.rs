@@ -21,11 +21,11 @@ pub struct Kind {
     pub is_namespaced: bool,
     /// Whether the status is a resource of its own.
     pub has_status: bool,
-    /// Whether changes of what is wished for are counted in `metadata.generation`.
+    /// Whether changes of the desired state are counted in `metadata.generation`.
     pub has_generation: bool,
     /// Whether an update needs no version.
     pub is_unconditional: bool,
-    /// Whether an update of what does not exist creates it.
+    /// Whether an update of a missing object creates it.
     pub creates_on_update: bool,
     /// Fields that can be selected on, besides name and namespace: the label and the path to the value.
     pub selectable: Vec<(String, String)>,
@@ -35,7 +35,7 @@ pub struct Kind {
     pub(crate) id: Arc<str>,
 }
 
-/// What a kind does to objects before they are stored.
+/// Defaults and validation of a kind.
 #[derive(Debug, Clone)]
 pub(crate) enum Rules {
     /// A custom resource: pruned, defaulted and validated by this OpenAPI schema.
@@ -83,7 +83,7 @@ impl Kind {
         &self.id
     }
 
-    /// Drops what the kind does not know and fills in defaults.
+    /// Drops unknown fields and fills in defaults.
     pub(crate) fn complete(&self, object: &mut Value) {
         match &self.rules {
             Rules::Custom(schema) => schema::complete(object, schema),
@@ -99,7 +99,7 @@ impl Kind {
         }
     }
 
-    /// What is wrong with `new`, which is to replace `old`.
+    /// Validates `new`, which replaces `old`.
     pub(crate) fn validate(&self, old: Option<&Value>, new: &Value) -> Vec<Cause> {
         match &self.rules {
             Rules::Custom(schema) => schema::validate(new, schema),

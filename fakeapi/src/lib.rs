@@ -1,9 +1,9 @@
-//! An API server inside the test: what a `kube::Client` can ask of Kubernetes, answered from memory in paused time.
+//! An API server inside the test that answers a `kube::Client` from memory, in paused time.
 //!
 //! Typed by a table of [`Kinds`]; server-side apply with owners of fields, watches with versions and bookmarks, status
 //! as a resource of its own, garbage collection by owner, RBAC, and [`fault`]s drawn by seed or put at a certain
-//! request. Not there: admission webhooks and policies, CEL rules, conversion, several versions of one kind, strategic
-//! merge and JSON patches. What it does is compared with a real API server by one [`script`] for both.
+//! request. Not implemented: admission webhooks and policies, CEL rules, conversion, several versions of one kind, strategic
+//! merge and JSON patches. A [`script`] compares its behaviour with that of a real API server.
 
 mod access;
 mod audit;

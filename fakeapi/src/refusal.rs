@@ -1,4 +1,4 @@
-//! What the server says when it does not do what was asked: a status code, a reason and a text, as `metav1.Status`.
+//! Refusals of the server: a status code, a reason and a message, as `metav1.Status`.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub struct Refusal {
     pub reason: &'static str,
     /// The text.
     pub message: String,
-    /// Whom it is about, and the causes.
+    /// The object that it is about, and the causes.
     pub details: Value,
 }
 
@@ -54,7 +54,7 @@ impl Refusal {
         refusal
     }
 
-    /// Somebody else wrote in between, or a precondition does not hold.
+    /// Another write came first, or a precondition does not hold.
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.resource());
         Self::new(409, "Conflict", message).about(kind, name)
@@ -79,7 +79,7 @@ impl Refusal {
         let message = format!("{}.{} {name:?} is invalid: {}", kind.kind, kind.group, words.join(", "));
         let mut refusal = Self::new(422, "Invalid", message).about(kind, name).causes(causes);
         refusal.details["kind"] = Value::from(kind.kind.as_str());
-        // Events are validated as what they are stored as.
+        // Events are validated in their stored form.
         if let (Some(details), "Event") = (refusal.details.as_object_mut(), kind.kind.as_str()) {
             details.remove("group");
         }
@@ -131,7 +131,7 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "code": self.code,
         });
-        // Errors that nobody classified have neither.
+        // Unclassified errors have neither.
         if !self.reason.is_empty() {
             status["reason"] = Value::from(self.reason);
             status["details"] = self.details.clone();

@@ -11,7 +11,7 @@ use crate::{
     refusal::Refusal,
 };
 
-/// What is to be done.
+/// The verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
     /// Read one.
@@ -56,17 +56,17 @@ impl Verb {
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What is to be done.
+    /// The verb.
     pub verb: Verb,
-    /// The kind of what it is done to.
+    /// The kind of the object.
     pub kind: Arc<Kind>,
     /// The namespace; empty for all, or when the kind has none.
     pub namespace: String,
     /// The name; empty for all.
     pub name: String,
-    /// The part of the object; empty for the object itself.
+    /// The subresource; empty for the object itself.
     pub subresource: String,
-    /// Who asks.
+    /// The user.
     pub user: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) content: Content,
@@ -75,13 +75,12 @@ pub struct Call {
     pub(crate) body: Bytes,
 }
 
-/// What the body is.
+/// The content of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Object,
     MergePatch,
     Apply,
-    Unknown,
 }
 
 impl Call {
@@ -116,31 +115,8 @@ impl Call {
         let header =
             |key: header::HeaderName| parts.headers.get(key).and_then(|value| value.to_str().ok()).unwrap_or("");
         let is_watch = query.iter().any(|(key, value)| key == "watch" && matches!(value.as_str(), "true" | "1"));
-        let verb = match (&parts.method, name.is_empty()) {
-            (&Method::GET, true) if is_watch => Verb::Watch,
-            (&Method::GET, true) => Verb::List,
-            (&Method::GET, false) => Verb::Get,
-            (&Method::POST, true) => Verb::Create,
-            (&Method::PUT, false) => Verb::Update,
-            (&Method::PATCH, false) => Verb::Patch,
-            (&Method::DELETE, false) if subresource.is_empty() => Verb::Delete,
-            (&Method::DELETE, true) => Verb::DeleteCollection,
-            _ => {
-                let message = "the server does not allow this method on the requested resource";
-                return Err(Refusal::new(405, "MethodNotAllowed", message));
-            }
-        };
-        let content = match header(header::CONTENT_TYPE) {
-            "application/apply-patch+yaml" => Content::Apply,
-            "application/merge-patch+json" => Content::MergePatch,
-            "" | "application/json" => Content::Object,
-            _ => Content::Unknown,
-        };
-        if content == Content::Unknown || (verb == Verb::Patch && content == Content::Object) {
-            let got = header(header::CONTENT_TYPE);
-            let message = format!("got content type {got:?}, expected JSON, a merge patch or an apply patch");
-            return Err(Refusal::new(415, "UnsupportedMediaType", message));
-        }
+        let verb = verb(&parts.method, !name.is_empty(), !subresource.is_empty(), is_watch)?;
+        let content = content(header(header::CONTENT_TYPE), verb)?;
         Ok(Self {
             verb,
             kind,
@@ -156,7 +132,7 @@ impl Call {
         })
     }
 
-    /// A parameter of the query; empty when it is not there.
+    /// A parameter of the query; empty if missing.
     pub(crate) fn parameter(&self, key: &str) -> &str {
         self.query.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
     }
@@ -171,7 +147,7 @@ impl Call {
             .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))
     }
 
-    /// Who owns the fields that this request writes.
+    /// The manager of the fields that this request writes.
     pub(crate) fn manager(&self) -> &str {
         match self.parameter("fieldManager") {
             "" if self.agent.is_empty() => "unknown",
@@ -186,6 +162,35 @@ impl Call {
         let resource = self.kind.resource();
         let place = if self.namespace.is_empty() { String::new() } else { format!("{}/", self.namespace) };
         format!("{} {resource}{part}{} {place}{}", self.verb.as_str(), self.subresource, self.name)
+    }
+}
+
+fn verb(method: &Method, has_name: bool, has_subresource: bool, is_watch: bool) -> Result<Verb, Refusal> {
+    Ok(match (method, has_name) {
+        (&Method::GET, false) if is_watch => Verb::Watch,
+        (&Method::GET, false) => Verb::List,
+        (&Method::GET, true) => Verb::Get,
+        (&Method::POST, false) => Verb::Create,
+        (&Method::PUT, true) => Verb::Update,
+        (&Method::PATCH, true) => Verb::Patch,
+        (&Method::DELETE, true) if !has_subresource => Verb::Delete,
+        (&Method::DELETE, false) => Verb::DeleteCollection,
+        _ => {
+            let message = "the server does not allow this method on the requested resource";
+            return Err(Refusal::new(405, "MethodNotAllowed", message));
+        }
+    })
+}
+
+fn content(media_type: &str, verb: Verb) -> Result<Content, Refusal> {
+    match media_type {
+        "application/apply-patch+yaml" => Ok(Content::Apply),
+        "application/merge-patch+json" => Ok(Content::MergePatch),
+        "" | "application/json" if verb != Verb::Patch => Ok(Content::Object),
+        got => {
+            let message = format!("got content type {got:?}, expected JSON, a merge patch or an apply patch");
+            Err(Refusal::new(415, "UnsupportedMediaType", message))
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! What a server does by itself to objects of a kind.
+//! The server's own changes to objects of a kind.
 
 use serde_json::Value;
 
 use crate::cause::Cause;
 
-/// What a built-in kind does to objects before they are stored.
+/// Defaults and validation of a built-in kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BuiltinRules {
     pub(crate) complete: fn(&mut Value),

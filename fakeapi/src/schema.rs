@@ -1,6 +1,6 @@
-//! What the schema of a custom resource does to an object: unknown fields go, defaults come, the rest is checked.
+//! Schemas of custom resources: they prune unknown fields, fill in defaults and validate the rest.
 //!
-//! CEL rules are not evaluated: what depends on them is tested against a real API server.
+//! CEL rules are not evaluated; tests that depend on them use a real API server.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -94,7 +94,7 @@ fn seek_undeclared(value: &Value, schema: &Value, path: &str, found: &mut Vec<St
     }
 }
 
-/// What of a whole object is not as its schema says.
+/// Violations of the schema by a whole object.
 pub(crate) fn validate(object: &Value, schema: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let properties = schema["properties"].as_object();

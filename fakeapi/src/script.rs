@@ -1,8 +1,9 @@
-//! One script of requests for this server and for a real one: what both answer must be the same.
+//! A script of requests that this server and a real one must answer alike.
 //!
-//! [`steps()`] is the script as data, [`run`] plays it to a client, and what it returns has names in the place of what
-//! differs from run to run (UIDs, versions, times), so that two runs can be compared.
+//! [`steps()`] is the script as data; [`run`] plays it. The observations that it returns have names in place of values that
+//! differ from run to run (UIDs, versions, times), so that two runs can be compared.
 
+mod gadgets;
 mod observe;
 mod steps;
 
@@ -15,8 +16,9 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+pub use gadgets::gadgets;
 use observe::Names;
-pub use steps::{gadgets, steps};
+pub use steps::steps;
 
 /// Why the script could not be played to its end.
 #[derive(Debug, Error)]
@@ -87,10 +89,10 @@ pub enum Action {
     },
 }
 
-/// What is waited for at most.
+/// The longest wait for a deletion or for events.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at what has no watch.
+/// Between two looks at something that cannot be watched.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Plays the script in a namespace that is there and empty. Returns what each step saw.
@@ -124,12 +126,12 @@ pub async fn run(client: &Client, namespace: &str) -> Result<Vec<(&'static str, 
     Ok(seen)
 }
 
-/// What [`run`] saw, to be kept: a map from each step to what it saw.
+/// The observations of [`run`] as a map by step.
 pub fn to_json(seen: &[(&'static str, Value)]) -> Value {
     seen.iter().map(|(name, observation)| ((*name).to_owned(), observation.clone())).collect()
 }
 
-/// Steps that saw something else than expected, each with where and what.
+/// The steps whose observation differs from the expected one, with the differences.
 pub fn differences(seen: &[(&'static str, Value)], expected: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, observation) in seen {
@@ -165,7 +167,7 @@ fn compare(got: &Value, expected: &Value, path: &str, places: &mut Vec<String>) 
     }
 }
 
-/// Puts what earlier steps got into a text.
+/// Fills in the namespace and the values from earlier steps.
 fn fill(text: &str, namespace: &str, kept: &BTreeMap<&'static str, Value>) -> String {
     let mut filled = text.replace("{ns}", namespace);
     for (name, object) in kept {
@@ -212,7 +214,7 @@ async fn ask(
     let code = response.status().as_u16();
     let bytes =
         response.into_body().collect().await.map_err(|error| failed(kube::Error::Service(Box::new(error))))?.to_bytes();
-    // Who asks for a path that is not there gets a line of text.
+    // The answer to an unknown path is a line of text.
     let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
     Ok((code, json))
 }

@@ -1,4 +1,4 @@
-//! Label and field selectors as they stand in queries.
+//! Label and field selectors as written in queries.
 
 use serde_json::Value;
 

@@ -25,7 +25,7 @@ use crate::{
     store::{Key, Store},
 };
 
-/// What the server holds.
+/// The state of the server.
 pub(crate) struct State {
     pub(crate) kinds: Arc<Kinds>,
     pub(crate) store: Store,
@@ -48,7 +48,7 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// A server that goes on from here, without history, log and rules.
     pub(crate) fn thaw(&self, seed: u64) -> State {
-        // Not what the server drew that was frozen, when it was started with the same seed.
+        // A server started with the same seed must not draw the frozen server's values again.
         let seed = seed ^ self.store.version().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut state = State::new(Arc::clone(&self.kinds), seed, self.date);
         state.store = self.store.fork();
@@ -57,7 +57,7 @@ impl Frozen {
     }
 }
 
-/// What a request gets.
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// A JSON body with a status.
@@ -66,13 +66,13 @@ pub(crate) enum Answer {
     Watch(Watch),
 }
 
-/// What a watch was asked for.
+/// The parameters of a watch.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) kind: Arc<Kind>,
     pub(crate) namespace: String,
     pub(crate) selector: Selector,
-    /// Changes after this version are told; `None` starts with what is there.
+    /// Changes after this version are sent; `None` starts with the current objects.
     pub(crate) from: Option<u64>,
     /// Whether a bookmark ends the initial events.
     pub(crate) marks_initial: bool,
@@ -84,7 +84,7 @@ pub(crate) struct Watch {
 /// Letters of generated names: no vowels, so that no words come out.
 const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// How long a watch lasts that does not say.
+/// The default duration of a watch.
 const WATCH_SECONDS: u64 = 1800;
 
 impl State {
@@ -100,7 +100,7 @@ impl State {
         }
     }
 
-    /// What outlives the runtime: objects and the date.
+    /// The part that outlives the runtime: objects and the date.
     pub(crate) fn freeze(&self) -> Frozen {
         Frozen {
             kinds: Arc::clone(&self.kinds),
@@ -110,12 +110,12 @@ impl State {
         }
     }
 
-    /// Whether objects go when their owners are gone.
+    /// Whether objects are deleted once their owners are gone.
     pub(crate) fn collect_garbage(&mut self, is_on: bool) {
         self.collects_garbage = is_on;
     }
 
-    /// Answers a request; `stale` says how long the cache lags.
+    /// Answers a request from a cache that lags by `stale`.
     pub(crate) fn handle(&mut self, call: &Call, stale: std::time::Duration) -> Result<Answer, Refusal> {
         let before = self.store.version();
         let answer = self.answer(call, stale);
@@ -126,7 +126,7 @@ impl State {
         };
         let has_changed = self.store.version() != before;
         let name = match &answer {
-            // Whoever creates names the object in the body, or lets the server do it.
+            // A create has the name in the body, or lets the server generate it.
             Ok(Answer::Json(_, object)) if call.verb == Verb::Create => object["metadata"]["name"].as_str(),
             Err(refusal) if call.verb == Verb::Create => refusal.details["name"].as_str(),
             _ => None,
@@ -183,7 +183,7 @@ pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> Key {
     Key { resource: Arc::clone(&kind.id), namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
-/// What a client sees that asks for metadata only.
+/// The object as a client that asks for metadata only sees it.
 pub(crate) fn shown(object: &Value, is_metadata_only: bool) -> Value {
     if !is_metadata_only {
         return object.clone();

@@ -91,7 +91,7 @@ impl Server {
         *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(faults);
     }
 
-    /// Grants a rule to a user, who may from now on do only what is granted.
+    /// Grants a rule to a user, who from now on has only the granted permissions.
     pub fn grant(&self, user: &str, namespace: Option<&str>, rule: Rule) {
         self.shared.state().access.grant(user, namespace, rule);
     }
@@ -116,7 +116,7 @@ impl Server {
         self.shared.state().store.version()
     }
 
-    /// Forgets history: watches and continued lists from before get 410.
+    /// Drops the history: older watches and continued lists get 410.
     pub fn compact(&self) {
         let mut state = self.shared.state();
         let version = state.store.version();
@@ -133,7 +133,7 @@ impl Server {
         self.shared.state().log.entries().cloned().collect()
     }
 
-    /// Requests that the log had no room for: whoever judges by the log makes sure that there are none.
+    /// Requests dropped from the log. A test that judges by the log must check that there are none.
     pub fn forgotten(&self) -> u64 {
         self.shared.state().log.forgotten()
     }

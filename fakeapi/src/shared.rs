@@ -1,4 +1,4 @@
-//! What all clients of a server share.
+//! The state that all clients of a server share.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use crate::{
     server::{Answer, State},
 };
 
-/// What all clients share.
+/// The state that all clients share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) faults: Mutex<Box<dyn Faults>>,

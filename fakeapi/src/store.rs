@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// Where an object is: its kind's resource, its namespace and its name.
+/// The key of an object: its kind's resource, its namespace and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) resource: Arc<str>,
@@ -23,12 +23,12 @@ pub(crate) struct Change {
     pub(crate) at: Instant,
     pub(crate) key: Key,
     pub(crate) old: Option<Arc<Value>>,
-    /// What is there now. A deletion keeps the last state, with the version of the deletion, in `last`.
+    /// The new state. A deletion keeps the last state, with the version of the deletion, in `last`.
     pub(crate) new: Option<Arc<Value>>,
     pub(crate) last: Arc<Value>,
 }
 
-/// Changes that history keeps at most; older ones are forgotten as by a compaction.
+/// Changes that the history keeps; older ones are dropped as by a compaction.
 const MAX_HISTORY: usize = 100_000;
 
 /// The first version: versions below are never given, so that "0" keeps its meaning.
@@ -38,7 +38,7 @@ const FIRST: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Store {
     objects: BTreeMap<Key, Arc<Value>>,
-    /// Who names an owner, by the owner's UID.
+    /// The dependents of an owner, by the owner's UID.
     dependents: BTreeMap<String, BTreeSet<Key>>,
     history: VecDeque<Change>,
     version: u64,
@@ -58,7 +58,7 @@ impl Default for Store {
 }
 
 impl Store {
-    /// The same objects, without history: its instants belong to the runtime in which they were.
+    /// The same objects without the history, whose instants belong to the old runtime.
     pub(crate) fn fork(&self) -> Self {
         Self {
             objects: self.objects.clone(),
@@ -87,7 +87,7 @@ impl Store {
         self.objects.iter()
     }
 
-    /// Puts an object there, under a new version that is written into it.
+    /// Stores an object under a new version, which is written into it.
     pub(crate) fn put(&mut self, key: Key, mut object: Value) -> Arc<Value> {
         self.version += 1;
         object["metadata"]["resourceVersion"] = Value::from(self.version.to_string());
@@ -103,7 +103,7 @@ impl Store {
         new
     }
 
-    /// Takes an object away.
+    /// Removes an object.
     pub(crate) fn delete(&mut self, key: &Key) -> Option<Arc<Value>> {
         let old = self.objects.remove(key)?;
         self.forget_owners(key, &old);
@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// Who names this UID as an owner.
+    /// The dependents of the owner with this UID.
     pub(crate) fn dependents(&self, uid: &str) -> Vec<Key> {
         self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }

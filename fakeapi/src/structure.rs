@@ -1,4 +1,4 @@
-//! How a value of a kind is put together: which lists have keys, which maps are owned as a whole. Server-side apply is
+//! The structure of a kind's values: which lists have keys, which maps are atomic. Server-side apply is
 //! defined on this.
 
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ pub(crate) enum Structure {
     Map(Box<Fields>),
     /// A list used as a set of scalars.
     Set,
-    /// A list whose items are told apart by the values of `keys`.
+    /// A list whose items are identified by the values of `keys`.
     Keyed {
-        /// The fields that tell items apart.
+        /// The fields that identify an item.
         keys: Vec<KeyField>,
         /// The shape of an item.
         item: Box<Structure>,
@@ -25,11 +25,11 @@ pub(crate) enum Structure {
     Deduced,
 }
 
-/// A field that tells items of a list apart.
+/// A field that identifies items of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyField {
     pub(crate) name: String,
-    /// What it is where an item lacks it.
+    /// Its default.
     pub(crate) default: Option<Value>,
 }
 

@@ -15,7 +15,7 @@ use crate::{
     store::{Change, Store},
 };
 
-/// How a bookmark says that it ends the initial events.
+/// The annotation of the bookmark that ends the initial events.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
 
 /// A watch under way.
@@ -25,13 +25,13 @@ struct Running {
     changed: watch::Receiver<u64>,
     ready: VecDeque<Value>,
     cursor: u64,
-    told: usize,
+    sent: usize,
     fault: Option<Fault>,
     lag: Duration,
     is_over: bool,
 }
 
-/// A piece of the body, or what broke it off.
+/// A piece of the body, or the error that cut it off.
 type Piece = Result<Bytes, std::io::Error>;
 
 /// The body of a watch.
@@ -42,7 +42,7 @@ pub(crate) fn events(shared: Arc<Shared>, watch: Watch, fault: Option<Fault>) ->
         _ => Duration::ZERO,
     };
     let mut running =
-        Running { shared, watch, changed, ready: VecDeque::new(), cursor: 0, told: 0, fault, lag, is_over: false };
+        Running { shared, watch, changed, ready: VecDeque::new(), cursor: 0, sent: 0, fault, lag, is_over: false };
     running.start();
     stream::unfold(running, |mut running| async move { running.next().await.map(|piece| (piece, running)) })
 }
@@ -79,7 +79,7 @@ impl Running {
                 return piece;
             }
             if let Some(event) = self.ready.pop_front() {
-                self.told += 1;
+                self.sent += 1;
                 return Some(Ok(line(&event)));
             }
             if self.is_over {
@@ -125,7 +125,7 @@ impl Running {
         None
     }
 
-    /// What a change is to whoever watches only what is selected.
+    /// The event that a change is to a watch with a selector.
     fn told_of(&self, change: &Change) -> Option<Value> {
         if *change.key.resource != *self.watch.kind.id || !self.is_here(&change.key.namespace) {
             return None;
@@ -176,17 +176,17 @@ impl Running {
         self.is_over = true;
     }
 
-    /// What the fault does when its moment has come.
+    /// The effect of the fault, once it is due.
     fn broken(&mut self) -> Option<Option<Piece>> {
-        let told = self.told;
+        let sent = self.sent;
         match &self.fault {
-            Some(Fault::EndWatch(after)) if told >= *after => Some(None),
-            Some(Fault::CutWatch(after)) if told >= *after => {
+            Some(Fault::EndWatch(after)) if sent >= *after => Some(None),
+            Some(Fault::CutWatch(after)) if sent >= *after => {
                 self.fault = Some(Fault::EndWatch(0));
                 let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the connection was cut");
                 Some(Some(Err(error)))
             }
-            Some(Fault::ExpireWatch(after)) if told >= *after => {
+            Some(Fault::ExpireWatch(after)) if sent >= *after => {
                 self.fault = Some(Fault::EndWatch(0));
                 let refusal = Refusal::expired(self.cursor, self.cursor + 1);
                 Some(Some(Ok(line(&json!({"type": "ERROR", "object": refusal.to_json()})))))

@@ -110,7 +110,7 @@ async fn a_watcher_sees_the_last_state_whatever_goes_wrong_on_the_way() {
         let watched: Api<ConfigMap> = Api::namespaced(server.client("watcher", "default"), "default");
         let config = watcher::Config::default().timeout(60);
         let config = if seed % 2 == 0 { config.streaming_lists() } else { config };
-        // What the changer ends with is known in advance, so both run at once.
+        // The last state is known in advance, so both run at once.
         let wanted = BTreeMap::from([("a".to_owned(), "5".to_owned()), ("c".to_owned(), "5".to_owned())]);
         let both = async { tokio::join!(change(changer), follow_until(watched, config, &wanted)).0 };
         let done = tokio::time::timeout(Duration::from_secs(3600), both).await;
@@ -159,7 +159,7 @@ async fn faults_happen_before_or_after_the_effect_as_they_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_for_patience_says_how_much() {
+async fn too_many_requests_has_a_retry_time() {
     let server = server();
     server.set_faults(AtWrite::new("test", 0, Fault::Refuse(Refusal::too_many_requests(7))));
     match maps(&server).create(&PostParams::default(), &config_map("a", "1")).await {
@@ -171,7 +171,7 @@ async fn a_server_that_asks_for_patience_says_how_much() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_for_those_it_names() {
+async fn an_outage_affects_the_named_clients_only() {
     let server = server();
     server.set_faults(Outage::new("agent-", || true));
     let agent: Api<ConfigMap> = Api::namespaced(server.client("agent-1", "default"), "default");
@@ -180,7 +180,7 @@ async fn an_outage_is_for_those_it_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_rules_may_do_what_they_say_and_what_nobody_needed_is_told() {
+async fn a_user_with_rules_may_do_what_they_allow_and_unused_permissions_are_listed() {
     let server = server();
     let rule = Rule {
         verbs: vec!["get".to_owned(), "list".to_owned()],
@@ -199,7 +199,7 @@ async fn who_has_rules_may_do_what_they_say_and_what_nobody_needed_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_deleted_takes_along_what_it_owned_and_held() {
+async fn a_deletion_removes_owned_objects_and_the_contents_of_a_namespace() {
     let server = server();
     let api = maps(&server);
     let owner = api.create(&PostParams::default(), &config_map("owner", "1")).await.unwrap();
@@ -215,7 +215,7 @@ async fn what_is_deleted_takes_along_what_it_owned_and_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_ends_says_where_to_go_on() {
+async fn a_watch_ends_with_a_bookmark() {
     let server = server();
     let client = server.client("test", "default");
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), "default");

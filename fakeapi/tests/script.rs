@@ -21,7 +21,7 @@ async fn the_fake_server_answers_as_the_real_one_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_answers_otherwise_is_found_out() {
+async fn a_different_answer_is_found() {
     let server = Server::new(Kinds::builtin().with(Kind::custom(&script::gadgets()).unwrap()), 1);
     server.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}})).unwrap();
     let mut seen = script::run(&server.client("script", "default"), "a").await.unwrap();

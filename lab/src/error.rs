@@ -11,7 +11,7 @@ pub enum LabError {
         /// Effective user of the process.
         uid: u32,
     },
-    /// A program of the distribution is not there.
+    /// A program of the distribution is missing.
     #[error("got no program '{tool}' in PATH, expected one; install it: apt-get install {package}")]
     MissingTool {
         /// Name of the program.
@@ -32,7 +32,7 @@ pub enum LabError {
     Malformed {
         /// File, or name of the shipped scenario.
         path: String,
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         message: String,
     },
     /// A value of the scenario is out of bounds.
@@ -42,7 +42,7 @@ pub enum LabError {
         field: String,
         /// The value or range as written.
         got: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
     /// Reading or writing a file.
@@ -50,7 +50,7 @@ pub enum LabError {
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         reason: io::Error,
     },
     /// A namespace of that name is there already.
@@ -68,9 +68,9 @@ pub enum LabError {
     Namespace {
         /// Name of the namespace.
         name: String,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system said.
+        /// The system's message.
         reason: io::Error,
     },
     /// A command of iproute2 failed.

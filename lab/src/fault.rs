@@ -1,4 +1,4 @@
-//! What changes when: pure functions of the resolved scenario and the time, and the spinners of a CPU fault.
+//! The conditions at a time, as pure functions of the resolved scenario, and the spinners of a CPU fault.
 
 mod desired;
 pub(crate) mod spin;

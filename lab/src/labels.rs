@@ -1,4 +1,4 @@
-//! The truth about an episode: an observer that shares no code with the agent, and the labels made from it.
+//! The ground truth of an episode: an observer that shares no code with the agent, and the labels made from it.
 
 mod incident;
 mod observer;
@@ -6,6 +6,6 @@ mod origin;
 mod record;
 
 pub use incident::{Cause, Incident, Second, incidents};
-pub(crate) use observer::Observer;
+pub(crate) use observer::{Observer, Seen};
 pub use origin::{Origin, origin};
 pub use record::{FaultTimes, Instants, Labels, ObserverError, TargetLabels};

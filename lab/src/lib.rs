@@ -1,8 +1,8 @@
 //! Reproducible network faults in namespaces, with ground-truth labels.
 //!
 //! The data flows in one direction: [`scenario`] (a file; the seed fills its ranges in) → [`topology`] (namespaces,
-//! bottleneck, relay) → [`load`] (nginx, paced requests, wrk, iperf3) → [`fault`] (what changes when) → [`labels`] (what
-//! an independent observer saw). [`run()`] is the whole of it.
+//! bottleneck, relay) → [`load`] (nginx, paced requests, wrk, iperf3) → [`fault`] (the conditions at a time) → [`labels`]
+//! (what an independent observer measured). [`run()`] does all of it.
 
 mod error;
 pub mod fault;

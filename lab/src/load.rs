@@ -1,4 +1,4 @@
-//! What loads the path: nginx answers, our own paced requests, wrk and iperf3 ask.
+//! The load on the path: nginx answers paced requests, wrk and iperf3.
 
 mod flood;
 mod nginx;

@@ -1,4 +1,4 @@
-//! What a scenario is run on: namespaces, links, one bottleneck, the relay; and who owns them.
+//! The network of a lab: namespaces, links, one bottleneck, the relay; and their ownership.
 
 mod iproute;
 mod link;

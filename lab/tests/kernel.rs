@@ -240,17 +240,17 @@ fn what_a_killed_lab_left_is_swept_with_its_processes() {
 #[ignore = "only run by the test above, which kills it"]
 fn a_lab_that_waits_to_be_killed() {
     let Some(out) = std::env::var_os(CHILD) else { return };
-    let mut told = false;
+    let mut is_printed = false;
     let _ = run(&scenario(5.0, 600, "[]"), 7, Path::new(&out), &AtomicBool::new(false), |phase| {
-        if phase.stage == Stage::Calm && !told {
-            told = true;
+        if phase.stage == Stage::Calm && !is_printed {
+            is_printed = true;
             println!("\nlab={}", phase.lab);
         }
     });
 }
 
 #[test]
-fn a_full_disk_is_told_before_anything_is_built() {
+fn a_full_disk_is_an_error_before_anything_is_built() {
     need_root!();
     let disk = tempfile::tempdir().unwrap();
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"]).arg(disk.path()).status();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what everything costs, beside what it may cost and what others take for the same.
+//! `cargo xtask bench`: the costs, beside their limits and those of other projects.
 
 mod criterion;
 mod figures;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What the figures depend on.
+/// The machine and the versions that the figures depend on.
 fn machine() -> Value {
     let first = |path: &str| fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or_default().to_owned();
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -73,7 +73,7 @@ fn machine() -> Value {
         "kernel": first("/proc/sys/kernel/osrelease"),
         "cpu": model.map(|(_, name)| name),
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),
-        // Whoever else was busy at the end shows here.
+        // Shows other load at the end.
         "load": first("/proc/loadavg"),
     })
 }
@@ -133,7 +133,7 @@ impl Bench<'_> {
     /// Features, forest and nets.
     fn criterion(&self) -> anyhow::Result<Value> {
         let home = self.out.canonicalize()?.join("criterion");
-        // What an earlier run left must not pass for this one's.
+        // The results of an earlier run must not pass for this one's.
         if home.exists() {
             fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
         }

@@ -9,7 +9,7 @@ use clap::ValueEnum as _;
 
 use crate::{cargo::cargo, chart};
 
-/// The environment variable by which tests write what they would compare.
+/// The environment variable that makes tests write the generated files instead of comparing them.
 const BLESS: &str = "BLESS";
 
 /// Makes the generated files again
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     helm: Option<PathBuf>,
 }
 
-/// What is made of one source. In this order: the chart holds the definitions.
+/// Files generated from one source. The order matters: the chart contains the definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     /// core/schema.json and the golden values of the features; a changed feature needs a new schema version

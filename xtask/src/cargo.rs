@@ -1,4 +1,4 @@
-//! Building the workspace once, and finding what came of it.
+//! Builds the workspace once and lists its artifacts.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.args(arguments);
-    // Set for xtask's own package; the children are told of theirs.
+    // Set for xtask's own package; the children get theirs.
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") {
             command.env_remove(name);
@@ -32,7 +32,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a test binary tests.
+/// The kind of a test binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The unit tests of a library or a program.
@@ -56,7 +56,7 @@ pub(crate) struct TestBinary {
     pub(crate) executable: PathBuf,
 }
 
-/// What a build made.
+/// The artifacts of a build.
 #[derive(Debug, Default)]
 pub(crate) struct Built {
     /// Test binaries, ordered by package and name.
@@ -81,7 +81,7 @@ pub(crate) fn build_all(log: &Log, stop: &Stop) -> anyhow::Result<Built> {
     build(&["--workspace", "--lib", "--bins", "--tests", "--examples"], log, stop)
 }
 
-/// Builds what `selection` (cargo's flags) says.
+/// Builds `selection` (flags of cargo).
 ///
 /// # Errors
 /// As [`build_all`].

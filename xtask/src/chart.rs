@@ -1,4 +1,4 @@
-//! The parts of the chart that are made from something else, so that nothing is said twice. The table
+//! The parts of the chart that are generated, so that each fact has one source. The table
 //! of values and the schema's descriptions come from the comments of `values.yaml`, the definitions of custom resources
 //! from the types in Rust, and the manifests for `kubectl apply -k` from the chart.
 
@@ -45,7 +45,7 @@ impl Generated {
     }
 }
 
-/// Writes what differs, or says what does.
+/// Writes the files that differ, or lists them.
 ///
 /// # Errors
 /// A source is not understood, Helm fails, or (when only `check`ed) something differs.
@@ -67,7 +67,7 @@ pub(crate) fn settle(check: bool, helm: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is made of files of the checkout alone.
+/// Files generated from the checkout alone.
 fn of_sources(checkout: &Path) -> anyhow::Result<Vec<Generated>> {
     let read = |path: &str| {
         let path = checkout.join(path);

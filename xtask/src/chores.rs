@@ -17,7 +17,7 @@ use crate::{
     python,
 };
 
-/// What is handed on to the program.
+/// Arguments of the program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Arguments of the program; `--help` lists them
@@ -89,7 +89,7 @@ pub(crate) fn train(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let built = build(&["netprecursor", "netprecursor-agent"])?;
     let python = python::provide("training", Path::new("models/training/requirements.txt"))?;
-    // Hours rest on it: what tells a leak has to work.
+    // Hours depend on it: the check that detects a leak has to work.
     let tested = Command::new(&python).args(["-m", "unittest", "discover", "-s", "models/training"]).status();
     if !tested.with_context(|| format!("starting {}", python.display()))?.success() {
         bail!("the tests of models/training fail; nothing was trained");
@@ -135,7 +135,7 @@ fn build(programs: &[&str]) -> anyhow::Result<Built> {
 
 /// Replaces xtask by the program: the terminal and its signals are the program's.
 fn become_program(command: &mut Command) -> anyhow::Result<ExitCode> {
-    // What cargo set for xtask says nothing about the program.
+    // Variables that cargo set for xtask do not apply to the program.
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO") {
             command.env_remove(name);

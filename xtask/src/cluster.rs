@@ -61,7 +61,7 @@ enum Verb {
     },
 }
 
-/// Whose Docker runs the nodes.
+/// The Docker daemon that runs the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Means {
     /// The machine's, with kind's own node image.
@@ -127,7 +127,7 @@ fn name(given: Option<&str>, around: Option<&str>) -> String {
     given.or(around.filter(|name| !name.is_empty())).unwrap_or("default").to_owned()
 }
 
-/// What is missing for a cluster on this machine; `None` when nothing is.
+/// What this machine lacks for a cluster; `None` if nothing.
 pub(crate) fn missing() -> Option<Missing> {
     if commands::program("go").is_none() {
         let reason = "Go is not installed: kind and kubectl are built from their Go modules".to_owned();
@@ -213,7 +213,7 @@ fn up(instance: &Instance, owner: Option<Process>, work: &Work) -> anyhow::Resul
     match start(instance, &mut record, image.as_deref(), work) {
         Ok(surroundings) => Ok(surroundings),
         Err(error) => {
-            // What went wrong matters more than what is left.
+            // The first error matters more than one of the clean-up.
             remove(instance, &record, &Work { log: work.log.clone(), stop: Stop::never() })
                 .with_context(|| format!("clearing up after: {error:#}"))?;
             Err(error)
@@ -260,7 +260,7 @@ fn remove(instance: &Instance, record: &Record, work: &Work) -> anyhow::Result<(
     node::remove(&instance.directory)
 }
 
-/// Removes what dead runs left.
+/// Removes the leftovers of dead runs.
 fn sweep(work: &Work) -> anyhow::Result<()> {
     let _held = lock()?;
     for instance in Instance::all()? {

@@ -71,7 +71,7 @@ impl Image {
     }
 }
 
-/// What was built, for who installs or checks it.
+/// The images that were built, for their installation and checks.
 #[derive(Debug, Serialize)]
 struct Made {
     name: &'static str,
@@ -86,7 +86,7 @@ struct Made {
     sbom: PathBuf,
 }
 
-/// What all images of one build have in common.
+/// The settings that all images of a build share.
 struct Source {
     /// The workspace's version: tag of the images.
     version: String,
@@ -117,7 +117,7 @@ fn git(arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Builds what `args` names.
+/// Builds the selected images.
 ///
 /// # Errors
 /// A binary does not build or is not static, no engine is there, or an image is not what it should be.
@@ -137,7 +137,7 @@ pub(crate) fn archives(log: &Log, stop: &Stop) -> anyhow::Result<Vec<PathBuf>> {
     Ok(make(&args, log, stop)?.into_iter().map(|made| made.archive).collect())
 }
 
-/// Builds what `args` names.
+/// Builds the selected images.
 fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     let images: &[Image] = if args.images.is_empty() { &Image::ALL } else { &args.images };
     // Before the build, which takes minutes.

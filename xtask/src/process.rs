@@ -22,7 +22,7 @@ pub(crate) enum End {
     Exit(ExitStatus),
     /// It was killed: it took longer than it may.
     TimeLimit(Duration),
-    /// It was killed: xtask was told to stop.
+    /// It was killed because xtask was stopped.
     Stopped,
 }
 
@@ -52,7 +52,7 @@ impl Stop {
         Ok(Self(flag))
     }
 
-    /// For what has to be done whatever comes.
+    /// For clean-up that must not be interrupted.
     pub(crate) fn never() -> Self {
         Self(Arc::default())
     }

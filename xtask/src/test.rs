@@ -33,7 +33,7 @@ pub(crate) struct Args {
     tiers: Vec<Tier>,
 }
 
-/// What is tested together, because it needs the same of a machine. Ordered from cheap to dear.
+/// Tests that need the same of a machine, cheapest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Tier {
     /// Format, lints, direction of dependencies, licenses
@@ -77,7 +77,7 @@ impl Tier {
     }
 }
 
-/// What a tier found.
+/// The findings of a tier.
 struct Finding {
     outcome: Outcome,
     counts: Counts,
@@ -102,13 +102,13 @@ impl Finding {
             [one] => Outcome::Failed { reason: one.clone() },
             [first, more @ ..] => Outcome::Failed { reason: format!("{first} (and {} more)", more.len()) },
         };
-        // What failed without counting checks is one.
+        // A failure without counted checks counts as one.
         let failed = if problems.is_empty() { counts.failed } else { counts.failed.max(1) };
         Self { outcome, counts: Counts { failed, ..counts }, notes }
     }
 }
 
-/// Runs what `args` selects. The exit code says whether all of it held.
+/// Runs the selected tiers. The exit code says whether all passed.
 ///
 /// # Errors
 /// Logs or the table cannot be written.
@@ -152,12 +152,12 @@ fn timed(name: &'static str, log: &Log, find: impl FnOnce() -> anyhow::Result<Fi
     let begun = Instant::now();
     let Finding { outcome, counts, notes } = find().unwrap_or_else(|error| Finding::failed(&error));
     let seconds = begun.elapsed().as_secs_f64();
-    let said = match &outcome {
+    let result = match &outcome {
         Outcome::Ran => format!("ran, {} passed", counts.passed),
         Outcome::Skipped { reason, .. } => format!("skipped: {reason}"),
         Outcome::Failed { reason } => format!("FAILED: {reason}\n{}", log.tail(40)),
     };
-    println!("{name}: {said} ({seconds:.1} s)");
+    println!("{name}: {result} ({seconds:.1} s)");
     Row { name, outcome, seconds, counts, notes }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     process::{self, Log, Output, Stop},
 };
 
-/// Booting takes 3 s on an idle machine and 100 s on one whose two cores twenty others want.
+/// Booting takes 3 s on an idle machine and 100 s on two cores that are overloaded twentyfold.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Boots the virtual machine and judges what the agent says in it
@@ -47,7 +47,7 @@ pub(crate) struct Missing {
 const TOOLS: &[&str] =
     &["qemu-system-x86_64", "busybox", "ip", "tc", "iperf3", "depmod", "dpkg-deb", "apt-get", "ldd", "strip"];
 
-/// What is missing for [`run`]; `None` when nothing is.
+/// What this machine lacks for [`run`]; `None` if nothing.
 pub(crate) fn missing() -> Option<Missing> {
     if env::consts::ARCH != "x86_64" {
         let reason = format!("the kernel's package is for x86_64, this machine is {}", env::consts::ARCH);
@@ -68,7 +68,7 @@ fn program(name: &str) -> Option<PathBuf> {
     directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// Boots, lets the agent watch real traffic, and judges what it says.
+/// Boots, lets the agent watch real traffic, and judges its answers.
 ///
 /// # Errors
 /// The machine could not be built, booted, or understood.

@@ -1,4 +1,4 @@
-//! scripts/setup.sh among stand-ins for the programs that it asks and calls: nothing of the machine is touched.
+//! scripts/setup.sh with fakes of the programs that it calls, so that it does not touch the machine.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A machine on which nothing is installed but bash and coreutils. Stand-ins note their calls in `calls`; dpkg-query
+/// A machine on which nothing is installed but bash and coreutils. Fakes record their calls in `calls`; dpkg-query
 /// knows what `installed` lists, and apt-get adds to it.
 struct Machine(tempfile::TempDir);
 

@@ -1,4 +1,4 @@
-//! Which part of a dataset an episode belongs to, so that what was chosen on one part is judged on another.
+//! The parts of a dataset: choices made on one part are judged on another.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use netprecursor_core::{causes::Cause, features::Group};
 use netprecursor_lab::labels::Origin;
 
-/// What the causes are meant to reach, over all runs.
+/// The aim, over all runs.
 const AIM: f64 = 0.7;
 
 /// 90 % of the normal distribution lie within so many standard deviations.
@@ -51,7 +51,7 @@ impl Run {
 }
 
 impl Tally {
-    /// Takes in a run; one without alerts says nothing of causes.
+    /// Adds a run; one without alerts is not counted.
     pub(super) fn add(&mut self, family: &str, run: Run) {
         if run.alerts > 0 {
             self.0.entry(family.to_owned()).or_default().push(run);

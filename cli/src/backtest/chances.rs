@@ -1,4 +1,4 @@
-//! What was said with which chance, and what came of it: from this follow reliability and average precision at any
+//! Forecast chances by bin and whether they came true, fine enough for reliability diagrams and average precision at any
 //! resolution.
 
 use netprecursor_core::{calibrate::Truth, tick::Tick};
@@ -13,34 +13,34 @@ const TENTHS: usize = 10;
 /// The chances of one of ten bins.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Tenth {
-    pub(super) said: u64,
+    pub(super) count: u64,
     pub(super) came_true: u64,
     /// Their sum, each as the middle of its fine bin.
     chances: f64,
 }
 
 impl Tenth {
-    /// The mean chance that was said, and the share that came true; `None` when none was said.
+    /// The mean chance and the share that came true; `None` for an empty bin.
     pub(super) fn point(&self) -> Option<(f64, f64)> {
-        let said = self.said as f64;
-        (self.said > 0).then(|| (self.chances / said, self.came_true as f64 / said))
+        let count = self.count as f64;
+        (self.count > 0).then(|| (self.chances / count, self.came_true as f64 / count))
     }
 }
 
-/// Pairs the chances of one target with whether they came true.
+/// Pairs each chance of one target with whether it came true.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pairing(Truth<f32>);
 
-/// Counts over targets.
+/// How many chances fell in each bin, and how many of them came true, over all targets.
 #[derive(Debug, Clone)]
 pub(super) struct Chances(Box<[(u64, u64); BINS]>);
 
-/// The bins that are not empty.
+/// The bins that are not empty, as a line of the result has them.
 #[derive(Debug, Serialize)]
 pub(super) struct Counted {
     /// Bins in all.
     bins: usize,
-    /// Position, how often it was said, how often it came true; lowest chances first.
+    /// Position, chances, and how many came true; lowest chances first.
     said: Vec<(usize, u64, u64)>,
 }
 
@@ -51,7 +51,7 @@ impl Default for Chances {
 }
 
 impl Pairing {
-    /// Takes in a tick: what was measured in it, and the chance that was said at its end of a breach to come.
+    /// Takes in a tick: what was measured in it, and the chance of a breach that was forecast at its end.
     pub(super) fn observe(
         &mut self,
         now: Tick,
@@ -68,15 +68,15 @@ impl Pairing {
 
 impl Chances {
     fn add(&mut self, chance: f32, came_true: bool) {
-        let (said, true_ones) = &mut self.0[((chance * BINS as f32) as usize).min(BINS - 1)];
-        *said += 1;
+        let (count, true_ones) = &mut self.0[((chance * BINS as f32) as usize).min(BINS - 1)];
+        *count += 1;
         *true_ones += u64::from(came_true);
     }
 
-    /// Adds what others counted.
+    /// Adds the counts of `other`.
     pub(super) fn merge(&mut self, other: &Self) {
-        for ((said, came_true), (more, true_ones)) in self.0.iter_mut().zip(other.0.iter()) {
-            (*said, *came_true) = (*said + more, *came_true + true_ones);
+        for ((count, came_true), (more, true_ones)) in self.0.iter_mut().zip(other.0.iter()) {
+            (*count, *came_true) = (*count + more, *came_true + true_ones);
         }
     }
 
@@ -85,31 +85,31 @@ impl Chances {
         std::array::from_fn(|tenth| {
             let positions = tenth * BINS / TENTHS..(tenth + 1) * BINS / TENTHS;
             let mut sum = Tenth::default();
-            for (position, (said, came_true)) in positions.clone().zip(&self.0[positions]) {
-                sum.said += said;
+            for (position, (count, came_true)) in positions.clone().zip(&self.0[positions]) {
+                sum.count += count;
                 sum.came_true += came_true;
-                sum.chances += (position as f64 + 0.5) / BINS as f64 * *said as f64;
+                sum.chances += (position as f64 + 0.5) / BINS as f64 * *count as f64;
             }
             sum
         })
     }
 
-    /// The area under precision over recall: from the surest down, each bin adds its share of what came true at the
-    /// precision reached with it. `None` when nothing came true.
+    /// The area under the precision-recall curve: from the highest chance down, each bin adds its share of what came true
+    /// at the precision reached with it. `None` when nothing came true.
     pub(super) fn average_precision(&self) -> Option<f64> {
         let came_true: u64 = self.0.iter().map(|(_, came_true)| came_true).sum();
         let (mut sum, mut seen, mut found) = (0.0, 0, 0);
-        for (said, true_ones) in self.0.iter().rev().filter(|(said, _)| *said > 0) {
-            (seen, found) = (seen + said, found + true_ones);
+        for (count, true_ones) in self.0.iter().rev().filter(|(count, _)| *count > 0) {
+            (seen, found) = (seen + count, found + true_ones);
             sum += *true_ones as f64 * found as f64 / seen as f64;
         }
         (came_true > 0).then(|| sum / came_true as f64)
     }
 
-    /// As a line of the result shows them.
+    /// The bins that are not empty, for a line of the result.
     pub(super) fn counted(&self) -> Counted {
-        let bins = self.0.iter().enumerate().filter(|(_, (said, _))| *said > 0);
-        Counted { bins: BINS, said: bins.map(|(bin, (said, true_ones))| (bin, *said, *true_ones)).collect() }
+        let bins = self.0.iter().enumerate().filter(|(_, (count, _))| *count > 0);
+        Counted { bins: BINS, said: bins.map(|(bin, (count, true_ones))| (bin, *count, *true_ones)).collect() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which forecaster a command line means.
+//! The forecaster that a command line names.
 
 use std::{fs, path::Path};
 
@@ -7,15 +7,15 @@ use netprecursor_core::forecast::Naive;
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
 use netprecursor_settings::path::path;
 
-/// `adaptive`, with the model that ships as an expert or with this one.
+/// `adaptive`, with the given expert or the one that ships.
 pub(crate) fn adaptive(expert: Option<&Path>) -> anyhow::Result<Forecaster> {
     let Some(path) = expert else { return Ok(builtin::adaptive()?) };
     let bytes = fs::read(path).with_context(|| format!("cannot read {}; expected an ONNX file", path.display()))?;
     builtin::adaptive_with(&bytes).with_context(|| format!("{} is refused", path.display()))
 }
 
-/// `adaptive`, with this expert or the one that ships; `naive:NAME`, with these offsets or those of the release; or the path
-/// of a model.
+/// `adaptive`, with the given expert or the one that ships; `naive:NAME`, with the given offsets or those of the release; or
+/// the path of a model.
 pub(crate) fn open(name: &str, offsets: Option<&Path>, expert: Option<&Path>) -> anyhow::Result<Forecaster> {
     if name == builtin::ADAPTIVE {
         anyhow::ensure!(

@@ -1,4 +1,4 @@
-//! The best and the worst of a rule, each with the seconds around it. What is kept is bounded: the last few minutes of each
+//! The best and worst moments of a rule, each with the seconds around it. Memory is bounded: the last few minutes of each
 //! target, and no more moments than a page shows.
 
 use std::collections::VecDeque;
@@ -11,13 +11,14 @@ use netprecursor_core::{
     watch::Step,
 };
 
-/// Seconds that are shown on either side of a moment.
+/// Seconds shown on either side of a moment.
 pub(super) const REACH: u64 = 60;
 
-/// How many are shown of the best, and of the worst.
+/// How many of the best moments a page shows, and of the worst.
 pub(super) const SHOWN: usize = 5;
 
-/// A warning is judged this long after it fired at the latest, and the seconds before it are wanted then.
+/// Seconds kept of a target: a warning is judged this long after it fired at the latest, and the seconds before it are
+/// shown too.
 const KEPT: usize = (2 * REACH + HORIZON) as usize + MAX_HOLD_TICKS as usize + 1;
 
 /// One second of one target under one rule.
@@ -31,7 +32,7 @@ pub(super) struct Second {
     pub(super) needed: f32,
 }
 
-/// What happened.
+/// What happened at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// An incident that a warning preceded.
@@ -45,7 +46,7 @@ pub(super) enum Kind {
     FalseAlarm,
 }
 
-/// Something worth to be drawn.
+/// An incident or a false alarm worth showing.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Moment {
     pub(super) kind: Kind,
@@ -53,17 +54,17 @@ pub(super) struct Moment {
     pub(super) target: String,
     /// The breach, or the warning of a false alarm.
     pub(super) at: Tick,
-    /// Of the same, where the recording has the time.
+    /// Wall clock at `at`, 0 where the recording has none.
     pub(super) unix_ms: u64,
-    /// The warning, with the chance that was said with it.
+    /// The warning, if there was one.
     pub(super) warning: Option<Warning>,
     pub(super) threshold_us: u64,
-    /// The highest RTT from then on that is shown.
+    /// The highest RTT shown from `at` on.
     pub(super) worst_us: Option<f32>,
     pub(super) seconds: Vec<Second>,
 }
 
-/// A warning that was given.
+/// A warning with its chance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Warning {
     pub(super) at: Tick,
@@ -71,7 +72,7 @@ pub(super) struct Warning {
     unix_ms: u64,
 }
 
-/// The counts of a scorecard from whose changes follows what a tick brought.
+/// The counts of a scorecard whose changes show what a tick brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     late: u64,
@@ -84,13 +85,13 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     seconds: VecDeque<Second>,
-    /// Warnings without a verdict, as the judge of the fold has them.
+    /// Warnings without a verdict, in the order of the fold's judge.
     open: VecDeque<Warning>,
-    /// What happened, until the seconds after it are there.
+    /// Moments whose later seconds are still to come.
     waiting: VecDeque<(Kind, Tick, u64, Option<Warning>)>,
 }
 
-/// The best and worst of a rule, best first and worst first.
+/// The best and worst moments of a rule, by rank.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gallery {
     warned: Vec<Moment>,
@@ -98,9 +99,9 @@ pub(super) struct Gallery {
     false_alarms: Vec<Moment>,
 }
 
-/// Whose seconds they are.
+/// Where seconds come from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner<'a> {
+pub(super) struct Subject<'a> {
     pub(super) recording: &'a str,
     pub(super) target: &'a str,
     pub(super) rule: &'a Rule,
@@ -114,13 +115,13 @@ impl Counts {
 }
 
 impl Recent {
-    /// Takes in what the fold made of a tick, with the counts before and after it.
+    /// Takes in a step of the fold, with the scorecard's counts before and after it.
     pub(super) fn observe(
         &mut self,
         now: (Tick, u64),
         step: &Step,
         [before, after]: [Counts; 2],
-        owner: &Owner<'_>,
+        subject: &Subject<'_>,
         gallery: &mut Gallery,
     ) {
         let (now, unix_ms) = now;
@@ -148,7 +149,7 @@ impl Recent {
         let (unconfirmed, unjudged) = (after.unconfirmed - before.unconfirmed, after.unjudged - before.unjudged);
         for _ in 0..unconfirmed + unjudged {
             let Some(warning) = self.open.pop_front() else { break };
-            // Where some could be judged and some not, it is not known which.
+            // If only some could be judged, the counts do not show which.
             if unjudged == 0 {
                 self.waiting.push_back((Kind::FalseAlarm, warning.at, warning.unix_ms, Some(warning)));
             }
@@ -156,20 +157,20 @@ impl Recent {
         if matches!(step.action, Some(Action::Fire { .. })) && after.late == before.late {
             self.open.push_back(Warning { at: now, chance: step.chance, unix_ms });
         }
-        // A false alarm is known after its deadline, and may then be older than an incident that waits before it.
+        // A false alarm is known only after its deadline, so it may be older than an incident that waits before it.
         while let Some(due) = self.waiting.iter().position(|(_, at, ..)| now.since(*at) >= REACH) {
-            self.close(due, owner, gallery);
+            self.close(due, subject, gallery);
         }
     }
 
-    /// Takes in that nothing follows.
-    pub(super) fn finish(mut self, owner: &Owner<'_>, gallery: &mut Gallery) {
+    /// Closes all moments: the recording has ended.
+    pub(super) fn finish(mut self, subject: &Subject<'_>, gallery: &mut Gallery) {
         while !self.waiting.is_empty() {
-            self.close(0, owner, gallery);
+            self.close(0, subject, gallery);
         }
     }
 
-    fn close(&mut self, position: usize, owner: &Owner<'_>, gallery: &mut Gallery) {
+    fn close(&mut self, position: usize, subject: &Subject<'_>, gallery: &mut Gallery) {
         let Some((kind, at, unix_ms, warning)) = self.waiting.remove(position) else { return };
         let shown = |second: &&Second| second.tick.since(at) <= REACH && at.since(second.tick) <= REACH;
         let worst_us = self.seconds.iter().filter(shown).filter(|second| second.tick >= at);
@@ -177,12 +178,12 @@ impl Recent {
         gallery.offer(
             Moment {
                 kind,
-                recording: owner.recording.to_owned(),
-                target: owner.target.to_owned(),
+                recording: subject.recording.to_owned(),
+                target: subject.target.to_owned(),
                 at,
                 unix_ms,
                 warning,
-                threshold_us: owner.rule.thresholds.breach_us(),
+                threshold_us: subject.rule.thresholds.breach_us(),
                 worst_us,
                 seconds: Vec::new(),
             },
@@ -192,8 +193,8 @@ impl Recent {
 }
 
 impl Moment {
-    /// Higher is shown first: leads in seconds and among the same the surer; misses by how far RTT rose over the threshold;
-    /// false alarms by how sure they were.
+    /// Higher ranks are shown first: warned incidents by lead, then by chance; missed ones by how far RTT rose over the
+    /// threshold; false alarms by chance.
     fn rank(&self) -> (u64, f32) {
         let chance = self.warning.and_then(|warning| warning.chance).unwrap_or_default();
         match self.kind {
@@ -203,7 +204,7 @@ impl Moment {
         }
     }
 
-    /// Whether both would show the same seconds.
+    /// Whether both show some of the same seconds.
     fn overlaps(&self, other: &Self) -> bool {
         (&self.recording, &self.target) == (&other.recording, &other.target)
             && self.at.since(other.at) <= REACH
@@ -212,12 +213,12 @@ impl Moment {
 }
 
 impl Gallery {
-    /// The incidents that were warned of longest before.
+    /// Incidents with a warning, longest lead first.
     pub(super) fn best(&self) -> &[Moment] {
         &self.warned
     }
 
-    /// Incidents without a warning and warnings without an incident in turn, worst first.
+    /// Incidents without a warning and warnings without an incident, alternating, worst first.
     pub(super) fn worst(&self) -> Vec<&Moment> {
         let (mut missed, mut false_alarms) = (self.missed.iter(), self.false_alarms.iter());
         let turns = (0..SHOWN).flat_map(|_| [missed.next(), false_alarms.next()]);

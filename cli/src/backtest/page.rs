@@ -1,5 +1,5 @@
-//! One HTML file about a backtest, for anybody and for ever: it loads nothing, runs nothing, and names from recordings are
-//! text in it. However long the recordings are, the page is bounded, and says where it leaves something out.
+//! The HTML page of a backtest: one file that loads nothing and runs nothing, with names from recordings escaped. Its size is
+//! bounded however long the recordings are, and it states what it leaves out.
 
 mod chart;
 mod plots;
@@ -15,14 +15,15 @@ use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use netprecursor_core::score::Scorecard;
+use netprecursor_core::{policy::Rule, score::Scorecard};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{
-    Watched,
+    chances::Chances,
     moments::{Kind, Moment, REACH, SHOWN, Second},
     pinball::Tally,
+    rule_run::RuleRun,
     sweep::Level,
 };
 use crate::quantity;
@@ -30,35 +31,35 @@ use crate::quantity;
 /// Rules in the first table, and rules with plots.
 const LISTED: usize = 100;
 const PLOTTED: usize = 12;
-/// Recordings that are named.
+/// Recordings listed.
 const NAMED: usize = 30;
-/// Characters of a name.
+/// Characters of a name that are shown.
 const NAME: usize = 80;
-/// A table beside a drawing has each so many seconds.
+/// Seconds between the rows of a table beside a plot.
 const EVERY: u64 = 5;
 
 const STYLE: &str = include_str!("page.css");
 
-/// What a page is of.
+/// The content of a page.
 #[derive(Clone, Copy)]
 pub(super) struct Page<'a> {
     pub(super) model: &'a str,
     pub(super) recordings: &'a [PathBuf],
     pub(super) targets: usize,
-    pub(super) watched: &'a [Watched],
+    pub(super) runs: &'a [RuleRun],
 }
 
-/// A page whose place is there and whose content is not. It has its name once it is whole.
+/// A page that is still to be written: a temporary file, renamed once it is complete.
 #[derive(Debug)]
-pub(super) struct Unwritten {
+pub(super) struct PageFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
-impl Unwritten {
+impl PageFile {
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // As other files of the user: what the umask takes away is taken away.
+        // Permissions as for any other file of the user: the umask applies.
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(".backtest-").suffix(".html.partial").permissions(Permissions::from_mode(0o666));
         let failed = || format!("cannot write {}; expected a file in a directory that exists", path.display());
@@ -77,7 +78,7 @@ impl Unwritten {
 impl Page<'_> {
     pub(super) fn document(&self) -> Markup {
         let hash = STANDARD.encode(Sha256::digest(STYLE));
-        let plotted = &self.watched[..self.watched.len().min(PLOTTED)];
+        let plotted = &self.runs[..self.runs.len().min(PLOTTED)];
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -93,9 +94,9 @@ impl Page<'_> {
                     h1 { "Backtest of " (cut(self.model)) }
                     (self.introduction())
                     div.panel { (self.summary()) }
-                    @for (place, watched) in plotted.iter().enumerate() { (self.rule(place, watched)) }
-                    @if self.watched.len() > plotted.len() {
-                        p.soft { "Skill, plots and moments of " (self.watched.len() - plotted.len()) " more rules are left out." }
+                    @for (place, run) in plotted.iter().enumerate() { (self.rule(place, run)) }
+                    @if self.runs.len() > plotted.len() {
+                        p.soft { "Skill, plots and moments of " (self.runs.len() - plotted.len()) " more rules are left out." }
                     }
                     (self.sources())
                 }
@@ -120,33 +121,31 @@ impl Page<'_> {
             div.scroll tabindex="0" { table {
                 caption { "Warnings against incidents" }
                 tr { th { "rule" } th { "confidence" } th { "incidents" } th { "warned of" } th { "recall" } th { "warnings" } th { "precision" } th { "lead, median" } th { "lead, tenth" } th { "false per target-hour" } th { "per target-day" } }
-                @for watched in &self.watched[..self.watched.len().min(LISTED)] {
-                    tr { td.name title=(cut(&self.name(watched))) { (cut(&self.name(watched))) } td { (watched.rule.confidence.get()) " %" } (figures(&watched.total)) }
+                @for run in &self.runs[..self.runs.len().min(LISTED)] {
+                    tr { td.name title=(self.name(run)) { (self.name(run)) } td { (run.rule.confidence.get()) " %" } (figures(&run.total)) }
                 }
             } }
-            @if self.watched.len() > LISTED { p.soft { (self.watched.len() - LISTED) " more rules are left out." } }
+            @if self.runs.len() > LISTED { p.soft { (self.runs.len() - LISTED) " more rules are left out." } }
             p.soft { "Recall: of incidents that could be warned of. Warnings: those that were judged and came before an incident. Lead: from warning to breach." }
         }
     }
 
-    /// The rule's name is enough where there is one policy.
-    fn name(&self, watched: &Watched) -> String {
-        let is_one = self.watched.windows(2).all(|pair| pair[0].policy == pair[1].policy);
-        if is_one { watched.rule.name.to_string() } else { format!("{}/{}", watched.policy, watched.rule.name) }
+    fn name(&self, run: &RuleRun) -> String {
+        cut(&run.name_among(self.runs))
     }
 
-    fn rule(&self, place: usize, watched: &Watched) -> Markup {
-        let Some(drawn) = &watched.drawn else { return html! {} };
+    fn rule(&self, place: usize, run: &RuleRun) -> Markup {
+        let Some(page) = &run.page else { return html! {} };
         let id = |plot: &str| format!("rule{place}-{plot}");
-        let worst = drawn.gallery.worst();
-        let best: Vec<&Moment> = drawn.gallery.best().iter().collect();
+        let worst = page.gallery.worst();
+        let best: Vec<&Moment> = page.gallery.best().iter().collect();
         html! {
             section {
-                h2 { "Rule " (cut(&self.name(watched))) }
-                div.panel { h3 { "Skill of the forecast" } (skill(&drawn.tally)) }
+                h2 { "Rule " (self.name(run)) }
+                div.panel { h3 { "Skill of the forecast" } (skill(&page.tally)) }
                 div.grid {
-                    div.panel { h3 { "What a chance means" } (plots::reliability(&id("reliability"), &drawn.chances)) (reliability(watched)) }
-                    div.panel { h3 { "Other confidences" } (plots::sweep(&id("sweep"), drawn.sweep.levels())) (sweep(watched, drawn.sweep.levels())) }
+                    div.panel { h3 { "What a chance means" } (plots::reliability(&id("reliability"), &page.chances)) (reliability(&page.chances)) }
+                    div.panel { h3 { "Other confidences" } (plots::sweep(&id("sweep"), page.sweep.levels())) (sweep(&run.rule, page.sweep.levels())) }
                 }
                 h4 { "Best" }
                 p.soft { "Incidents that were warned of, longest lead first, of equal leads the surest warning. At most " (SHOWN) "; no two show the same seconds of a target." }
@@ -155,7 +154,6 @@ impl Page<'_> {
                 h4 { "Worst" }
                 p.soft { "Incidents without a warning, those first whose RTT rose furthest over the threshold within " (REACH) " s, and warnings without an incident, the surest first, in turn. At most " (SHOWN) "." }
                 (moments(&id("worst"), &worst, "No incident was missed, and no warning was false."))
-
             }
         }
     }
@@ -199,29 +197,28 @@ fn skill(tally: &Tally) -> Markup {
     }
 }
 
-fn reliability(watched: &Watched) -> Markup {
-    let Some(drawn) = &watched.drawn else { return html! {} };
-    let tenths = drawn.chances.tenths();
-    let (said, came_true) = plots::sums(&tenths);
-    let base_rate = (said > 0).then(|| came_true as f64 / said as f64);
+fn reliability(chances: &Chances) -> Markup {
+    let tenths = chances.tenths();
+    let (count, came_true) = plots::sums(&tenths);
+    let base_rate = (count > 0).then(|| came_true as f64 / count as f64);
     html! {
-        p.soft { "A dotted diagonal: chances that mean what they say. Of " (said) " seconds below the threshold, " (percent(base_rate, 2)) " came before a breach. Average precision: " (drawn.chances.average_precision().map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))) " (the base rate for chances that know nothing)." }
+        p.soft { "A dotted diagonal: chances that mean what they say. Of " (count) " seconds below the threshold, " (percent(base_rate, 2)) " came before a breach. Average precision: " (chances.average_precision().map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))) " (the base rate for chances that know nothing)." }
         details { summary { "Table" } div.scroll tabindex="0" { table {
             tr { th { "chance" } th { "seconds" } th { "mean chance" } th { "came true" } th { "share" } }
             @for (place, tenth) in tenths.iter().enumerate() {
-                tr { td { (place * 10) "–" (place * 10 + 10) " %" } td { (tenth.said) } td { (percent(tenth.point().map(|(mean, _)| mean), 1)) } td { (tenth.came_true) } td { (percent(tenth.point().map(|(_, share)| share), 1)) } }
+                tr { td { (place * 10) "–" (place * 10 + 10) " %" } td { (tenth.count) } td { (percent(tenth.point().map(|(mean, _)| mean), 1)) } td { (tenth.came_true) } td { (percent(tenth.point().map(|(_, share)| share), 1)) } }
             }
         } } }
     }
 }
 
-fn sweep(watched: &Watched, levels: &[Level]) -> Markup {
+fn sweep(rule: &Rule, levels: &[Level]) -> Markup {
     html! {
         p.soft { "The same forecasts and chances at other confidences. Each raises its own bar after false warnings, so the chance that a warning needs is higher than the confidence." }
         details { summary { "Table" } div.scroll tabindex="0" { table {
             tr { th { "confidence" } th { "incidents" } th { "warned of" } th { "recall" } th { "warnings" } th { "precision" } th { "lead, median" } th { "lead, tenth" } th { "false per target-hour" } th { "per target-day" } }
             @for level in levels {
-                tr.own[level.confidence == watched.rule.confidence] { td { (level.confidence.get()) " %" } (figures(&level.card)) }
+                tr.own[level.confidence == rule.confidence] { td { (level.confidence.get()) " %" } (figures(&level.card)) }
             }
         } } }
     }
@@ -291,7 +288,7 @@ fn false_per_hour(card: &Scorecard) -> Option<f64> {
     card.false_alerts_per_day().map(|daily| daily / 24.0)
 }
 
-/// A name that is not longer than a line.
+/// A name cut to the length of a line.
 fn cut(name: &str) -> String {
     match name.char_indices().nth(NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),

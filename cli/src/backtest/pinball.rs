@@ -1,4 +1,4 @@
-//! Pinball losses of a forecaster and of the rules of thumb on the same seconds, and how often its quantiles held.
+//! Pinball losses of a forecaster and of the rules of thumb on the same seconds, and the coverage of its quantiles.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ type ByQuantile = [f64; QUANTILES.len()];
 #[derive(Debug)]
 pub(super) struct Rivals(QuantileOffsets);
 
-/// What was forecast at a tick, to be paired with what came.
+/// The forecasts of a tick, by the forecaster and by each rule of thumb.
 type Forecasts = (Forecast, [Forecast; Naive::ALL.len()]);
 
 /// Pairs forecasts of one target with their truth.
@@ -33,7 +33,7 @@ pub(super) struct Tally {
     held: [u64; QUANTILES.len()],
 }
 
-/// As a line of the result shows them.
+/// The means, as a line of the result has them.
 #[derive(Debug, Serialize)]
 pub(super) struct Losses {
     pinball: Pinball,
@@ -41,7 +41,7 @@ pub(super) struct Losses {
     coverage: BTreeMap<String, Option<f64>>,
 }
 
-/// Mean losses in ln(µs), nothing without rows.
+/// Mean losses in ln(µs); `None` without rows.
 #[derive(Debug, Serialize)]
 struct Pinball {
     rows: u64,
@@ -73,7 +73,7 @@ impl Rivals {
         Self(builtin::offsets())
     }
 
-    /// What each rule of thumb forecasts; `None` unless all do.
+    /// The forecast of each rule of thumb; `None` unless all have one.
     pub(super) fn forecasts(&self, window: &Window) -> Option<[Forecast; Naive::ALL.len()]> {
         let mut forecasts = Naive::ALL.map(|naive| naive.forecast(window.measured(), &self.0)).into_iter();
         let first = forecasts.next()??;
@@ -114,7 +114,7 @@ impl Tally {
         }
     }
 
-    /// Adds what another tally summed.
+    /// Adds the sums of `other`.
     pub(super) fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
         let sums = std::iter::once(&mut self.model).chain(&mut self.rules);
@@ -129,7 +129,7 @@ impl Tally {
         self.rows
     }
 
-    /// By quantile, against the rule of thumb that lost the least on the same seconds; nothing without rows.
+    /// By quantile, against the rule of thumb with the least loss on the same seconds; empty without rows.
     pub(super) fn skills(&self) -> Vec<Skill> {
         let mean = |sum: f64| sum / self.rows as f64;
         let known = (0..QUANTILES.len()).filter(|_| self.rows > 0);
@@ -168,7 +168,7 @@ fn named<T>(values: [T; QUANTILES.len()]) -> BTreeMap<String, T> {
     QUANTILES.map(|quantile| quantile.to_string()).into_iter().zip(values).collect()
 }
 
-/// The loss of a forecast that the truth exceeds by `excess`: `quantile` times it, or what is short of 1 times the
+/// The pinball loss of a forecast that the truth exceeds by `excess`: `quantile` times the excess, or `1 − quantile` times the
 /// shortfall (Koenker & Bassett 1978, "Regression quantiles").
 fn pinball(quantile: f64, excess: f64) -> f64 {
     if excess >= 0.0 { quantile * excess } else { (quantile - 1.0) * excess }

@@ -1,5 +1,5 @@
-//! The rule at other confidences, beside the fold in the same pass. What a ledger learns does not depend on what it warns
-//! of, so forecasts and chances are those of the fold; the bar, the decision and the score are of each confidence alone.
+//! The rule at other confidences, in the same pass as the fold. What a ledger learns does not depend on the warnings it
+//! gives, so forecasts and chances are those of the fold; each confidence has its own bar, decisions and score.
 
 use netprecursor_core::{
     calibrate::Caution,
@@ -10,10 +10,10 @@ use netprecursor_core::{
     watch::{Claim, Step},
 };
 
-/// Percent.
+/// Confidences in percent.
 const CONFIDENCES: [i64; 9] = [10, 20, 30, 40, 50, 60, 70, 80, 90];
 
-/// What all targets of a rule share, by confidence.
+/// The state that all targets of a rule share, by confidence.
 #[derive(Debug, Clone)]
 pub(super) struct Sweep {
     levels: Vec<Level>,
@@ -28,9 +28,9 @@ pub(super) struct Level {
     caution: Caution,
 }
 
-/// One target, by confidence.
+/// The state of one target, by confidence.
 #[derive(Debug, Clone)]
-pub(super) struct Swept(Vec<(State, Judge, Claim)>);
+pub(super) struct TargetSweep(Vec<(State, Judge, Claim)>);
 
 impl Sweep {
     /// Confidences from 10 to 90 %, and the rule's own.
@@ -44,18 +44,18 @@ impl Sweep {
         Self { levels: confidences.into_iter().map(level).collect(), tick: Tick::default() }
     }
 
-    /// From the lowest confidence up.
+    /// Lowest confidence first.
     pub(super) fn levels(&self) -> &[Level] {
         &self.levels
     }
 
-    /// A target that nothing is decided of yet.
-    pub(super) fn target(&self) -> Swept {
-        Swept(vec![(State::Idle, Judge::default(), Claim::default()); self.levels.len()])
+    /// The state of a new target.
+    pub(super) fn target(&self) -> TargetSweep {
+        TargetSweep(vec![(State::Idle, Judge::default(), Claim::default()); self.levels.len()])
     }
 
-    /// Takes in what the fold made of a tick of one target.
-    pub(super) fn step(&mut self, now: Tick, step: &Step, rule: &Rule, target: &mut Swept) {
+    /// Takes in a step of the fold for one target.
+    pub(super) fn step(&mut self, now: Tick, step: &Step, rule: &Rule, target: &mut TargetSweep) {
         if self.tick != now {
             self.levels.iter_mut().for_each(|level| level.caution.close());
             self.tick = now;

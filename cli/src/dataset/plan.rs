@@ -11,7 +11,7 @@ const CALM: &str = "calm";
 const LONG_S: f64 = 900.0;
 /// Long scenarios have their turn only in each fourth round, from the first on: what takes longest begins first.
 const LONG_EVERY: usize = 4;
-/// Seeds of a dataset begin here unless told otherwise; those below are for demonstrations and tests.
+/// The default first seed of a dataset; seeds below are for demonstrations and tests.
 pub(super) const SEED_BASE: u64 = 10_000;
 
 /// One episode to be recorded.
@@ -31,7 +31,7 @@ impl Episode {
     }
 }
 
-/// What has one episode in a round.
+/// A scenario or family that has one episode in a round.
 #[derive(Clone)]
 struct Turn<'a> {
     family: &'a str,

@@ -17,7 +17,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// Puts a row on the shelf. What is too much is counted.
+    /// Keeps a row. Rows beyond the limit are dropped and counted.
     pub(super) fn put(&mut self, row: Row) {
         let rows = self.rows.entry(row.target.clone()).or_default();
         if rows.len() < MOST_ROWS { rows.push(row) } else { self.left_out += 1 }

@@ -16,7 +16,7 @@ use super::api::Api;
 use crate::child::{self, Running};
 
 const BINARY: &str = "netprecursor-agent";
-/// How long the agent may take until all its required sensors work: the kernel checks its programs meanwhile.
+/// How long the agent may take until all its required sensors work; the kernel verifies its programs meanwhile.
 const READY: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -37,7 +37,7 @@ pub(crate) enum AgentError {
     NotReady { got: String, log: PathBuf },
 }
 
-/// What the agent is started with.
+/// The arguments of the agent.
 #[derive(Debug)]
 pub(super) struct Launch<'a> {
     pub(super) program: &'a Path,
@@ -45,7 +45,7 @@ pub(super) struct Launch<'a> {
     /// As `--target` takes it.
     pub(super) target: String,
     pub(super) listen: &'a Listen,
-    /// Scores are kept here; emptied before, because this run's are to be told.
+    /// Where scores are kept. Emptied first, so that only this run counts.
     pub(super) state_dir: &'a Path,
     pub(super) log: &'a Path,
 }
@@ -89,7 +89,7 @@ impl Agent {
         &self.api
     }
 
-    /// Waits until every required sensor works, or `stop` is raised; whether it is ready.
+    /// Waits until every required sensor works or `stop` is set. Returns whether the agent is ready.
     pub(super) fn wait_until_ready(&mut self, stop: &AtomicBool) -> Result<bool, AgentError> {
         let begun = Instant::now();
         while !stop.load(Relaxed) {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_ends_is_told_with_its_status_and_last_words() {
+    fn an_agent_that_ends_is_reported_with_its_status_and_last_words() {
         let directory = tempfile::tempdir().unwrap();
         let mut agent = scripted(directory.path(), "echo got no BPF, expected some >&2; exit 3");
         let error = agent.wait_until_ready(&AtomicBool::new(false)).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What the demonstration reads of the agent's HTTP interface.
+//! The part of the agent's HTTP API that the demonstration reads.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use netprecursor_core::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// A loopback answer that takes longer will not come.
+/// How long an answer over loopback may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client of one agent.
@@ -38,7 +38,7 @@ pub(super) struct Target {
     pub(super) rules: Vec<Rule>,
 }
 
-/// Where a rule stands with a target.
+/// The state of a rule for a target.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Rule {
     pub(super) state: Standing,
@@ -75,7 +75,7 @@ impl Api {
         &self.url
     }
 
-    /// Whether every required sensor works; what is missing if not.
+    /// Whether every required sensor works; an error lists those that do not.
     pub(super) fn ready(&self) -> Result<(), String> {
         let url = format!("{}/readyz", self.url);
         let answer = self.http.get(&url).config().http_status_as_error(false).build().call();
@@ -86,7 +86,7 @@ impl Api {
         Err(answer.body_mut().read_to_string().unwrap_or_default().trim().replace('\n', "; "))
     }
 
-    /// What there is to show, targets in the order of their numbers.
+    /// The current state, targets in the order of their numbers.
     pub(super) fn view(&self) -> anyhow::Result<View> {
         let mut targets: Vec<Target> = self.read("targets")?;
         targets.sort_by(|a, b| numbered(&a.target).cmp(&numbered(&b.target)));
@@ -108,7 +108,7 @@ impl View {
     }
 }
 
-/// A name so that `web10` comes after `web9`.
+/// A sort key by which `web10` comes after `web9`.
 fn numbered(name: &str) -> (&str, u64) {
     let stem = name.trim_end_matches(|character: char| character.is_ascii_digit());
     (stem, name[stem.len()..].parse().unwrap_or(0))

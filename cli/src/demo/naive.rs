@@ -1,4 +1,4 @@
-//! Every rule of thumb on the same seconds, through the same fold as the agent's forecaster: what it has to beat.
+//! Every rule of thumb on the same seconds, by the same decisions as the agent's forecaster, which has to beat them.
 
 use std::{cmp::Ordering, collections::HashMap};
 
@@ -15,13 +15,13 @@ use netprecursor_models::builtin;
 
 use crate::stream::TickLine;
 
-/// One rule of thumb with what it learned and counted.
+/// One rule of thumb with its ledger.
 struct Runner {
     naive: Naive,
     ledger: Ledger,
 }
 
-/// A target's last minute, and where it stands with each rule of thumb.
+/// A target's last minute, and its watch for each rule of thumb.
 struct Target {
     window: Window,
     watches: Vec<Watch>,
@@ -71,7 +71,7 @@ impl Rivals {
     }
 }
 
-/// F1 of precision and the share of incidents warned of: a rule is good when it warns of what comes and of nothing
+/// F1 of precision and the share of incidents warned of: a rule is good if it warns of what comes and of nothing
 /// else. Unlike in recall, an incident that begins under an alert that is still out counts as one not warned of: a
 /// rule that never takes its alert back would have no other. Zero without a warning that came true.
 pub(super) fn f1(card: &Scorecard) -> f64 {

@@ -1,4 +1,4 @@
-//! What the terminal shows: a table drawn anew each second, or, where it is none, a line per turn.
+//! The output of the demonstration: on a terminal a table that is redrawn each second, otherwise a line per transition.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,15 +15,15 @@ use super::{
 };
 use crate::quantity::percent;
 
-/// Turns kept under the table.
-const TURNS: usize = 6;
-/// Seconds between status lines where there is no terminal.
+/// Transitions kept under the table.
+const TRANSITIONS: usize = 6;
+/// Seconds between status lines without a terminal.
 const STATUS_EVERY: u64 = 10;
-/// Lines are drawn without wrapping, so that as many go up as were drawn.
+/// Lines must not wrap: the cursor goes up by the number of lines drawn.
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
-/// What stays the same during a run.
+/// Facts that do not change during a run.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) seed: u64,
@@ -45,15 +45,15 @@ pub(super) struct Screen {
     terminal: bool,
     drawn: usize,
     ticks: u64,
-    told: BTreeMap<String, Alert>,
-    turns: VecDeque<String>,
+    shown: BTreeMap<String, Alert>,
+    transitions: VecDeque<String>,
 }
 
 impl Screen {
     /// A screen on standard output.
     pub(super) fn new(facts: Facts) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { facts, terminal, drawn: 0, ticks: 0, told: BTreeMap::new(), turns: VecDeque::new() }
+        Self { facts, terminal, drawn: 0, ticks: 0, shown: BTreeMap::new(), transitions: VecDeque::new() }
     }
 
     /// Shows a tick.
@@ -61,19 +61,19 @@ impl Screen {
     /// # Errors
     /// Standard output was closed.
     pub(super) fn show(&mut self, view: &View, moment: &Moment) -> io::Result<()> {
-        let turns = self.turns(view, moment);
+        let lines = self.transitions(view, moment);
         let mut out = String::new();
         if self.terminal {
-            self.turns.extend(turns);
-            self.turns.drain(..self.turns.len().saturating_sub(TURNS));
-            let frame = frame(&self.facts, view, moment, &self.turns);
+            self.transitions.extend(lines);
+            self.transitions.drain(..self.transitions.len().saturating_sub(TRANSITIONS));
+            let frame = frame(&self.facts, view, moment, &self.transitions);
             if self.drawn > 0 {
                 let _ = write!(out, "\x1b[{}A", self.drawn);
             }
             self.drawn = frame.lines().count();
             let _ = write!(out, "\r\x1b[0J{NO_WRAP}{frame}{WRAP}");
         } else {
-            turns.iter().for_each(|turn| out.extend([turn, "\n"]));
+            lines.iter().for_each(|line| out.extend([line, "\n"]));
             if self.ticks.is_multiple_of(STATUS_EVERY) {
                 out += &status(&self.facts, view, moment);
             }
@@ -84,18 +84,18 @@ impl Screen {
         stdout.flush()
     }
 
-    fn turns(&mut self, view: &View, moment: &Moment) -> Vec<String> {
+    fn transitions(&mut self, view: &View, moment: &Moment) -> Vec<String> {
         let limit = words::time(self.facts.threshold_us);
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         let mut alerts: Vec<&Alert> = view.alerts.iter().collect();
         alerts.sort_by_key(|alert| alert.fired_unix);
         for alert in alerts {
-            for turn in words::turns(self.told.get(&alert.name), alert, &limit) {
-                told.push(format!("{} {turn}", words::clock(moment.seconds[0])));
+            for transition in words::transitions(self.shown.get(&alert.name), alert, &limit) {
+                lines.push(format!("{} {transition}", words::clock(moment.seconds[0])));
             }
         }
-        self.told = view.alerts.iter().map(|alert| (alert.name.clone(), alert.clone())).collect();
-        told
+        self.shown = view.alerts.iter().map(|alert| (alert.name.clone(), alert.clone())).collect();
+        lines
     }
 }
 
@@ -109,7 +109,7 @@ fn stage(moment: &Moment) -> String {
     }
 }
 
-/// Who forecasts, and whether it is what was asked for.
+/// What forecasts, with the reason for a fallback.
 fn model(view: &View) -> String {
     let Some(score) = view.scores.first() else { return "nobody".to_owned() };
     let fallback = score.model.fallback.as_ref().map(|why| format!(", fallback: {why}")).unwrap_or_default();
@@ -138,7 +138,7 @@ fn score(view: &View) -> String {
     )
 }
 
-fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) -> String {
+fn frame(facts: &Facts, view: &View, moment: &Moment, transitions: &VecDeque<String>) -> String {
     let [now, total] = moment.seconds.map(words::clock);
     let limit = words::time(facts.threshold_us);
     let mut text = format!(
@@ -179,7 +179,7 @@ fn frame(facts: &Facts, view: &View, moment: &Moment, turns: &VecDeque<String>) 
         );
     }
     text += &format!("\n{}\n", score(view));
-    turns.iter().for_each(|turn| text.extend([turn, "\n"]));
+    transitions.iter().for_each(|line| text.extend([line, "\n"]));
     text
 }
 
@@ -230,7 +230,7 @@ mod tests {
     const NOW: Moment = Moment { stage: Stage::Fault(0, "load"), seconds: [83.0, 247.0] };
 
     #[test]
-    fn the_table_says_who_forecasts_what_for_whom_and_why() {
+    fn the_table_shows_the_model_the_targets_and_their_causes() {
         let text = frame(&facts(), &view(), &NOW, &VecDeque::from(["01:23 web1 WARNING".to_owned()]));
         for part in [
             "seed 1000001: 01:23 of 04:07, surge 1 builds up",
@@ -252,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_is_told_in_the_tick_in_which_it_is_seen() {
+    fn a_transition_is_shown_once() {
         let mut screen = Screen::new(facts());
-        assert_eq!(screen.turns(&view(), &NOW).len(), 1);
-        assert!(screen.turns(&view(), &NOW).is_empty());
+        assert_eq!(screen.transitions(&view(), &NOW).len(), 1);
+        assert!(screen.transitions(&view(), &NOW).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What a run showed: for the eye, and as JSON for whatever compares runs.
+//! The summary of a run, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub(super) struct Summary {
     /// As the policy has it.
     pub(super) threshold: String,
     pub(super) model: String,
-    /// Why the model stands in for the one that was asked for.
+    /// Why this model is the fallback of the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) model_fallback: Option<String>,
     #[serde(flatten)]
@@ -34,7 +34,7 @@ pub(super) struct Summary {
     pub(super) naive_seconds_lost: u64,
 }
 
-/// A rule of thumb and what came of it.
+/// A rule of thumb and its outcome.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Rival {
     pub(super) name: &'static str,
@@ -42,7 +42,7 @@ pub(super) struct Rival {
     pub(super) outcome: Outcome,
 }
 
-/// What came of one forecaster's warnings.
+/// The outcome of one forecaster's warnings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Outcome {
     /// Incidents while it could have warned, under an alert that was still out included.

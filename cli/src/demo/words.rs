@@ -1,4 +1,4 @@
-//! Numbers and turns in words, the same on the terminal and in the log of a run.
+//! Numbers and transitions in words, the same on the terminal and in the log of a run.
 
 use netprecursor_core::{
     alert::{Alert, AlertState, Confirmed},
@@ -17,7 +17,7 @@ pub(super) fn clock(seconds: f64) -> String {
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// A cause on one line: what, its share, its value and what is usual.
+/// A cause on one line: group, share, value and baseline.
 pub(super) fn cause(cause: &Cause) -> String {
     let [value, baseline] = [cause.value, cause.baseline].map(|value| quantity(value, &cause.unit));
     format!("{} {} %: {} {value}, usually {baseline}", spaced(cause.group.name()), cause.share_percent, cause.feature)
@@ -28,7 +28,7 @@ pub(super) fn short(target: &str) -> &str {
     target.split_once('-').map_or(target, |(_, name)| name)
 }
 
-/// How urgently a state wants to be looked at.
+/// How urgent a state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mood {
     Quiet,
@@ -37,7 +37,7 @@ pub(super) enum Mood {
     Trouble,
 }
 
-/// Where a target stands.
+/// The state of a target.
 pub(super) fn state(target: &Target, alert: Option<&Alert>, threshold_us: f32) -> (Mood, String) {
     let Some(rule) = target.rules.first() else { return (Mood::Quiet, "no rule".to_owned()) };
     let breached = target.measured_us.is_some_and(|us| us > threshold_us);
@@ -59,16 +59,16 @@ pub(super) fn state(target: &Target, alert: Option<&Alert>, threshold_us: f32) -
     }
 }
 
-/// What changed in an alert since it was last told: its latest firing first, then the verdict, then the end.
-pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec<String> {
+/// The transitions of an alert since it was last shown: its latest firing, then the verdict, then the end.
+pub(super) fn transitions(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec<String> {
     let name = short(&now.target);
-    let mut turns = Vec::new();
+    let mut transitions = Vec::new();
     let is_new = before.is_none_or(|before| before.count != now.count);
     let known = before.filter(|_| !is_new);
     if is_new {
         let why = now.causes.first().map(|first| format!("; {}", cause(first))).unwrap_or_default();
         let measured = maybe_time(now.measured_us);
-        turns.push(match now.trigger {
+        transitions.push(match now.trigger {
             Trigger::Forecast => format!(
                 "{name} WARNING: {} chance of more than {threshold} within 10 s, forecast {}, now {measured}{why}",
                 percent(now.chance.map(f64::from)),
@@ -78,7 +78,7 @@ pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec
         });
     }
     if known.map_or(Confirmed::Unknown, |known| known.confirmed) != now.confirmed {
-        turns.push(match (now.confirmed, now.lead_seconds) {
+        transitions.push(match (now.confirmed, now.lead_seconds) {
             (Confirmed::True, Some(lead)) => {
                 format!("{name} came true {lead} s after the warning: {}", maybe_time(now.measured_us))
             }
@@ -89,13 +89,13 @@ pub(super) fn turns(before: Option<&Alert>, now: &Alert, threshold: &str) -> Vec
     }
     let was_over = known.is_some_and(|known| known.state == AlertState::Resolved);
     if now.state == AlertState::Resolved && !was_over {
-        turns.push(match now.resolution {
+        transitions.push(match now.resolution {
             Some(Resolution::Silent) => format!("{name} is over: nothing is measured any more"),
             Some(Resolution::Gone | Resolution::TargetGone | Resolution::AgentLost) => format!("{name} is gone"),
             Some(Resolution::Recovered) | None => format!("{name} has recovered"),
         });
     }
-    turns
+    transitions
 }
 
 #[cfg(test)]
@@ -124,32 +124,32 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn each_turn_of_an_alert_is_told_once() {
+    fn each_transition_of_an_alert_is_shown_once() {
         let fired = alert(&[]);
         let confirmed =
             alert(&[("confirmed", "True".into()), ("leadSeconds", 6.into()), ("measuredUs", 143_000.0.into())]);
         let over = Alert { state: AlertState::Resolved, resolution: Some(Resolution::Recovered), ..confirmed.clone() };
-        let told = turns(None, &fired, "100 ms");
+        let shown = transitions(None, &fired, "100 ms");
         assert_eq!(
-            told,
+            shown,
             ["web1 WARNING: 87 % chance of more than 100 ms within 10 s, forecast 132 ms, now 61 ms; \
               RTT history 100 %: rtt_measured_max10_ln 61 ms, usually 14 ms"]
         );
-        assert_eq!(turns(Some(&fired), &fired, "100 ms"), Vec::<String>::new());
-        assert_eq!(turns(Some(&fired), &confirmed, "100 ms"), ["web1 came true 6 s after the warning: 143 ms"]);
-        assert_eq!(turns(Some(&confirmed), &over, "100 ms"), ["web1 has recovered"]);
+        assert_eq!(transitions(Some(&fired), &fired, "100 ms"), Vec::<String>::new());
+        assert_eq!(transitions(Some(&fired), &confirmed, "100 ms"), ["web1 came true 6 s after the warning: 143 ms"]);
+        assert_eq!(transitions(Some(&confirmed), &over, "100 ms"), ["web1 has recovered"]);
         let again = Alert { count: 2, ..alert(&[("trigger", "Measured".into())]) };
-        assert!(turns(Some(&over), &again, "100 ms")[0].starts_with("web1 TROUBLE without a warning: 61 ms"));
+        assert!(transitions(Some(&over), &again, "100 ms")[0].starts_with("web1 TROUBLE without a warning: 61 ms"));
     }
 
     #[test]
     fn a_false_alarm_is_called_one() {
         let vain = alert(&[("confirmed", "False".into())]);
-        assert_eq!(turns(Some(&alert(&[])), &vain, "100 ms"), ["web1 was a false alarm: no breach in time"]);
+        assert_eq!(transitions(Some(&alert(&[])), &vain, "100 ms"), ["web1 was a false alarm: no breach in time"]);
     }
 
     #[test]
-    fn a_state_says_what_a_user_would_ask() {
+    fn states_are_shown_in_words() {
         let target = |measured: f32, rule: &str| Target {
             target: "npla-web1".into(),
             measured_us: Some(measured),

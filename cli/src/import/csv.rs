@@ -17,7 +17,7 @@ use super::{
     number::number,
     rtt,
     second::Second,
-    series::Told,
+    series::SeriesBy,
     shelf::Shelf,
     shown::shown,
     text::Text,
@@ -99,7 +99,7 @@ struct Table<'a> {
     comma: bool,
     rows: u64,
     repeats: HashMap<usize, Repeats>,
-    /// The first value of a column that might tell series apart.
+    /// The first value of a column that might separate series.
     suspected: Option<String>,
 }
 
@@ -121,12 +121,12 @@ impl Table<'_> {
         }
         self.rows += 1;
         self.suspect(cells)?;
-        let (name, told, column) = match (&self.columns.series, &self.spec.series) {
-            (Some(column), _) => (cells[column.at].as_str(), Told::Column, column.name.as_str()),
-            (None, Some(name)) => (name.as_str(), Told::File, ""),
-            (None, None) => (self.stem, Told::File, ""),
+        let (name, by, column) = match (&self.columns.series, &self.spec.series) {
+            (Some(column), _) => (cells[column.at].as_str(), SeriesBy::Column, column.name.as_str()),
+            (None, Some(name)) => (name.as_str(), SeriesBy::File, ""),
+            (None, None) => (self.stem, SeriesBy::File, ""),
         };
-        let place = shelf.place(name, told, text.path(), column)?;
+        let place = shelf.place(name, by, text.path(), column)?;
         let time = &self.columns.time;
         let at = Moment::parse(&cells[time.at], self.spec.time_unit, self.comma)
             .map_err(|source| Reason::Time { column: time.name.clone(), source })?;
@@ -196,7 +196,7 @@ impl Table<'_> {
         Ok(Some(count as f32))
     }
 
-    /// Refuses a second value of a column whose name says that it tells series apart.
+    /// Refuses a second value in a column whose name suggests that it separates series.
     fn suspect(&mut self, cells: &[String]) -> Result<(), Reason> {
         let Some(Column { name, at }) = &self.columns.suspect else { return Ok(()) };
         let got = &cells[*at];
@@ -224,8 +224,8 @@ impl Repeats {
             self.is_single &= self.rows == 1;
             self.rows = 0;
         }
-        let is_telling = !at.is_whole() || (self.is_single && self.rows == 1 && series.len() > 1);
-        if last == at && self.rtt_us == rtt_us && is_telling {
+        let is_certain = !at.is_whole() || (self.is_single && self.rows == 1 && series.len() > 1);
+        if last == at && self.rtt_us == rtt_us && is_certain {
             return Err(Reason::SameRow { series: series.shown(), first });
         }
         self.rows += 1;

@@ -13,7 +13,7 @@ use self::document::{Document, Interval, Reader, Start, Stop};
 use super::{
     error::{ImportError, Reason},
     moment::Moment,
-    series::Told,
+    series::SeriesBy,
     shelf::Shelf,
     shown::shown,
     text::{Text, unread},
@@ -31,7 +31,7 @@ const BEFORE_END_S: f64 = 0.5;
 pub(super) fn read(text: Text, name: &str, shelf: &mut Shelf) -> Result<(), ImportError> {
     let is_gzip = text.is_gzip();
     let (path, reader) = text.into_reader();
-    let place = shelf.place(name, Told::Program, &path, "").map_err(|reason| reason.at(&path, None))?;
+    let place = shelf.place(name, SeriesBy::Program, &path, "").map_err(|reason| reason.at(&path, None))?;
     let mut run = Run {
         shelf,
         place,

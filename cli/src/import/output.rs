@@ -1,4 +1,4 @@
-//! Series as recordings: a file each, all of them or none.
+//! Writes series as recordings: a file each, all of them or none.
 
 use std::{
     fs,
@@ -10,20 +10,17 @@ use anyhow::Context as _;
 use netprecursor_core::{schema, signal::Signals, window};
 
 use super::{error::Reason, second::Second, series::Whole};
-use crate::{
-    record,
-    recording::{Origin, Recording, Row, Writer},
-};
+use crate::recording::{Origin, Recording, Row, Writer, columns};
 
-/// Silent seconds that a gap becomes at most. After a window of them nothing in the fold changes: what was open is judged,
-/// an alert is resolved, the target warms up anew. The rest of the gap is left out.
+/// Silent seconds kept of a gap. After a window of silence nothing changes any more: alerts are judged and resolved, and the
+/// target warms up again. The rest of the gap is dropped.
 const SILENT: u64 = window::LENGTH as u64;
 
-/// What an imported recording says of its agent.
+/// The agent version of an imported recording begins with this.
 const AGENT: &str = "import";
 
-/// Writes every series into a directory, and replaces what an older import left there. Either all files have their names
-/// in the end, or nothing has changed but in the moment of renaming.
+/// Writes every series into a directory and replaces the files of older imports. Nothing changes there before all files are
+/// complete and are renamed.
 pub(super) fn write(directory: &Path, series: &[Whole], stop: &AtomicBool) -> anyhow::Result<()> {
     for whole in series {
         is_free(&path(directory, whole))?;
@@ -36,7 +33,7 @@ pub(super) fn write(directory: &Path, series: &[Whole], stop: &AtomicBool) -> an
     };
     for whole in series {
         anyhow::ensure!(!stop.load(Relaxed), "stopped; nothing was written");
-        let mut writer = Writer::create(&path(&stage.path, whole), &origin, &record::columns(false))?;
+        let mut writer = Writer::create(&path(&stage.path, whole), &origin, &columns(false))?;
         rows(whole).try_for_each(|row| writer.push(&row))?;
         writer.finish()?;
     }
@@ -47,12 +44,12 @@ pub(super) fn write(directory: &Path, series: &[Whole], stop: &AtomicBool) -> an
     Ok(())
 }
 
-/// Where a series goes.
+/// The file of a series.
 fn path(directory: &Path, whole: &Whole) -> PathBuf {
     directory.join(format!("{}.parquet", whole.name))
 }
 
-/// Only what an import wrote is replaced by one.
+/// Refuses to replace a file that no import wrote.
 fn is_free(path: &Path) -> anyhow::Result<()> {
     let is_import = |path| Recording::open(path).is_ok_and(|found| found.origin().agent_version.starts_with(AGENT));
     if path.symlink_metadata().is_ok() && !is_import(path) {
@@ -124,11 +121,11 @@ mod tests {
     use super::*;
     use crate::import::{
         moment::{Moment, TimeUnit},
-        series::{Series, Told},
+        series::{Series, SeriesBy},
     };
 
     fn whole(times: &[u64]) -> Whole {
-        let mut series = Series::new("web".into(), Told::File);
+        let mut series = Series::new("web".into(), SeriesBy::File);
         for time in times {
             let mut second = Second::silent(0);
             second.set(Signal::RttMax, 9_000.0);
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn unix_seconds_are_told_as_times_of_the_clock() {
+    fn unix_seconds_become_wall_clock_times() {
         let row = rows(&whole(&[1_700_000_000])).next().unwrap();
         assert_eq!((row.tick, row.unix_ms), (1_700_000_000, 1_700_000_000_000));
     }

@@ -7,7 +7,7 @@ use self::line::Line;
 use super::{
     error::{ImportError, Reason},
     moment::Moment,
-    series::Told,
+    series::SeriesBy,
     shelf::Shelf,
     shown::shown,
     text::Text,
@@ -20,7 +20,7 @@ const MAX_PROBES: usize = 10_000_000;
 
 /// Reads a file. `interval_s` is the time between probes, for output that has no times.
 pub(super) fn read(text: &mut Text, name: &str, interval_s: Option<f64>, shelf: &mut Shelf) -> Result<(), ImportError> {
-    let place = shelf.place(name, Told::Program, text.path(), "").map_err(|reason| reason.at(text.path(), None))?;
+    let place = shelf.place(name, SeriesBy::Program, text.path(), "").map_err(|reason| reason.at(text.path(), None))?;
     let mut log = Log { interval_s, ..Log::default() };
     while let Some(line) = text.next_line()? {
         let line = String::from_utf8_lossy(line).into_owned();

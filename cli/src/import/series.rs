@@ -19,18 +19,18 @@ const MAX_SMALLEST_US: f32 = 3_000_000.0;
 /// Seconds from which the usual distance of two is known.
 const KNOWN: usize = 10;
 
-/// How a series is told apart from others in its file, for advice that can be followed.
+/// How a file separates its series; errors advise accordingly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// By a column of CSV.
+pub(super) enum SeriesBy {
+    /// A column of CSV names them.
     Column,
-    /// Not at all: a file of CSV is one series.
+    /// A file of CSV is one series.
     File,
-    /// Not at all, and there are no columns.
+    /// The output of a program is one series.
     Program,
 }
 
-impl Told {
+impl SeriesBy {
     const fn fix(self) -> &'static str {
         match self {
             Self::Column => "name another column with --series-column",
@@ -44,7 +44,7 @@ impl Told {
 #[derive(Debug)]
 pub(super) struct Series {
     name: String,
-    told: Told,
+    by: SeriesBy,
     seconds: Vec<Second>,
     /// The newest second, while it is made of probes.
     probes: Option<(u64, Probes)>,
@@ -70,8 +70,8 @@ pub(super) struct Whole {
 }
 
 impl Series {
-    pub(super) const fn new(name: String, told: Told) -> Self {
-        Self { name, told, seconds: Vec::new(), probes: None, last: None, is_wall: false }
+    pub(super) const fn new(name: String, by: SeriesBy) -> Self {
+        Self { name, by, seconds: Vec::new(), probes: None, last: None, is_wall: false }
     }
 
     /// Makes room for what was measured at a moment, for as many readings as the caller adds. Returns whether a second
@@ -85,7 +85,7 @@ impl Series {
         }
         let (_, probes) = self.probes.get_or_insert_with(|| (tick, Probes::default()));
         if probes.count() >= MAX_PROBES {
-            let unit = if self.told == Told::Program { "its time" } else { "--time-unit" };
+            let unit = if self.by == SeriesBy::Program { "its time" } else { "--time-unit" };
             return Err(Reason::Dense { second: tick, limit: MAX_PROBES, unit });
         }
         probes.enter(at);
@@ -98,9 +98,11 @@ impl Series {
         if let Some((last, first)) = self.last
             && last.second() == at.second()
         {
-            let fix = match (self.told, last.is_whole() && at.is_whole()) {
-                (Told::Column, true) => "remove one of them",
-                (Told::Column, false) => "remove one, or give --rtt-column for one row a probe; is --time-unit right?",
+            let fix = match (self.by, last.is_whole() && at.is_whole()) {
+                (SeriesBy::Column, true) => "remove one of them",
+                (SeriesBy::Column, false) => {
+                    "remove one, or give --rtt-column for one row a probe; is --time-unit right?"
+                }
                 (_, true) => "remove one, or name the column of series with --series-column",
                 (_, false) => {
                     "remove one, name the column of series with --series-column, or give --rtt-column for one row a probe; is \
@@ -127,12 +129,12 @@ impl Series {
 
     /// How messages name it, where a file holds several.
     pub(super) fn shown(&self) -> String {
-        if self.told == Told::Column { format!(" in series '{}'", self.name) } else { String::new() }
+        if self.by == SeriesBy::Column { format!(" in series '{}'", self.name) } else { String::new() }
     }
 
     fn advance(&mut self, at: Moment, line: u64) -> Result<(), Reason> {
         if let Some((last, _)) = self.last {
-            let fix = self.told.fix();
+            let fix = self.by.fix();
             if at < last {
                 let is_clock = last.second() - at.second() > CLOCK;
                 let (got, last, series) = (at.shown(), last.shown(), self.shown());
@@ -161,7 +163,7 @@ impl Series {
         let (name, seconds) = (self.name, self.seconds);
         let measured = || seconds.iter().filter(|second| second.max_us().is_some());
         let mut max_us: Vec<f32> = measured().filter_map(Second::max_us).collect();
-        let is_program = self.told == Told::Program;
+        let is_program = self.by == SeriesBy::Program;
         if max_us.is_empty() {
             let fix = if is_program { "nothing answered" } else { "is the column right?" };
             return Err(Reason::Silent { series: name, seconds: seconds.len(), fix });
@@ -205,7 +207,7 @@ mod tests {
 
     /// A series of one row a second.
     fn seconds(rows: &[(&str, f32)]) -> Result<Series, Reason> {
-        let mut series = Series::new("a".into(), Told::File);
+        let mut series = Series::new("a".into(), SeriesBy::File);
         for (line, (time, us)) in (2..).zip(rows) {
             let mut second = Second::silent(0);
             second.set(Signal::RttMax, *us);
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn probes_gather_by_second_and_a_lost_one_leaves_its_second_silent() {
-        let mut series = Series::new("a".into(), Told::Program);
+        let mut series = Series::new("a".into(), SeriesBy::Program);
         let probes = [("0.1", Some(20.0)), ("0.9", Some(30.0)), ("1.5", None), ("3.0", Some(40.0))];
         let begun: Vec<bool> = probes
             .into_iter()

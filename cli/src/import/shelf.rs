@@ -9,7 +9,7 @@ use super::{
     error::Reason,
     moment::Moment,
     second::{Probes, Second},
-    series::{Series, Told, Whole},
+    series::{Series, SeriesBy, Whole},
     shown::shown,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// The place of a series of this file, which is made at its first row.
-    pub(super) fn place(&mut self, name: &str, told: Told, file: &Path, column: &str) -> Result<usize, Reason> {
+    pub(super) fn place(&mut self, name: &str, by: SeriesBy, file: &Path, column: &str) -> Result<usize, Reason> {
         if let Some(place) = self.places.get(name) {
             let other = &self.series[*place].1;
             if other != file {
@@ -42,7 +42,7 @@ impl Shelf {
         if self.series.len() >= MAX_SERIES {
             return Err(Reason::ManySeries { limit: MAX_SERIES, column: column.to_owned() });
         }
-        self.series.push((Series::new(name.to_owned(), told), file.to_owned()));
+        self.series.push((Series::new(name.to_owned(), by), file.to_owned()));
         self.places.insert(name.to_owned(), self.series.len() - 1);
         Ok(self.series.len() - 1)
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_series_of_two_files_is_refused_by_both_names() {
         let mut shelf = Shelf::default();
-        let place = |shelf: &mut Shelf, file: &str| shelf.place("a", Told::File, Path::new(file), "c");
+        let place = |shelf: &mut Shelf, file: &str| shelf.place("a", SeriesBy::File, Path::new(file), "c");
         assert_eq!((place(&mut shelf, "1.csv").unwrap(), place(&mut shelf, "1.csv").unwrap()), (0, 0));
         let error = place(&mut shelf, "2.csv").unwrap_err().to_string();
         assert!(error.contains("series 'a' also in 1.csv"), "{error}");
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn series_are_bounded_in_number() {
         let mut shelf = Shelf::default();
-        let mut place = |name: usize| shelf.place(&name.to_string(), Told::Column, Path::new("a"), "rtt");
+        let mut place = |name: usize| shelf.place(&name.to_string(), SeriesBy::Column, Path::new("a"), "rtt");
         assert!((0..MAX_SERIES).all(|name| place(name).is_ok()));
         assert!(place(MAX_SERIES).unwrap_err().to_string().contains("is rtt the column of names?"));
     }

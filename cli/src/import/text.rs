@@ -13,7 +13,7 @@ use super::error::{ImportError, Reason};
 
 /// Bytes of a line.
 const MAX_LINE: usize = 1 << 20;
-/// Of a file, what shows what it is.
+/// Bytes of a file that suffice to recognise its type.
 const HEAD: u64 = 16_384;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -119,7 +119,7 @@ fn is_text(head: &[u8]) -> Result<(), Reason> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return foreign("UTF-16 text", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 < FILE > NEW");
     }
-    // JSON is told apart by its reader.
+    // JSON is left to the reader of iperf3.
     match foreign::known(head) {
         Some(found) if !text.trim_ascii_start().starts_with(b"{") => {
             let fix = if found.is_detour || found.fix.ends_with("CSV") { found.fix } else { "export the rows as CSV" };

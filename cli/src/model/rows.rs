@@ -12,10 +12,10 @@ use parquet::record::Field;
 /// Values in a file: 400 MB of features.
 const VALUES: usize = 100_000_000;
 
-/// Of a file, what shows what it is.
+/// Bytes of a file that suffice to recognise its type.
 const HEAD: u64 = 4_096;
 
-/// What a Parquet file begins with.
+/// The first bytes of a Parquet file.
 const PARQUET: &[u8] = b"PAR1";
 
 /// Rows that cannot be read.
@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path, names: Option<&[String]>, width: usize) -> Resul
     }
 }
 
-/// What the name of a file says that it holds.
+/// The format that a file's name implies.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
     Csv,
@@ -178,7 +178,7 @@ fn is_header(header: &[String], names: Option<&[String]>, width: usize) -> Resul
     {
         return Err(RowsError::Separator { got: begin(header), expected: width, separator });
     }
-    // A table without names of its own is often written with numbers of columns as names.
+    // A table without column names is often written with their numbers as names.
     let counts_from = |first: usize| (first..).zip(header).all(|(number, cell)| *cell == number.to_string());
     let is_known = names.is_some_and(|names| header.iter().any(|cell| names.contains(cell)));
     let is_number = |cell: &String| cell.parse::<f32>().is_ok();
@@ -332,9 +332,9 @@ mod tests {
             let read = read(text, names, 3);
             // Numbers of columns are a header where the model has no names; there 1, 2, 3 are names that it lacks.
             let Err(error) = read else { panic!("{text:?} was read: {read:?}") };
-            let said = error.to_string();
+            let message = error.to_string();
             let is_refused = matches!(error, RowsError::NoHeader { .. } | RowsError::Missing { .. });
-            assert!(is_refused && said.contains("got") && said.contains("fix:"), "{text:?}: {said}");
+            assert!(is_refused && message.contains("got") && message.contains("fix:"), "{text:?}: {message}");
         }
     }
 

@@ -47,9 +47,9 @@ impl Recording {
         ];
         let floats = columns.iter().enumerate().filter(|(_, column)| column.physical_type() == Physical::FLOAT);
         let (positions, floats) = floats.map(|(position, column)| (position, column.name().to_owned())).unzip();
-        let said = metadata.key_value_metadata();
+        let pairs = metadata.key_value_metadata();
         let value = |key: &'static str| {
-            let found = said.into_iter().flatten().find(|pair| pair.key == key);
+            let found = pairs.into_iter().flatten().find(|pair| pair.key == key);
             let absent = || RecordingError::Metadata { path: path.to_owned(), key };
             found.and_then(|pair| pair.value.clone()).ok_or_else(absent)
         };
@@ -57,7 +57,7 @@ impl Recording {
         Ok(Self { path: path.to_owned(), reader, origin, keys, floats, positions })
     }
 
-    /// What the file says of itself.
+    /// Where the recording comes from.
     pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
     }

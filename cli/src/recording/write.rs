@@ -1,4 +1,4 @@
-//! Writing: rows gather by column, a row group at a time.
+//! Writing: rows are gathered by column, one row group at a time.
 
 use std::{
     fs::{self, File},
@@ -22,7 +22,7 @@ use super::{KEYS, Origin, ROW_GROUP, RecordingError, Row, failed, file};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// An open recording. Until it is finished it has another name, and no name once it is dropped unfinished.
+/// An open recording. Until it is finished the file is named `….partial`; dropping the writer earlier removes it.
 pub(crate) struct Writer {
     path: PathBuf,
     partial: PathBuf,
@@ -61,8 +61,8 @@ impl Writer {
         })
     }
 
-    /// Adds a row. A row with more or fewer floats than columns is a defect of the caller; what is too much is left
-    /// out, what lacks is null.
+    /// Adds a row. A row with more or fewer floats than columns is a defect of the caller: extra floats are dropped, missing
+    /// ones are null.
     pub(crate) fn push(&mut self, row: &Row) -> Result<()> {
         for (column, value) in self.numbers.iter_mut().zip([row.tick, row.unix_ms, row.monotonic_ns]) {
             column.push(value.cast_signed());
@@ -83,7 +83,7 @@ impl Writer {
         self.rows
     }
 
-    /// Writes what is left and gives the file its name.
+    /// Writes the remaining rows and gives the file its name.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.flush()?;
         if let Some(out) = self.out.take() {
@@ -123,7 +123,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if self.out.take().is_some() {
-            // Half a recording is none; if it does not go, its name says what it is.
+            // If it cannot be removed, its name says that it is partial.
             let _ = fs::remove_file(&self.partial);
         }
     }

@@ -1,4 +1,4 @@
-//! A kubelet that knows port-forwards only, and behind it an agent that knows two paths: what a chart needs of a node.
+//! A fake kubelet that serves port-forwards to a fake agent with two paths, which is what a chart needs.
 
 use std::{convert::Infallible, net::Ipv4Addr, sync::Arc};
 
@@ -29,16 +29,16 @@ use tokio_tungstenite::{
 /// The subprotocol in which a message's first byte is its channel: data, then errors.
 const PROTOCOL: &str = "v4.channel.k8s.io";
 
-/// What the agent knows.
+/// The agent's data.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
     /// UID of the pod that it calls `shop/web`.
     pub(crate) pod_uid: String,
-    /// What it remembers of that pod.
+    /// The window of that pod.
     pub(crate) window: Value,
 }
 
-/// Listens from now on; its port. Each connection is one port-forward to the agent's `port`.
+/// Starts it. Returns its port. Each connection is one port-forward to the agent's `port`.
 pub(crate) async fn start(port: u16, agent: Agent) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let own = listener.local_addr().unwrap().port();
@@ -68,11 +68,11 @@ async fn forward(acceptor: TlsAcceptor, stream: TcpStream, port: u16, agent: Age
         response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(PROTOCOL));
         Ok(response)
     };
-    let (mut tell, mut hear) = accept_hdr_async(stream, shake).await.unwrap().split();
+    let (mut sink, mut source) = accept_hdr_async(stream, shake).await.unwrap().split();
     // Both channels begin by naming their port.
     let [low, high] = port.to_le_bytes();
     for channel in [0, 1] {
-        tell.send(Message::binary(vec![channel, low, high])).await.unwrap();
+        sink.send(Message::binary(vec![channel, low, high])).await.unwrap();
     }
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let answers = service_fn(move |request| answer(request, agent.clone()));
@@ -82,12 +82,12 @@ async fn forward(acceptor: TlsAcceptor, stream: TcpStream, port: u16, agent: Age
         let mut bytes = vec![0; 4096];
         while let Ok(read @ 1..) = from_agent.read(&mut bytes).await {
             let message = [&[0], &bytes[..read]].concat();
-            if tell.send(Message::binary(message)).await.is_err() {
+            if sink.send(Message::binary(message)).await.is_err() {
                 return;
             }
         }
     });
-    while let Some(Ok(message)) = hear.next().await {
+    while let Some(Ok(message)) = source.next().await {
         match message {
             Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
                 to_agent.write_all(&bytes[1..]).await.unwrap();

@@ -28,7 +28,7 @@ async fn api_before_an_install_the_cluster_is_fit_and_there_is_nothing_to_show()
     for version in [Version::OLDEST, Version::DEFAULT] {
         let server = ApiServer::start(version).await.unwrap();
         let plugin = Plugin::new(&server);
-        let (report, code) = plugin.tells(&["install-check"]).await;
+        let (report, code) = plugin.json(&["install-check"]).await;
         assert_eq!(
             (code, &report["isWell"], &report["isInstalled"]),
             (Some(0), &json!(true), &json!(false)),
@@ -44,8 +44,8 @@ async fn api_before_an_install_the_cluster_is_fit_and_there_is_nothing_to_show()
             assert_eq!(verdict(&report, name), expected, "{report:#}");
         }
         for command in [["status"].as_slice(), &["doctor"], &["explain", "checkout-1"]] {
-            let said = plugin.says(command).await;
-            assert!(said.code == Some(1) && said.err.contains("install-check"), "{command:?}: {said:#?}");
+            let printed = plugin.run(command).await;
+            assert!(printed.code == Some(1) && printed.err.contains("install-check"), "{command:?}: {printed:#?}");
         }
     }
 }
@@ -67,22 +67,25 @@ async fn api_where_all_is_well_everything_says_so() {
     create(&client, &policy("checkout", &ready("Watching"))).await;
     let plugin = Plugin::new(&server);
 
-    let said = plugin.says(&["install-check"]).await;
-    assert!(said.code == Some(0) && said.out.contains("All is well.") && !said.out.contains('✗'), "{said:#?}");
-    assert!(said.out.contains("operator-a leads"), "{said:#?}");
+    let printed = plugin.run(&["install-check"]).await;
+    assert!(
+        printed.code == Some(0) && printed.out.contains("All is well.") && !printed.out.contains('✗'),
+        "{printed:#?}"
+    );
+    assert!(printed.out.contains("operator-a leads"), "{printed:#?}");
 
-    let said = plugin.says(&["doctor"]).await;
-    assert!(said.code == Some(0) && said.out.contains("Nothing is wrong."), "{said:#?}");
-    assert!(said.out.contains("sensor sched is unavailable: tracefs is not mounted"), "{said:#?}");
-    assert!(!said.out.contains('\x1b'), "colours in a pipe: {said:#?}");
+    let printed = plugin.run(&["doctor"]).await;
+    assert!(printed.code == Some(0) && printed.out.contains("Nothing is wrong."), "{printed:#?}");
+    assert!(printed.out.contains("sensor sched is unavailable: tracefs is not mounted"), "{printed:#?}");
+    assert!(!printed.out.contains('\x1b'), "colours in a pipe: {printed:#?}");
 
-    let (status, _) = plugin.tells(&["status"]).await;
+    let (status, _) = plugin.json(&["status"]).await;
     assert_eq!((&status["policies"][0]["ready"], &status["agents"]["ready"]), (&json!(true), &json!(2)), "{status:#}");
     assert_eq!(status["agents"]["wanted"], 2);
     // The context's namespace is what is looked at, unless another is named.
-    let (elsewhere, _) = plugin.tells(&["status", "-n", "default"]).await;
+    let (elsewhere, _) = plugin.json(&["status", "-n", "default"]).await;
     assert_eq!(elsewhere["policies"], json!([]));
-    let (everywhere, _) = plugin.tells(&["status", "-A"]).await;
+    let (everywhere, _) = plugin.json(&["status", "-A"]).await;
     assert_eq!(everywhere["policies"].as_array().unwrap().len(), 1);
 }
 
@@ -108,7 +111,7 @@ async fn api_what_is_not_well_comes_first_and_is_an_exit_code() {
     create(&client, &over).await;
     let plugin = Plugin::new(&server);
 
-    let (doctor, code) = plugin.tells(&["doctor"]).await;
+    let (doctor, code) = plugin.json(&["doctor"]).await;
     let standings: Vec<_> =
         doctor["nodes"].as_array().unwrap().iter().map(|node| (&node["node"], &node["standing"])).collect();
     let expected = [("node4", "Missing"), ("node2", "Stale"), ("node3", "NotReady"), ("node1", "Ready")]
@@ -119,34 +122,34 @@ async fn api_what_is_not_well_comes_first_and_is_an_exit_code() {
         "{doctor:#}"
     );
 
-    let said = plugin.says(&["doctor"]).await;
-    println!("{}", said.out);
-    let said = plugin.says(&["status"]).await;
-    println!("{}", said.out);
-    let position = |part: &str| said.out.find(part).unwrap_or_else(|| panic!("{part} is not in\n{}", said.out));
-    assert!(position("checkout") < position("cart"), "{said:#?}");
+    let printed = plugin.run(&["doctor"]).await;
+    println!("{}", printed.out);
+    let printed = plugin.run(&["status"]).await;
+    println!("{}", printed.out);
+    let position = |part: &str| printed.out.find(part).unwrap_or_else(|| panic!("{part} is not in\n{}", printed.out));
+    assert!(position("checkout") < position("cart"), "{printed:#?}");
     for part in
         ["1 of 2 agents work; not those on node2", "checkout-1", "231ms", "1 of 2 ready", "SensorsMissing: tcp: EPERM"]
     {
         position(part);
     }
-    assert!(!said.out.contains("checkout-2"), "what is over is not out: {said:#?}");
+    assert!(!printed.out.contains("checkout-2"), "what is over is not out: {printed:#?}");
 
-    let (check, code) = plugin.tells(&["install-check"]).await;
+    let (check, code) = plugin.json(&["install-check"]).await;
     assert_eq!((code, verdict(&check, "agents").as_str()), (Some(1), "Bad"), "{check:#}");
-    // A label that refuses agents is told with the command that changes it.
+    // A label that refuses agents is explained with the command that changes it.
     let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
     namespaces.patch(scene::INSTALL, &Default::default(), &kube::api::Patch::Merge(labels)).await.unwrap();
-    let said = plugin.says(&["install-check"]).await;
+    let printed = plugin.run(&["install-check"]).await;
     let command =
         "kubectl label namespace netprecursor-system pod-security.kubernetes.io/enforce=privileged --overwrite";
-    println!("{}", said.out);
-    assert!(said.code == Some(1) && said.out.contains(command), "{said:#?}");
+    println!("{}", printed.out);
+    assert!(printed.code == Some(1) && printed.out.contains(command), "{printed:#?}");
     // Without a label the API server itself is asked, and nothing is made by that.
     let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": null}}});
     namespaces.patch(scene::INSTALL, &Default::default(), &kube::api::Patch::Merge(labels)).await.unwrap();
-    let (check, _) = plugin.tells(&["install-check"]).await;
+    let (check, _) = plugin.json(&["install-check"]).await;
     assert_eq!(verdict(&check, "Pod Security"), "Good", "{check:#}");
     let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client, scene::INSTALL);
     assert_eq!(pods.list(&Default::default()).await.unwrap().items.len(), 4);
@@ -171,15 +174,15 @@ async fn api_every_screen_has_the_reason_that_the_policy_has_and_what_to_do() {
     create(&client, &stopped("AnchorMissing", missing)).await;
     let plugin = Plugin::new(&server);
     for command in ["status", "doctor", "install-check"] {
-        let said = plugin.says(&[command]).await;
+        let printed = plugin.run(&[command]).await;
         let helm = "helm upgrade RELEASE charts/netprecursor --namespace netprecursor-system --reset-then-reuse-values";
-        assert!(said.out.contains(missing) && said.out.contains(helm), "{command}: {said:#?}");
+        assert!(printed.out.contains(missing) && printed.out.contains(helm), "{command}: {printed:#?}");
         for never in ["Nothing is wrong", "All is well", "AGENTS\n  2 of 2 ready\n", "install the chart again"] {
-            assert!(!said.out.contains(never), "{command}: {never:?} in {said:#?}");
+            assert!(!printed.out.contains(never), "{command}: {never:?} in {printed:#?}");
         }
-        assert!(command == "status" || said.code == Some(1), "{command}: {said:#?}");
+        assert!(command == "status" || printed.code == Some(1), "{command}: {printed:#?}");
         for other in ["doctor", "install-check"].iter().filter(|other| **other != command) {
-            assert!(!said.out.contains(&format!("kubectl netprecursor {other}")), "{command}: {said:#?}");
+            assert!(!printed.out.contains(&format!("kubectl netprecursor {other}")), "{command}: {printed:#?}");
         }
     }
 }
@@ -203,11 +206,11 @@ async fn api_a_node_whose_agent_is_gone_is_not_ready_while_its_report_is_young()
     let plugin = Plugin::new(&server);
     for (made, wanted, standing, code) in [(1, 2, "Missing", 1), (1, 1, "Unwanted", 0)] {
         set_status(&client, &counted(made, wanted)).await;
-        let (doctor, exit) = plugin.tells(&["doctor"]).await;
+        let (doctor, exit) = plugin.json(&["doctor"]).await;
         let lines = doctor["nodes"].as_array().unwrap();
         let line = lines.iter().find(|line| line["node"] == "node2").unwrap();
         assert_eq!((&line["standing"], exit), (&json!(standing), Some(code)), "{doctor:#}");
-        let (status, _) = plugin.tells(&["status"]).await;
+        let (status, _) = plugin.json(&["status"]).await;
         assert_eq!(
             (&status["agents"]["ready"], &status["agents"]["wanted"]),
             (&json!(1), &json!(wanted)),
@@ -243,14 +246,14 @@ async fn api_what_pod_security_refuses_is_allowed_by_the_command_that_is_shown()
         .await;
     let plugin = Plugin::new(&server);
     for command in ["status", "doctor", "install-check"] {
-        let said = plugin.says(&[command]).await;
-        let command_line = said.out.split('`').find(|text| text.starts_with("kubectl label namespace"));
-        let words: Vec<&str> = command_line.unwrap_or_else(|| panic!("{command}: {said:#?}")).split(' ').collect();
+        let printed = plugin.run(&[command]).await;
+        let command_line = printed.out.split('`').find(|text| text.starts_with("kubectl label namespace"));
+        let words: Vec<&str> = command_line.unwrap_or_else(|| panic!("{command}: {printed:#?}")).split(' ').collect();
         let (key, value) = words[4].split_once('=').unwrap();
         assert_eq!((words[3], words[5]), (scene::INSTALL, "--overwrite"));
         merge(level("baseline")).await;
         merge(json!({"metadata": {"labels": {key: value}}})).await;
-        let (check, _) = plugin.tells(&["install-check"]).await;
+        let (check, _) = plugin.json(&["install-check"]).await;
         assert_eq!(verdict(&check, "Pod Security"), "Good", "{command}: {check:#}");
     }
 }
@@ -288,20 +291,25 @@ async fn explained(server: &ApiServer) {
     create(&client, &event("another", 1, "firing", 50, "u-1")).await;
     let plugin = Plugin::new(server);
 
-    let (told, code) = plugin.tells(&["explain", "checkout-1"]).await;
-    assert_eq!((code, &told["predicted"], &told["confirmed"]), (Some(0), &json!("231ms"), &json!("True")), "{told:#}");
-    let order: Vec<_> = told["order"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
-    assert_eq!(order, ["Fired", "Resolved", "Fired", "Breach", "Confirmed"], "{told:#}");
+    let (explained, code) = plugin.json(&["explain", "checkout-1"]).await;
     assert_eq!(
-        told["order"][2]["says"],
+        (code, &explained["predicted"], &explained["confirmed"]),
+        (Some(0), &json!("231ms"), &json!("True")),
+        "{explained:#}"
+    );
+    let order: Vec<_> =
+        explained["order"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
+    assert_eq!(order, ["Fired", "Resolved", "Fired", "Breach", "Confirmed"], "{explained:#}");
+    assert_eq!(
+        explained["order"][2]["says"],
         "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt)."
     );
-    assert_eq!(told["window"]["agent"], "netprecursor-agent-node1", "{told:#}");
-    assert_eq!(told["window"]["points"].as_array().unwrap().len(), 300);
+    assert_eq!(explained["window"]["agent"], "netprecursor-agent-node1", "{explained:#}");
+    assert_eq!(explained["window"]["points"].as_array().unwrap().len(), 300);
 
-    let said = plugin.says(&["explain", "checkout-1"]).await;
+    let printed = plugin.run(&["explain", "checkout-1"]).await;
     for part in ["ROUND TRIPS", "200 ms ┤", "•", "▲", "by damped-holt", "182 ms, usually 9.0 ms", "61 %"] {
-        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+        assert!(printed.out.contains(part), "{part} is not in\n{}", printed.out);
     }
 
     // The rights of the documentation's role are enough.
@@ -310,20 +318,20 @@ async fn explained(server: &ApiServer) {
     let alerts = json!({"apiGroups": ["netprecursor.io"], "resources": ["precursoralerts"], "verbs": ["get"]});
     grant(&client, "drawer", scene::INSTALL, &json!([pods, portforward])).await;
     grant(&client, "drawer", "shop", &json!([alerts])).await;
-    let (told, _) = Plugin::acting_as(server, "drawer").tells(&["explain", "checkout-1"]).await;
-    assert_eq!(told["window"]["points"].as_array().map(Vec::len), Some(300), "{told:#}");
+    let (explained, _) = Plugin::acting_as(server, "drawer").json(&["explain", "checkout-1"]).await;
+    assert_eq!(explained["window"]["points"].as_array().map(Vec::len), Some(300), "{explained:#}");
 
     // A pod that the agent does not watch, an alert that is over, and one that is not there.
     create(&client, &alert("checkout-2", 60, "u-2")).await;
-    let said = plugin.says(&["explain", "checkout-2"]).await;
-    assert!(said.out.contains("the agent no longer watches this pod"), "{said:#?}");
+    let printed = plugin.run(&["explain", "checkout-2"]).await;
+    assert!(printed.out.contains("the agent no longer watches this pod"), "{printed:#?}");
     let mut over = alert("checkout-1", 4_000, "u-1");
     (over["status"]["state"], over["status"]["resolvedAt"]) = ("Resolved".into(), scene::ago(3_900).into());
     set_status(&client, &over).await;
-    let said = plugin.says(&["explain", "checkout-1"]).await;
-    assert!(said.code == Some(0) && said.out.contains("more than five minutes ago"), "{said:#?}");
-    let said = plugin.says(&["explain", "checkout-9"]).await;
-    assert!(said.code == Some(1) && said.err.contains("such as checkout-1, checkout-2"), "{said:#?}");
+    let printed = plugin.run(&["explain", "checkout-1"]).await;
+    assert!(printed.code == Some(0) && printed.out.contains("more than five minutes ago"), "{printed:#?}");
+    let printed = plugin.run(&["explain", "checkout-9"]).await;
+    assert!(printed.code == Some(1) && printed.err.contains("such as checkout-1, checkout-2"), "{printed:#?}");
 }
 
 #[tokio::test]
@@ -338,14 +346,14 @@ async fn api_who_may_see_little_is_shown_that_and_told_what_is_missing() {
     let rules = json!([{"apiGroups": ["netprecursor.io"], "resources": resources, "verbs": ["get", "list"]}]);
     grant(&client, "viewer", "shop", &rules).await;
     let plugin = Plugin::acting_as(&server, "viewer");
-    let (status, code) = plugin.tells(&["status"]).await;
+    let (status, code) = plugin.json(&["status"]).await;
     assert_eq!((code, &status["policies"][0]["name"]), (Some(0), &json!("checkout")), "{status:#}");
     let notes = status["notes"].to_string();
     assert!(notes.contains("clusterprecursorpolicies") && notes.contains("precursornodereports"), "{notes}");
-    let said = plugin.says(&["explain", "checkout-1"]).await;
-    assert!(said.code == Some(0) && said.out.contains("not permitted to ask the agent"), "{said:#?}");
-    assert!(said.out.contains("not permitted to list the pod's Events"), "{said:#?}");
-    let (check, code) = plugin.tells(&["install-check"]).await;
+    let printed = plugin.run(&["explain", "checkout-1"]).await;
+    assert!(printed.code == Some(0) && printed.out.contains("not permitted to ask the agent"), "{printed:#?}");
+    assert!(printed.out.contains("not permitted to list the pod's Events"), "{printed:#?}");
+    let (check, code) = plugin.json(&["install-check"]).await;
     assert_eq!((code, verdict(&check, "definitions").as_str()), (Some(1), "Good"), "{check:#}");
     assert_eq!(
         (verdict(&check, "operator"), verdict(&check, "your rights")),

@@ -1,4 +1,4 @@
-//! A cluster with netprecursor on it, as its operator and its agents would have written it, and the plugin before it.
+//! A cluster with objects as the operator and the agents of netprecursor write them, and the plugin connected to it.
 
 use std::{
     fs,
@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 pub(crate) const INSTALL: &str = "netprecursor-system";
 
-/// What the plugin printed.
+/// The output of the plugin.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Printed {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
@@ -33,7 +33,7 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// Before a server, as its administrator in namespace `shop`.
+    /// Connected to a server as its administrator, in namespace `shop`.
     pub(crate) fn new(server: &ApiServer) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("kubectl-netprecursor");
@@ -43,26 +43,26 @@ impl Plugin {
         Self { directory, kubeconfig }
     }
 
-    /// As another user, by impersonation.
+    /// Connected as another user, by impersonation.
     pub(crate) fn acting_as(server: &ApiServer, user: &str) -> Self {
         let plugin = Self::new(server);
         write_kubeconfig(&server.kubeconfig(), &plugin.kubeconfig, Some(user));
         plugin
     }
 
-    /// What it says to a command line; the server answers meanwhile.
-    pub(crate) async fn says(&self, words: &[&str]) -> Said {
+    /// Runs the plugin.
+    pub(crate) async fn run(&self, words: &[&str]) -> Printed {
         let mut command = Command::new(self.directory.path().join("kubectl-netprecursor"));
         command.args(words).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
         let output = tokio::process::Command::from(command).output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        Printed { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// The JSON that it prints, and its exit code.
-    pub(crate) async fn tells(&self, words: &[&str]) -> (Value, Option<i32>) {
-        let said = self.says(&[words, &["-o", "json"]].concat()).await;
-        (serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:#?}")), said.code)
+    /// Runs the plugin for JSON. Returns that and the exit code.
+    pub(crate) async fn json(&self, words: &[&str]) -> (Value, Option<i32>) {
+        let printed = self.run(&[words, &["-o", "json"]].concat()).await;
+        (serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:#?}")), printed.code)
     }
 }
 
@@ -75,11 +75,11 @@ fn write_kubeconfig(from: &Path, to: &Path, user: Option<&str>) {
     fs::write(to, config.to_string()).unwrap();
 }
 
-/// When the test began: one moment, so that what is told of one thing at two places agrees.
+/// When the test began. One moment for all objects, so that their times agree.
 pub(crate) static BEGAN: LazyLock<Timestamp> =
     LazyLock::new(|| Timestamp::from_second(Timestamp::now().as_second()).unwrap());
 
-/// So many seconds before that, as the API writes it.
+/// The time `seconds` before [`BEGAN`], as the API writes it.
 pub(crate) fn ago(seconds: i64) -> String {
     (*BEGAN - SignedDuration::from_secs(seconds)).to_string()
 }
@@ -88,7 +88,7 @@ pub(crate) fn condition(type_: &str, status: &str, reason: &str, message: &str, 
     json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": ago(seconds_ago)})
 }
 
-/// Creates an object with its status; the object as it is then.
+/// Creates an object with its status. Returns the object as created.
 pub(crate) async fn create(client: &Client, object: &Value) -> Value {
     let api = api(client, object);
     let name = object["metadata"]["name"].as_str().unwrap();
@@ -100,7 +100,7 @@ pub(crate) async fn create(client: &Client, object: &Value) -> Value {
     serde_json::to_value(made).unwrap()
 }
 
-/// Sets the status of an object to the one that is given.
+/// Sets the status of an object to that of `object`.
 pub(crate) async fn set_status(client: &Client, object: &Value) {
     let name = object["metadata"]["name"].as_str().unwrap();
     let patch = Patch::Merge(json!({"status": object["status"]}));

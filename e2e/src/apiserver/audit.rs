@@ -21,7 +21,7 @@ pub struct Request {
     pub uri: String,
     /// Such as `get`, `list`, `watch`, `create`, `patch`.
     pub verb: String,
-    /// Who asked.
+    /// The user.
     pub user: User,
     /// As whom, when a user acted as another.
     pub impersonated_user: Option<User>,

@@ -1,5 +1,5 @@
-//! What the README does on a cluster, in front of the user: `helm install`, `kubectl apply`, `kubectl get precursoralerts`,
-//! while the link of a real nginx gets slowly narrower. `cargo xtask kind-demo` makes the cluster and runs this.
+//! Shows the steps of the README on a cluster: `helm install`, `kubectl apply`, `kubectl get precursoralerts`, while the link
+//! of a real nginx gets slowly narrower. `cargo xtask kind-demo` makes the cluster and runs this.
 
 #![expect(clippy::print_stdout, reason = "it shows what it does")]
 
@@ -16,12 +16,8 @@ use netprecursor_e2e::{
 };
 use tokio::process::{Child, Command};
 
-/// A target's window is full after a minute.
-const WARM_UP: Duration = Duration::from_secs(65);
-/// How long the narrow link is left as it is: the first alerts come true.
+/// How long the narrow link is left as it is, so that the first alerts come true.
 const NARROW: Duration = Duration::from_secs(20);
-/// Until RTT has been low for long enough.
-const RECOVERY: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,8 +46,8 @@ async fn show(story: &Story) -> Result<(), Error> {
     println!("agents are ready on every node ({:.0} s after the install began)", begun.elapsed().as_secs_f64());
     println!("{}", product.kubectl(&["get", "precursornodereports"]).await?);
 
-    println!("\na load on nginx from another node, nothing wrong: {} s until a window is full", WARM_UP.as_secs());
-    tokio::time::sleep(WARM_UP).await;
+    println!("\na load on nginx from another node, nothing wrong: about a minute until the rule may fire");
+    scene.warm_up(story, &[SERVER]).await?;
     println!(
         "\nnow the link of nginx gets slowly narrower\n$ kubectl get precursoralerts --namespace {namespace} --watch"
     );
@@ -60,7 +56,8 @@ async fn show(story: &Story) -> Result<(), Error> {
     tokio::time::sleep(NARROW).await;
     println!("\nthe link gets its width back");
     scene.widen().await?;
-    tokio::time::sleep(RECOVERY).await;
+    let over = ["wait", "precursoralerts", "--all", "--for", "condition=Firing=False", "--timeout=55s"];
+    product.kubectl(&[&over[..], &["--namespace", namespace]].concat()).await?;
     // It ends with its parent at the latest.
     let _ = watch.kill().await;
 

@@ -1,4 +1,4 @@
-//! The state of a cluster as a failed story left it: objects, events, and what agent and operator said last.
+//! The state of a cluster after a failed story: objects, Events, and the last logs of agents and operator.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ const LINES: i64 = 60;
 /// Events and objects shown of each kind.
 const MOST: usize = 50;
 
-/// Everything that tells why, of the story's namespace and of the product's. What cannot be read is said, not hidden.
+/// The state of the story's namespace and of the product's. It names what cannot be read.
 pub(super) async fn state(client: &Client, namespace: &str) -> String {
     let mut text = String::new();
     for kind in ["PrecursorPolicy", "PrecursorAlert"] {
@@ -99,7 +99,7 @@ async fn pods(text: &mut String, client: &Client, namespace: &str) {
                     ..LogParams::default()
                 };
                 match api.logs(&name, &params).await {
-                    Ok(log) => log.lines().for_each(|said| line(text, &format!("   | {said}"))),
+                    Ok(log) => log.lines().for_each(|logged| line(text, &format!("   | {logged}"))),
                     Err(error) => line(text, &format!("   | no log: {error}")),
                 }
             }

@@ -9,7 +9,7 @@ use crate::Error;
 /// How much of its output is kept, bytes.
 const KEPT: u64 = 1 << 20;
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Standard output.
@@ -49,7 +49,7 @@ pub async fn exec(pods: &Api<Pod>, pod: &str, container: &str, command: &[&str])
 async fn text(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
-        // What came until the connection broke is what there is; the status tells.
+        // A broken connection cuts the output short; the status shows it.
         let _ = stream.take(KEPT).read_to_end(&mut bytes).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()

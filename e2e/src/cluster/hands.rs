@@ -1,6 +1,6 @@
-//! Hands on a node: a pod that sees the node's processes, mounts and network, for faults that no API makes.
+//! A privileged pod on a node, for faults that no API can cause: it sees the node's processes, mounts and network.
 //!
-//! Nothing of Docker is needed, so that the same hands work on every cluster that lets privileged pods run.
+//! It does not need Docker, so it works on every cluster that allows privileged pods.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::Error;
 const CONTAINER: &str = "hands";
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// A privileged pod on one node, which goes with the story's namespace.
+/// A privileged pod on one node, which is deleted with the story's namespace.
 pub struct Hands {
     pods: Api<Pod>,
     pod: String,
 }
 
-/// What a process takes.
+/// Memory and CPU time of a process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
     /// Resident memory, KiB.
@@ -68,8 +68,8 @@ impl Hands {
         exec(&self.pods, &self.pod, CONTAINER, &["/bin/sh", "-c", script]).await
     }
 
-    /// Starts a shell script that goes on by itself: also when the node or the API server cannot be reached, which is how
-    /// whatever it breaks is mended in any case.
+    /// Starts a shell script that runs on even if the node or the API server cannot be reached, so that it repairs what it
+    /// breaks in any case.
     ///
     /// # Errors
     /// It does not start.
@@ -78,7 +78,7 @@ impl Hands {
         exec(&self.pods, &self.pod, CONTAINER, &["/bin/sh", "-c", alone, script]).await.map(|_| ())
     }
 
-    /// Sends a signal, such as `KILL`, to the node's processes that were started as `program`; how many there were.
+    /// Sends a signal, such as `KILL`, to the node's processes that were started as `program`. Returns how many there were.
     ///
     /// # Errors
     /// The pod does not answer.
@@ -100,7 +100,7 @@ impl Hands {
         Ok(self.run(&script).await?.stdout.lines().count())
     }
 
-    /// What the oldest process started as `program` takes; `None` when there is none.
+    /// Usage of the oldest process started as `program`; `None` without one.
     ///
     /// # Errors
     /// The pod does not answer.
@@ -122,8 +122,8 @@ fn pids(program: &str) -> String {
 }
 
 /// From `VmRSS` of `/proc/PID/status` and the line of `/proc/PID/stat` (proc(5)).
-fn usage(said: &str) -> Option<Usage> {
-    let (resident, stat) = said.split_once('\n')?;
+fn usage(output: &str) -> Option<Usage> {
+    let (resident, stat) = output.split_once('\n')?;
     let resident_kib = resident.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()?;
     // The name, in parentheses, may hold anything; user and system time are the 14th and 15th field.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -131,7 +131,7 @@ fn usage(said: &str) -> Option<Usage> {
     Some(Usage { resident_kib, cpu_ticks: time(14)? + time(15)? })
 }
 
-/// Whether a node was made by kind, whose containers may be broken without anybody missing them.
+/// Whether a node was made by kind: only such a node may be broken.
 pub fn is_of_kind(node: &Node) -> bool {
     let provider = node.spec.as_ref().and_then(|spec| spec.provider_id.as_deref());
     provider.is_some_and(|id| id.starts_with("kind://"))
@@ -142,9 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_takes_is_read_whatever_its_name() {
-        let said = "VmRSS:\t   31744 kB\n7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 12 1000 200\n";
-        assert_eq!(usage(said), Some(Usage { resident_kib: 31_744, cpu_ticks: 300 }));
+    fn usage_is_parsed_whatever_the_name_of_the_process() {
+        let output = "VmRSS:\t   31744 kB\n7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 12 1000 200\n";
+        assert_eq!(usage(output), Some(Usage { resident_kib: 31_744, cpu_ticks: 300 }));
         assert_eq!(usage(""), None);
     }
 

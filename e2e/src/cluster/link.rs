@@ -1,4 +1,4 @@
-//! Faults of a pod's link, made by `tc` inside the pod: nothing of the node is touched, so that it works on any cluster.
+//! Limits a pod's link by `tc` inside the pod. It does not touch the node, so it works on any cluster.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -23,8 +23,8 @@ impl Link {
         Self { pods, pod: pod.to_owned() }
     }
 
-    /// Lets at most `kbit_per_s` out, with a queue of `queue_bytes` before it: what exceeds the rate waits there, which is
-    /// how congestion delays; what exceeds the queue is lost. Replaces what was set before, without losing the queue's
+    /// Lets at most `kbit_per_s` out, with a queue of `queue_bytes` before it: packets above the rate wait there, which is
+    /// how congestion delays; packets above the queue are lost. Replaces an earlier limit, without losing the queue's
     /// packets when only the numbers change.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Link {
         .await
     }
 
-    /// Takes the limit away.
+    /// Removes the limit.
     ///
     /// # Errors
     /// There was none.

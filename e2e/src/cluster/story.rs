@@ -1,4 +1,4 @@
-//! One story: a namespace of its own, the state of the cluster when it fails, and nothing left of it at its end.
+//! One story: a namespace of its own, the state of the cluster printed when it fails, and nothing left behind.
 
 use std::{fmt, fs, panic::AssertUnwindSafe};
 
@@ -17,27 +17,27 @@ use crate::Error;
 
 /// Marks the namespaces of stories.
 const LABEL: &str = "netprecursor.io/story";
-/// Which process of which machine a namespace belongs to.
+/// The process and the machine that a namespace belongs to.
 const OWNER: &str = "netprecursor.io/story-owner";
 
-/// What a story is told with.
+/// The surroundings of a story.
 pub struct Story {
     cluster: Cluster,
     namespace: String,
 }
 
-/// Tells a story. Without a cluster it prints `skipped: REASON`, which the test tiers count as skipped.
+/// Runs a story. Without a cluster it prints `skipped: REASON`, which the test tiers count as skipped.
 ///
 /// # Panics
 /// The story failed: the state of the cluster is printed before.
-pub async fn story<E: fmt::Display>(name: &str, tell: impl AsyncFnOnce(&Story) -> Result<(), E>) {
+pub async fn story<E: fmt::Display>(name: &str, run: impl AsyncFnOnce(&Story) -> Result<(), E>) {
     let cluster = match Cluster::connect().await {
         Ok(cluster) => cluster,
         Err(Error::NoCluster(reason)) => return say(&format!("skipped: {reason}")),
         Err(error) => panic!("{error}"),
     };
     let story = Story::begin(cluster, name).await.unwrap_or_else(|error| panic!("story {name}: {error}"));
-    let ended = AssertUnwindSafe(tell(&story)).catch_unwind().await;
+    let ended = AssertUnwindSafe(run(&story)).catch_unwind().await;
     if !matches!(ended, Ok(Ok(()))) {
         say(&format!(
             "story {name} failed; the cluster's state:\n{}",
@@ -154,7 +154,7 @@ fn is_dead(text: &str) -> bool {
     machine_of == machine() && !Process { pid, started_ticks }.alive()
 }
 
-#[expect(clippy::print_stdout, reason = "a test tells why it did not run, and why it failed")]
+#[expect(clippy::print_stdout, reason = "a test prints why it did not run or failed")]
 fn say(text: &str) {
     println!("{text}");
 }

@@ -98,7 +98,7 @@ async fn start(pods: &Api<Pod>, name: &str, node: Option<&str>, containers: Valu
         "spec": {
             "containers": containers,
             "terminationGracePeriodSeconds": 1,
-            // Past the scheduler's queue, and past taints: a story says where things are.
+            // Bypasses the scheduler and taints: a story places its pods itself.
             "nodeName": node,
         },
     });
@@ -110,8 +110,11 @@ async fn start(pods: &Api<Pod>, name: &str, node: Option<&str>, containers: Valu
     started.ok_or_else(|| Error::NoCluster(format!("pod {name} vanished")))
 }
 
-/// Whether a pod says that it is ready.
-pub(super) fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod is ready and not being deleted.
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+    let is_deleted = pod.metadata.deletion_timestamp.is_some();
+    !is_deleted
+        && conditions
+            .is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }

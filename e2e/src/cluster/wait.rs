@@ -1,4 +1,4 @@
-//! Waiting for what shall come to hold, by watches, with a limit, and with what there was instead.
+//! Waiting for conditions by watches, with a limit. Errors show the last state.
 
 use std::{
     collections::BTreeMap,
@@ -21,13 +21,13 @@ use tokio::time::timeout;
 
 use crate::Error;
 
-/// How much of an object an error shows, characters.
+/// Characters of an object that an error shows.
 const SHOWN: usize = 2000;
 
-/// Waits until `condition` holds for the object `name`, which may be absent, and gives back what it held for.
+/// Waits until `condition` holds for the object `name`, which may be absent, and returns the object.
 ///
 /// # Errors
-/// [`Error::Timeout`] with what was seen last.
+/// [`Error::Timeout`] with the last state.
 pub async fn wait_for<K>(
     api: &Api<K>,
     name: &str,
@@ -109,7 +109,7 @@ fn late(what: &str, waited: Duration, last: String) -> Error {
     Error::Timeout { what: what.to_owned(), waited, last }
 }
 
-/// An object without its bookkeeping.
+/// An object without its managed fields.
 fn shown<K: Serialize>(object: &K) -> String {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value.get_mut("metadata").and_then(|metadata| metadata.as_object_mut()) {

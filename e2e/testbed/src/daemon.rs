@@ -1,4 +1,4 @@
-//! A process that runs until its owner lets go of it, with its output in a log.
+//! A process that runs until it is dropped, with its output in a log.
 
 use std::{
     fs::OpenOptions,
@@ -72,7 +72,7 @@ impl Daemon {
         self.done(self.child.resume())
     }
 
-    /// Ends it now; again is harmless.
+    /// Ends it now. Calling it again is harmless.
     pub fn kill(&self) {
         // It may have ended by itself.
         let _ = self.child.end();

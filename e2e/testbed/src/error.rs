@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-/// Why a part of a test cluster cannot be had.
+/// Why a part of a test cluster is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum TestbedError {
     /// No place is known for caches.
@@ -13,10 +13,10 @@ pub enum TestbedError {
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
-    /// A program of the machine is not there.
+    /// A program of the machine is missing.
     #[error("got no program '{program}' in PATH, expected one: {remedy}")]
     MissingProgram {
         /// Its name.
@@ -31,7 +31,7 @@ pub enum TestbedError {
         module: String,
         /// How the build ended.
         got: String,
-        /// Everything it said.
+        /// Its whole output.
         log: PathBuf,
         /// The last of it.
         tail: String,
@@ -51,7 +51,7 @@ pub enum TestbedError {
         program: String,
         /// How it ended, or why it did not start.
         got: String,
-        /// Everything it said.
+        /// Its whole output.
         log: PathBuf,
         /// The last of it.
         tail: String,

@@ -1,5 +1,5 @@
-//! What test clusters are made of: Kubernetes' own programs, built once from their Go modules into the cache, and
-//! processes and directories that never outlive who started them. Without a Kubernetes client, so that the chores can
+//! The parts of test clusters: Kubernetes' own programs, built once from their Go modules into the cache, and
+//! processes and directories that never outlive their owner. Without a Kubernetes client, so that the chores can
 //! use it too.
 
 pub mod cache;

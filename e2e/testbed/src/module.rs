@@ -37,7 +37,7 @@ pub const COREDNS: Module = Module { folder: "coredns", package: TOOLS_OF_GO_MOD
 pub const TOOLS: Module = Module { folder: "tools", package: TOOLS_OF_GO_MOD };
 /// The oldest supported Helm.
 pub const HELM_3: Module = Module { folder: "helm-3", package: TOOLS_OF_GO_MOD };
-/// What stands in for runc on hosts without CAP_SYS_RESOURCE.
+/// The replacement for runc on hosts without CAP_SYS_RESOURCE.
 pub const RUNC_WRAPPER: Module = Module { folder: "runc-wrapper", package: OWN };
 /// The process that holds a pod's namespaces.
 pub const PAUSE: Module = Module { folder: "pause", package: OWN };
@@ -46,7 +46,7 @@ pub const PAUSE: Module = Module { folder: "pause", package: OWN };
 #[derive(Debug, Clone)]
 pub struct Programs(PathBuf);
 
-/// Runs a command that takes minutes to its end; says what went wrong.
+/// Runs a command that may take minutes.
 pub type Runner<'a> = &'a mut dyn FnMut(&mut Command) -> Result<(), String>;
 
 impl Module {
@@ -105,7 +105,7 @@ impl Module {
         let output = File::create(&log).map_err(TestbedError::file(&log))?;
         let errors = output.try_clone().map_err(TestbedError::file(&log))?;
         let staging = tempfile::tempdir_in(store).map_err(TestbedError::file(store))?;
-        // A test cannot tell otherwise why it takes minutes.
+        // Otherwise a test that takes minutes gives no reason.
         eprintln!("building {} from its Go modules (minutes, once); log: {}", self.folder, log.display());
         // Objects of Kubernetes are gigabytes, and nothing else is ever built from them. A killed build's go as well.
         let objects = store.join(format!("{}.objects", self.folder));
@@ -155,7 +155,7 @@ impl Module {
         others.sort();
         others.pop();
         for (_, path) in others {
-            // What stays is waste, not harm.
+            // Leftovers waste space but do no harm.
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -193,7 +193,7 @@ fn read(path: &Path) -> Result<String, TestbedError> {
     fs::read_to_string(path).map_err(TestbedError::file(path))
 }
 
-/// Of everything that decides what comes out: sources, pinned versions and checksums, compiler.
+/// The digest of all inputs: sources, pinned versions and checksums, compiler.
 fn digest(source: &Path, go: &str) -> Result<String, TestbedError> {
     let mut files: Vec<PathBuf> = fs::read_dir(source)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())

@@ -1,4 +1,4 @@
-//! A directory for a test's temporary files. Its name tells its owner, so that what a killed process left is swept by the
+//! A directory for a test's temporary files. Its name has its owner, so that what a killed process left is swept by the
 //! next one.
 
 use std::{
@@ -13,7 +13,7 @@ use crate::TestbedError;
 
 const PREFIX: &str = "netprecursor-e2e-";
 
-/// A directory that goes when this value is dropped.
+/// A directory that is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
@@ -43,7 +43,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is still there then is swept by a later start.
+        // A later start sweeps what cannot be removed now.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -53,7 +53,7 @@ fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         if owner_of(&entry.file_name().to_string_lossy()).is_some_and(|owner| !owner.alive()) {
-            // Somebody else may be sweeping it as well.
+            // Another process may be sweeping it as well.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -57,7 +57,7 @@ impl Stage {
         stage
     }
 
-    /// What the server says against `object`, when it does; nothing is stored. Agents create Events and apply the rest.
+    /// The server's refusal of `object`, if any; nothing is stored. Agents create Events and apply the rest.
     async fn refusal(&self, client: &Client, object: &Value) -> Option<String> {
         let written = if text(object, "/kind") == "Event" {
             let parameters = PostParams { dry_run: true, ..PostParams::default() };

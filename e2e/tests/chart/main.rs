@@ -1,4 +1,4 @@
-//! The chart: what it renders, what a real API server says to it, what its access rules allow, and its life on a cluster.
+//! The chart: its rendering, its admission by a real API server, its access rules, and its lifecycle on a cluster.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 

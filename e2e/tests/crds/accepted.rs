@@ -35,8 +35,8 @@ async fn every_example_is_applied_and_those_for_hosts_are_refused_with_the_way_o
                     cluster.apply(&object).await;
                     continue;
                 }
-                let told = words(cluster.try_out(&object).await.expect_err(path));
-                assert!(told.contains("write configMapKeyRef: {name, key, sha256}"), "{path}: {told}");
+                let message = words(cluster.try_out(&object).await.expect_err(path));
+                assert!(message.contains("write configMapKeyRef: {name, key, sha256}"), "{path}: {message}");
             }
         }
     }
@@ -73,8 +73,8 @@ async fn the_largest_policy_stays_within_the_cost_limits() {
     for version in VERSIONS {
         let cluster = Cluster::new(version).await;
         cluster.apply(&large(MAX_RULES)).await;
-        let told = words(cluster.try_out(&large(MAX_RULES + 1)).await.expect_err("65 rules"));
-        assert!(told.contains("spec.rules") && told.contains("at most 64 items"), "{version}: {told}");
+        let message = words(cluster.try_out(&large(MAX_RULES + 1)).await.expect_err("65 rules"));
+        assert!(message.contains("spec.rules") && message.contains("at most 64 items"), "{version}: {message}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whoever does what the API server says is not refused again: each hint goes, as it is written, through kubectl.
+//! The hints in the API server's refusals work: each, as it is written, is accepted through kubectl.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn pointer(field: &str) -> String {
     format!("/{}", field.replace(['.', '['], "/").replace(']', ""))
 }
 
-/// What a message says to write: everything behind `write`, in its alternatives.
+/// The alternatives that a message offers behind `write`.
 fn hints(message: &str) -> Vec<String> {
     let Some((_, hints)) = message.rsplit_once("write ") else { return Vec::new() };
     let hints = hints.trim_start_matches("for example ");
@@ -85,7 +85,7 @@ fn write(mut policy: Value, field: &str, hint: &str) -> Corrected {
     }
 }
 
-/// What a message says to do besides writing something: each way by itself.
+/// The other remedies of a message, one by one.
 fn deeds(policy: &Value, field: &str, message: &str) -> Vec<Corrected> {
     let without = |field: &str| {
         let mut policy = policy.clone();

@@ -73,7 +73,7 @@ impl Cluster {
             let parameters = PatchParams::apply("test").force().validation_strict();
             definitions.patch(&name, &parameters, &Patch::Apply(&definition)).await.unwrap();
             await_condition(definitions.clone(), &name, conditions::is_crd_established()).await.unwrap();
-            // Established is said a moment before it is served, and published a moment after; neither can be watched.
+            // A kind is served and its schema published a moment after Established is true; neither can be watched.
             let kind = definition.spec.names.kind;
             let objects: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource(&kind));
             let begun = Instant::now();
@@ -157,7 +157,7 @@ fn document(yaml: &str) -> Value {
     documents(yaml).remove(0)
 }
 
-/// What the server says against an object, in its own words.
+/// The server's message about an object.
 fn words(error: kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),

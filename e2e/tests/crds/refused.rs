@@ -1,4 +1,4 @@
-//! What the API server refuses, and that it says what to write instead.
+//! Objects that the API server refuses, with a message that says what to write instead.
 
 use kube::api::PatchParams;
 use netprecursor_core::policy::Policy;
@@ -26,7 +26,7 @@ pub(crate) fn edited(pointer: &str, value: Option<Value>) -> Value {
     policy
 }
 
-/// Where, what is put there, and what the server says: place and way out.
+/// JSON pointer, value, and parts of the server's message: the place and the remedy.
 pub(crate) fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
     let rule = |field: &str| format!("{RULE}/{field}");
     let hold = "spec.rules[0].holdFor";
@@ -124,10 +124,10 @@ async fn every_mistake_is_told_with_its_place_and_what_to_write() {
             match cluster.try_out(&policy).await {
                 Ok(_) => wrong.push(format!("{pointer} {value:?}: accepted")),
                 Err(error) => {
-                    let told = words(error);
-                    let missing = expected.iter().any(|text| !told.contains(text));
-                    if missing || told.contains("evaluat") {
-                        wrong.push(format!("{pointer} {value:?}: expected {expected:?}, got {told}"));
+                    let message = words(error);
+                    let missing = expected.iter().any(|text| !message.contains(text));
+                    if missing || message.contains("evaluat") {
+                        wrong.push(format!("{pointer} {value:?}: expected {expected:?}, got {message}"));
                     }
                 }
             }
@@ -156,8 +156,8 @@ async fn two_rules_of_one_name_are_refused() {
         let mut policy = document(CHECKOUT);
         let rule = policy["spec"]["rules"][0].clone();
         policy["spec"]["rules"].as_array_mut().unwrap().push(rule);
-        let told = words(cluster.try_out(&policy).await.expect_err("two of one name"));
-        assert!(told.contains("spec.rules[1]: Duplicate value"), "{version}: {told}");
+        let message = words(cluster.try_out(&policy).await.expect_err("two of one name"));
+        assert!(message.contains("spec.rules[1]: Duplicate value"), "{version}: {message}");
     }
 }
 
@@ -169,7 +169,10 @@ async fn an_alert_stays_with_whom_it_warns_of() {
         cluster.apply(&alert).await;
         alert["spec"]["podRef"]["name"] = json!("another");
         let parameters = PatchParams::apply("test").force();
-        let told = words(cluster.patch(&alert, &parameters).await.expect_err("another pod"));
-        assert!(told.contains("spec: Invalid value") && told.contains("delete the alert"), "{version}: {told}");
+        let message = words(cluster.patch(&alert, &parameters).await.expect_err("another pod"));
+        assert!(
+            message.contains("spec: Invalid value") && message.contains("delete the alert"),
+            "{version}: {message}"
+        );
     }
 }

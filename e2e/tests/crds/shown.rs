@@ -132,8 +132,8 @@ async fn kubectl_explains_every_field() {
             ("PrecursorAlert", "status.causes.sharePercent", "in percent"),
             ("PrecursorNodeReport", "status.sensors.reason", "what to do"),
         ] {
-            let told = explained(&schemas, kind, path);
-            assert!(told.contains(text), "{version}: {kind} {path}: {told:?}");
+            let output = explained(&schemas, kind, path);
+            assert!(output.contains(text), "{version}: {kind} {path}: {output:?}");
         }
     }
 }

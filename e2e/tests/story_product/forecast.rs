@@ -1,4 +1,4 @@
-//! The main job: a warning before the breach, and what became of it.
+//! The main job: a warning before the breach, and its verdict.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,7 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use crate::shared::{alert_in, condition, policy, request, uid};
-
-/// A target's window is full after a minute.
-const WARM_UP: Duration = Duration::from_secs(70);
-/// From the first narrowing to the breach, and some.
-const RAMP: Duration = Duration::from_secs(120);
+use crate::shared::{RAMP, alert_in, condition, policy, request, uid};
 
 #[tokio::test]
 async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved() {
@@ -34,7 +29,7 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
         product.agents_ready().await?;
         println!("install to agents ready: {:.1} s", begun.elapsed().as_secs_f64());
         product.fresh_agents().await?;
-        tokio::time::sleep(WARM_UP).await;
+        scene.warm_up(story, &["web"]).await?;
         let (narrowed, fired) = tokio::join!(scene.narrow(), alert_in(story, "web", AlertState::Firing, RAMP));
         narrowed?;
         let (fired, after) = fired?;
@@ -64,7 +59,7 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
         assert!(shown.contains("Firing") && shown.contains("web"), "{shown}");
         let pod_uid = uid(&scene.server.pod);
         let events: Api<Event> = story.api();
-        let told =
+        let event =
             wait_for_list(&events, Config::default(), "an Event on the pod", Duration::from_secs(30), |events| {
                 events
                     .iter()
@@ -75,8 +70,8 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
                     .map(|event| (*event).clone())
             })
             .await?;
-        println!("event: {} {}", told.reason.unwrap_or_default(), told.note.clone().unwrap_or_default());
-        assert!(told.note.is_some_and(|note| note.chars().count() <= 1024));
+        println!("event: {} {}", event.reason.unwrap_or_default(), event.note.clone().unwrap_or_default());
+        assert!(event.note.is_some_and(|note| note.chars().count() <= 1024));
 
         scene.widen().await?;
         let (resolved, _) = alert_in(story, "web", AlertState::Resolved, RAMP).await?;
@@ -89,14 +84,14 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
 }
 
 #[tokio::test]
-async fn a_policy_in_shadow_counts_but_tells_nobody() {
+async fn a_policy_in_shadow_counts_and_publishes_nothing() {
     story("shadow", async |story| {
         let product = Product::new(story.cluster());
         product.install(&[]).await?;
         policy(story, "quiet", json!({"spec": {"mode": "Shadow"}})).await?;
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
-        tokio::time::sleep(WARM_UP).await;
+        scene.warm_up(story, &["quiet"]).await?;
         scene.narrow().await?;
         let policies: Api<PrecursorPolicy> = story.api();
         let counted = |policy: Option<&PrecursorPolicy>| {

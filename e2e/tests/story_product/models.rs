@@ -1,5 +1,5 @@
-//! Models that users bring: one that is good, and four that must not be used. Whoever asked for one of those is told why,
-//! the best rule of thumb forecasts meanwhile, and every alert says so.
+//! Models of users: one that is good, and four that are refused. A policy that names one of these shows the reason, the best
+//! rule of thumb is its fallback, and every alert says so.
 
 use std::{io::Write as _, path::Path, time::Duration};
 
@@ -23,13 +23,13 @@ use sha2::{Digest as _, Sha256};
 use crate::shared::{alert_in, policy, request};
 
 /// The best rule of thumb, as the release names it.
-const STAND_IN: &str = "damped-holt";
+const FALLBACK: &str = "damped-holt";
 /// Inflated, a model has at most as many bytes.
 const LARGEST: usize = 8 << 20;
 /// A verdict takes a child process and a look at the API server.
 const VERDICT: Duration = Duration::from_secs(60);
 
-/// A model in a ConfigMap, and what is to become of it.
+/// A model in a ConfigMap, and the expected verdict.
 struct Model {
     /// Of ConfigMap and policy.
     name: &'static str,
@@ -37,7 +37,7 @@ struct Model {
     sha256: String,
     /// Status and reason of `ModelReady`.
     verdict: [&'static str; 2],
-    /// What its message says among other things.
+    /// Parts of its message.
     words: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ fn models() -> [Model; 5] {
         stored,
         sha256,
         verdict: ["False", reason],
-        words: words.iter().map(|word| (*word).to_owned()).chain([format!("{STAND_IN} forecasts meanwhile")]).collect(),
+        words: words.iter().map(|word| (*word).to_owned()).chain([format!("{FALLBACK} forecasts meanwhile")]).collect(),
     };
     [
         Model {
@@ -114,7 +114,7 @@ fn rules(model: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_bad_model_is_told_of_with_its_reason_and_a_rule_of_thumb_speaks_instead() {
+async fn a_refused_model_is_reported_with_its_reason_and_a_rule_of_thumb_is_the_fallback() {
     story("models", async |story| {
         let product = Product::new(story.cluster());
         product.install(&[&format!("models.namespaces={{{}}}", story.namespace())]).await?;
@@ -127,7 +127,7 @@ async fn a_bad_model_is_told_of_with_its_reason_and_a_rule_of_thumb_speaks_inste
         }
         let scene = Scene::start(story).await?;
 
-        // What the policy's author reads.
+        // The conditions of the policies.
         let policies: Api<PrecursorPolicy> = story.api();
         for model in &models {
             let what = format!("ModelReady={} ({}) of {}", model.verdict[0], model.verdict[1], model.name);
@@ -136,43 +136,43 @@ async fn a_bad_model_is_told_of_with_its_reason_and_a_rule_of_thumb_speaks_inste
                 let found = conditions.into_iter().flatten().find(|condition| condition.type_ == "ModelReady");
                 found.map(|found| (found.status.clone(), found.reason.clone(), found.message.clone()))
             };
-            let told = wait_for(&policies, model.name, &what, VERDICT, |policy| {
+            let policy = wait_for(&policies, model.name, &what, VERDICT, |policy| {
                 ready(policy).is_some_and(|(status, reason, _)| [status.as_str(), reason.as_str()] == model.verdict)
             })
             .await?;
-            let (_, _, message) = ready(told.as_ref()).unwrap();
+            let (_, _, message) = ready(policy.as_ref()).unwrap();
             println!("{}: {message}", model.name);
             for words in &model.words {
                 assert!(message.contains(words), "{}: expected {words:?} in {message:?}", model.name);
             }
         }
 
-        // What the agent says, and what it does.
+        // The report and the alerts of the agent.
         product.agents_ready().await?;
         let reports: Api<PrecursorNodeReport> = Api::all(story.client());
         let what = "a node report in which only the good model is ready";
         wait_for_list(&reports, Config::default(), what, Duration::from_secs(180), |reports| {
             reports.iter().find_map(|report| {
                 let status = report.status.as_ref()?;
-                let said = |uid: &String| status.models.iter().find(|model| model.policy_uid == *uid);
+                let found = |uid: &String| status.models.iter().find(|model| model.policy_uid == *uid);
                 let is_so = uids.iter().zip(&models).all(|(uid, model)| {
                     let is_good = model.verdict[0] == "True";
-                    said(uid).is_some_and(|said| said.ready == is_good && said.reason.is_none() == is_good)
+                    found(uid).is_some_and(|model| model.ready == is_good && model.reason.is_none() == is_good)
                 });
                 is_so.then_some(())
             })
         })
         .await?;
-        tokio::time::sleep(Duration::from_secs(70)).await;
+        scene.warm_up(story, &models.each_ref().map(|model| model.name)).await?;
         scene.narrow().await?;
         for model in &models {
             let (alert, _) = alert_in(story, model.name, AlertState::Firing, Duration::from_secs(120)).await?;
-            let speaks = alert.status.unwrap().model;
+            let used = alert.status.unwrap().model;
             if model.verdict[0] == "True" {
-                assert_eq!((speaks.sha256.as_deref(), &speaks.fallback), (Some(model.sha256.as_str()), &None));
+                assert_eq!((used.sha256.as_deref(), &used.fallback), (Some(model.sha256.as_str()), &None));
             } else {
-                assert_eq!((speaks.name.as_str(), &speaks.sha256), (STAND_IN, &None), "{}", model.name);
-                let why = speaks.fallback.unwrap();
+                assert_eq!((used.name.as_str(), &used.sha256), (FALLBACK, &None), "{}", model.name);
+                let why = used.fallback.unwrap();
                 assert!(why.contains("ModelReady"), "{}: {why}", model.name);
             }
         }
@@ -181,7 +181,7 @@ async fn a_bad_model_is_told_of_with_its_reason_and_a_rule_of_thumb_speaks_inste
     .await;
 }
 
-/// `kubectl apply` of a policy of the scene's server with one thing changed; what it says when it is refused.
+/// Applies a policy with one change by `kubectl apply` and returns the message of the refusal.
 async fn refusal(product: &Product, namespace: &str, pointer: &str, value: Value) -> Result<String, Error> {
     let mut policy = json!({
         "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
@@ -194,7 +194,7 @@ async fn refusal(product: &Product, namespace: &str, pointer: &str, value: Value
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     policy.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
     match product.kubectl_with(&["apply", "-f", "-"], &policy.to_string()).await {
-        Ok(said) => panic!("{pointer} was accepted: {said}"),
+        Ok(output) => panic!("{pointer} was accepted: {output}"),
         Err(Error::Command { got, .. }) => Ok(got),
         Err(other) => Err(other),
     }
@@ -220,8 +220,8 @@ async fn kubectl_apply_says_what_to_write_instead() {
             ("/spec/rules".to_owned(), json!([]), "at least 1 items"),
         ];
         for (pointer, value, expected) in mistakes {
-            let said = refusal(&product, story.namespace(), &pointer, value).await?;
-            assert!(said.contains(expected), "{pointer}: expected {expected:?} in {said:?}");
+            let message = refusal(&product, story.namespace(), &pointer, value).await?;
+            assert!(message.contains(expected), "{pointer}: expected {expected:?} in {message:?}");
         }
         let policies: Api<PrecursorPolicy> = story.api();
         let left = policies.list(&Default::default()).await.map_err(request("listing policies"))?;

@@ -4,11 +4,11 @@ mod agent_killed;
 mod agent_lost;
 mod churn;
 mod cut_off;
+mod delivered;
 mod density;
 mod operator_killed;
 mod outage;
 mod release;
-mod told;
 
 use std::time::Duration;
 
@@ -22,27 +22,22 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use crate::shared::{alert_in, policy};
+use crate::shared::{RAMP, alert_in, policy};
 
-/// A target's window is full after a minute, and an agent's grace over.
-const WARM_UP: Duration = Duration::from_secs(70);
-/// From the first narrowing to an alert, and some.
-const RAMP: Duration = Duration::from_secs(120);
-
-/// An alert that is out, because the link of the scene's server is narrow and stays so.
+/// A firing alert: the link of the scene's server is narrow and stays so.
 struct Trouble {
     scene: Scene,
-    /// As it was when it was first seen.
+    /// The alert as it was first seen.
     alert: PrecursorAlert,
 }
 
 impl Trouble {
-    /// Brings it about, with the product installed and a policy `web`.
+    /// Causes it, with the product installed and a policy `web`.
     async fn make(story: &Story, product: &Product) -> Result<Self, Error> {
         policy(story, "web", json!({})).await?;
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
-        tokio::time::sleep(WARM_UP).await;
+        scene.warm_up(story, &["web"]).await?;
         scene.narrow().await?;
         let (alert, _) = alert_in(story, "web", AlertState::Firing, RAMP).await?;
         Ok(Self { scene, alert })
@@ -60,7 +55,7 @@ impl Trouble {
         let resolved = |alert: Option<&PrecursorAlert>| {
             alert.and_then(|alert| alert.status.as_ref()).is_some_and(|status| status.state == AlertState::Resolved)
         };
-        // An agent that was started anew gives its old alerts three minutes.
+        // A restarted agent gives its old alerts three minutes.
         let limit = Duration::from_secs(300);
         let alert = wait_for(&story.api(), &name, "the alert to be resolved", limit, resolved).await?.unwrap();
         assert_eq!(alert.metadata.uid, self.alert.metadata.uid, "another object took the alert's place");

@@ -117,7 +117,7 @@ async fn rules(story: &Story) -> Result<BTreeMap<&'static str, Vec<PolicyRule>>,
 }
 
 /// What is allowed and was never asked for: rules of which nothing was used, and rights of the others.
-#[expect(clippy::print_stdout, reason = "a story tells what it saw")]
+#[expect(clippy::print_stdout, reason = "a story prints its findings")]
 async fn unused(story: &Story, requests: &[Request]) -> Result<(Vec<String>, Vec<String>), Error> {
     let mut used: BTreeMap<&str, BTreeSet<Right>> = BTreeMap::new();
     for asked in requests.iter().filter(|asked| asked.code() < 400 || asked.code() == 404 || asked.code() == 409) {
@@ -162,7 +162,7 @@ async fn nothing_that_operator_or_agents_asked_for_was_refused() {
     .await;
 }
 
-/// Of the stories that are told each time some rights are not used: those of the operator for what is lost.
+/// Rights that the regular stories do not use: those of the operator for what is lost.
 mod nightly {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! What the stories share: a policy over the server of the scene, and waiting for its alerts.
+//! Helpers of the stories: a policy over the server of the scene, and waiting for its alerts.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,10 @@ use netprecursor_e2e::{
 };
 use serde_json::{Value, json};
 
-/// What the policies of these stories call a breach.
+/// The threshold of the stories' policies.
 const THRESHOLD: &str = "200ms";
+/// From the first narrowing to the breach and its verdict.
+pub(crate) const RAMP: Duration = Duration::from_secs(120);
 /// From one state of objects to the next.
 const LIMIT: Duration = Duration::from_secs(120);
 /// The kinds of the product.
@@ -35,7 +37,7 @@ pub(crate) const DEFINITIONS: [&str; 4] = [
     "precursornodereports.netprecursor.io",
 ];
 
-/// Applies a policy over the pods with label `app` of the scene's server and gives it back as the server has it.
+/// Creates a policy over the pods with the label `app` of the scene's server.
 pub(crate) async fn policy(story: &Story, name: &str, more: Value) -> Result<PrecursorPolicy, Error> {
     let mut policy = json!({
         "apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorPolicy",
@@ -45,7 +47,7 @@ pub(crate) async fn policy(story: &Story, name: &str, more: Value) -> Result<Pre
             "rules": [{
                 "name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": THRESHOLD},
                 "holdFor": "2s", "keepFiringFor": "3s",
-                // A trend: it warns of a first narrowing, which what learns in place would have to see once.
+                // A trend warns of the first narrowing; a model that learns in place would have to see one before.
                 "model": {"builtin": "damped-holt"}, "minConfidencePercent": 30,
             }],
         },
@@ -71,7 +73,7 @@ pub(crate) fn request(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Er
     move |reason| Error::Request { what, reason: Box::new(reason) }
 }
 
-/// Waits for an alert of the policy in the state `state`, and says how long it took.
+/// Waits for an alert of the policy in the state `state`. Returns it and how long that took.
 pub(crate) async fn alert_in(
     story: &Story,
     policy: &str,
@@ -92,7 +94,7 @@ pub(crate) async fn alert_in(
     Ok((alert, begun.elapsed()))
 }
 
-/// Has `kubectl wait` see a condition of a policy become true.
+/// Waits by `kubectl wait` until a condition of a policy is true.
 pub(crate) async fn wait_with_kubectl(
     product: &Product,
     story: &Story,
@@ -114,8 +116,8 @@ pub(crate) fn uid(pod: &Pod) -> String {
     pod.uid().unwrap()
 }
 
-/// Whether anybody but this story has policies: then the definitions are not for this story to delete. Those of the story
-/// before are about to go.
+/// Whether anyone else has policies, so that this story must not delete the definitions. Those of earlier stories are about
+/// to be gone.
 pub(crate) async fn is_in_use(story: &Story) -> Result<bool, Error> {
     let policies: Api<PrecursorPolicy> = Api::all(story.client());
     match policies.list(&ListParams::default()).await {
@@ -129,7 +131,7 @@ pub(crate) async fn is_in_use(story: &Story) -> Result<bool, Error> {
     }
 }
 
-/// Takes everything away, as a cluster is that never had it.
+/// Removes the product and its definitions.
 pub(crate) async fn clean(story: &Story, product: &Product) -> Result<(), Error> {
     product.uninstall().await?;
     let definitions: Api<CustomResourceDefinition> = Api::all(story.client());

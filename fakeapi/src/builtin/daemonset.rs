@@ -32,7 +32,7 @@ pub(crate) fn pod_paths(above: &str) -> Vec<String> {
     POD.iter().map(|path| format!("{above}.{path}")).collect()
 }
 
-/// Fills in what the server fills into a DaemonSet.
+/// Fills in the server's defaults of a DaemonSet.
 pub(crate) fn complete(object: &mut Value) {
     default(object, "spec.revisionHistoryLimit", json!(10));
     default(object, "spec.updateStrategy.type", json!("RollingUpdate"));
@@ -67,7 +67,7 @@ pub(crate) fn count_template(old: &Value, new: &mut Value) {
     new["metadata"]["annotations"][TEMPLATE_GENERATION] = Value::from((count + u64::from(is_other)).to_string());
 }
 
-/// Fills in what the server fills into a pod.
+/// Fills in the server's defaults of a pod.
 pub(crate) fn complete_pod(object: &mut Value) {
     if let Some(spec) = object.get_mut("spec") {
         complete_spec(spec);
@@ -146,7 +146,7 @@ fn complete_container(container: &mut Value) {
     drop_nulls(container);
 }
 
-/// What is wrong with a DaemonSet.
+/// Validates a DaemonSet.
 pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let wanted = &new["spec"]["selector"]["matchLabels"];

@@ -1,22 +1,22 @@
-//! Events of `events.k8s.io`: strict about what a new one says, and immutable but for the series.
+//! Events of `events.k8s.io`: strictly validated when created, and immutable except for the series.
 
 use serde_json::{Value, json};
 
 use super::default;
 use crate::cause::Cause;
 
-/// Most letters of a note.
+/// Maximum length of a note.
 const MAX_NOTE: usize = 1024;
 
-/// Most letters of the other texts.
+/// Maximum length of the other texts.
 const MAX_TEXT: usize = 128;
 
-/// Fills in what the server fills in.
+/// Fills in the server's defaults.
 pub(crate) fn complete(object: &mut Value) {
     default(object, "deprecatedSource", json!({}));
 }
 
-/// What is wrong with an event.
+/// Validates an Event.
 pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     if let Some(old) = old {

@@ -1,4 +1,4 @@
-//! Who owns which fields of one object, and what applies and updates do to that.
+//! The managers of an object's fields, and how applies and updates change them.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::structure::Structure;
 
-/// Paths that nobody owns.
+/// Paths that are never owned.
 const UNOWNED: &[&[&str]] = &[
     &["apiVersion"],
     &["kind"],
@@ -30,7 +30,7 @@ pub(crate) enum Operation {
     Update,
 }
 
-/// Who writes, how and where.
+/// The manager that writes, the operation and the subresource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Writer {
     pub(crate) manager: String,
@@ -122,7 +122,7 @@ impl Managers {
         }
     }
 
-    /// Takes what others lose to `writer`: everything that changed. Conflicts are what they owned and was set anew.
+    /// Takes all changed fields from other managers. Conflicts are the fields that they owned and that got new values.
     fn take_from_others(&mut self, writer: &Writer, changes: &Changes, is_forced: bool) -> Result<(), Vec<Conflict>> {
         let set_anew = changes.added.clone().union(&changes.modified);
         let mut conflicts = Vec::new();
@@ -163,7 +163,7 @@ impl Managers {
         self
     }
 
-    /// What applying `config` to `live` gives, and who owns what then.
+    /// Applies `config` to `live`. Returns the object and its managers.
     pub(crate) fn apply(
         mut self,
         writer: &Writer,
@@ -193,7 +193,7 @@ impl Managers {
         Ok((new, self))
     }
 
-    /// What of `before` nobody owns any more. An item or field with something below it that is still owned stays.
+    /// Fields of `before` that no manager owns any more. An item or field stays while something below it is owned.
     fn abandoned(&self, before: &FieldSet) -> FieldSet {
         let owned = self.entries.iter().fold(FieldSet::default(), |owned, entry| owned.union(&entry.fields));
         before.difference(&owned).without_parents_of(&owned)
@@ -257,7 +257,7 @@ fn beyond_reach(reach: Reach) -> Option<bool> {
     }
 }
 
-/// Puts back what a write may not change: the status, or all but the status. Versions that the writer demands stay.
+/// Restores the part that a write may not change: the status, or all but the status. A required version stays.
 pub(crate) fn restore(new: &mut Value, live: &Value, is_status: bool) {
     if is_status {
         put(new, "status", live.get("status").cloned());

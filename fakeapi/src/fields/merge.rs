@@ -84,7 +84,7 @@ fn merge_items(
     Value::Array(merged)
 }
 
-/// `value` without the members of `set`. A container that loses its last entry goes too.
+/// `value` without the members of `set`. A container that loses its last entry is removed too.
 pub(crate) fn remove(value: &Value, set: &FieldSet, structure: &Structure) -> Option<Value> {
     match structure.shape(value) {
         Shape::Leaf => Some(value.clone()),

@@ -93,7 +93,7 @@ impl FieldSet {
         self.below.get(step).is_some_and(|node| node.is_member)
     }
 
-    /// What is below a step.
+    /// The fields below a step.
     pub(crate) fn under(&self, step: &Step) -> Option<&Self> {
         self.below.get(step).map(|node| &node.set).filter(|set| !set.is_empty())
     }
@@ -153,7 +153,7 @@ impl FieldSet {
         }
     }
 
-    /// Without the membership of this path; what is below it stays.
+    /// Without this path itself; fields below it stay.
     pub(crate) fn without_member(mut self, field: &str) -> Self {
         let step = Step::Field(field.to_owned());
         if let Some(node) = self.below.get_mut(&step) {

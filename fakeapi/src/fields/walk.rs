@@ -58,7 +58,7 @@ fn state(value: &Value, structure: &Structure, path: &mut Vec<Step>, set: &mut F
     }
 }
 
-/// What differs from `old` to `new`.
+/// The differences between `old` and `new`.
 pub(crate) fn changes(old: &Value, new: &Value, structure: &Structure) -> Changes {
     let mut changes = Changes::default();
     compare(Some(old), Some(new), structure, &mut Vec::new(), &mut changes);

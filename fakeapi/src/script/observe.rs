@@ -1,4 +1,4 @@
-//! What is left of an answer when everything is named that differs from run to run.
+//! Observations: answers with names in place of values that differ from run to run.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Names {
             return self.daemon_set(answer);
         }
         match (answer["type"].as_str(), &answer["object"]) {
-            // When bookmarks come, which version they carry and what else they say is the server's choice.
+            // The time, version and other contents of bookmarks are the server's choice.
             (Some("BOOKMARK"), bookmark) => {
                 let is_initial_end = &bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"];
                 json!({"type": "BOOKMARK", "kind": bookmark["kind"], "isInitialEnd": is_initial_end})
@@ -37,7 +37,7 @@ impl Names {
         }
     }
 
-    /// Of refusals the text is the server's own; what programs decide by is compared.
+    /// The text of a refusal is the server's own; only the fields that programs use are compared.
     fn status(&mut self, status: &Value) -> Value {
         let details = &status["details"];
         let causes = details["causes"].as_array().into_iter().flatten();

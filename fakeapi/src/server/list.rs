@@ -37,11 +37,30 @@ impl State {
         Ok(Answer::Json(200, shown(&*self.existing(call)?, call.is_metadata_only)))
     }
 
-    /// What a cache shows that lags. Never older than history reaches.
+    /// The state that a stale cache shows. Never older than the history.
     fn stale_version(&self, lag: Duration) -> u64 {
         let then = Instant::now().checked_sub(lag);
         let version = then.map_or(self.store.compacted(), |then| self.store.version_at(then));
         version.max(self.store.compacted())
+    }
+
+    /// The version of a list, and the key after which its page starts.
+    fn start(&self, call: &Call, stale: Duration) -> Result<(u64, Option<(String, String)>), Refusal> {
+        let now = self.store.version();
+        match (call.parameter("continue"), call.parameter("resourceVersion")) {
+            ("", "") => Ok((now, None)),
+            ("", "0") => Ok((self.stale_version(stale), None)),
+            ("", text) => {
+                let wanted = version(text)?;
+                if wanted > now {
+                    let message = format!("Too large resource version: {wanted}, current: {now}");
+                    return Err(Refusal::new(504, "Timeout", message));
+                }
+                let is_exact = call.parameter("resourceVersionMatch") == "Exact";
+                Ok((if is_exact { wanted } else { now }, None))
+            }
+            (token, _) => Continue::decode(token).map(|token| (token.version, Some(token.after))),
+        }
     }
 
     pub(super) fn list(&self, call: &Call, stale: Duration) -> Result<Answer, Refusal> {
@@ -52,24 +71,7 @@ impl State {
                 text.parse().map_err(|_| Refusal::bad_request(format!("limit: got {text:?}, expected a number")))?
             }
         };
-        let now = self.store.version();
-        let (at, after) = match (call.parameter("continue"), call.parameter("resourceVersion")) {
-            ("", "") => (now, None),
-            ("", "0") => (self.stale_version(stale), None),
-            ("", text) => {
-                let wanted = version(text)?;
-                if wanted > now {
-                    let message = format!("Too large resource version: {wanted}, current: {now}");
-                    return Err(Refusal::new(504, "Timeout", message));
-                }
-                let is_exact = call.parameter("resourceVersionMatch") == "Exact";
-                (if is_exact { wanted } else { now }, None)
-            }
-            (token, _) => {
-                let token = Continue::decode(token)?;
-                (token.version, Some(token.after))
-            }
-        };
+        let (at, after) = self.start(call, stale)?;
         if at < self.store.compacted() {
             return Err(Refusal::expired(at, self.store.compacted()));
         }
@@ -86,7 +88,7 @@ impl State {
         let is_builtin = matches!(call.kind.rules, crate::kind::Rules::Builtin(_));
         let mut metadata = json!({"resourceVersion": at.to_string()});
         if !is_builtin {
-            // Lists of custom resources say that nothing is left, others say nothing.
+            // Lists of custom resources state that nothing remains, others omit it.
             metadata["continue"] = json!("");
         }
         if let (Some((last, _)), true) = (page.last(), rest > 0) {

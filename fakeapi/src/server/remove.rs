@@ -1,4 +1,4 @@
-//! Deleting, and what goes with what is deleted.
+//! Deletion, with garbage collection of owned objects and namespace contents.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl State {
         ))
     }
 
-    /// Marks an object that finalizers hold as going; `None` when nothing holds it.
+    /// Marks an object with finalizers as being deleted; `None` if it has none.
     fn mark(&mut self, key: &Key, object: &Value) -> Option<Arc<Value>> {
         object["metadata"]["finalizers"].as_array().filter(|finalizers| !finalizers.is_empty())?;
         if !object["metadata"]["deletionTimestamp"].is_null() {
@@ -84,7 +84,7 @@ impl State {
         Some(self.store.put(key.clone(), going))
     }
 
-    /// Takes an object away, and with it what it owned or held.
+    /// Removes an object with all that it owned or contained.
     pub(super) fn remove(&mut self, key: &Key) {
         let mut gone = vec![key.clone()];
         while let Some(key) = gone.pop() {
@@ -107,7 +107,7 @@ impl State {
         }
     }
 
-    /// Takes an object away whose owners are all gone.
+    /// Removes an object whose owners are all gone.
     pub(super) fn collect_orphan(&mut self, key: &Key) {
         let Some(object) = self.store.object(key).cloned() else { return };
         let is_owned = owners(&object).next().is_some();
@@ -121,7 +121,7 @@ impl State {
         object["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|owner| {
             let text = |field: &str| owner[field].as_str().unwrap_or_default();
             let Some(kind) = self.kinds.named(text("apiVersion"), text("kind")) else {
-                // Whoever owns it is not of a kind that this server could look up.
+                // This server does not know the owner's kind.
                 return true;
             };
             let namespace = if kind.is_namespaced { key.namespace.as_str() } else { "" };

@@ -1,7 +1,10 @@
 //! Writing: create, replace, merge, apply.
 
+mod checks;
+
 use std::sync::Arc;
 
+use checks::{name_fault, place, refuse_unknown};
 use serde_json::{Value, json};
 
 use super::{Answer, State, shown};
@@ -12,8 +15,9 @@ use crate::{
         managers::{self, Managers, Operation, Reach, Writer},
         walk::repeated,
     },
+    kind::{Kind, Rules},
     refusal::Refusal,
-    request::{Call, Content, Verb},
+    request::{Call, Content},
 };
 
 /// Metadata that belongs to the server.
@@ -27,23 +31,11 @@ impl State {
         self.create_object(call, object, None)
     }
 
-    /// Stores a new object. `managers` is given when it was applied; else its creator owns all of it.
+    /// Stores a new object, with the `managers` of an apply or else its creator's.
     fn create_object(&mut self, call: &Call, mut object: Value, managers: Option<Managers>) -> Result<Answer, Refusal> {
         let kind = Arc::clone(&call.kind);
         place(call, &mut object)?;
-        let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default().to_owned();
-        let mut name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        if name.is_empty() {
-            if prefix.is_empty() {
-                let cause = Cause::new(
-                    "metadata.name",
-                    "FieldValueRequired",
-                    "Required value: name or generateName is required",
-                );
-                return Err(Refusal::invalid(&kind, "", &[cause]));
-            }
-            name = format!("{prefix}{}", self.new_suffix());
-        }
+        let name = self.new_name(&kind, &object["metadata"])?;
         if kind.is_namespaced && self.store.object(&super::key(&*self.namespaces()?, "", &call.namespace)).is_none() {
             return Err(Refusal::not_found(&*self.namespaces()?, &call.namespace));
         }
@@ -80,17 +72,7 @@ impl State {
         if self.store.object(&key).is_some() {
             return Err(Refusal::already_exists(&kind, &name));
         }
-        let managers = managers.unwrap_or_else(|| {
-            // Built-in kinds have these from the start, even when they are empty.
-            let mut nothing = json!({"metadata": {}});
-            let is_builtin = matches!(kind.rules, crate::kind::Rules::Builtin(_));
-            for field in ["spec", "deprecatedSource"].iter().filter(|field| is_builtin && object.get(*field).is_some())
-            {
-                nothing[*field] = json!({});
-            }
-            let writer = writer(call, Operation::Update);
-            Managers::default().update(&writer, &nothing, &object, &kind.structure, reach(call), &now)
-        });
+        let managers = managers.unwrap_or_else(|| creators(call, &object, &now));
         managers.write(&mut object);
         if is_dry(call) {
             return Ok(Answer::Json(201, shown(&object, call.is_metadata_only)));
@@ -98,6 +80,19 @@ impl State {
         let stored = self.store.put(key.clone(), object);
         self.collect_orphan(&key);
         Ok(Answer::Json(201, shown(&stored, call.is_metadata_only)))
+    }
+
+    /// The name that a new object asks for, or one generated from its prefix.
+    fn new_name(&mut self, kind: &Kind, metadata: &Value) -> Result<String, Refusal> {
+        let text = |key: &str| metadata[key].as_str().unwrap_or_default();
+        match (text("name"), text("generateName")) {
+            ("", "") => {
+                let message = "Required value: name or generateName is required";
+                Err(Refusal::invalid(kind, "", &[Cause::new("metadata.name", "FieldValueRequired", message)]))
+            }
+            ("", prefix) => Ok(format!("{prefix}{}", self.new_suffix())),
+            (name, _) => Ok(name.to_owned()),
+        }
     }
 
     pub(super) fn update(&mut self, call: &Call) -> Result<Answer, Refusal> {
@@ -140,7 +135,7 @@ impl State {
         let old = self.existing(call)?;
         let mut object = (*old).clone();
         if let Some(metadata) = object["metadata"].as_object_mut() {
-            // A patch that names no version is for whatever is there.
+            // A patch without a version applies to the current object.
             metadata.remove("resourceVersion");
         }
         json_patch::merge(&mut object, &patch);
@@ -149,7 +144,7 @@ impl State {
         self.replace(call, &old, object)
     }
 
-    /// Puts `object` in the place of `old`, as a write that is no apply.
+    /// Replaces `old` by `object`, for writes other than apply.
     fn replace(&mut self, call: &Call, old: &Value, mut object: Value) -> Result<Answer, Refusal> {
         self.check_preconditions(call, old, &object)?;
         if !object["metadata"].is_object() {
@@ -230,7 +225,7 @@ impl State {
         self.finish(call, &old, object)
     }
 
-    /// Counts, checks and stores what is to replace `old`; nothing is stored when nothing differs.
+    /// Updates the generation, validates `object` and stores it in place of `old` if they differ.
     fn finish(&mut self, call: &Call, old: &Value, mut object: Value) -> Result<Answer, Refusal> {
         let kind = Arc::clone(&call.kind);
         object["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
@@ -255,7 +250,7 @@ impl State {
         let key = Self::key(call);
         let is_going = !object["metadata"]["deletionTimestamp"].is_null();
         if is_going && object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
-            // Nothing holds it any more: it goes as it was.
+            // No finalizer is left: it is deleted unchanged.
             self.remove(&key);
             return Ok(Answer::Json(200, shown(&object, call.is_metadata_only)));
         }
@@ -264,60 +259,21 @@ impl State {
         Ok(Answer::Json(200, shown(&stored, call.is_metadata_only)))
     }
 
-    fn check_type(&self, call: &Call, object: &Value) -> Result<(), Refusal> {
-        let expected = (call.kind.api_version(), call.kind.kind.clone());
-        let got = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
-        let got = (got("apiVersion"), got("kind"));
-        // Built-in kinds are decoded by their path when an object does not say what it is.
-        let may_be_silent =
-            call.content == Content::Object && matches!(call.kind.rules, crate::kind::Rules::Builtin(_));
-        if got == expected || (may_be_silent && got == (String::new(), String::new())) {
-            return Ok(());
-        }
-        let message = format!("got {} {}, expected {} {}", got.0, got.1, expected.0, expected.1);
-        if matches!(call.kind.rules, crate::kind::Rules::Builtin(_)) || call.content == Content::Apply {
-            return Err(Refusal::bad_request(message));
-        }
-        let field = if got.1 == expected.1 { "apiVersion" } else { "kind" };
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let mut refusal = Refusal::invalid(&call.kind, name, &[Cause::new(field, "FieldValueInvalid", message)]);
-        refusal.details["kind"] = Value::from(got.1);
-        Err(refusal)
-    }
-
-    /// A version or UID that the writer names must be that of what is there.
-    fn check_preconditions(&self, call: &Call, old: &Value, object: &Value) -> Result<(), Refusal> {
-        let wanted = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if !matches!(wanted, "" | "0") && *wanted != old["metadata"]["resourceVersion"] {
-            return Err(Refusal::modified(&call.kind, &call.name));
-        }
-        if let Some(uid) = object["metadata"]["uid"].as_str()
-            && old["metadata"]["uid"] != uid
-        {
-            if call.verb == Verb::Update {
-                let theirs = old["metadata"]["uid"].as_str().unwrap_or_default();
-                return Err(Refusal::precondition(&call.kind, &call.name, "UID", uid, theirs));
-            }
-            let cause = Cause::new("metadata.uid", "FieldValueInvalid", "Invalid value: field is immutable");
-            return Err(Refusal::invalid(&call.kind, &call.name, &[cause]));
-        }
-        Ok(())
-    }
-
-    fn namespaces(&self) -> Result<Arc<crate::kind::Kind>, Refusal> {
+    fn namespaces(&self) -> Result<Arc<Kind>, Refusal> {
         self.kinds.at("", "v1", "namespaces").ok_or_else(Refusal::no_such_path)
     }
 }
 
-/// Strict requests may not have fields that the kind does not know.
-fn refuse_unknown(call: &Call, object: &Value) -> Result<(), Refusal> {
-    if call.parameter("fieldValidation") != "Strict" {
-        return Ok(());
+/// The managers of a new object that was not applied: its creator owns all fields.
+fn creators(call: &Call, object: &Value, now: &str) -> Managers {
+    // Built-in kinds have these from the start, even when they are empty.
+    let mut nothing = json!({"metadata": {}});
+    let is_builtin = matches!(call.kind.rules, Rules::Builtin(_));
+    for field in ["spec", "deprecatedSource"].iter().filter(|field| is_builtin && object.get(*field).is_some()) {
+        nothing[*field] = json!({});
     }
-    match call.kind.undeclared(object).first() {
-        Some(field) => Err(Refusal::bad_request(format!("strict decoding error: unknown field {field:?}"))),
-        None => Ok(()),
-    }
+    let writer = writer(call, Operation::Update);
+    Managers::default().update(&writer, &nothing, object, &call.kind.structure, reach(call), now)
 }
 
 fn writer(call: &Call, operation: Operation) -> Writer {
@@ -341,36 +297,10 @@ fn is_dry(call: &Call) -> bool {
     call.parameter("dryRun") == "All"
 }
 
-/// What is wished for: everything but metadata and status.
+/// The desired state: everything but metadata and status.
 fn wish(object: &Value) -> Vec<(&String, &Value)> {
     let fields = object.as_object().into_iter().flatten();
     fields.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion")).collect()
-}
-
-/// The namespace of the path goes into the object.
-fn place(call: &Call, object: &mut Value) -> Result<(), Refusal> {
-    let Some(map) = object.as_object_mut() else {
-        return Err(Refusal::bad_request("got no object, expected one"));
-    };
-    map.insert("apiVersion".to_owned(), Value::from(call.kind.api_version()));
-    map.insert("kind".to_owned(), Value::from(call.kind.kind.as_str()));
-    let metadata = map.entry("metadata").or_insert_with(|| json!({}));
-    let Some(metadata) = metadata.as_object_mut() else {
-        return Err(Refusal::bad_request("metadata: got no object, expected one"));
-    };
-    if !call.kind.is_namespaced {
-        metadata.remove("namespace");
-        return Ok(());
-    }
-    match metadata.get("namespace").and_then(Value::as_str) {
-        None | Some("") => metadata.insert("namespace".to_owned(), Value::from(call.namespace.as_str())),
-        Some(namespace) if namespace == call.namespace => None,
-        Some(_) => {
-            let message = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(Refusal::bad_request(message));
-        }
-    };
-    Ok(())
 }
 
 fn keep_servers_own(object: &mut Value, old: &Value) {
@@ -381,20 +311,6 @@ fn keep_servers_own(object: &mut Value, old: &Value) {
             None => metadata.remove(*key),
         };
     }
-}
-
-/// A name must be a DNS subdomain.
-fn name_fault(name: &str) -> Option<Cause> {
-    let is_end =
-        |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
-    let is_label = |label: &str| {
-        is_end(label.chars().next())
-            && is_end(label.chars().last())
-            && label.chars().all(|letter| is_end(Some(letter)) || letter == '-')
-    };
-    let is_good = name.len() <= 253 && name.split('.').all(is_label);
-    let message = format!("Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case letters");
-    (!is_good).then(|| Cause::new("metadata.name", "FieldValueInvalid", message))
 }
 
 fn refuse_apply(conflicts: &[managers::Conflict]) -> Refusal {

@@ -1,8 +1,8 @@
-//! The conditions that should hold at a time. Pure: the runner compares and applies what differs.
+//! The conditions that should hold at a time. The runner compares them with the current ones and applies the difference.
 
 use crate::scenario::{Effect, Resolved, Shape};
 
-/// What the lab's queues, relay and spinners should be set to.
+/// The settings of the lab's queues, relay and spinners.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conditions {
     /// Share of the bottleneck's rate that remains.
@@ -46,7 +46,7 @@ pub struct Spinners {
 }
 
 impl Conditions {
-    /// Nothing is wrong.
+    /// No fault.
     pub const CALM: Self = Self {
         capacity: 1.0,
         extra_rtt_ms: 0.0,
@@ -58,7 +58,7 @@ impl Conditions {
         stalled: false,
     };
 
-    /// What should hold `t` seconds after the start of the load.
+    /// The conditions `t` seconds after the start of the load.
     pub fn at(scenario: &Resolved, t: f64) -> Self {
         let mut conditions = Self::CALM;
         for (fault, span) in scenario.faults.iter().zip(scenario.spans()) {

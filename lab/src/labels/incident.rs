@@ -8,10 +8,10 @@ pub(super) const THRESHOLD_FACTOR: f64 = 3.0;
 const SUSTAINED: usize = 3;
 /// …of this many, and ends where none of them is.
 const OF: usize = 5;
-/// Share of a second's probes whose loss is a breach as well: TCP stalls where probes vanish.
+/// Share of a second's probes whose loss also counts as a breach: TCP stalls where probes are lost.
 const LOSS_SHARE: f64 = 0.2;
 
-/// What the observer saw of a target in one second.
+/// The observer's probes of a target in one second.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Second {
     /// Round trips, µs.
@@ -20,7 +20,7 @@ pub struct Second {
     pub lost: u32,
 }
 
-/// What made a second a breach.
+/// Why a second is a breach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -39,7 +39,7 @@ pub struct Incident {
     pub to_s: u64,
     /// Largest round trip in it, µs.
     pub peak_us: u32,
-    /// What made its first second a breach.
+    /// Why its first second is a breach.
     pub cause: Cause,
 }
 

@@ -1,5 +1,5 @@
-//! Probes of its own through the bottleneck: an ICMP echo from each server to the first client, every 50 ms where the
-//! scenario does not say otherwise.
+//! The observer's own probes through the bottleneck: an ICMP echo from each server to the first client, every 50 ms unless the
+//! scenario sets another interval.
 //!
 //! The client's kernel answers, so no process has to wake up on the way; the answer is timed by the kernel when it
 //! arrives. Sending is timed just before the system call. Both are readings of `CLOCK_REALTIME`, whose step would show
@@ -39,7 +39,7 @@ use crate::{
     topology::{Address, Namespace},
 };
 
-/// An answer that is not there by then is lost.
+/// A probe without an answer by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(2);
 /// Type of an echo request of ICMP (RFC 792) and of ICMPv6 (RFC 4443).
 const ECHO_REQUEST: u8 = 8;
@@ -47,7 +47,7 @@ const ECHO_REQUEST_6: u8 = 128;
 /// ICMP header and as much again as a TCP segment without data has.
 const PROBE_BYTES: usize = 40;
 
-/// What was seen of one target, second by second.
+/// The probes of one target, second by second.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
     pub(crate) seconds: Vec<Second>,
@@ -108,12 +108,12 @@ impl Observer {
         Ok(Self { stop, seen, thread: Some(thread) })
     }
 
-    /// What was seen so far, in the order of the servers.
+    /// The probes so far, in the order of the servers.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
     }
 
-    /// Whether it still watches; its reason where it does not.
+    /// Fails if it no longer runs.
     pub(crate) fn check(&mut self) -> Result<(), LabError> {
         if self.thread.as_ref().is_some_and(|thread| thread.is_finished()) {
             return self.finish().map(|_| ());
@@ -121,7 +121,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Ends it and says what it saw.
+    /// Ends it and returns all probes.
     pub(crate) fn finish(&mut self) -> Result<Vec<Seen>, LabError> {
         self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -133,7 +133,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
-        // Who wanted the result called `finish`.
+        // A caller that wants the result has called `finish`.
         let _ = self.finish();
     }
 }

@@ -1,4 +1,4 @@
-//! What is written beside a recording.
+//! The labels of an episode, as written to `labels.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct Labels {
     pub scenario: String,
     /// Its family.
     pub family: String,
-    /// What filled its ranges in.
+    /// The seed that filled its ranges in.
     pub seed: u64,
     /// Part of the namespaces' names.
     pub lab: String,
@@ -58,15 +58,15 @@ pub struct Labels {
     pub started: Instants,
     /// When the episode ended.
     pub ended: Instants,
-    /// What went wrong and when, as it was really applied.
+    /// The faults, with the times at which they were really applied.
     pub faults: Vec<FaultTimes>,
     /// The observer against the configured delay, on the idle path.
     pub observer: ObserverError,
-    /// What was seen of each target.
+    /// The observer's view of each target.
     pub targets: Vec<TargetLabels>,
-    /// What became of the paced requests.
+    /// The outcomes of the paced requests.
     pub requests: crate::load::RequestCounts,
-    /// What the relay counted.
+    /// The relay's counters.
     pub relay: crate::topology::relay::Counts,
 }
 
@@ -81,7 +81,7 @@ pub struct FaultTimes {
     pub end: Option<Instants>,
 }
 
-/// How well the observer measures.
+/// The observer's error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObserverError {
     /// Time between two probes of a target, ms.
@@ -94,7 +94,7 @@ pub struct ObserverError {
     pub error_us: f64,
 }
 
-/// What the observer saw of a target.
+/// The observer's view of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetLabels {
     /// Its namespace.

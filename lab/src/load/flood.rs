@@ -1,4 +1,4 @@
-//! Datagrams from a host that is no target: a rate that heeds neither loss nor delay.
+//! Datagrams from a host that is no target, at a rate that ignores loss and delay.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -17,14 +17,14 @@ use crate::{
 
 /// Discard (RFC 863).
 const PORT: u16 = 9;
-/// What fits into a frame of Ethernet.
+/// Payload that fits into an Ethernet frame.
 const PAYLOAD_BYTES: usize = 1400;
 /// Headers besides that of IP.
 const UDP_AND_ETHERNET_BYTES: usize = 8 + 14;
-/// Pause between two sendings while there is a rate, and while there is none.
+/// Pause between two bursts, and between two looks at the rate while it is zero.
 const PAUSE: Duration = Duration::from_millis(2);
 const IDLE: Duration = Duration::from_millis(50);
-/// What may be made up for after a pause that took longer: more would be a burst that nobody asked for.
+/// How much of an overlong pause is made up for. More would be an unwanted burst.
 const ARREARS: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Default)]
@@ -38,12 +38,12 @@ struct Shared {
 pub(crate) struct Flood {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
-    /// Bound and never read: the client's kernel drops what arrives instead of answering that nobody listens.
+    /// Bound and never read: the client's kernel drops the datagrams instead of answering port unreachable.
     _sink: UdpSocket,
 }
 
 impl Flood {
-    /// Starts it at a rate of nothing.
+    /// Starts it at rate 0.
     pub(crate) fn start(from: &Namespace, to: &Namespace, address: Address) -> Result<Self, LabError> {
         let (any, header_bytes): (IpAddr, usize) = match address {
             IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), 20),
@@ -59,10 +59,10 @@ impl Flood {
             Ok(socket)
         })?;
         let shared = Arc::new(Shared::default());
-        let told = Arc::clone(&shared);
+        let settings = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("lab-flood".into())
-            .spawn(move || run(&socket, frame_bits, &told))
+            .spawn(move || run(&socket, frame_bits, &settings))
             .map_err(|error| LabError::Thread { what: "flood", got: error.to_string() })?;
         Ok(Self { shared, thread: Some(thread), _sink: sink })
     }

@@ -46,7 +46,7 @@ pub(crate) fn start_wrk(
     Running::start("wrk", "wrk", command, client, &scratch.join(format!("wrk-{server}.log")), None)
 }
 
-/// What receives a bulk transfer: an iperf3 server at the client's side.
+/// Starts the receiver of a bulk transfer: an iperf3 server at the client's side.
 pub(crate) fn start_bulk_receiver(scratch: &Path, client: &Namespace, port: u16) -> Result<Running, LabError> {
     let mut command = Command::new("iperf3");
     command.args(["-s", "-p", &port.to_string(), "--rcv-timeout", NO_TIMEOUT_MS]);
@@ -58,9 +58,9 @@ pub(crate) fn start_bulk_receiver(scratch: &Path, client: &Namespace, port: u16)
 pub(crate) enum Pace {
     /// As fast as it can.
     Greedy,
-    /// So many bits per second over all flows, whatever happened before.
+    /// This many bits per second over all flows, whatever happened before.
     Kernel(f64),
-    /// So many on average since it began: after a stall it catches up.
+    /// This many on average since it began: after a stall it catches up.
     Application(f64),
 }
 
@@ -69,7 +69,7 @@ impl Pace {
         let each = |rate: f64| format!("{:.0}", rate / f64::from(flows));
         match self {
             Self::Greedy => Vec::new(),
-            // iperf3's own pacing (-b) sends blocks of 128 kB at once where it is told nothing else. That of the kernel
+            // iperf3's own pacing (-b) sends blocks of 128 kB at once by default. That of the kernel
             // only works where the sender is iperf3's client (not with -R).
             Self::Kernel(rate) => vec!["--fq-rate".into(), each(rate)],
             Self::Application(rate) => {

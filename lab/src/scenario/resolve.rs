@@ -1,8 +1,11 @@
-//! The seed fills the ranges in; what comes out is checked, fixed and can be run.
+//! Resolves a scenario: the seed fills the ranges in, and every value is checked.
+
+mod fault;
+mod load;
 
 use std::time::Duration;
 
-use super::{Bulk, Draw, Effect, Fault, Http, Load, Randomness, Repeat, Scenario, Shape, Tide, Topology, Trickle, Wrk};
+use super::{Bottleneck, Draw, Randomness, Scenario, Topology};
 use crate::LabError;
 
 /// A scenario whose numbers are fixed.
@@ -12,6 +15,7 @@ pub type Resolved = Scenario<f64>;
 pub(super) const MAX_CYCLES: u32 = 1_500;
 /// Requests per second that one lab makes at most for its steady load: several labs share a machine.
 const MAX_REQUESTS: f64 = 300.0;
+/// Bounds of the mean size of an answer.
 const RESPONSE_BYTES: std::ops::RangeInclusive<f64> = 100.0..=4e6;
 const PROBE_MS: std::ops::RangeInclusive<u32> = 20..=1000;
 /// Longest episode that is not repeated, seconds.
@@ -132,8 +136,8 @@ impl Resolved {
     /// How many bottlenecks there are.
     pub fn bottlenecks(&self) -> f64 {
         match self.topology.bottleneck {
-            super::Bottleneck::Router => 1.0,
-            super::Bottleneck::Server => self.topology.servers,
+            Bottleneck::Router => 1.0,
+            Bottleneck::Server => self.topology.servers,
         }
     }
 
@@ -179,187 +183,12 @@ impl Topology {
     }
 }
 
-/// A steady load must not need more requests than a light lab can make.
-fn light_enough(offered: f64, response_bytes: f64, topology: &Topology<f64>) -> f64 {
-    let servers = if topology.bottleneck == super::Bottleneck::Server { topology.servers } else { 1.0 };
-    response_bytes.max((offered * topology.rate_mbit * servers * 1e6 / 8.0 / MAX_REQUESTS).round())
-}
-
-impl Load {
-    /// What is drawn for each server by itself becomes one load a server.
-    fn for_each_server(&self, servers: u32) -> Vec<Self> {
-        match self {
-            Self::Tide(tide) if tide.server.is_none() => {
-                (1..=servers).map(|server| Self::Tide(Tide { server: Some(server), ..tide.clone() })).collect()
-            }
-            load => vec![load.clone()],
-        }
-    }
-
-    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Load<f64>, LabError> {
-        let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
-        Ok(match self {
-            Self::Http(http) => {
-                let offered = draw.number("http.offered", &http.offered, 0.0, 5.0)?;
-                let response_bytes = draw.whole("http.response_bytes", &http.response_bytes, min, max)?;
-                Load::Http(Http {
-                    offered,
-                    response_bytes: light_enough(offered, response_bytes, topology),
-                    fresh_share: draw.number("http.fresh_share", &http.fresh_share, 0.0, 1.0)?,
-                })
-            }
-            Self::Trickle(trickle) => Load::Trickle(Trickle {
-                requests_per_s: draw.number("trickle.requests_per_s", &trickle.requests_per_s, 0.1, MAX_REQUESTS)?,
-                response_bytes: draw.whole("trickle.response_bytes", &trickle.response_bytes, min, max)?,
-                fresh_share: draw.number("trickle.fresh_share", &trickle.fresh_share, 0.0, 1.0)?,
-            }),
-            Self::Tide(tide) => Load::Tide(Tide {
-                server: tide.server,
-                requests_per_s: draw.number("tide.requests_per_s", &tide.requests_per_s, 0.01, MAX_REQUESTS)?,
-                response_bytes: draw.whole("tide.response_bytes", &tide.response_bytes, min, max)?,
-                fresh_share: draw.number("tide.fresh_share", &tide.fresh_share, 0.0, 1.0)?,
-                every_s: draw.number("tide.every_s", &tide.every_s, 10.0, 86_400.0)?,
-                swing: draw.number("tide.swing", &tide.swing, 0.0, 4.0)?,
-                phase: draw.number("tide.phase", &tide.phase, 0.0, 1.0)?,
-            }),
-            Self::Wrk(wrk) => Load::Wrk(Wrk {
-                connections: draw.whole("wrk.connections", &wrk.connections, 1.0, 64.0)?,
-                response_bytes: draw.whole("wrk.response_bytes", &wrk.response_bytes, min, max)?,
-                think_ms: draw.whole("wrk.think_ms", &wrk.think_ms, 0.0, 10_000.0)?,
-            }),
-            Self::Bulk(bulk) => Load::Bulk(Bulk {
-                flows: draw.whole("bulk.flows", &bulk.flows, 1.0, 16.0)?,
-                offered: draw.number("bulk.offered", &bulk.offered, 0.0, 2.0)?,
-                catch_up: bulk.catch_up,
-            }),
-        })
-    }
-}
-
-impl Fault {
-    /// One fault, or as many as it is repeated: each lasts as long as is drawn for it, the effect is the same.
-    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Vec<Fault<f64>>, LabError> {
-        let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
-        let after_s = draw.number("after_s", &self.after_s, 0.0, MAX_SECONDS)?;
-        let effect = self.effect.resolve(draw, topology)?;
-        let mut faults = vec![Fault { after_s, lasts_s, effect: effect.clone(), repeat: None }];
-        if let Some(Repeat { times, every_s }) = &self.repeat {
-            let times = draw.whole("repeat.times", times, 1.0, 100.0)? as usize;
-            let every_s = draw.number("repeat.every_s", every_s, 1.0, MAX_SECONDS)?;
-            while faults.len() < times {
-                let after_s = every_s - faults[faults.len() - 1].lasts_s;
-                if after_s < 0.0 {
-                    return Err(draw.refuse("repeat.every_s", every_s, "at least as long as the fault lasts"));
-                }
-                let lasts_s = draw.number("lasts_s", &self.lasts_s, 0.1, MAX_SECONDS)?;
-                faults.push(Fault { after_s, lasts_s, effect: effect.clone(), repeat: None });
-            }
-        }
-        Ok(faults)
-    }
-}
-
-impl Effect {
-    fn resolve(&self, draw: &mut Drawing<'_>, topology: &Topology<f64>) -> Result<Effect<f64>, LabError> {
-        let (min, max) = (*RESPONSE_BYTES.start(), *RESPONSE_BYTES.end());
-        Ok(match self {
-            Self::Load { offered, response_bytes, shape, server } => {
-                let offered = draw.number("effect.load.offered", offered, 0.0, 20.0)?;
-                let response_bytes = draw.whole("effect.load.response_bytes", response_bytes, min, max)?;
-                Effect::Load {
-                    offered,
-                    response_bytes: light_enough(offered, response_bytes, topology).min(max),
-                    shape: shape.resolve(draw)?,
-                    server: match server {
-                        Some(server) => {
-                            let drawn = draw.whole("effect.load.server", server, 1.0, 32.0)?;
-                            Some((drawn - 1.0) % topology.servers + 1.0)
-                        }
-                        None => None,
-                    },
-                }
-            }
-            Self::Capacity { to, over_s } => Effect::Capacity {
-                to: draw.number("effect.capacity.to", to, 0.02, 1.0)?,
-                over_s: draw.number("effect.capacity.over_s", over_s, 0.0, MAX_SECONDS)?,
-            },
-            Self::Delay { add_ms } => {
-                require_relay(draw, topology, "delay")?;
-                Effect::Delay { add_ms: draw.number("effect.delay.add_ms", add_ms, 0.0, 2000.0)? }
-            }
-            Self::Loss { percent, over_s } => {
-                require_relay(draw, topology, "loss")?;
-                Effect::Loss {
-                    percent: draw.number("effect.loss.percent", percent, 0.0, 100.0)?,
-                    over_s: draw.number("effect.loss.over_s", over_s, 0.0, MAX_SECONDS)?,
-                }
-            }
-            Self::Cpu { spinners, nice, duty } => Effect::Cpu {
-                spinners: draw.whole("effect.cpu.spinners", spinners, 1.0, 16.0)?,
-                nice: draw.whole("effect.cpu.nice", nice, 0.0, 19.0)?,
-                duty: draw.number("effect.cpu.duty", duty, 0.05, 1.0)?,
-            },
-            Self::Bulk { flows, from } => {
-                if self.needs_neighbour() {
-                    require_shared(draw, topology, "bulk.from")?;
-                }
-                Effect::Bulk { flows: draw.whole("effect.bulk.flows", flows, 1.0, 16.0)?, from: *from }
-            }
-            Self::BurstLoss { enter_percent, leave_percent, lost_percent } => {
-                require_relay(draw, topology, "burst-loss")?;
-                Effect::BurstLoss {
-                    enter_percent: draw.number("effect.burst-loss.enter_percent", enter_percent, 0.0, 100.0)?,
-                    leave_percent: draw.number("effect.burst-loss.leave_percent", leave_percent, 0.1, 100.0)?,
-                    lost_percent: draw.number("effect.burst-loss.lost_percent", lost_percent, 0.0, 100.0)?,
-                }
-            }
-            Self::Stall => Effect::Stall,
-            Self::Flood { offered, shape } => {
-                require_shared(draw, topology, "flood")?;
-                let offered = draw.number("effect.flood.offered", offered, 0.0, 5.0)?;
-                Effect::Flood { offered, shape: shape.resolve(draw)? }
-            }
-        })
-    }
-}
-
-/// Delay and loss are made in the relay, which a base RTT of zero leaves out.
-fn require_relay(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> Result<(), LabError> {
-    if topology.base_rtt_ms > 0.0 {
-        return Ok(());
-    }
-    let got = format!("base_rtt_ms 0 in '{}'", draw.name);
-    Err(draw.refuse(&format!("effect.{effect}"), got, "base_rtt_ms above 0: the relay makes this effect"))
-}
-
-/// A neighbour is one because it shares the bottleneck.
-fn require_shared(draw: &Drawing<'_>, topology: &Topology<f64>, effect: &str) -> Result<(), LabError> {
-    if topology.bottleneck == super::Bottleneck::Router {
-        return Ok(());
-    }
-    let got = format!("bottleneck server in '{}'", draw.name);
-    Err(draw.refuse(&format!("effect.{effect}"), got, "bottleneck router: the neighbour shares it"))
-}
-
-impl Shape {
-    fn resolve(&self, draw: &mut Drawing<'_>) -> Result<Shape<f64>, LabError> {
-        Ok(match self {
-            Self::Constant => Shape::Constant,
-            Self::Ramp { over_s } => {
-                Shape::Ramp { over_s: draw.number("effect.load.shape.ramp.over_s", over_s, 0.1, MAX_SECONDS)? }
-            }
-            Self::Pulses { every_s, on_s } => Shape::Pulses {
-                every_s: draw.number("effect.load.shape.pulses.every_s", every_s, 0.1, MAX_SECONDS)?,
-                on_s: draw.number("effect.load.shape.pulses.on_s", on_s, 0.01, MAX_SECONDS)?,
-            },
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::shipped;
-    use super::*;
+    use super::{
+        super::{Effect, Fault, find, shipped},
+        *,
+    };
 
     #[test]
     fn a_seed_gives_the_same_numbers_and_another_seed_others() {
@@ -379,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_resolved_is_a_scenario_file_again_and_resolves_to_itself() {
+    fn a_resolved_scenario_is_a_scenario_file_that_resolves_to_itself() {
         for scenario in shipped().unwrap() {
             let resolved = scenario.resolve(11).unwrap();
             let text = serde_saphyr::to_string(&resolved).unwrap();
@@ -406,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_begins_by_the_clock() {
-        let scenario = super::super::find("periodic-jobs-short").unwrap().resolve(4).unwrap();
+    fn repeated_faults_begin_at_fixed_intervals() {
+        let scenario = find("periodic-jobs-short").unwrap().resolve(4).unwrap();
         let spans = scenario.spans();
         let every: Vec<f64> = spans.windows(2).map(|pair| pair[1].from - pair[0].from).collect();
         assert!(spans.len() >= 5 && every.iter().all(|gap| (gap - every[0]).abs() < 1e-6), "{every:?}");
@@ -415,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_neighbour_without_a_shared_bottleneck_is_refused() {
-        let mut scenario = super::super::find("noisy-neighbour-flood").unwrap();
-        scenario.topology.bottleneck = super::super::Bottleneck::Server;
+        let mut scenario = find("noisy-neighbour-flood").unwrap();
+        scenario.topology.bottleneck = Bottleneck::Server;
         assert!(scenario.resolve(1).unwrap_err().to_string().contains("bottleneck router"));
     }
 

@@ -1,4 +1,4 @@
-//! Who owns which namespaces: a record per lab, so that what a killed lab left can be told from what a living one uses.
+//! Ownership of namespaces: a record per lab tells the leftovers of a killed lab from what a running one uses.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use crate::LabError;
 /// Where the records of labs are.
 pub const DIRECTORY: &str = "/run/netprecursor/labs";
 
-/// What a lab owns, written before it is made.
+/// Everything that a lab owns, recorded before it is created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Part of all its namespaces' names.
@@ -29,16 +29,16 @@ pub struct Record {
     pub scratch: PathBuf,
 }
 
-/// What a sweep found.
+/// The result of a sweep.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Dead labs whose leavings are gone.
+    /// Dead labs whose leftovers were removed.
     pub removed: Vec<String>,
-    /// Records that could not be read or whose leavings could not be removed, with the reason.
+    /// Records that could not be read or whose leftovers could not be removed, with the reason.
     pub failed: Vec<String>,
 }
 
-/// A lab's claim to what it made. Dropping it removes everything in its record, and then the record.
+/// A lab's claim to everything that it created. Dropping it removes all that, and then the record.
 #[derive(Debug)]
 pub(crate) struct Claim {
     record: Record,
@@ -108,7 +108,7 @@ impl Claim {
         &self.record
     }
 
-    /// Removes what was made and says what did not go.
+    /// Removes everything that was created. The error lists what could not be removed.
     pub(crate) fn release(mut self) -> Result<(), LabError> {
         self.open = false;
         self.remove()
@@ -129,7 +129,7 @@ impl Drop for Claim {
     }
 }
 
-/// Removes what dead labs left. Labs that live are not touched; neither is a record that cannot be read.
+/// Removes the leftovers of dead labs. It does not touch running labs and records that cannot be read.
 ///
 /// # Errors
 /// [`LabError::File`] when the directory of records cannot be listed.
@@ -149,7 +149,7 @@ fn sweep_in(directory: &Path) -> Result<Swept, LabError> {
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.extension() == Some("json".as_ref())) {
         let record = match fs::read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
             Ok(Ok(record)) => record,
-            // Somebody else swept it between the listing and now.
+            // Another sweep removed it since the listing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Ok(Err(error)) => {
                 swept.failed.push(format!(
@@ -178,7 +178,7 @@ fn end_processes(namespace: &str) {
     let Ok(output) = Command::new("ip").args(["netns", "pids", namespace]).output() else { return };
     let pids = String::from_utf8_lossy(&output.stdout);
     for process in pids.split_whitespace().filter_map(|pid| Process::of(pid.parse().ok()?)) {
-        // What does not end keeps its namespace, which is said then.
+        // A process that does not end keeps its namespace, which is reported.
         let _ = process.kill();
     }
 }

@@ -27,7 +27,7 @@ use nix::{
 use super::Namespace;
 use crate::{LabError, fault::Bursts, scenario::Randomness};
 
-/// Packets of one direction that are on their way at most; what comes on top is dropped and counted. 60 ms at 200 Mbit/s
+/// Packets in flight in one direction at most; further ones are dropped and counted. 60 ms at 200 Mbit/s
 /// are 1,000 full packets.
 const ON_THE_WAY: usize = 16_384;
 /// Packets taken from one device before the other gets its turn.
@@ -43,7 +43,7 @@ nix::ioctl_write_ptr_bad!(
     libc::ifreq
 );
 
-/// What the relay counted.
+/// Counters of the relay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Packets that came out of the other side.
@@ -144,7 +144,7 @@ impl Relay {
         }
     }
 
-    /// What was relayed so far.
+    /// The counters so far.
     pub fn counts(&self) -> Counts {
         Counts {
             forwarded: self.shared.forwarded.load(Relaxed),
@@ -202,7 +202,7 @@ fn relay(mut directions: [Direction; 2], shared: &Shared, mut random: Randomness
     }
 }
 
-/// Takes what the kernel sent.
+/// Reads the packets that the kernel sent.
 fn take(
     direction: &mut Direction,
     one_way: Duration,
@@ -233,7 +233,7 @@ fn take(
     }
 }
 
-/// Gives what is due.
+/// Sends the packets that are due.
 fn give(direction: &mut Direction, shared: &Shared, spare: &mut Vec<Vec<u8>>) {
     let now = Instant::now();
     while direction.on_the_way.front().is_some_and(|(due, _)| *due <= now) {

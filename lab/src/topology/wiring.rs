@@ -104,20 +104,9 @@ impl Network {
         let (client_names, rest) = rest.split_at(scenario.clients());
         let neighbour_names = &rest[..scenario.has_neighbour().into()];
 
-        let mut lines = all.iter().map(|name| format!("netns add {name}")).collect::<Vec<_>>();
-        let ends = ends(web_names, "web").chain(ends(client_names, "client")).chain(ends(neighbour_names, NEIGHBOUR));
-        let ends = ends.collect::<Vec<_>>();
-        for (name, port) in &ends {
-            lines.push(format!("link add eth0 netns {name} type veth peer name {port} netns {router_name}"));
-        }
         let base_rtt = Duration::from_secs_f64(scenario.topology.base_rtt_ms / 1e3);
-        if base_rtt.is_zero() {
-            lines.push(format!(
-                "link add {TO_CLIENTS} netns {router_name} address 02:00:00:00:00:01 type veth \
-                 peer name {TO_SERVERS} address 02:00:00:00:00:02 netns {router_name}"
-            ));
-        }
-        iproute::batch("ip", &[], &lines)?;
+        let ends = ends(web_names, "web").chain(ends(client_names, "client")).chain(ends(neighbour_names, NEIGHBOUR));
+        create(&all, &ends.collect::<Vec<_>>(), &router_name, base_rtt.is_zero())?;
 
         let open = |names: &[String]| names.iter().map(|name| Namespace::open(name)).collect::<Result<Vec<_>, _>>();
         let (servers, clients, router) = (open(web_names)?, open(client_names)?, Namespace::open(&router_name)?);
@@ -139,9 +128,10 @@ impl Network {
             false => Some(Relay::start(&router, [TO_CLIENTS, TO_SERVERS], base_rtt, seed)?),
         };
         let congestion_control = congestion_control(scenario);
+        // By the route: the default of a namespace may only be an algorithm that the host allows to everybody.
+        let by_route = format!("congctl {congestion_control}");
         for (n, server) in servers.iter().enumerate() {
-            // By the route: the default of a namespace may only be an algorithm that the host allows to everybody.
-            ip(server, &end_lines(server_address(kind, n), &format!("congctl {congestion_control}")))?;
+            ip(server, &end_lines(server_address(kind, n), &by_route))?;
             server.set(&[("ipv4/tcp_no_metrics_save", "1"), ("ipv4/ping_group_range", "0 2147483647")])?;
         }
         for (n, client) in clients.iter().enumerate() {
@@ -150,24 +140,20 @@ impl Network {
         }
         let neighbour = open(neighbour_names)?.pop();
         if let Some(neighbour) = &neighbour {
-            let address = neighbour_address(kind, servers.len());
-            ip(neighbour, &end_lines(address, &format!("congctl {congestion_control}")))?;
+            ip(neighbour, &end_lines(neighbour_address(kind, servers.len()), &by_route))?;
         }
         ip(&router, &router_lines(scenario, relay.is_none()))?;
 
-        let bucket = Bucket::new(scenario.topology.rate_mbit, scenario.topology.queue_ms);
-        let bottleneck = scenario.topology.bottleneck;
-        let applied = Conditions::CALM;
         let network = Self {
             relay,
             servers,
             clients,
             neighbour,
             router,
-            bottleneck,
-            bucket,
+            bottleneck: scenario.topology.bottleneck,
+            bucket: Bucket::new(scenario.topology.rate_mbit, scenario.topology.queue_ms),
             base_rtt,
-            applied,
+            applied: Conditions::CALM,
             congestion_control,
             claim,
         };
@@ -193,12 +179,12 @@ impl Network {
         Ok(())
     }
 
-    /// What the relay counted; nothing where there is none.
+    /// Counters of the relay; zero without one.
     pub(crate) fn relay_counts(&self) -> Counts {
         self.relay.as_ref().map_or_else(Counts::default, Relay::counts)
     }
 
-    /// Removes it and says what did not go.
+    /// Removes it. The error lists what could not be removed.
     pub(crate) fn remove(self) -> Result<(), LabError> {
         let Self { relay, servers, clients, neighbour, router, claim, .. } = self;
         drop((relay, servers, clients, neighbour, router));
@@ -222,6 +208,26 @@ impl Network {
 /// Each end's namespace and the name of its port at the router.
 fn ends<'a>(names: &'a [String], role: &'a str) -> impl Iterator<Item = (&'a String, String)> {
     names.iter().enumerate().map(move |(n, name)| (name, format!("{role}{}", n + 1)))
+}
+
+/// Creates all namespaces, the links between the hosts and the router, and, without a relay, the link inside the router.
+fn create(
+    namespaces: &[String],
+    ends: &[(&String, String)],
+    router: &str,
+    has_inner_link: bool,
+) -> Result<(), LabError> {
+    let mut lines: Vec<String> = namespaces.iter().map(|name| format!("netns add {name}")).collect();
+    for (name, port) in ends {
+        lines.push(format!("link add eth0 netns {name} type veth peer name {port} netns {router}"));
+    }
+    if has_inner_link {
+        lines.push(format!(
+            "link add {TO_CLIENTS} netns {router} address 02:00:00:00:00:01 type veth \
+             peer name {TO_SERVERS} address 02:00:00:00:00:02 netns {router}"
+        ));
+    }
+    iproute::batch("ip", &[], &lines)
 }
 
 fn gateway(address: Address) -> Address {

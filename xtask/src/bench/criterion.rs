@@ -1,4 +1,4 @@
-//! What criterion found: `new/estimates.json` and `new/benchmark.json` of every benchmark under its home.
+//! Results of criterion: `new/estimates.json` and `new/benchmark.json` of every benchmark under its home.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The figures that matter, out of what each part said, beside their aims and beside others.
+//! The figures that matter, from the output of each part, beside their aims and those of other projects.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Figure {
-    /// What was measured.
+    /// The quantity.
     pub(crate) what: String,
     /// How much.
     pub(crate) value: f64,

@@ -52,7 +52,7 @@ fn template(text: &str) -> anyhow::Result<String> {
     if own.clone().any(|line| matches!(line.trim_end(), "  labels:" | "  annotations:")) {
         bail!("got labels or annotations, expected none: the chart adds its own");
     }
-    // What Helm would take for its own is written as text.
+    // Braces that Helm would interpret are escaped.
     let lines = |lines: &[&str]| lines.join("\n").replace("{{", "{{ \"{{\" }}") + "\n";
     Ok(format!(
         "{{{{- /* Made by cargo xtask bless from the types in crds/. */ -}}}}\n{{{{- if .Values.crds.enabled -}}}}\n{}{METADATA}{}{{{{- end }}}}\n",

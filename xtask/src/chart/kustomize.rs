@@ -29,14 +29,14 @@ resources:
 - netprecursor.yaml
 ";
 
-/// What only Helm looks at.
+/// Annotations and labels that only Helm uses.
 const OF_HELM: &[&str] =
     &["\"helm.sh/chart\":", "\"helm.sh/resource-policy\":", "\"app.kubernetes.io/managed-by\": \"Helm\""];
 
 /// The base's files.
 ///
 /// # Errors
-/// Helm is not there, or refuses the chart.
+/// Helm is missing, or refuses the chart.
 pub(super) fn render(helm: &Path) -> anyhow::Result<Vec<Generated>> {
     let rendered = template(helm)?;
     let (definitions, rest): (Vec<_>, Vec<_>) =

@@ -76,7 +76,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Defaults stand in `values.yaml` alone.
+/// Defaults are in `values.yaml` alone.
 fn refuse_default(place: &Map<String, Value>, entry: &Entry) -> anyhow::Result<()> {
     if place.contains_key("default") {
         bail!("values.schema.json: {}: got a default, expected it in values.yaml alone", entry.key());

@@ -11,7 +11,7 @@ pub(super) struct Entry {
     pub(super) path: Vec<String>,
     /// The comment, on one line.
     pub(super) description: String,
-    /// What it is by default.
+    /// Its default.
     pub(super) default: Value,
 }
 

@@ -1,4 +1,4 @@
-//! Commands with a log, a limit, and an error that shows the end of what they said.
+//! Commands with a log, a time limit, and errors that show the end of the output.
 
 use std::{
     path::PathBuf,
@@ -11,7 +11,7 @@ use netprecursor_testbed::{Module, Programs};
 
 use crate::process::{self, Log, Output, Stop};
 
-/// What long work needs: where it tells, and when it has to stop.
+/// The context of long work: where to report, and when to stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) log: Log,
@@ -29,8 +29,8 @@ impl Work {
         let before = self.log.length();
         let end = process::run("cluster", command, &Output::Log, &self.log, limit, &self.stop)?;
         let Some(problem) = end.problem() else { return Ok(()) };
-        let said = self.log.since(before).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().skip(1).collect();
+        let output = self.log.since(before).unwrap_or_default();
+        let lines: Vec<&str> = output.lines().skip(1).collect();
         let tail: String = lines[lines.len().saturating_sub(15)..].iter().map(|line| format!("\n  | {line}")).collect();
         let program = command.get_program().to_string_lossy();
         bail!("{program}: {problem}; the log is {}{tail}", self.log.path().display());
@@ -50,7 +50,7 @@ impl Work {
     }
 }
 
-/// What a short command prints.
+/// The output of a short command.
 ///
 /// # Errors
 /// It failed.
@@ -58,8 +58,8 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {program}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{program} {:?}: {}: {}", command.get_args().collect::<Vec<_>>(), output.status, said.trim());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} {:?}: {}: {}", command.get_args().collect::<Vec<_>>(), output.status, errors.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

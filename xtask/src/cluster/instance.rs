@@ -1,5 +1,5 @@
-//! Clusters side by side, each with a name, a directory and a record of who owns it: what a killed run left is told from
-//! what a living one uses.
+//! Clusters side by side, each with a name, a directory and a record of its owner, which tells the leftovers of a killed run from
+//! what a running one uses.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ use netprecursor_child::Process;
 use netprecursor_testbed::cache;
 use serde::{Deserialize, Serialize};
 
-/// What is written before anything is made.
+/// The record, written before anything is created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The process that it goes with; without one it stays until it is taken down.
@@ -30,11 +30,11 @@ pub(super) struct Record {
 /// How a recorded cluster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Somebody is making it.
+    /// It is being created.
     Starting,
     /// It can be used.
     Up,
-    /// Whoever it belonged to is gone.
+    /// Its owner is gone.
     Abandoned,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Instance {
     pub(super) directory: PathBuf,
 }
 
-/// Links that there are addresses for.
+/// How many links there are addresses for.
 const LINKS: u8 = 64;
 
 impl Record {
@@ -128,7 +128,7 @@ fn directory() -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-/// Held while records come and go. Not while a cluster starts: that takes long, and its record says so.
+/// Held while records are created and removed. Not while a cluster starts, which takes long: its record shows that.
 pub(super) fn lock() -> anyhow::Result<File> {
     let path = directory()?.join(".lock");
     let file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! kind: what is asked of it, and the programs that go with it.
+//! kind: its configuration and calls, and the programs that go with it.
 
 use std::{
     env,
@@ -23,14 +23,14 @@ use super::{
     },
 };
 
-/// What kind 0.33 makes nodes of when nobody says otherwise.
+/// The default node image of kind 0.33.
 pub(super) const NODE_IMAGE: &str =
     "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5";
 
 /// The variable by which a command, and all that it starts, knows the name of its cluster.
 pub(super) const CLUSTER: &str = "NETPRECURSOR_CLUSTER";
 
-/// Where the API server finds what it shall log, in its node.
+/// The path of the audit policy in the API server's node.
 const AUDIT_POLICY: &str = "/kind/audit-policy.json";
 /// The kubelet serves what is below `/var/log`: stories read the log through the API, on every machine alike.
 const AUDIT_LOGS: &str = "/var/log/kubernetes";
@@ -216,7 +216,7 @@ fn tools(work: &Work, own_docker: bool) -> anyhow::Result<PathBuf> {
         }
         fs::remove_file(&link).ok();
         match symlink(&path, &link) {
-            // Somebody else just made it.
+            // Another process just created it.
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(error).with_context(|| format!("making {}", link.display()));
             }

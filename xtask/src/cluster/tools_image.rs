@@ -55,7 +55,7 @@ pub(super) fn load(surroundings: &Surroundings, instance: &Instance, work: &Work
     fs::remove_file(&archive).context("removing the archive of the tools' image")
 }
 
-/// Puts the programs with their libraries below `root`, and what they expect to find.
+/// Puts the programs below `root`, with their libraries and the files that they need.
 fn fill(root: &Path) -> anyhow::Result<()> {
     for (name, package) in PROGRAMS {
         let path = program(name).with_context(|| format!("got no {name}, expected one: install {package}"))?;

@@ -1,4 +1,4 @@
-//! A look into a finished archive: what runtimes need of an image is there.
+//! Checks that a finished archive has all that runtimes need of an image.
 
 use std::{path::Path, process::Command};
 
@@ -13,7 +13,7 @@ struct Manifest {
     repo_tags: Vec<String>,
 }
 
-/// What an image says of itself.
+/// The configuration of an image.
 #[derive(Debug, Deserialize)]
 struct Config {
     #[serde(default)]
@@ -56,7 +56,7 @@ pub(super) fn check(archive: &Path, reference: &str) -> anyhow::Result<String> {
 }
 
 fn problem(config: &Config) -> Option<String> {
-    // containerd leaves an image out, without a word, that does not say what it runs on.
+    // containerd silently skips an image without a platform.
     if config.os != "linux" || config.architecture.is_empty() {
         return Some(format!("got os {:?}, architecture {:?}; expected linux and one", config.os, config.architecture));
     }

@@ -19,7 +19,7 @@ use crate::{
 /// A cold release build on two slow cores fits.
 const LIMIT: Duration = Duration::from_secs(90 * 60);
 
-/// What the binary runs on: this machine's kind, by glibc, which can be linked statically and still resolves names.
+/// The target of the binary: this machine's architecture with glibc, which can be linked statically and still resolves names.
 ///
 /// # Errors
 /// rustc cannot be asked.
@@ -71,7 +71,7 @@ pub(super) fn of(image: Image) -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
-/// Apart from what people and tests build: other flags would have each build everything of the other again.
+/// Separate from other builds: with other flags, each would rebuild everything of the other.
 fn directory() -> anyhow::Result<PathBuf> {
     Ok(cache()?.join("images"))
 }
@@ -83,7 +83,7 @@ fn flags(directory: &Path) -> anyhow::Result<Vec<String>> {
     let home =
         home.context("got neither CARGO_HOME nor HOME; expected to know where cargo keeps sources: set one of them")?;
     let sysroot = PathBuf::from(asked("rustc", &["--print", "sysroot"])?);
-    // The linker would make an ID of what is stripped afterwards, paths included.
+    // The linker would compute an ID from sections that are stripped afterwards, paths included.
     let mut flags = ["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,--build-id=none"].map(str::to_owned).to_vec();
     // Not the checkout: cargo names our own files relative to it. As a flag it would have every clone build every
     // dependency again. The last that fits wins.

@@ -1,4 +1,4 @@
-//! What turns a `Containerfile` and a directory into an image: buildah, which needs no daemon, or docker.
+//! The engine that builds an image from a `Containerfile` and a directory: buildah, which needs no daemon, or docker.
 
 use std::{
     fs,
@@ -65,7 +65,7 @@ impl Engine {
     /// Builds the image into `archive`.
     ///
     /// # Errors
-    /// The engine refuses; what it said is in the log.
+    /// The engine fails; its output is in the log.
     pub(super) fn build(self, build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> anyhow::Result<()> {
         // Both refuse to write over an archive.
         match fs::remove_file(archive) {
@@ -81,7 +81,7 @@ impl Engine {
     }
 }
 
-/// In a store of its own, so that nothing stays behind.
+/// In a separate store, so that nothing is left behind.
 fn with_buildah(build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let store = tempfile::tempdir().context("making a store for buildah")?;
     let buildah = |verb: &str| {
@@ -111,7 +111,7 @@ fn with_docker(build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> any
     finish(Command::new("docker").args(["save", "--output"]).arg(archive).arg(build.reference), log, stop)
 }
 
-/// What both understand.
+/// Arguments that both accept.
 fn arguments(command: &mut Command, build: &Build<'_>) {
     command
         .arg("--build-arg")
@@ -127,7 +127,7 @@ fn finish(command: &mut Command, log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let end = process::run(&program, command, &Output::Log, log, LIMIT, stop)?;
     if let Some(problem) = end.problem() {
-        bail!("{program}: {problem}; what it said is in {}", log.path().display());
+        bail!("{program}: {problem}; its output is in {}", log.path().display());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is linked into a binary, as CycloneDX. No serial number and no time: the same sources give the same list.
+//! The crates linked into a binary, as CycloneDX. No serial number and no time: the same sources give the same list.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use crate::cargo::cargo;
 
-/// Where the table of crates is: what each may use of the workspace.
+/// The page with the table of crates and their allowed dependencies.
 const PICTURE: &str = "ARCHITECTURE.md";
 
-/// What the pure domain must never reach: kernel, cluster, runtime, inference, randomness.
+/// Crates that the pure domain must not depend on: kernel, cluster, runtime, inference, randomness.
 const NOT_IN_CORE: &[&str] = &["aya", "kube", "libc", "nix", "rand", "rand_chacha", "tokio", "tract-onnx"];
 
 /// Dependencies that only some crates may have, because they exist to keep them out of the others.
@@ -69,7 +69,7 @@ pub(crate) fn check() -> anyhow::Result<(usize, Vec<String>)> {
     Ok((edges, found))
 }
 
-/// The table below `## Crates`: folders are code in its first and last column, what is no code is for the reader.
+/// The table below `## Crates`: folders are code spans in its first and last column, other text is for the reader.
 fn table(picture: &str) -> Table {
     let section = picture.split("\n## ").find(|section| section.starts_with("Crates\n")).unwrap_or_default();
     let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 /// Built by another compiler, outside the workspace.
 const APART: &str = "node-agent-ebpf";
 
-/// What has the other form, in words; none is good. Counts the files that were looked at.
+/// Files in the other form, and how many files were checked.
 ///
 /// # Errors
 /// A file cannot be read.

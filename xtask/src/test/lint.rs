@@ -17,7 +17,7 @@ struct Check {
     /// The program; cargo's own subcommands are run by the cargo that started xtask.
     program: &'static str,
     arguments: &'static [&'static str],
-    /// What brings the program where it is missing.
+    /// How to install the program.
     remedy: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What became of each tier: the closing table, `tiers.json`, and the verdict.
+//! The outcome of each tier: the closing table, `tiers.json`, and the verdict.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds what `other` counted.
+    /// Adds the counts of `other`.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -58,7 +58,7 @@ pub(crate) fn excuses(output: &str) -> Vec<String> {
     output.lines().filter_map(|line| line.strip_prefix("skipped: ")).map(str::to_owned).collect()
 }
 
-/// What became of a tier.
+/// The outcome of a tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub(crate) enum Outcome {
@@ -83,7 +83,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Row {
     /// The tier.
     pub(crate) name: &'static str,
-    /// What became of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
     /// How long it took.

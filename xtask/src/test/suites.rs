@@ -19,7 +19,7 @@ pub(super) enum Suite {
     Models,
     /// Tests named `page`.
     Page,
-    /// What needs an API server: `tests/` of the e2e crate, and tests named `api` of others.
+    /// Tests with an API server: `tests/` of the e2e crate, and tests named `api` of others.
     Api,
     /// Stories on a cluster: tests of the e2e crate named `stories` or `story_…`.
     Kind,
@@ -96,7 +96,7 @@ pub(super) fn run_with(
     excuses.dedup();
     match (binaries, excuses.first()) {
         (0, _) => Ok(Finding::skipped("the workspace has no such tests", false)),
-        // What a test misses, the set-up script installs.
+        // The set-up script installs what a test lacks.
         (_, Some(excuse)) if problems.is_empty() && counts.passed == 0 => {
             Ok(Finding { counts, ..Finding::skipped(excuse, true) })
         }

@@ -1,4 +1,4 @@
-//! What the guest wrote to its serial console: `@@kernel RELEASE`, sections between `@@begin NAME` and `@@end`,
+//! The output of the guest on its serial console: `@@kernel RELEASE`, sections between `@@begin NAME` and `@@end`,
 //! `@@error WORDS` when it gave up, `@@done` at the end.
 
 use std::collections::BTreeMap;

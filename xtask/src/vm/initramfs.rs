@@ -15,7 +15,7 @@ use crate::process::{self, Log, Output, Stop};
 
 const PACK_LIMIT: Duration = Duration::from_secs(2 * 60);
 
-/// Packs what `e2e/vm/init` needs into the archive `out`.
+/// Packs the files that `e2e/vm/init` needs into the archive `out`.
 ///
 /// # Errors
 /// Something that belongs into it is missing, or the disk is full.
@@ -71,10 +71,11 @@ fn put(source: &Path, root: &Path, place: &str) -> anyhow::Result<()> {
 /// One is not installed.
 pub(crate) fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output().context("starting ldd")?;
-    let (listed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (listed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // ldd ends with 1 for a static program, which needs none.
-    if !output.status.success() && !listed.contains("statically linked") && !said.contains("not a dynamic executable") {
-        bail!("ldd {}: {}: {}", program.display(), output.status, said.trim());
+    if !output.status.success() && !listed.contains("statically linked") && !errors.contains("not a dynamic executable")
+    {
+        bail!("ldd {}: {}: {}", program.display(), output.status, errors.trim());
     }
     named(&listed).with_context(|| format!("libraries of {}", program.display()))
 }

@@ -1,4 +1,4 @@
-//! What the agent must say on this kernel, and whether it did.
+//! The verdict: whether the agent's answers are right for this kernel.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use super::console::Console;
 /// One expectation.
 #[derive(Debug)]
 pub(crate) struct Check {
-    /// What was looked at.
+    /// The subject.
     pub(crate) name: String,
-    /// What was got, what was expected.
+    /// The value found and the one expected.
     pub(crate) result: Result<(), String>,
 }
 
@@ -73,7 +73,7 @@ const STATES: &[(&str, &[&str], &str)] = &[
     ("node", &["Active"], ""),
 ];
 
-/// What has to be seen of the end that sends: each sensor yields something.
+/// Expectations of the sending end: each sensor yields something.
 const OF_THE_SENDER: &[&str] = &[
     // tcp
     "rtt_all_count",
@@ -103,7 +103,7 @@ const OF_THE_SENDER: &[&str] = &[
     "qdisc_backlog_bytes",
 ];
 
-/// What has to be seen of the end that receives.
+/// Expectations of the receiving end.
 const OF_THE_RECEIVER: &[&str] =
     &["opens", "handshake_count", "established", "rx_bytes", "tx_bytes", "rx_packets", "run_queue_count"];
 
@@ -119,10 +119,10 @@ fn bound(signal: &str) -> f64 {
     }
 }
 
-/// Judges what a guest said.
+/// Judges the output of a guest.
 ///
 /// # Errors
-/// A section is missing, or is not what the agent's interface promises.
+/// A section is missing, or does not match the agent's API.
 pub(super) fn judge(console: &Console) -> anyhow::Result<Verdict> {
     let sensors: Sensors = console.json("sensors")?;
     let (client, server): (Window, Window) = (console.json("window-client")?, console.json("window-server")?);
@@ -134,7 +134,7 @@ pub(super) fn judge(console: &Console) -> anyhow::Result<Verdict> {
         check("the agent knows its kernel", sensors.kernel == console.kernel, || {
             format!("got kernel {} from the agent, expected {}", sensors.kernel, console.kernel)
         }),
-        check("RTT is told as smoothed", sensors.rtt_source == "Smoothed", || {
+        check("RTT is reported as smoothed", sensors.rtt_source == "Smoothed", || {
             format!("got RTT source {}, expected Smoothed", sensors.rtt_source)
         }),
         check("SIGTERM ends the agent in order", console.exit == Some(0), || {
@@ -178,7 +178,7 @@ fn state(sensors: &[Sensor], name: &str, states: &[&str], word: &str) -> Check {
     })
 }
 
-/// JSON has no infinity, so what is there is finite.
+/// JSON has no infinity, so a number is finite.
 fn bounded(target: &str, window: &Window) -> Check {
     let outside: Vec<String> = window
         .signals

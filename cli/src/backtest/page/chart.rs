@@ -39,7 +39,7 @@ impl Axis {
     }
 }
 
-/// A plot with what a reader who cannot see it is told.
+/// A plot with a description for readers who cannot see it.
 pub(super) fn figure(id: &str, title: &str, description: &str, height: f64, drawing: &Markup) -> Markup {
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-labelledby={ (id) "-title " (id) "-description" } {

@@ -17,13 +17,13 @@ use crate::quantity;
 const HALVES: [f64; 3] = [0.0, 0.5, 1.0];
 const QUARTERS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// How often what was said came true, by how likely it was said to be; under it how often it was said.
+/// A reliability diagram: the share of chances that came true, by chance; below it, how many there were of each.
 pub(super) fn reliability(id: &str, chances: &Chances) -> Markup {
     let tenths = chances.tenths();
-    let (said, came_true) = sums(&tenths);
-    let base_rate = came_true as f64 / said.max(1) as f64;
+    let (seconds, came_true) = sums(&tenths);
+    let base_rate = came_true as f64 / seconds.max(1) as f64;
     let (x, y) = (Axis::across(0.0, 1.0), Axis::up(0.0, 1.0, 180.0, 12.0));
-    let most = tenths.iter().map(|tenth| tenth.said).max().unwrap_or_default().max(1);
+    let most = tenths.iter().map(|tenth| tenth.count).max().unwrap_or_default().max(1);
     // Most seconds are calm: counts span decades.
     let count = Axis::up(0.0, (most as f64 + 1.0).log10(), 244.0, 208.0);
     let points: Vec<(f64, f64)> = tenths.iter().filter_map(Tenth::point).collect();
@@ -37,16 +37,16 @@ pub(super) fn reliability(id: &str, chances: &Chances) -> Markup {
             circle.dot cx=(format!("{:.1}", x.at(*mean))) cy=(format!("{:.1}", y.at(*share))) r="3.5" {}
         }
         text x=(LEFT) y="203" { "seconds (log scale)" }
-        @for (place, tenth) in tenths.iter().enumerate().filter(|(_, tenth)| tenth.said > 0) {
-            (bar("bar", x.at(place as f64 / 10.0), x.at((place + 1) as f64 / 10.0), &count, (tenth.said as f64 + 1.0).log10()))
+        @for (place, tenth) in tenths.iter().enumerate().filter(|(_, tenth)| tenth.count > 0) {
+            (bar("bar", x.at(place as f64 / 10.0), x.at((place + 1) as f64 / 10.0), &count, (tenth.count as f64 + 1.0).log10()))
         }
         (chart::level("grid-line", 244.0))
         (chart::names(&x, &chart::percents(&QUARTERS), 258.0))
-        text.middle x="195" y="272" { "chance that was said" }
+        text.middle x="195" y="272" { "forecast chance" }
     };
     let description = format!(
-        "Share of seconds that a breach followed, by the chance that was said, in {} of ten bins. A dotted diagonal stands for \
-         chances that mean what they say. {said} seconds, base rate {}. The table has the figures.",
+        "Share of seconds that a breach followed, by the forecast chance, in {} of ten bins. A dotted diagonal stands for \
+         chances that mean what they say. {seconds} seconds, base rate {}. The table has the figures.",
         points.len(),
         percent(Some(base_rate), 1)
     );
@@ -92,7 +92,7 @@ pub(super) fn sweep(id: &str, levels: &[Level]) -> Markup {
     html! { (drawn) (key(&[("measured", "precision"), ("good", "recall")])) }
 }
 
-/// RTT as it was measured and forecast, and the chance under it.
+/// Measured and forecast RTT, with the chance below.
 pub(super) fn moment(id: &str, moment: &Moment) -> Markup {
     let reach = REACH as f64;
     let x = Axis::across(-reach, reach);
@@ -132,7 +132,7 @@ pub(super) fn moment(id: &str, moment: &Moment) -> Markup {
         (chart::levels(&chance, &chart::percents(&HALVES)))
         text x=(LEFT) y="179" { "chance of a breach within 10 s" }
         path.needed d=(along(&|second| Some(chance.at(second.needed.into())))) {}
-        path.forecast d=(along(&|second| second.chance.map(|said| chance.at(said.into())))) {}
+        path.forecast d=(along(&|second| second.chance.map(|share| chance.at(share.into())))) {}
         @if let Some(at) = warning {
             (chart::mark("warning", place(at), 16.0, 232.0))
             text.end.warning-text x=(format!("{:.1}", place(at) - 3.0)) y="14" { "warning" }
@@ -159,7 +159,7 @@ pub(super) fn moment(id: &str, moment: &Moment) -> Markup {
     chart::figure(id, "Measured against forecast", &description, 254.0, &drawing)
 }
 
-/// What lines and areas stand for in drawings of moments.
+/// The key to the plots of moments.
 pub(super) fn moment_key() -> Markup {
     key(&[
         ("measured", "measured: highest RTT of a second"),
@@ -195,12 +195,12 @@ fn bar(class: &str, left: f64, right: f64, axis: &Axis, value: f64) -> Markup {
     }
 }
 
-/// Seconds said and those that came true.
+/// How many chances there were, and how many came true.
 pub(super) fn sums(tenths: &[Tenth]) -> (u64, u64) {
-    tenths.iter().fold((0, 0), |(said, came_true), tenth| (said + tenth.said, came_true + tenth.came_true))
+    tenths.iter().fold((0, 0), |(count, came_true), tenth| (count + tenth.count, came_true + tenth.came_true))
 }
 
-/// Where ticks were left out nothing is joined.
+/// The seconds with a gap wherever ticks are missing.
 fn with_gaps(seconds: &[Second]) -> Vec<Option<Second>> {
     let mut result = Vec::with_capacity(seconds.len());
     for (place, second) in seconds.iter().enumerate() {

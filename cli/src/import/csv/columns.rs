@@ -1,13 +1,13 @@
-//! Which columns of a table hold what.
+//! The columns of a table.
 
 use super::{Rows, Spec, cells::Cells};
 use crate::import::{error::Reason, number::number, shown::shown, unit::Unit};
 
-/// What is tried where no separator is given.
+/// The separators tried where none is given.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 /// Names that are shown at most.
 const SHOWN: usize = 20;
-/// Names of columns that tell series apart, when nobody has said which does.
+/// Names of columns that separate series, where no flag names one.
 const KINDS: [&str; 14] = [
     "series",
     "target",
@@ -38,7 +38,7 @@ pub(super) struct Columns {
     pub(super) separator: u8,
     pub(super) width: usize,
     pub(super) series: Option<Column>,
-    /// A column that tells series apart by its name, though nobody named it.
+    /// A column that separates series by its name, though no flag names it.
     pub(super) suspect: Option<Column>,
     pub(super) time: Column,
     pub(super) rows: RowColumns,

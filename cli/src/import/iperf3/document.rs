@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// What is said before the first interval.
+/// The part before the first interval.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Start {

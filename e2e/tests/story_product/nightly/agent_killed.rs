@@ -12,7 +12,7 @@ use netprecursor_e2e::{
     product::Product,
 };
 
-use super::{Trouble, told};
+use super::{Trouble, delivered};
 use crate::shared::request;
 
 /// Each makes the kubelet wait twice as long as the one before, ten seconds at first.
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 #[ignore = "nightly: six minutes; E2E_STORIES=nightly make e2e"]
-async fn an_agent_that_is_killed_again_and_again_loses_no_alert_and_tells_none_twice() {
+async fn an_agent_that_is_killed_again_and_again_loses_no_alert_and_publishes_none_twice() {
     story("agent-killed", async |story| {
         let product = Product::new(story.cluster());
         product.install(&[]).await?;
@@ -53,10 +53,10 @@ async fn an_agent_that_is_killed_again_and_again_loses_no_alert_and_tells_none_t
         assert_eq!(alert.metadata.uid, trouble.alert.metadata.uid, "another object took the alert's place");
         let resolved = trouble.end(story).await?;
         println!("killed {} times; the alert fired {} times", KILLS + 1, resolved.status.unwrap().count);
-        let alerts = told::once(story).await?;
+        let alerts = delivered::once(story).await?;
         assert_eq!(alerts.len(), 1, "{alerts:#?}");
-        let (_, dropped) = told::drained(&agent, Duration::from_secs(120)).await?;
-        assert!(dropped.abs() < 0.5, "{dropped} messages were given up");
+        let (_, dropped) = delivered::drained(&agent, Duration::from_secs(120)).await?;
+        assert!(dropped.abs() < 0.5, "{dropped} messages were dropped");
         Ok::<_, Error>(())
     })
     .await;

@@ -1,5 +1,5 @@
-//! Pods that come and go, so many that addresses come back within minutes: nobody is taken for another, and nothing of
-//! them stays.
+//! Pods that come and go, so many that addresses are reused within minutes: no pod is taken for another, and nothing of them
+//! stays.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,37 +26,37 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use super::{RAMP, WARM_UP, told};
-use crate::shared::{alert_in, policy, request};
+use super::delivered;
+use crate::shared::{RAMP, alert_in, policy, request};
 
-/// Pods at once, each of a worker that makes the next when one has ended.
+/// Pods at once: each worker starts the next when one has ended.
 const AT_ONCE: usize = 12;
-/// It goes on for so long at least, and until addresses have come back.
+/// The shortest and the longest run; it ends once enough addresses were reused.
 const LEAST: Duration = Duration::from_secs(240);
 const MOST: Duration = Duration::from_secs(900);
 /// Addresses that two pods have had, one after the other.
 const REUSED: usize = 20;
-/// What the issue of this story asks for.
+/// The least rate of the story.
 const PODS_PER_HOUR: f64 = 1000.0;
-/// Between two looks at the agent's numbers, which are made anew each second.
+/// Between two scrapes; the agent updates its metrics each second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A pod is dropped within ten seconds of its end, and its series are gone within a minute.
 const SETTLED: Duration = Duration::from_secs(70);
 const POD_LIMIT: Duration = Duration::from_secs(180);
 
-/// By what is known of them.
+/// Network namespaces by state.
 const NAMESPACES: &str = "netprecursor_identity_namespaces";
-/// Namespaces whose owner is not known are forgotten after ten minutes, and so many are remembered at most.
+/// The agent forgets namespaces of unknown owner after ten minutes, and remembers this many at most.
 const MOST_OPEN: f64 = 1024.0;
 
-/// What a pod does: every second one opens no connection at all.
+/// What a pod does: every other one opens no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Loud,
     Quiet,
 }
 
-/// A pod that has been.
+/// A pod that has ended.
 #[derive(Debug, Clone)]
 struct Life {
     name: String,
@@ -121,7 +121,7 @@ fn reused(lives: &[Life]) -> usize {
     of.values().filter(|count| **count > 1).count()
 }
 
-/// Pods for which a round trip was shown; goes on until it is dropped.
+/// Collects the pods with a measured round trip, until it is dropped.
 async fn look(agent: &Agent, measured: &Mutex<BTreeSet<String>>) -> Error {
     loop {
         match agent.samples().await {
@@ -135,8 +135,8 @@ async fn look(agent: &Agent, measured: &Mutex<BTreeSet<String>>) -> Error {
     }
 }
 
-/// Pods come and go; what they were.
-#[expect(clippy::print_stdout, reason = "a story tells its figures")]
+/// Starts pods one after the other. Returns those that ended.
+#[expect(clippy::print_stdout, reason = "a story prints its figures")]
 async fn churn(story: &Story, node: &str, url: &str) -> Result<Vec<Life>, Error> {
     let (pods, next) = (story.api::<Pod>(), AtomicUsize::new(0));
     let (lives, begun) = (Mutex::new(Vec::new()), Instant::now());
@@ -161,7 +161,7 @@ async fn churn(story: &Story, node: &str, url: &str) -> Result<Vec<Life>, Error>
     Ok(lives)
 }
 
-/// What has to come back to where it was.
+/// Counts that have to return to their old values.
 fn base(samples: &Samples) -> [(&'static str, f64); 3] {
     [
         ("targets", samples.sum("netprecursor_targets")),
@@ -180,9 +180,8 @@ async fn pods_that_come_and_go_are_not_taken_for_one_another_and_leave_nothing_b
         policy(story, "web", json!({})).await?;
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
-        let node = scene.server.pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap();
-        let agent = Agent::ready_on(story.cluster(), &node, &[]).await?;
-        tokio::time::sleep(WARM_UP).await;
+        let agent = scene.warm_up(story, &["web"]).await?;
+        let node = agent.node().to_owned();
         let before = base(&agent.samples().await?);
         let (skipped, over) = ("netprecursor_ticks_skipped_total", "netprecursor_targets_over_capacity_total");
 
@@ -193,7 +192,7 @@ async fn pods_that_come_and_go_are_not_taken_for_one_another_and_leave_nothing_b
             error = look(&agent, &measured) => return Err(error),
         };
 
-        // Nobody was taken for another: an address alone would give the quiet ones the round trips of the loud.
+        // No pod was taken for another: by address alone the quiet ones would have the round trips of the loud.
         let measured = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_measured = |life: &&Life| measured.contains(&format!("{}/{}", story.namespace(), life.name));
         let of = |manner: Manner| lives.iter().filter(move |life| life.manner == manner);
@@ -205,7 +204,7 @@ async fn pods_that_come_and_go_are_not_taken_for_one_another_and_leave_nothing_b
 
         // Nothing of them stays.
         let settled = agent
-            .says("targets and identities to be as they were", SETTLED, |samples| {
+            .wait_until("targets and identities to be as they were", SETTLED, |samples| {
                 base(samples).iter().zip(&before).all(|((_, now), (_, then))| now <= then)
             })
             .await?;
@@ -230,13 +229,13 @@ async fn pods_that_come_and_go_are_not_taken_for_one_another_and_leave_nothing_b
         let resolution = resolved.status.unwrap().resolution;
         println!("{resolution:?} {:.1} s after its pod was deleted", after.as_secs_f64());
         assert!(matches!(resolution, Some(Resolution::Gone | Resolution::TargetGone)), "{resolution:?}");
-        told::once(story).await?;
+        delivered::once(story).await?;
         none_fires_for_the_dead(story).await
     })
     .await;
 }
 
-/// No alert that is out is about a pod that is not there.
+/// Waits until no alert fires for a pod that is gone.
 async fn none_fires_for_the_dead(story: &Story) -> Result<(), Error> {
     let pods: Api<Pod> = story.api();
     let pods = pods.list(&Default::default()).await.map_err(request("listing pods"))?;

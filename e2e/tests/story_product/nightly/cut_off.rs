@@ -14,8 +14,8 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use super::{RAMP, WARM_UP, told};
-use crate::shared::{alert_in, policy, request};
+use super::delivered;
+use crate::shared::{RAMP, alert_in, policy, request};
 
 /// Longer than the control plane waits for a node, shorter than it leaves its pods alone.
 const CUT_OFF: u64 = 120;
@@ -32,7 +32,7 @@ fn ready(node: Option<&Node>) -> Option<&str> {
 fn cutting() -> String {
     // By its path: busybox's shell would take its own ip.
     let device = "dev=$($(which ip) -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)";
-    // Both families: kind's networks have both, and a kubelet takes whichever its name server tells first.
+    // Both families: kind's networks have both, and a kubelet takes whichever its name server returns first.
     let rules = ["ip", "ip6"].map(|family| {
         format!(
             "add table {family} e2e; \
@@ -49,7 +49,7 @@ fn cutting() -> String {
 
 #[tokio::test]
 #[ignore = "nightly: cuts a node off; E2E_STORIES=nightly make e2e"]
-async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_back() {
+async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_published_once_when_it_is_back() {
     story("cut-off", async |story| {
         let nodes: Api<Node> = Api::all(story.client());
         let workers = story.cluster().workers().await?;
@@ -65,7 +65,7 @@ async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_b
         // Both on this node: they go on when nobody else is reached.
         let scene = Scene::start_on(story, Some(&name), Some(&name)).await?;
         product.agents_ready().await?;
-        tokio::time::sleep(WARM_UP).await;
+        scene.warm_up(story, &["web"]).await?;
         let hands = Hands::on(story, &name).await?;
         scene.narrow_after(10).await?;
         hands.start(&cutting()).await?;
@@ -75,19 +75,19 @@ async fn an_alert_that_fires_on_a_node_that_is_cut_off_is_told_once_when_it_is_b
         wait_for(&nodes, &name, &what, LIMIT, |node| ready(node) == Some("True")).await?;
 
         let (alert, after) = alert_in(story, "web", AlertState::Firing, RAMP).await?;
-        println!("it was told {:.1} s after the node was back", after.as_secs_f64());
-        let (fired, told) = (alert.status.as_ref().unwrap().fired_at.0, alert.metadata.creation_timestamp.as_ref());
-        let waited = told.unwrap().0.as_second() - fired.as_second();
+        println!("it was published {:.1} s after the node was back", after.as_secs_f64());
+        let (fired, created) = (alert.status.as_ref().unwrap().fired_at.0, alert.metadata.creation_timestamp.as_ref());
+        let waited = created.unwrap().0.as_second() - fired.as_second();
         println!("and {waited} s after it had fired");
         assert!(waited > 10, "it fired at {fired}, when the node could be reached");
         let agent = Agent::ready_on(story.cluster(), &name, &[]).await?;
-        let (drained, dropped) = told::drained(&agent, Duration::from_secs(90)).await?;
-        println!("nothing was left to tell after {:.1} s", drained.as_secs_f64());
-        assert!(dropped.abs() < 0.5, "{dropped} messages were given up");
+        let (drained, dropped) = delivered::drained(&agent, Duration::from_secs(90)).await?;
+        println!("nothing was pending after {:.1} s", drained.as_secs_f64());
+        assert!(dropped.abs() < 0.5, "{dropped} messages were dropped");
         scene.widen().await?;
         let (resolved, _) = alert_in(story, "web", AlertState::Resolved, RAMP).await?;
         assert_eq!(resolved.metadata.uid, alert.metadata.uid);
-        assert_eq!(told::once(story).await?.len(), 1);
+        assert_eq!(delivered::once(story).await?.len(), 1);
         Ok::<_, Error>(())
     })
     .await;

@@ -11,25 +11,72 @@ use kube::{
 use netprecursor_crds::report::PrecursorNodeReport;
 use netprecursor_e2e::{
     Error,
-    agent::{Agent, PROGRAM},
-    cluster::{Hands, Usage, story, tools_image, wait_for, wait_for_list},
+    agent::{Agent, PROGRAM, Samples},
+    cluster::{Hands, Story, Usage, story, tools_image, wait_for, wait_for_list},
     product::Product,
 };
 use serde_json::json;
 
-use super::WARM_UP;
 use crate::shared::{policy, request};
 
-/// What a kubelet allows unless it is told otherwise.
+/// A kubelet's default limit of pods.
 const FULL: usize = 110;
 /// Pods start a few in a second.
 const START_LIMIT: Duration = Duration::from_secs(600);
-/// Over which the agent's CPU time is measured.
+/// How long the agent may take to see and measure all of them.
+const SEEN_LIMIT: Duration = Duration::from_secs(70);
+/// The period over which the agent's CPU time is measured.
 const MEASURED: Duration = Duration::from_secs(60);
 /// A report is written each five minutes when only its figures change.
 const REPORT_LIMIT: Duration = Duration::from_secs(400);
-/// What the container may take by the chart.
+/// The container's memory limit in the chart.
 const LIMIT_KIB: u64 = 128 << 10;
+
+/// How many pods the node can take beside those that it runs.
+#[expect(clippy::print_stdout, reason = "a story prints its figures")]
+async fn room(story: &Story, node: &str) -> Result<usize, Error> {
+    let nodes: Api<Node> = Api::all(story.client());
+    let found = nodes.get(node).await.map_err(request(format!("getting node {node}")))?;
+    let allocatable = found.status.and_then(|status| status.allocatable).unwrap_or_default();
+    let room: usize = allocatable.get("pods").and_then(|pods| pods.0.parse().ok()).unwrap();
+    let pods: Api<Pod> = Api::all(story.client());
+    let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
+    let running = pods.list(&here).await.map_err(request("listing the node's pods"))?.items.len();
+    let wanted = FULL.min(room.saturating_sub(running));
+    println!("{node} has room for {room} pods and runs {running}: {wanted} more");
+    assert!(wanted >= 50, "got room for {wanted} pods on {node}, expected 50 at least");
+    Ok(wanted)
+}
+
+/// Starts pods that request `url` every two seconds, and waits until all of them run.
+#[expect(clippy::print_stdout, reason = "a story prints its figures")]
+async fn fill(story: &Story, node: &str, url: &str, count: usize) -> Result<(), Error> {
+    let pods: Api<Pod> = story.api();
+    let begun = Instant::now();
+    for number in 0..count {
+        let pod = json!({
+            "metadata": {"name": format!("small-{number}"), "labels": {"app": "small"}},
+            "spec": {
+                "nodeName": node, "terminationGracePeriodSeconds": 0,
+                "automountServiceAccountToken": false, "enableServiceLinks": false,
+                "containers": [{
+                    "name": "one", "image": tools_image(), "imagePullPolicy": "IfNotPresent",
+                    "command": ["/bin/sh", "-c", format!("while :; do wget -q -O /dev/null {url}; sleep 2; done")],
+                }],
+            },
+        });
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        pods.create(&PostParams::default(), &pod).await.map_err(request(format!("creating pod {number}")))?;
+    }
+    let what = format!("{count} pods to run");
+    wait_for_list(&pods, Config::default().labels("app=small"), &what, START_LIMIT, |pods| {
+        let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
+        (pods.iter().filter(|pod| phase(pod).as_deref() == Some("Running")).count() == count).then_some(())
+    })
+    .await?;
+    println!("they ran after {:.0} s", begun.elapsed().as_secs_f64());
+    Ok(())
+}
 
 #[tokio::test]
 #[ignore = "nightly: fills a node with pods; E2E_STORIES=nightly make e2e"]
@@ -45,50 +92,17 @@ async fn every_pod_of_a_full_node_is_watched() {
         let hands = Hands::on(story, &near).await?;
         let agent = Agent::ready_on(story.cluster(), &near, &[]).await?;
 
-        // As many as fit, beside what the node runs already.
-        let nodes: Api<Node> = Api::all(story.client());
-        let node = nodes.get(&near).await.map_err(request(format!("getting node {near}")))?;
-        let allocatable = node.status.and_then(|status| status.allocatable).unwrap_or_default();
-        let room: usize = allocatable.get("pods").and_then(|pods| pods.0.parse().ok()).unwrap();
-        let all: Api<Pod> = Api::all(story.client());
-        let here = ListParams::default().fields(&format!("spec.nodeName={near}"));
-        let running = all.list(&here).await.map_err(request("listing the node's pods"))?.items.len();
-        let wanted = FULL.min(room.saturating_sub(running));
-        println!("{near} has room for {room} pods and runs {running}: {wanted} more");
-        assert!(wanted >= 50, "got room for {wanted} pods on {near}, expected 50 at least");
-
-        let pods: Api<Pod> = story.api();
-        let begun = Instant::now();
-        let script = format!("while :; do wget -q -O /dev/null {}; sleep 2; done", server.url());
-        for number in 0..wanted {
-            let pod = json!({
-                "metadata": {"name": format!("small-{number}"), "labels": {"app": "small"}},
-                "spec": {
-                    "nodeName": near, "terminationGracePeriodSeconds": 0,
-                    "automountServiceAccountToken": false, "enableServiceLinks": false,
-                    "containers": [{
-                        "name": "one", "image": tools_image(), "imagePullPolicy": "IfNotPresent",
-                        "command": ["/bin/sh", "-c", script],
-                    }],
-                },
-            });
-            let pod: Pod = serde_json::from_value(pod).unwrap();
-            pods.create(&PostParams::default(), &pod).await.map_err(request(format!("creating pod {number}")))?;
-        }
-        let what = format!("{wanted} pods to run");
-        wait_for_list(&pods, Config::default().labels("app=small"), &what, START_LIMIT, |pods| {
-            let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
-            (pods.iter().filter(|pod| phase(pod).as_deref() == Some("Running")).count() == wanted).then_some(())
-        })
-        .await?;
-        println!("they ran after {:.0} s", begun.elapsed().as_secs_f64());
+        let wanted = room(story, &near).await?;
+        fill(story, &near, &server.url(), wanted).await?;
 
         // Every one of them is watched and measured.
-        let of = |samples: &netprecursor_e2e::agent::Samples| samples.sum("netprecursor_targets");
-        agent.says("all of them to be targets", WARM_UP, |samples| of(samples) == Some(wanted as f64)).await?;
+        let targets = |samples: &Samples| samples.sum("netprecursor_targets");
+        agent
+            .wait_until("all of them to be targets", SEEN_LIMIT, |samples| targets(samples) == Some(wanted as f64))
+            .await?;
         let mut measured = std::collections::BTreeSet::new();
         agent
-            .says("a round trip of each", Duration::from_secs(60), |samples| {
+            .wait_until("a round trip of each", SEEN_LIMIT, |samples| {
                 let shown = samples.of("netprecursor_rtt_max_seconds").filter_map(|one| one.labels.get("target"));
                 measured.extend(shown.cloned());
                 measured.len() == wanted
@@ -105,7 +119,7 @@ async fn every_pod_of_a_full_node_is_watched() {
         assert_eq!(status.targets_over_capacity, 0);
         println!("the report says: {:?}, coverage {:?} %", status.overhead.unwrap(), status.socket_coverage_percent);
 
-        // At which cost.
+        // The cost.
         let missing = || Error::NoCluster(format!("no process {PROGRAM} on {near}"));
         let before = hands.usage(PROGRAM).await?.ok_or_else(missing)?;
         let begun = Instant::now();

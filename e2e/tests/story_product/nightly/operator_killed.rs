@@ -11,7 +11,7 @@ use kube::{
 use netprecursor_crds::policy::PrecursorPolicy;
 use netprecursor_e2e::{
     Error,
-    cluster::{Hands, SYSTEM_NAMESPACE, Story, story, wait_for, wait_for_list},
+    cluster::{Hands, SYSTEM_NAMESPACE, Story, is_ready, story, wait_for, wait_for_list},
     product::{AGENTS, Product},
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::shared::{condition, policy, request};
 const PROGRAM: &str = "/netprecursor-operator";
 const LEASE: &str = "netprecursor-operator";
 const SELECTOR: &str = "app.kubernetes.io/name=netprecursor-operator";
-/// Others wait fifteen seconds after the last sign of life, and look every three or four.
+/// The others wait fifteen seconds after the last renewal, and look every three or four.
 const TAKEOVER: Duration = Duration::from_secs(25);
 /// More than one round writes before it can be killed.
 const POLICIES: usize = 150;
@@ -51,14 +51,14 @@ async fn taken_over(story: &Story, before: &str) -> Result<(String, Duration), E
     Ok((holder(lease.as_ref()).unwrap(), begun.elapsed()))
 }
 
-/// Waits until the operator has said something of a policy.
-async fn told_of(story: &Story, name: &str) -> Result<(), Error> {
-    let told = |policy: Option<&PrecursorPolicy>| policy.is_some_and(is_told);
+/// Waits until the operator has written a policy's status.
+async fn reported(story: &Story, name: &str) -> Result<(), Error> {
+    let reported = |policy: Option<&PrecursorPolicy>| policy.is_some_and(is_reported);
     let what = format!("the status of policy {name}");
-    wait_for(&story.api(), name, &what, Duration::from_secs(60), told).await.map(|_| ())
+    wait_for(&story.api(), name, &what, Duration::from_secs(60), reported).await.map(|_| ())
 }
 
-fn is_told(policy: &PrecursorPolicy) -> bool {
+fn is_reported(policy: &PrecursorPolicy) -> bool {
     policy.status.as_ref().is_some_and(|status| {
         status.observed_generation == policy.metadata.generation && condition(&status.conditions, "Ready") != "absent"
     })
@@ -80,7 +80,7 @@ async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_leas
         let product = Product::new(story.cluster());
         product.install(&[]).await?;
         policy(story, "first", json!({})).await?;
-        told_of(story, "first").await?;
+        reported(story, "first").await?;
         product.agents_ready().await?;
         let before = agents(story).await?;
 
@@ -95,7 +95,7 @@ async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_leas
         let (second, after) = taken_over(story, &name).await?;
         println!("leader killed: {second} leads after {:.1} s", after.as_secs_f64());
         policy(story, "second", json!({})).await?;
-        told_of(story, "second").await?;
+        reported(story, "second").await?;
         wait_for_operators(story, 2).await?;
 
         // Hung: it must not go on as if nothing had happened.
@@ -114,7 +114,7 @@ async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_leas
         let woken = hands.signal_pod(PROGRAM, &hung.name_any(), "CONT").await?;
         println!("{woken} processes of the old leader woke up");
         policy(story, "third", json!({})).await?;
-        told_of(story, "third").await?;
+        reported(story, "third").await?;
         assert_eq!(leader(story).await?.name_any(), third, "the one that hung took the lead back");
         wait_for_operators(story, 2).await?;
 
@@ -127,13 +127,9 @@ async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_leas
 
 async fn wait_for_operators(story: &Story, count: usize) -> Result<(), Error> {
     let pods: Api<Pod> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
-    let is_ready = |pod: &&&Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-        conditions.is_some_and(|all| all.iter().any(|each| each.type_ == "Ready" && each.status == "True"))
-    };
     let what = format!("{count} operators that are ready");
     wait_for_list(&pods, Config::default().labels(SELECTOR), &what, Duration::from_secs(120), |pods| {
-        (pods.iter().filter(is_ready).count() == count).then_some(())
+        (pods.iter().filter(|pod| is_ready(pod)).count() == count).then_some(())
     })
     .await
 }
@@ -145,7 +141,7 @@ async fn an_operator_that_is_killed_in_the_middle_of_its_work_leaves_nothing_hal
         let product = Product::new(story.cluster());
         product.install(&[]).await?;
         policy(story, "before", json!({})).await?;
-        told_of(story, "before").await?;
+        reported(story, "before").await?;
         let before = agents(story).await?;
         let killed = leader(story).await?;
         let hands = Hands::on(story, &node(&killed)).await?;
@@ -156,7 +152,7 @@ async fn an_operator_that_is_killed_in_the_middle_of_its_work_leaves_nothing_hal
         }
         let policies: Api<PrecursorPolicy> = story.api();
         // In the middle: some are done, some are not.
-        let count = |policies: &[&PrecursorPolicy]| policies.iter().filter(|policy| is_told(policy)).count();
+        let count = |policies: &[&PrecursorPolicy]| policies.iter().filter(|policy| is_reported(policy)).count();
         let limit = Duration::from_secs(180);
         let done = wait_for_list(&policies, Config::default(), "work that is half done", limit, |policies| {
             let done = count(policies);

@@ -1,4 +1,4 @@
-//! The API server goes away for minutes while an alert fires: it is told when the server is back, once, with the time at
+//! An alert fires while the API server is away for minutes. Once the server is back it is published once, with the time at
 //! which it fired.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,16 +15,16 @@ use netprecursor_e2e::{
 };
 use serde_json::json;
 
-use super::{RAMP, WARM_UP, told};
-use crate::shared::{alert_in, policy, request, wait_with_kubectl};
+use super::delivered;
+use crate::shared::{RAMP, alert_in, policy, request, wait_with_kubectl};
 
 /// How long the server's manifest is away.
 const AWAY: u64 = 120;
 /// The kubelet ends and starts it, and then it has to come up.
 const SLOWLY: Duration = Duration::from_secs(180);
-/// There is no watch on a server that is not there.
+/// Between two looks: a server that is away cannot be watched.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What waited is told within a minute of the server's return, and the longest back-off.
+/// Messages are published within a minute of the server's return and the longest back-off.
 const DRAINED: Duration = Duration::from_secs(90);
 
 /// The node whose kubelet runs the API server, if nobody else minds.
@@ -62,7 +62,7 @@ fn unix() -> i64 {
 
 #[tokio::test]
 #[ignore = "nightly: takes the API server away; E2E_STORIES=nightly make e2e"]
-async fn an_alert_that_fires_while_the_api_server_is_away_is_told_once_when_it_is_back() {
+async fn an_alert_that_fires_while_the_api_server_is_away_is_published_once_when_it_is_back() {
     story("outage", async |story| {
         let Some(node) = control_plane(story).await? else {
             println!("skipped: the API server is not the one of a single kind node, and cannot be taken away");
@@ -73,10 +73,10 @@ async fn an_alert_that_fires_while_the_api_server_is_away_is_told_once_when_it_i
         policy(story, "web", json!({})).await?;
         let scene = Scene::start(story).await?;
         product.agents_ready().await?;
-        tokio::time::sleep(WARM_UP).await;
+        scene.warm_up(story, &["web"]).await?;
         let hands = Hands::on(story, &node).await?;
         let manifests = "/etc/kubernetes/manifests";
-        // The script brings the server back whatever becomes of this test.
+        // The script brings the server back even if this test dies.
         let away = format!(
             "sleep 2; nsenter -t 1 -m /bin/sh -c 'mv {manifests}/kube-apiserver.yaml /etc/kubernetes/ && sleep {AWAY}; \
              mv /etc/kubernetes/kube-apiserver.yaml {manifests}/'"
@@ -90,17 +90,17 @@ async fn an_alert_that_fires_while_the_api_server_is_away_is_told_once_when_it_i
         println!("the API server was away for {:.0} s", gone.elapsed().as_secs_f64());
 
         let (alert, after) = alert_in(story, "web", AlertState::Firing, RAMP).await?;
-        println!("it was told {:.1} s after the server was back", after.as_secs_f64());
+        println!("it was published {:.1} s after the server was back", after.as_secs_f64());
         let fired = alert.status.as_ref().unwrap().fired_at.0.as_second();
         assert!((since..=until).contains(&fired), "fired at {fired}, the server was away from {since} to {until}");
         let agent = Agent::ready_on(story.cluster(), &alert.spec.node_name, &[]).await?;
-        let (_, dropped) = told::drained(&agent, DRAINED).await?;
-        println!("nothing was left to tell {:.1} s after the server was back", back.elapsed().as_secs_f64());
-        assert!(dropped.abs() < 0.5, "{dropped} messages were given up");
+        let (_, dropped) = delivered::drained(&agent, DRAINED).await?;
+        println!("nothing was pending {:.1} s after the server was back", back.elapsed().as_secs_f64());
+        assert!(dropped.abs() < 0.5, "{dropped} messages were dropped");
         scene.widen().await?;
         let (resolved, _) = alert_in(story, "web", AlertState::Resolved, RAMP).await?;
         assert_eq!(resolved.metadata.uid, alert.metadata.uid);
-        assert_eq!(told::once(story).await?.len(), 1);
+        assert_eq!(delivered::once(story).await?.len(), 1);
         // Operators lost their lease meanwhile, and the policy is followed all the same.
         wait_with_kubectl(&product, story, "web", "Ready").await?;
         Ok::<_, Error>(())

@@ -24,11 +24,12 @@ use netprecursor_e2e::{
 };
 use serde_json::{Value, json};
 
-use super::{Trouble, told};
+use super::{Trouble, delivered};
 use crate::shared::{DEFINITIONS, clean, is_in_use, policy, request, wait_with_kubectl};
 
 const HELM: Duration = Duration::from_secs(180);
 const LIMIT: Duration = Duration::from_secs(120);
+
 /// Whether the definition of policies has the field that came later.
 async fn has_later_field(story: &Story) -> Result<bool, Error> {
     let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
@@ -109,7 +110,7 @@ async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_a
         assert!(!has_later_field(story).await?);
         is_kept(story, &trouble, "the rollback").await?;
         trouble.end(story).await?;
-        told::once(story).await?;
+        delivered::once(story).await?;
 
         // Removed: agents go, what users wrote and read stays, nothing hangs.
         let begun = Instant::now();

@@ -17,11 +17,11 @@ use crate::cluster::commands::{Work, output};
 
 /// The image's name in the data directory.
 pub(in crate::cluster) const IMAGE: &str = "netprecursor/kind-node:1";
-/// What control plane images and the node image are made from.
+/// The source of the control plane images and of the node image.
 const BASE: &str = "netprecursor/kind-base:1";
 
 const DEBIAN: &str = "bookworm";
-/// What a node calls: kubelet and kube-proxy (conntrack, ethtool, socat, iptables, nftables), the runtime, the entry point.
+/// Programs that a node needs: for kubelet and kube-proxy (conntrack, ethtool, socat, iptables, nftables), the runtime, the entry point.
 const PACKAGES: &[&str] = &[
     "ca-certificates",
     "conntrack",
@@ -54,7 +54,7 @@ const IMAGES: &[(&str, bool)] = &[
     ("kube-scheduler", false),
 ];
 
-/// Everything that decides what the image is.
+/// Everything that determines the image.
 struct Parts {
     kubernetes: Programs,
     etcd: Programs,
@@ -88,7 +88,7 @@ pub(in crate::cluster) fn provide(work: &Work) -> anyhow::Result<PathBuf> {
         return Ok(target);
     }
     println!("making the node image (minutes, once)");
-    // What a build that was killed left.
+    // Leftovers of a killed build.
     let staging = store.join("staging");
     let places = [
         Place { directory: staging.join("build"), group: "netprecursor-image".to_owned() },
@@ -111,7 +111,7 @@ impl Parts {
     fn digest(&self) -> anyhow::Result<String> {
         let mut text = format!("{DEBIAN} {PACKAGES:?} {IMAGES:?}\n");
         for programs in [&self.kubernetes, &self.etcd, &self.coredns, &self.pause, &self.wrapper] {
-            // Their directories are named by the digest of what they are built from.
+            // Their directories are named by the digest of their sources.
             text += &format!("{}\n", programs.directory().display());
         }
         for folder in ["node", "images"] {
@@ -219,15 +219,15 @@ impl Parts {
 
     /// Such as `v1.34.4`, by kubeadm's own word.
     fn version(&self) -> anyhow::Result<String> {
-        let said = output(Command::new(self.program("kubeadm")?).args(["version", "--output", "short"]))?;
-        Ok(said.trim().to_owned())
+        let listed = output(Command::new(self.program("kubeadm")?).args(["version", "--output", "short"]))?;
+        Ok(listed.trim().to_owned())
     }
 
     /// The images' names as kubeadm expects them.
     fn references(&self) -> anyhow::Result<Vec<String>> {
         let mut command = Command::new(self.program("kubeadm")?);
-        let said = output(command.args(["config", "images", "list", "--kubernetes-version", &self.version()?]))?;
-        Ok(said.lines().map(|line| line.trim().to_owned()).collect())
+        let listed = output(command.args(["config", "images", "list", "--kubernetes-version", &self.version()?]))?;
+        Ok(listed.lines().map(|line| line.trim().to_owned()).collect())
     }
 }
 

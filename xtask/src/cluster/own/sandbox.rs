@@ -36,7 +36,7 @@ pub(in crate::cluster) const NEEDS: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
 ];
 
-/// Where a sandbox has its files, and by what name its control groups go.
+/// The directory of a sandbox, and the name of its control groups.
 #[derive(Debug, Clone)]
 pub(in crate::cluster) struct Place {
     /// Socket, configuration, logs; the daemon's data in `docker/`.
@@ -105,7 +105,7 @@ impl Place {
             .process_group(0);
         let child = command.spawn().context("starting unshare; expected util-linux")?;
         let holder = Process::of(child.id()).context("the sandbox ended at once")?;
-        // Ends what was started, also when nobody waits any more.
+        // Ends the daemon even when nothing waits for it any more.
         match self.ready(holder, work) {
             Ok(()) => Ok(holder),
             Err(error) => {

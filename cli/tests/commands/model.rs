@@ -1,6 +1,4 @@
-//! `netprecursor model` as a user runs it: one truth for inspect and run, and advice that works when it is followed.
-
-#![expect(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
+//! `netprecursor model`: inspect and run agree, and the advice in errors works.
 
 use std::{
     fs,
@@ -12,17 +10,14 @@ use netprecursor_core::features;
 use netprecursor_models::builtin;
 use serde_json::Value;
 
-fn netprecursor(directory: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netprecursor"));
-    command.current_dir(directory).arg("model").args(arguments).output().unwrap()
+use crate::{netprecursor, stderr};
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    netprecursor(directory, &[&["model"][..], arguments].concat())
 }
 
 fn inspect(directory: &Path, file: &str) -> Value {
-    serde_json::from_slice(&netprecursor(directory, &["inspect", "--json", file]).stdout).unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    serde_json::from_slice(&run(directory, &["inspect", "--json", file]).stdout).unwrap()
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -43,7 +38,7 @@ fn permuted() -> (Vec<u8>, [&'static str; 2]) {
 }
 
 #[test]
-fn a_model_with_permuted_names_is_refused_alike_wherever_it_is_asked_for() {
+fn inspect_and_run_refuse_a_model_with_permuted_names_for_the_same_reason() {
     let directory = tempfile::tempdir().unwrap();
     let (model, [expected, got]) = permuted();
     fs::write(directory.path().join("permuted.onnx"), model).unwrap();
@@ -58,22 +53,22 @@ fn a_model_with_permuted_names_is_refused_alike_wherever_it_is_asked_for() {
     for part in [format!("got \"{got}\""), format!("expected \"{expected}\""), format!("at position {position} of ")] {
         assert!(reason.contains(&part), "{part}: {reason}");
     }
-    let run = netprecursor(directory.path(), &["run", "permuted.onnx", "--input", "rows.csv"]);
-    assert!(!run.status.success() && said(&run).contains(reason), "{}", said(&run));
-    assert!(run.stdout.is_empty());
+    let output = run(directory.path(), &["run", "permuted.onnx", "--input", "rows.csv"]);
+    assert!(!output.status.success() && stderr(&output).contains(reason), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
 
     fs::write(directory.path().join("good.onnx"), builtin::model("rtt-xgboost").unwrap()).unwrap();
-    let run = netprecursor(directory.path(), &["run", "good.onnx", "--input", "rows.csv"]);
-    let outputs: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(outputs["outputs"]["quantiles"].as_array().unwrap().len(), 1, "{}", said(&run));
+    let output = run(directory.path(), &["run", "good.onnx", "--input", "rows.csv"]);
+    let outputs: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outputs["outputs"]["quantiles"].as_array().unwrap().len(), 1, "{}", stderr(&output));
 }
 
 #[test]
-fn what_wraps_a_model_is_named_and_the_advice_unwraps_it() {
+fn the_wrapping_of_a_model_is_named_and_the_advice_unwraps_it() {
     let directory = tempfile::tempdir().unwrap();
     let shell = |script: &str| {
         let output = Command::new("sh").current_dir(directory.path()).args(["-ec", script]).output().unwrap();
-        assert!(output.status.success(), "{script}: {}", said(&output));
+        assert!(output.status.success(), "{script}: {}", stderr(&output));
     };
     fs::copy(golden("lightgbm-missing.onnx"), directory.path().join("m.onnx")).unwrap();
     let accepted = inspect(directory.path(), "m.onnx");
@@ -89,7 +84,7 @@ fn what_wraps_a_model_is_named_and_the_advice_unwraps_it() {
         ("tar -cf FILE m.onnx && rm m.onnx", "a tar archive", "tar -xf FILE"),
     ] {
         shell(wrap);
-        let refused = netprecursor(directory.path(), &["inspect", "--json", "FILE"]);
+        let refused = run(directory.path(), &["inspect", "--json", "FILE"]);
         let verdict: Value = serde_json::from_slice(&refused.stdout).unwrap();
         let reason = verdict["reason"].as_str().unwrap();
         let first = advice.split(" && ").next().unwrap();
@@ -108,24 +103,24 @@ fn rows_without_a_header_lose_no_row_and_the_advice_works() {
     let directory = tempfile::tempdir().unwrap();
     let model = golden("lightgbm-missing.onnx");
     let rows = "0.5,,1,2,3,4\n0.25,inf,1,2,nan,4\n";
-    let run = |text: &str| {
+    let run_rows = |text: &str| {
         fs::write(directory.path().join("rows.csv"), text).unwrap();
-        netprecursor(directory.path(), &["run", model.to_str().unwrap(), "--input", "rows.csv"])
+        run(directory.path(), &["run", model.to_str().unwrap(), "--input", "rows.csv"])
     };
-    let refused = run(rows);
+    let refused = run_rows(rows);
     assert!(!refused.status.success() && refused.stdout.is_empty());
-    assert!(said(&refused).contains("no header: got numbers in the first line (0.5,,1,…)"), "{}", said(&refused));
-    let accepted = run(&format!("a,b,c,d,e,f\n{rows}"));
+    assert!(stderr(&refused).contains("no header: got numbers in the first line (0.5,,1,…)"), "{}", stderr(&refused));
+    let accepted = run_rows(&format!("a,b,c,d,e,f\n{rows}"));
     let outputs: Value = serde_json::from_slice(&accepted.stdout).unwrap();
-    assert_eq!(outputs["outputs"]["variable"].as_array().unwrap().len(), 2, "{}", said(&accepted));
+    assert_eq!(outputs["outputs"]["variable"].as_array().unwrap().len(), 2, "{}", stderr(&accepted));
 }
 
 #[test]
 fn a_path_that_no_shell_has_expanded_is_refused_before_anything_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&["inspect", "~/m.onnx"][..], &["run", "m.onnx", "--input=~/rows.csv"]] {
-        let refused = netprecursor(directory.path(), arguments);
+        let refused = run(directory.path(), arguments);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
-        assert!(said(&refused).contains("expected the whole path: write for example `/"), "{}", said(&refused));
+        assert!(stderr(&refused).contains("expected the whole path: write for example `/"), "{}", stderr(&refused));
     }
 }

@@ -1,31 +1,20 @@
-//! `netprecursor backtest --html` as a user runs it: the page says what the JSON says, stands by itself, and takes no name for
-//! markup.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+//! `netprecursor backtest --html`: the page agrees with the JSON, needs no other file, and treats names as text.
 
 use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
 use serde_json::Value;
 
-const POLICY: &str = "
-apiVersion: netprecursor.io/v1alpha1
-kind: PrecursorPolicy
-metadata: {name: test}
-spec:
-  target: {podSelector: {}}
-  rules:
-  - {name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms}, holdFor: 2s, minConfidencePercent: 20}
-";
+use crate::{POLICY, netprecursor, stderr, stdout};
 
-/// Markup that would be an element if it were taken for markup, and ends an attribute.
+/// Markup that closes an attribute and opens an element unless it is escaped.
 const HOSTILE: &str = "\"><b onmouseover='x'>&amp; owned";
 
-/// Ramps over 100 ms of which one in three is a step, and in between a rise that falls back.
+/// Ramps and, one time in three, steps over 100 ms, with rises in between that fall back.
 fn csv(series: &str) -> String {
     let mut text = "series,t,rtt_max_ms\n".to_owned();
     for t in 0..3_000_u32 {
@@ -42,28 +31,19 @@ fn csv(series: &str) -> String {
     text
 }
 
-fn netprecursor(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_netprecursor")).current_dir(directory).args(arguments).output().unwrap()
-}
-
-fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// A backtest of one recording of a series: the line and the page.
+/// A backtest of one recording of a series: its JSON line and its page.
 fn backtested(directory: &Path, series: &str) -> (Value, String) {
     fs::write(directory.join("rtt.csv"), csv(series)).unwrap();
     fs::write(directory.join("policy.yaml"), POLICY).unwrap();
     let columns = ["--series-column", "series", "--time-column", "t", "--rtt-max-column", "rtt_max_ms", "--unit", "ms"];
-    printed(&netprecursor(directory, &[&["import", "rtt.csv"], &columns[..], &["--out", "rtt"]].concat()));
+    stdout(&netprecursor(directory, &[&["import", "rtt.csv"], &columns[..], &["--out", "rtt"]].concat()));
     let recording = fs::read_dir(directory.join("rtt")).unwrap().next().unwrap().unwrap().path();
     let page = ["--json", "--html", "page.html", "--recording", recording.to_str().unwrap()];
     let out = netprecursor(
         directory,
         &[&["backtest", "--model", "naive:damped-holt", "--policy", "policy.yaml"], &page[..]].concat(),
     );
-    let line = serde_json::from_str(printed(&out).lines().next().unwrap()).unwrap();
+    let line = serde_json::from_str(stdout(&out).lines().next().unwrap()).unwrap();
     (line, fs::read_to_string(directory.join("page.html")).unwrap())
 }
 
@@ -82,7 +62,7 @@ fn percent(share: f64) -> String {
 }
 
 #[test]
-fn the_page_says_what_the_json_says() {
+fn the_page_agrees_with_the_json() {
     let directory = tempfile::tempdir().unwrap();
     let (line, page) = backtested(directory.path(), "link");
     let card = &line["scorecard"];
@@ -102,7 +82,7 @@ fn the_page_says_what_the_json_says() {
     ];
     assert_eq!(summary[2..7], expected, "{summary:?}");
     let own = &cells(&page, "20 %")[0];
-    assert_eq!(own[1..6], expected, "at its own confidence the sweep is the fold: {own:?}");
+    assert_eq!(own[1..6], expected, "at its own confidence the sweep equals the fold: {own:?}");
     assert_eq!(own[6..], summary[7..]);
 
     let loss = line["pinball"]["model"]["0.9"].as_f64().unwrap();
@@ -121,10 +101,10 @@ fn the_page_says_what_the_json_says() {
         ]
     );
 
-    let said = line["chances"]["said"].as_array().unwrap();
+    let filled = line["chances"]["said"].as_array().unwrap();
     let bins = line["chances"]["bins"].as_u64().unwrap();
     for tenth in 0..10 {
-        let inside = said.iter().filter(|bin| bin[0].as_u64().unwrap() * 10 / bins == tenth);
+        let inside = filled.iter().filter(|bin| bin[0].as_u64().unwrap() * 10 / bins == tenth);
         let (seconds, came_true) =
             inside.fold((0, 0), |(n, k), bin| (n + bin[1].as_u64().unwrap(), k + bin[2].as_u64().unwrap()));
         let row = &cells(&page, &format!("{}–{} %", tenth * 10, tenth * 10 + 10))[0];
@@ -138,7 +118,7 @@ fn the_page_says_what_the_json_says() {
 }
 
 #[test]
-fn the_page_stands_by_itself_and_every_drawing_says_what_it_shows() {
+fn the_page_loads_nothing_and_every_plot_has_a_description() {
     let directory = tempfile::tempdir().unwrap();
     let (_, page) = backtested(directory.path(), "link");
     assert!(page.contains("default-src 'none'; style-src 'sha256-") && page.contains("prefers-color-scheme: dark"));
@@ -156,7 +136,7 @@ fn the_page_stands_by_itself_and_every_drawing_says_what_it_shows() {
 }
 
 #[test]
-fn a_name_is_text_whatever_it_is_made_of() {
+fn markup_in_a_name_is_escaped() {
     let directory = tempfile::tempdir().unwrap();
     let (_, page) = backtested(directory.path(), HOSTILE);
     assert!(page.contains("&quot;&gt;&lt;b onmouseover='x'&gt;&amp;amp; owned"), "{page}");
@@ -191,6 +171,6 @@ fn a_page_that_cannot_be_written_is_refused_before_anything_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["backtest", "--model", "naive:last", "--policy", "none.yaml", "--recording", "none.parquet"];
     let out = netprecursor(directory.path(), &[&arguments[..], &["--html", "no/such/page.html"]].concat());
-    let error = String::from_utf8_lossy(&out.stderr);
+    let error = stderr(&out);
     assert!(!out.status.success() && error.contains("no/such/page.html"), "{error}");
 }

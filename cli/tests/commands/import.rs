@@ -1,15 +1,6 @@
-//! `netprecursor import` as a user runs it: series of others through extract and backtest, and bad input, which leaves
-//! nothing behind.
+//! `netprecursor import`: other sources' series go through extract and backtest; bad input leaves nothing behind.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
-use std::{
-    fmt::Write as _,
-    fs,
-    io::Write as _,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use parquet::{
@@ -18,15 +9,7 @@ use parquet::{
 };
 use serde_json::Value;
 
-const POLICY: &str = "
-apiVersion: netprecursor.io/v1alpha1
-kind: PrecursorPolicy
-metadata: {name: test}
-spec:
-  target: {podSelector: {}}
-  rules:
-  - {name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms}, holdFor: 2s}
-";
+use crate::{POLICY, netprecursor, stderr, stdout};
 
 /// The flags of a file with all columns.
 const COLUMNS: [&str; 12] = [
@@ -44,7 +27,7 @@ const COLUMNS: [&str; 12] = [
     "ms",
 ];
 
-/// The flags of a file whose names of columns say no unit, with a wrong one.
+/// The flags of a file whose column names have no unit, with a wrong unit.
 const UNNAMED: [&str; 8] =
     ["--series-column", "series", "--time-column", "t", "--rtt-max-column", "rtt_max", "--unit", "s"];
 
@@ -61,20 +44,6 @@ fn csv() -> String {
     text
 }
 
-fn netprecursor(directory: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netprecursor"));
-    command.current_dir(directory).env("RUST_BACKTRACE", "0").args(arguments).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// Tick, target and rtt_max_us of each row.
 fn rows(path: &Path) -> Vec<(i64, String, Option<f32>)> {
     let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
@@ -88,14 +57,14 @@ fn rows(path: &Path) -> Vec<(i64, String, Option<f32>)> {
 }
 
 #[test]
-fn series_of_others_are_extracted_and_backtested_like_recordings() {
+fn imported_series_are_extracted_and_backtested_like_recordings() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let mut encoder = GzEncoder::new(fs::File::create(directory.join("FILE.csv.gz")).unwrap(), Compression::fast());
     encoder.write_all(csv().as_bytes()).unwrap();
     encoder.finish().unwrap();
     let summary =
-        printed(&netprecursor(directory, &[&["import", "FILE.csv.gz"], &COLUMNS[..], &["--out", "DIR"]].concat()));
+        stdout(&netprecursor(directory, &[&["import", "FILE.csv.gz"], &COLUMNS[..], &["--out", "DIR"]].concat()));
     assert!(summary.contains("2 recordings in DIR, 795 s with a round-trip time"), "{summary}");
     let line = summary.lines().find(|line| line.starts_with("sat-1")).unwrap();
     assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["sat-1", "400", "395", "1", "27", "ms", "157", "ms"]);
@@ -107,13 +76,13 @@ fn series_of_others_are_extracted_and_backtested_like_recordings() {
 
     let recordings = ["--recording", "DIR/5g_2.parquet", "DIR/sat-1.parquet"];
     let extracted =
-        printed(&netprecursor(directory, &[&["extract", "--out", "rows.parquet"], &recordings[..]].concat()));
+        stdout(&netprecursor(directory, &[&["extract", "--out", "rows.parquet"], &recordings[..]].concat()));
     assert!(extracted.starts_with("682 rows of "), "{extracted}");
 
     fs::write(directory.join("P.yaml"), POLICY).unwrap();
     fs::write(directory.join("T.json"), r#"{"sat-1": 100000, "5g_2": 100000}"#).unwrap();
     let backtest = ["backtest", "--model", "naive:max-10", "--policy", "P.yaml", "--thresholds", "T.json", "--json"];
-    let text = printed(&netprecursor(directory, &[&backtest[..], &recordings[..]].concat()));
+    let text = stdout(&netprecursor(directory, &[&backtest[..], &recordings[..]].concat()));
     let incidents: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["scorecard"]["incidents"].clone())
@@ -155,7 +124,7 @@ fn bad_input_is_named_by_file_and_line_and_leaves_nothing() {
         let directory = directory.path();
         fs::write(directory.join("F.csv"), text).unwrap();
         let output = netprecursor(directory, &[&["import", "F.csv", "--out", "a/DIR"], &flags[..]].concat());
-        let error = said(&output);
+        let error = stderr(&output);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{parts:?}: {error}");
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
         assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "{parts:?}: something was written");
@@ -163,7 +132,7 @@ fn bad_input_is_named_by_file_and_line_and_leaves_nothing() {
 }
 
 #[test]
-fn logs_of_ping_and_iperf3_are_known_by_their_lines() {
+fn logs_of_ping_and_iperf3_are_recognised() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let mut log = "PING web (192.0.2.1) 56(84) bytes of data.\n".to_owned();
@@ -192,7 +161,7 @@ fn logs_of_ping_and_iperf3_are_known_by_their_lines() {
     );
     fs::write(directory.join("web.log"), log).unwrap();
     fs::write(directory.join("link.json"), json).unwrap();
-    let summary = printed(&netprecursor(directory, &["import", "web.log", "link.json", "--out", "DIR"]));
+    let summary = stdout(&netprecursor(directory, &["import", "web.log", "link.json", "--out", "DIR"]));
     assert!(summary.contains("2 recordings in DIR, 179 s"), "{summary}");
     let (web, link) = (rows(&directory.join("DIR/web.parquet")), rows(&directory.join("DIR/link.parquet")));
     assert_eq!((web.len(), link.len()), (90, 90));
@@ -200,10 +169,10 @@ fn logs_of_ping_and_iperf3_are_known_by_their_lines() {
     assert_eq!(link[89], (1_700_000_089, "link".to_owned(), Some(20_089.0)));
 
     let again = netprecursor(directory, &["import", "web.log", "--series", "link", "--out", "DIR"]);
-    assert!(again.status.success(), "an import replaces an import: {}", said(&again));
+    assert!(again.status.success(), "an import replaces an import: {}", stderr(&again));
     fs::copy(directory.join("web.log"), directory.join("DIR/web.parquet")).unwrap();
     let refused = netprecursor(directory, &["import", "web.log", "--out", "DIR"]);
-    assert!(said(&refused).contains("not of 'netprecursor import'"), "{}", said(&refused));
+    assert!(stderr(&refused).contains("not of 'netprecursor import'"), "{}", stderr(&refused));
     let flags = netprecursor(directory, &["import", "web.log", "--unit", "ms", "--out", "DIR"]);
-    assert!(said(&flags).contains("got --unit, which is for CSV"), "{}", said(&flags));
+    assert!(stderr(&flags).contains("got --unit, which is for CSV"), "{}", stderr(&flags));
 }

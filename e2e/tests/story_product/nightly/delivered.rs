@@ -1,4 +1,4 @@
-//! Nothing lost, nothing twice: what the API server holds of a story's alerts, against what the alerts say of themselves.
+//! No alert lost and none twice: a story's alerts against their Events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use kube::{Api, ResourceExt, runtime::watcher::Config};
 use netprecursor_crds::alert::{AlertState, PrecursorAlert};
 use netprecursor_e2e::{
     Error,
-    agent::Agent,
+    agent::{Agent, Samples},
     cluster::{Story, wait_for_list},
 };
 
@@ -19,8 +19,8 @@ use crate::shared::request;
 /// One write each twenty seconds, once the burst is used up.
 const EVENTS: Duration = Duration::from_secs(300);
 
-/// Waits until every turn of every alert has its Event; checks that there is one object for each policy, rule and pod, and
-/// no Event of a turn that never was.
+/// Waits until every transition of every alert has its Event. Checks that there is one object for each policy, rule and pod,
+/// and no Event without a transition.
 pub(super) async fn once(story: &Story) -> Result<Vec<PrecursorAlert>, Error> {
     let alerts: Api<PrecursorAlert> = story.api();
     let alerts = alerts.list(&Default::default()).await.map_err(request("listing alerts"))?.items;
@@ -34,12 +34,12 @@ pub(super) async fn once(story: &Story) -> Result<Vec<PrecursorAlert>, Error> {
     let events: Api<Event> = story.api();
     let what = format!("the Events {expected:?}");
     let found = wait_for_list(&events, Config::default(), &what, EVENTS, |events| {
-        let told: BTreeSet<String> =
+        let found: BTreeSet<String> =
             events.iter().filter(|event| is_ours(event)).map(|event| event.name_any()).collect();
-        told.is_superset(&expected).then_some(told)
+        found.is_superset(&expected).then_some(found)
     })
     .await?;
-    // A turn since the list was read is one more Event; what never was is another name.
+    // A transition since the list was read adds an Event; one that never happened has another name.
     let names: Vec<String> = alerts.iter().map(ResourceExt::name_any).collect();
     let strange: Vec<&String> =
         found.iter().filter(|event| !names.iter().any(|name| event.starts_with(&format!("{name}.")))).collect();
@@ -49,12 +49,12 @@ pub(super) async fn once(story: &Story) -> Result<Vec<PrecursorAlert>, Error> {
         let count = alert.status.as_ref().map_or(0, |status| status.count);
         let beyond =
             found.iter().filter_map(|event| event.strip_prefix(&prefix)?.split('.').next()?.parse::<u64>().ok());
-        assert!(beyond.max().unwrap_or(0) <= count, "more Events than turns of {}: {found:?}", alert.name_any());
+        assert!(beyond.max().unwrap_or(0) <= count, "more Events than transitions of {}: {found:?}", alert.name_any());
     }
     Ok(alerts)
 }
 
-/// Every time that it fired, and that it is over.
+/// The Events of an alert: one for each firing, and one when it is resolved.
 fn events_of(alert: &PrecursorAlert) -> Vec<String> {
     let Some(status) = &alert.status else { return Vec::new() };
     let name = alert.name_any();
@@ -73,12 +73,14 @@ fn is_ours(event: &Event) -> bool {
     event.reporting_controller.as_deref() == Some("netprecursor.io/agent")
 }
 
-/// Waits until an agent has told all that it had to tell; how long that took, and what it gave up since it started.
+/// Waits until an agent has published all messages. Returns how long that took, and how many it dropped since it started.
 pub(super) async fn drained(agent: &Agent, limit: Duration) -> Result<(Duration, f64), Error> {
     let begun = Instant::now();
-    let sink = |samples: &netprecursor_e2e::agent::Samples, name: &str| samples.with(name, "sink", "kubernetes");
-    let said = agent
-        .says("nothing to be left to tell", limit, |samples| sink(samples, "netprecursor_sink_pending") == Some(0.0))
+    let sink = |samples: &Samples, name: &str| samples.with(name, "sink", "kubernetes");
+    let samples = agent
+        .wait_until("no message to be pending", limit, |samples| {
+            sink(samples, "netprecursor_sink_pending") == Some(0.0)
+        })
         .await?;
-    Ok((begun.elapsed(), sink(&said, "netprecursor_sink_dropped_total").unwrap_or(0.0)))
+    Ok((begun.elapsed(), sink(&samples, "netprecursor_sink_dropped_total").unwrap_or(0.0)))
 }
