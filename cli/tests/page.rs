@@ -192,28 +192,28 @@ fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
         ">≤ 132 ms<",
         ">≤ 72 ms<",
         ">100 ms<",
-        "98 % of 12 connections seen",
+        "98 % of 12 sockets seen",
         "warming up 37/60",
         ">warning<",
-        "came true, 6 s ahead",
+        "came true, lead 6 s",
         "queue build-up",
         "standing queue, 10 s max: 182 kB, usually 9 kB",
         ">61 %<",
-        "9 alerts: 7 came true, 2 false, 0 late",
+        "9 alerts: 7 confirmed, 2 unconfirmed, 0 late",
         ">78 %<",
         ">87 %<",
         ">6 s<",
-        "warns from a chance of 62 %, highest of late 88 %",
+        "a warning needs a chance of 62 %; highest recent chance 88 %",
         "87 % chance of a breach",
         "chance 91 %",
-        "damped-holt stands in:",
+        "fallback to damped-holt:",
         "sched unavailable",
         "kernel 6.18.4",
         "<title>(1) netprecursor</title>",
     ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
-    // Name, alert and stand-in as text; no element came of them.
+    // Name, alert and fallback are text; none became an element.
     assert!(shown.matches("&lt;img src=x onerror=").count() >= 3, "{shown}");
     assert!(!shown.contains("<img") && !shown.contains("<script"), "{shown}");
 }

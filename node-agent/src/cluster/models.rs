@@ -38,8 +38,8 @@ const COMPRESSED: &str = "model.onnx.gz";
 #[derive(Debug, Error)]
 enum ModelError {
     #[error(
-        "the operator has not published a copy of {model} (ConfigMap {copy}); expected it soon, or the reason in the \
-         policy's condition ModelReady"
+        "the operator has not published a copy of {model} (ConfigMap {copy}); wait, or see the policy's condition \
+         ModelReady for the reason"
     )]
     Missing { model: String, copy: String },
     #[error("cannot fetch ConfigMap {copy}")]
@@ -50,7 +50,7 @@ enum ModelError {
     },
     #[error("ConfigMap {copy} has no key {PLAIN} or {COMPRESSED}; expected the operator's copy of a model")]
     NoKey { copy: String },
-    #[error("ConfigMap {copy} is not gzip, or larger than {FILE_BYTES} bytes when inflated")]
+    #[error("ConfigMap {copy} is not gzip, or has more than {FILE_BYTES} bytes when inflated")]
     Inflate {
         copy: String,
         #[source]
@@ -130,7 +130,9 @@ impl Shelf {
                 continue;
             }
             if self.fetching.len() >= MAX_MODELS {
-                let reason = format!("this node's pods ask for more than {MAX_MODELS} models; the rest is not loaded");
+                let reason = format!(
+                    "policies for this node's pods name more than {MAX_MODELS} models; the rest are not loaded"
+                );
                 self.models.insert(digest, Arc::new(Published::Refused(reason)));
                 continue;
             }

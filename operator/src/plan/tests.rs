@@ -90,7 +90,7 @@ fn agents_that_all_work_by_the_settings_of_before_are_reported() {
     cluster.with_agents(|agents| agents.is_current = false);
     let plan = cluster.plan(at(61));
     assert_eq!(condition(&plan, "AgentsReady"), is("False", "NotReady"));
-    assert!(message(&plan, "Ready").starts_with("3 of 3 agents work as the settings of before want them"));
+    assert!(message(&plan, "Ready").starts_with("3 of 3 agents work with the previous settings"));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn an_agent_that_is_ready_and_silent_does_not_work() {
     let late = cluster.plan(at(1_021));
     assert_eq!(condition(&late, "AgentsReady"), is("False", "Silent"));
     let text = message(&late, "AgentsReady");
-    assert!(text.starts_with("0 of 1 agents work; not those on n1: the agent last wrote 15m ago"), "{text}");
+    assert!(text.starts_with("0 of 1 agents work; failing on n1: the agent last reported 15m ago"), "{text}");
     assert!(text.contains("logs -l app.kubernetes.io/name=netprecursor-agent"), "{text}");
 }
 
@@ -121,7 +121,7 @@ fn ready_does_not_say_more_than_the_conditions_beside_it() {
     cluster.fallback("n1", "no such file");
     let plan = cluster.plan(at(1));
     assert_eq!(condition(&plan, "Ready"), is("True", "Watching"));
-    let expected = "agents follow the policy; see ModelReady=False (NotLoaded), TargetsResolved=False (NoPods)";
+    let expected = "the policy is in effect; see ModelReady=False (NotLoaded), TargetsResolved=False (NoPods)";
     assert_eq!(message(&plan, "Ready"), expected);
 }
 
@@ -246,9 +246,9 @@ fn a_policy_that_selects_nothing_names_what_comes_near() {
     // Of other namespaces a policy of one says nothing: who reads it may not see them.
     let near = in_shop(json!({"app": "check-out", "pod-template-hash": "x"}));
     assert!(near.contains("; pods there have app=check-out; compare `target`"), "{near}");
-    assert!(in_shop(json!({"tier": "web"})).contains("; no pod there has a label of that name; compare `target`"));
+    assert!(in_shop(json!({"tier": "web"})).contains("; no pod there has a label with that key; compare `target`"));
     let empty = message(&|cluster| cluster.policy("shop", "checkout", json!({})));
-    assert!(empty.contains("no pod runs in the policy's namespace"), "{empty}");
+    assert!(empty.contains("no pod is running in the policy's namespace"), "{empty}");
 
     let everywhere = message(&|cluster| {
         cluster.namespace("shop", json!({"team": "b"}));
@@ -310,8 +310,8 @@ fn a_rule_whose_confidence_nothing_reaches_says_so_and_is_followed() {
     let plan = cluster.plan(at(0));
     assert_eq!(condition(&plan, "Unannounced"), is("True", "ConfidenceNotReached"));
     let text = message(&plan, "Unannounced");
-    let expected = "rule rtt: the highest chance of late is 31 %, its warnings need 62 %; 2 incidents of the last day came \
-                    without one; lower `minConfidencePercent`, or rely on measured breaches";
+    let expected = "rule rtt: the highest recent chance is 31 %, but a warning needs 62 %; 2 incidents of the last 24 hours \
+                    came without a warning; lower `minConfidencePercent`, or rely on alerts on measured breaches";
     assert!(text.starts_with(expected), "{text}");
     assert!(!message(&plan, "Ready").contains("Unannounced"), "{}", message(&plan, "Ready"));
 }
