@@ -1,4 +1,4 @@
-//! `kubectl netprecursor`, which is `netprecursor kubectl` as well: policies, alerts and agents of a cluster, for people.
+//! `kubectl netprecursor`, also available as `netprecursor kubectl`: policies, alerts and agents of a cluster, for people.
 //!
 //! Data flows in one direction: [`connect`] reads what kubectl reads and asks the API server; each command makes a report
 //! of the objects that came, a pure function ([`status`], [`explain`], [`doctor`], [`install_check`]); the report is
@@ -28,19 +28,19 @@ use style::Style;
 /// kubectl finds a plugin by the name of its file.
 const PLUGIN: &str = "kubectl-netprecursor";
 
-/// Policies, alerts and agents of a cluster: what `kubectl netprecursor` shows
+/// Show policies, alerts and agents of a cluster, like `kubectl netprecursor`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     flags: Flags,
-    /// As text for people, or as JSON for programs
+    /// Output as text or as JSON
     #[arg(short, long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
 }
 
-/// Policies, alerts and agents of netprecursor in a cluster
+/// Show netprecursor's policies, alerts and agents in a cluster
 #[derive(Debug, clap::Parser)]
 #[command(name = PLUGIN, bin_name = "kubectl netprecursor", version)]
 pub(crate) struct Plugin {
@@ -50,20 +50,20 @@ pub(crate) struct Plugin {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Policies, alerts that are out and agents on one screen; what is not well comes first
+    /// Show policies, firing alerts and agents on one screen, problems first
     Status {
-        /// All namespaces
+        /// Show all namespaces
         #[arg(short = 'A', long, conflicts_with = "namespace")]
         all_namespaces: bool,
     },
-    /// Why an alert fired, what came of it, and how the round trips went
+    /// Show why an alert fired, its outcome, and the RTT around it
     Explain {
-        /// The PrecursorAlert's name
+        /// Name of the PrecursorAlert
         alert: String,
     },
-    /// How each node's agent is; exit code 1 when something is wrong
+    /// Check the agent of each node; exit code 1 if something is wrong
     Doctor,
-    /// Whether the cluster is fit for netprecursor, and what is installed works; exit code 1 when it does not
+    /// Check that the cluster can run netprecursor and that the installation works; exit code 1 if not
     InstallCheck,
 }
 
@@ -89,26 +89,26 @@ async fn answer(args: &Args) -> anyhow::Result<ExitCode> {
     let (output, is_well) = match &args.command {
         Command::Status { all_namespaces } => {
             let report = status::report(&status::ask(&cluster, *all_namespaces).await?, now);
-            (told(args.output, &report, || status::text(&report, style, now))?, true)
+            (rendered(args.output, &report, || status::text(&report, style, now))?, true)
         }
         Command::Explain { alert } => {
             let report = explain::report(&explain::ask(&cluster, alert, now).await?);
-            (told(args.output, &report, || explain::text(&report, style, now))?, true)
+            (rendered(args.output, &report, || explain::text(&report, style, now))?, true)
         }
         Command::Doctor => {
             let report = doctor::report(&doctor::ask(&cluster).await?, now);
-            (told(args.output, &report, || doctor::text(&report, style))?, report.is_well)
+            (rendered(args.output, &report, || doctor::text(&report, style))?, report.is_well)
         }
         Command::InstallCheck => {
             let report = install_check::report(&install_check::ask(&cluster).await?, now);
-            (told(args.output, &report, || install_check::text(&report, style))?, report.is_well)
+            (rendered(args.output, &report, || install_check::text(&report, style))?, report.is_well)
         }
     };
     terminal::print(&output)?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn told(output: Output, report: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<String> {
+fn rendered(output: Output, report: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<String> {
     match output {
         Output::Text => Ok(text()),
         Output::Json => Ok(serde_json::to_string_pretty(report).context("cannot write the report as JSON")? + "\n"),

@@ -20,28 +20,28 @@ use crate::{
     score::Verdict,
 };
 
-/// Whether an alert is out.
+/// Whether an alert is firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AlertState {
-    /// It is out.
+    /// The alert is firing.
     Firing,
-    /// It is over.
+    /// The alert is over.
     Resolved,
 }
 
-/// What became of the warning.
+/// Whether a warning came true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmed {
     /// A breach followed within the horizon.
     True,
-    /// None did.
+    /// No breach followed.
     False,
-    /// Not known yet, or it fired on the breach itself.
+    /// There is no verdict yet, or the alert fired on a measured breach.
     Unknown,
 }
 
-/// The model or rule of thumb that forecast.
+/// The model or rule of thumb that made the forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
@@ -50,7 +50,7 @@ pub struct Model {
     /// SHA-256 digest of the model in hexadecimal; absent for a rule of thumb.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Why it forecasts instead of the model that the rule asks for; absent when it is that model.
+    /// Why the rule fell back to this model. Absent if it is the model that the rule names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
 }
@@ -70,15 +70,15 @@ pub struct Alert {
     pub target: String,
     /// The target's identity.
     pub target_uid: String,
-    /// How urgent.
+    /// How urgent the alert is.
     pub severity: Severity,
-    /// Whether it is out.
+    /// Whether it is firing.
     pub state: AlertState,
-    /// What made it fire.
+    /// What triggered it.
     pub trigger: Trigger,
     /// The rule's threshold, µs.
     pub threshold_us: u64,
-    /// Below what it resolves, µs.
+    /// The RTT below which it resolves, µs.
     pub resolve_us: u64,
     /// The worst forecast published, µs.
     pub predicted_us: Option<f32>,
@@ -88,7 +88,7 @@ pub struct Alert {
     pub measured_us: Option<f32>,
     /// Seconds between warning and breach.
     pub lead_seconds: Option<u64>,
-    /// What became of the warning.
+    /// Whether the warning came true.
     pub confirmed: Confirmed,
     /// When that was known, unix s.
     pub judged_unix: Option<u64>,
@@ -102,7 +102,7 @@ pub struct Alert {
     pub resolution: Option<Resolution>,
     /// Why the forecast rose.
     pub causes: Vec<Cause>,
-    /// Who forecast.
+    /// The model that made the forecast.
     pub model: Model,
     /// Policy and pod as objects of the API; none outside a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Whether it is out.
+    /// Whether it is firing.
     pub fn is_firing(&self) -> bool {
         self.state == AlertState::Firing
     }

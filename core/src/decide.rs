@@ -55,12 +55,12 @@ pub enum State {
     },
 }
 
-/// An alert that is out.
+/// A firing alert.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Firing {
     /// When it fired.
     pub since: Tick,
-    /// What made it fire.
+    /// What triggered it.
     pub trigger: Trigger,
     /// The worst value in µs that was reported.
     reported_us: f32,
@@ -68,13 +68,13 @@ pub struct Firing {
     measured: bool,
 }
 
-/// What made an alert fire.
+/// What triggered an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Trigger {
-    /// The forecast alone: a warning.
+    /// The forecast, before any measured breach: a warning.
     Forecast,
-    /// What is measured: too late for a warning.
+    /// A measured breach, too late for a warning.
     Measured,
 }
 
@@ -82,15 +82,15 @@ pub enum Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Resolution {
-    /// RTT stayed below the resolve threshold for as long as the rule wants.
+    /// RTT stayed below the resolve threshold for `keepFiringFor`.
     Recovered,
     /// Nothing was measured for a minute.
     Silent,
-    /// The agent no longer watches the pod by this rule: pod, rule or policy is gone, or the rule changed.
+    /// The rule no longer watches the pod: the pod, rule or policy is gone, or the rule changed.
     Gone,
-    /// The operator found the pod gone.
+    /// The operator found that the pod is gone.
     TargetGone,
-    /// The operator found the agent or its node gone.
+    /// The operator found that the agent or its node is gone.
     AgentLost,
 }
 

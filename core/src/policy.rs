@@ -55,10 +55,10 @@ pub enum Scope {
 /// Whether alerts are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Mode {
-    /// Alerts go out.
+    /// Alerts are published.
     #[default]
     Active,
-    /// Scores and counts, never notifies.
+    /// The policy keeps score but publishes no alerts.
     Shadow,
 }
 

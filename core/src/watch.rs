@@ -373,7 +373,7 @@ mod tests {
             }
         });
         assert!((60..600).contains(&last), "{last}");
-        let low: u64 = ledger.reliability.bins()[..2].iter().map(|bin| bin.said).sum();
+        let low: u64 = ledger.reliability.bins()[..2].iter().map(|bin| bin.forecasts).sum();
         assert!(low > 6_000, "{:?}", ledger.reliability);
     }
 

@@ -17,10 +17,10 @@ use crate::{
     schema::{cel, fragment},
 };
 
-/// Causes of one alert at most.
+/// Most causes of one alert.
 pub const MAX_CAUSES: usize = 8;
 
-/// Whose alert it is. Cannot be changed: it is what the alert's name is made of.
+/// What the alert is about. Immutable: the alert's name is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::immutable)]
@@ -40,200 +40,210 @@ pub const MAX_CAUSES: usize = 8;
     selectable = ".spec.nodeName",
     selectable = ".status.severity",
     selectable = ".status.state",
-    doc = "A warning that a pod's network is about to get into trouble, or is in it, and what became of it.",
+    doc = "An alert on a pod's network: a warning of trouble ahead or a measured breach, and its outcome.",
     printcolumn(
         name = "Severity",
         type_ = "string",
         json_path = ".status.severity",
-        description = "How urgent it is."
+        description = "How urgent the alert is."
     ),
-    printcolumn(name = "Rule", type_ = "string", json_path = ".spec.rule", description = "The policy's rule."),
-    printcolumn(name = "Pod", type_ = "string", json_path = ".spec.podRef.name", description = "The pod warned of."),
+    printcolumn(name = "Rule", type_ = "string", json_path = ".spec.rule", description = "The rule that fired."),
+    printcolumn(
+        name = "Pod",
+        type_ = "string",
+        json_path = ".spec.podRef.name",
+        description = "The pod that the alert is about."
+    ),
     printcolumn(
         name = "Predicted",
         type_ = "string",
         json_path = ".status.predicted",
-        description = "The highest RTT that was forecast."
+        description = "The highest forecast RTT."
     ),
     printcolumn(
         name = "Chance",
         type_ = "integer",
         json_path = ".status.chancePercent",
-        description = "The highest chance of a breach that was told, in percent."
+        description = "The highest forecast chance of a breach, in percent."
     ),
     printcolumn(
         name = "Measured",
         type_ = "string",
         json_path = ".status.measured",
-        description = "The highest RTT that was measured."
+        description = "The highest measured RTT."
     ),
     printcolumn(
         name = "Lead",
         type_ = "string",
         json_path = ".status.lead",
-        description = "From the warning to the measured breach."
+        description = "Time from the warning to the measured breach."
     ),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Whether it is out."),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".status.state",
+        description = "Whether the alert is firing."
+    ),
     printcolumn(
         name = "Confirmed",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Confirmed")].status"#,
         priority = 1,
-        description = "Whether it came true."
+        description = "Whether an incident followed in time."
     ),
     printcolumn(
         name = "Policy",
         type_ = "string",
         json_path = ".spec.policyRef.name",
         priority = 1,
-        description = "The policy that asked for it."
+        description = "The policy that defines the rule."
     ),
     printcolumn(
         name = "Node",
         type_ = "string",
         json_path = ".spec.nodeName",
         priority = 1,
-        description = "Where the pod runs."
+        description = "The node that the pod runs on."
     ),
     printcolumn(
         name = "Count",
         type_ = "integer",
         json_path = ".status.count",
         priority = 1,
-        description = "How often it fired."
+        description = "How often the alert fired."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PrecursorAlertSpec {
-    /// The policy that asked for it.
+    /// The policy that defines the rule.
     pub policy_ref: PolicyReference,
-    /// The policy's rule.
+    /// The rule that fired.
     #[schemars(length(min = 1, max = 63))]
     pub rule: String,
-    /// The pod warned of, in the alert's namespace.
+    /// The pod that the alert is about, in the alert's namespace.
     pub pod_ref: PodReference,
-    /// The node on which the pod runs, whose agent writes the alert.
+    /// The node that the pod runs on. Its agent writes the alert.
     #[schemars(length(min = 1, max = 253))]
     pub node_name: String,
 }
 
-/// A policy.
+/// A reference to a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyReference {
-    /// Which of the two kinds.
+    /// The policy's kind.
     pub kind: PolicyKind,
-    /// Its name; of a PrecursorPolicy in the alert's namespace.
+    /// The policy's name. A PrecursorPolicy is in the alert's namespace.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID, which no other ever gets.
+    /// The policy's UID, which is never reused.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }
 
-/// A pod.
+/// A reference to a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PodReference {
-    /// Its name.
+    /// The pod's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID, which no other ever gets.
+    /// The pod's UID, which is never reused.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }
 
-/// What became of the warning. The last time that it fired; `count` tells of earlier ones.
+/// The observed state of the alert. It describes the last time the alert fired; `count` includes earlier times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrecursorAlertStatus {
-    /// The generation of the policy by which it fired.
+    /// The generation of the policy for which the alert fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Whether it is out: what the condition `Firing` says, as a field that can be selected on.
+    /// Whether the alert is firing: the `Firing` condition as a field that you can select on.
     pub state: AlertState,
-    /// How urgent it is, as the rule says.
+    /// How urgent the alert is, as set by the rule.
     pub severity: Severity,
-    /// The rule's threshold when it fired.
+    /// The rule's threshold when the alert fired.
     pub threshold: Duration,
-    /// The RTT below which it resolves.
+    /// The RTT below which the alert resolves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolve_threshold: Option<Duration>,
-    /// The highest RTT that was forecast.
+    /// The highest forecast RTT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<Duration>,
-    /// The highest chance in percent that was told of a breach within ten seconds.
+    /// The highest forecast chance of a breach within ten seconds, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub chance_percent: Option<u8>,
-    /// The highest RTT that was measured.
+    /// The highest measured RTT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Duration>,
-    /// From the warning to the measured breach; absent until there is one, or when it came first.
+    /// Time from the warning to the measured breach. Absent until there is a breach, or if the breach came first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<Duration>,
-    /// How often it fired.
+    /// How often the alert fired.
     #[schemars(range(min = 1))]
     pub count: u64,
-    /// When it last fired.
+    /// When the alert last fired.
     #[schemars(schema_with = "fragment::time")]
     pub fired_at: Time,
-    /// When it last resolved; absent while it fires.
+    /// When the alert last resolved. Absent while it is firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "fragment::time")]
     pub resolved_at: Option<Time>,
-    /// What made it fire.
+    /// What triggered the alert.
     pub trigger: Trigger,
-    /// Why it resolved; absent while it fires.
+    /// Why the alert resolved. Absent while it is firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
-    /// Why the forecast is what it is, the largest share first.
+    /// The causes of the forecast, largest share first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_CAUSES), extend("x-kubernetes-list-type" = "atomic"))]
     pub causes: Vec<Cause>,
-    /// What forecast.
-    pub model: ModelSpeaking,
-    /// `Firing`: whether it is out. `Confirmed`: whether an incident followed in time; `Unknown` until that is known,
-    /// or when it cannot be known any more.
+    /// The model that made the forecast.
+    pub model: AlertModel,
+    /// `Firing`: whether the alert is firing. `Confirmed`: whether an incident followed in time; `Unknown` until the
+    /// verdict, or if there can be none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "fragment::conditions")]
     pub conditions: Vec<Condition>,
 }
 
-/// One group of features, and its part in the forecast.
+/// A cause: a group of features and its share in the forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The group of features, such as `Queue` or `Retransmits`.
-    // No enumeration: an agent that knows one more can say so before the definitions are upgraded.
+    // No enumeration: a newer agent may report another group before the definitions are upgraded.
     #[schemars(length(min = 1, max = 63))]
     pub group: String,
-    /// The feature of the group that shows it best.
+    /// The feature of the group that shows the cause best.
     #[schemars(length(min = 1, max = 127))]
     pub feature: String,
-    /// The unit of value and baseline.
+    /// The unit of `value` and `baseline`.
     #[schemars(length(max = 31))]
     pub unit: String,
-    /// Its value when the alert fired.
+    /// The feature's value when the alert fired.
     #[schemars(length(min = 1, max = 31))]
     pub value: String,
-    /// What is usual for the pod.
+    /// The feature's usual value for this pod.
     #[schemars(length(min = 1, max = 31))]
     pub baseline: String,
-    /// The group's part of all that raises the forecast, in percent.
+    /// The group's share of everything that raises the forecast, in percent.
     #[schemars(range(max = 100))]
     pub share_percent: u8,
 }
 
-/// Who forecast.
+/// The model that made a forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct ModelSpeaking {
-    /// The model or rule of thumb.
+pub struct AlertModel {
+    /// The name of the model or rule of thumb.
     #[schemars(length(min = 1, max = 511))]
     pub name: String,
-    /// SHA-256 digest of the model, 64 hexadecimal digits; absent for rules of thumb.
+    /// SHA-256 digest of the model, 64 hexadecimal digits. Absent for rules of thumb.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), transform = cel::digest)]
     pub sha256: Option<String>,
-    /// Why it stands in for the model that the rule asks for; absent when it does not.
+    /// Why the rule fell back to this model. Absent if it is the model that the rule names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub fallback: Option<String>,

@@ -1,13 +1,13 @@
-//! What is wrong with an installation and what to do about it: one answer for the operator's conditions, the kubectl
+//! What is wrong with an installation and what to do about it: one source for the operator's conditions, the kubectl
 //! plugin's `status`, `doctor`, `install-check` and `explain`, the agents' reports and `docs/troubleshooting.md`.
 //!
-//! It is here, in the crate of the API's types, because operator, agent and plugin all use that one, and two crates that
-//! each decide by themselves contradict each other sooner or later. Everything is a pure function of [`Facts`]: who asks
-//! the API server, and what a refusal means there, stays with the caller, so no client comes along.
+//! It lives in the crate of the API's types because operator, agent and plugin all depend on that one; two crates that each
+//! decide for themselves contradict each other sooner or later. Everything is a pure function of [`Facts`]: the caller asks
+//! the API server and interprets its refusals, so this crate needs no client.
 //!
-//! [`reasons`] is the one table of every reason that a condition can have, with what to do; [`agents`], [`node`],
-//! [`report`], [`operator`] and [`policy`] find what is wrong with each; [`alert`] puts into words how a warning turned out;
-//! [`diagnose`] takes them together, so that no two of them contradict each other.
+//! [`reasons`] is the table of every reason that a condition can have, with what to do; [`agents`], [`node`], [`report`],
+//! [`operator`] and [`policy`] find what is wrong with each; [`alert`] describes the outcome of a warning; [`diagnose`]
+//! combines them so that no two of them contradict each other.
 
 pub mod agents;
 pub mod alert;
@@ -32,23 +32,23 @@ pub use policy::Policy;
 use reasons::{Found, Reason};
 pub use span::{some_of, span};
 
-/// Between what is wrong and what to do.
+/// Separates what is wrong from what to do.
 const ADVICE: &str = "; ";
 
-/// What is known of something that there may or may not be.
+/// What is known of something that may or may not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Known<T> {
-    /// It is there.
+    /// It exists.
     There(T),
-    /// It is not.
+    /// It does not exist.
     Absent,
-    /// Whoever looks may not see it. Nothing follows from that.
+    /// The user may not see it, so nothing can be concluded.
     #[default]
     Hidden,
 }
 
 impl<T> Known<T> {
-    /// What is there.
+    /// The value, if it exists.
     pub const fn there(&self) -> Option<&T> {
         match self {
             Self::There(value) => Some(value),
@@ -62,36 +62,36 @@ impl<T> Known<T> {
     }
 }
 
-/// How bad it is.
+/// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Severity {
-    /// Something that was asked for does not happen.
+    /// Something that should happen does not.
     Fault,
-    /// It happens; somebody should look at it.
+    /// It happens, but deserves a look.
     Warning,
-    /// As it is meant to be, and less than it could be.
+    /// It works as intended, but could be better.
     Remark,
 }
 
-/// Something that is not as it should be, and what to do.
+/// A problem, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// The condition that says so; empty where it is found without one.
+    /// The condition that reports it; empty if it was found without one.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub condition: String,
-    /// In one word, as the reason of a condition.
+    /// The reason in one word, like that of a condition.
     pub reason: String,
-    /// In words, with names and numbers.
+    /// The message, with names and numbers.
     pub message: String,
-    /// What to do; empty where that is not known.
+    /// What to do; empty if unknown.
     pub advice: String,
 }
 
 impl Finding {
-    /// A finding whose advice is that of the table of [`reasons`], for what is installed in `namespace`.
+    /// A finding with the advice from the table of [`reasons`], with the names of `place`.
     pub(crate) fn of(reason: impl Into<&'static Reason>, message: impl Into<String>, place: &Place) -> Self {
         let reason = reason.into();
         Self {
@@ -110,13 +110,13 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A message with what to do behind it.
+/// A message followed by what to do.
 pub fn advised(message: &str, advice: &str) -> String {
     if advice.is_empty() { message.to_owned() } else { format!("{message}{ADVICE}{advice}") }
 }
 
-/// What is wrong alone, of a condition's message that has what to do behind it. Whoever wrote it need not know as much of
-/// the place as whoever reads it, so the advice is that of the namespace alone.
+/// A condition's message without the advice at its end. The writer may know less about the place than the reader, so the
+/// advice is filled with the namespace only.
 fn without_advice<'a>(message: &'a str, reason: &Reason, place: &Place) -> &'a str {
     let advice = Place::new(&place.namespace).fill(reason.advice);
     message.strip_suffix(&advice).map_or(message, |alone| alone.trim_end_matches(ADVICE))
@@ -127,24 +127,24 @@ pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Con
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Where netprecursor is: what commands in an advice have to name.
+/// Where netprecursor is installed: the names that commands in an advice need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The namespace.
     pub namespace: String,
-    /// Helm's release, where that is known.
+    /// Helm's release, if known.
     pub release: Option<String>,
-    /// The operator's Deployment, where that is known.
+    /// The operator's Deployment, if known.
     pub operator: Option<String>,
 }
 
 impl Place {
-    /// In a namespace of which no more is known.
+    /// A place of which only the namespace is known.
     pub fn new(namespace: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), release: None, operator: None }
     }
 
-    /// An advice of the table with the names of this place.
+    /// An advice from the table with the names of this place.
     pub fn fill(&self, advice: &str) -> String {
         let operator = self.operator.as_deref().unwrap_or("netprecursor-operator");
         let release = self.release.as_deref().unwrap_or("RELEASE");
@@ -152,42 +152,42 @@ impl Place {
     }
 }
 
-/// Everything that a diagnosis is made of. What nobody asked for is [`Known::Hidden`].
+/// The input of a diagnosis. What was not queried is [`Known::Hidden`].
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    /// Where it is installed.
+    /// Where netprecursor is installed.
     pub place: Place,
     /// The operator.
     pub operator: Known<Operator>,
     /// The agents.
     pub agents: Agents,
-    /// The policies, of the namespaces that were looked at.
+    /// The policies in the namespaces that were queried.
     pub policies: Vec<Policy<'a>>,
-    /// Alerts that are out; `None` where nobody looked.
+    /// The number of firing alerts; `None` if it was not queried.
     pub firing: Option<usize>,
 }
 
-/// What is wrong with the whole, and how each part of it is.
+/// What is wrong with the installation and with each of its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// What concerns operator and agents as a whole, the worst first.
+    /// Findings about the operator and about the agents as a whole, worst first.
     pub findings: Vec<Finding>,
-    /// The agents in numbers.
+    /// The numbers of agents.
     pub tally: agents::Tally,
-    /// The nodes, in the order of the facts.
+    /// The state of each node, in the order of the facts.
     pub nodes: Vec<node::Stand>,
-    /// What concerns the policies, in the order of the facts.
+    /// Findings about each policy, in the order of the facts.
     pub policies: Vec<Vec<Finding>>,
 }
 
 impl Diagnosis {
-    /// Every finding, wherever it belongs.
+    /// All findings.
     pub fn all(&self) -> impl Iterator<Item = &Finding> {
         let nodes = self.nodes.iter().flat_map(|stand| &stand.findings);
         self.findings.iter().chain(nodes).chain(self.policies.iter().flatten())
     }
 
-    /// The worst of all findings; `None` when nothing is wrong.
+    /// The worst severity; `None` if nothing is wrong.
     pub fn worst(&self) -> Option<Severity> {
         self.all().map(|finding| finding.severity).min()
     }
@@ -196,7 +196,7 @@ impl Diagnosis {
 /// What is wrong, and what to do.
 pub fn diagnose(facts: &Facts<'_>, now: Timestamp) -> Diagnosis {
     let mut findings = operator::findings(&facts.operator, facts.agents.has_policy, &facts.place, now);
-    // What an operator that does not run once reported may no longer be true.
+    // If the operator is not available, what it reported may no longer be true.
     let is_heard = findings.is_empty();
     let word = if is_heard { policy::word_about_agents(&facts.policies) } else { None };
     let agents = agents::assess(&facts.agents, word.as_ref(), &facts.place, now);
@@ -205,7 +205,7 @@ pub fn diagnose(facts: &Facts<'_>, now: Timestamp) -> Diagnosis {
     let policies = facts.policies.iter().map(|policy| policy::findings(policy, is_heard, &facts.place)).collect();
     findings.extend(facts.firing.filter(|firing| *firing > 0).map(|firing| {
         let (alerts, are) = if firing == 1 { ("alert", "is") } else { ("alerts", "are") };
-        Finding::of(Found::AlertsFiring, format!("{firing} {alerts} {are} out"), &facts.place)
+        Finding::of(Found::AlertsFiring, format!("{firing} {alerts} {are} firing"), &facts.place)
     }));
     Diagnosis { findings, tally: agents.tally, nodes: agents.nodes, policies }
 }

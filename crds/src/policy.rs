@@ -2,7 +2,7 @@
 //! server checks by the schema, the conversion checks all of it again for everybody else. Defaults that depend on
 //! another field are not filled in: the conversion does.
 //!
-//! Comments on fields are what `kubectl explain` and the policy reference say.
+//! `kubectl explain` and the policy reference show the comments on fields.
 
 mod rule;
 mod selector;
@@ -22,10 +22,10 @@ pub const GROUP: &str = "netprecursor.io";
 /// The API group and version.
 pub const API_VERSION: &str = "netprecursor.io/v1alpha1";
 
-/// Rules of one policy at most: what an agent evaluates for one pod in a tick stays bounded.
+/// Most rules of one policy: this bounds the work of an agent per pod and tick.
 pub const MAX_RULES: usize = 64;
 
-/// What is wanted of the pods of one namespace.
+/// The pods of one namespace to watch, and the rules for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -40,62 +40,72 @@ pub const MAX_RULES: usize = 64;
     shortname = "npp",
     category = "netprecursor",
     selectable = ".spec.mode",
-    doc = "Warns of network trouble of a namespace's pods before it happens: which pods, which signals, from when on.",
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Whether anybody is told."),
+    doc = "Warns of network trouble of pods in one namespace before it happens.",
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "Whether alerts are published."
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the policy is followed on every node that runs its pods."
+        description = "Whether the policy is in effect on every node that runs its pods."
     ),
-    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets", description = "Pods watched."),
+    printcolumn(
+        name = "Targets",
+        type_ = "integer",
+        json_path = ".status.targets",
+        description = "The number of pods watched."
+    ),
     printcolumn(
         name = "Firing",
         type_ = "integer",
         json_path = ".status.firing",
-        description = "Alerts that are out."
+        description = "The number of firing alerts."
     ),
     printcolumn(
         name = "Precision",
         type_ = "integer",
         json_path = r#".status.rules[?(@.window=="24h")].precisionPercent"#,
-        description = "Of the last day's judged alerts, the percentage that came true; of the first rule."
+        description = "Confirmed warnings of the first rule in the last 24 hours, in percent of those with a verdict."
     ),
     printcolumn(
         name = "Recall",
         type_ = "integer",
         json_path = r#".status.rules[?(@.window=="24h")].recallPercent"#,
-        description = "Of the last day's incidents, the percentage that was warned of; of the first rule."
+        description = "Incidents of the first rule in the last 24 hours that a warning preceded, in percent."
     ),
     printcolumn(
         name = "Lead",
         type_ = "string",
         json_path = r#".status.rules[?(@.window=="24h")].leadMedian"#,
         priority = 1,
-        description = "From warning to incident, the median of the last day; of the first rule."
+        description = "Median time from warning to incident of the first rule in the last 24 hours."
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         priority = 1,
-        description = "Why it is ready, or not."
+        description = "Why the policy is ready or not."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PrecursorPolicySpec {
-    /// Whether anybody is told.
+    /// Whether alerts are published.
     #[serde(default)]
     pub mode: Mode,
-    /// Which pods of the policy's namespace.
+    /// The pods to watch, in the policy's namespace.
     pub target: Target,
-    /// What is watched of each pod; at least one rule, each with its own name.
+    /// The rules for each pod. At least one; names must be unique.
     #[schemars(length(min = 1, max = MAX_RULES))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub rules: Vec<Rule>,
 }
 
-/// What is wanted of pods in several namespaces.
+/// The pods of several namespaces to watch, and the rules for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -110,67 +120,77 @@ pub struct PrecursorPolicySpec {
     category = "netprecursor",
     selectable = ".spec.mode",
     doc = "Warns of network trouble of pods in several namespaces before it happens.",
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Whether anybody is told."),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "Whether alerts are published."
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the policy is followed on every node that runs its pods."
+        description = "Whether the policy is in effect on every node that runs its pods."
     ),
-    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets", description = "Pods watched."),
+    printcolumn(
+        name = "Targets",
+        type_ = "integer",
+        json_path = ".status.targets",
+        description = "The number of pods watched."
+    ),
     printcolumn(
         name = "Firing",
         type_ = "integer",
         json_path = ".status.firing",
-        description = "Alerts that are out."
+        description = "The number of firing alerts."
     ),
     printcolumn(
         name = "Precision",
         type_ = "integer",
         json_path = r#".status.rules[?(@.window=="24h")].precisionPercent"#,
-        description = "Of the last day's judged alerts, the percentage that came true; of the first rule."
+        description = "Confirmed warnings of the first rule in the last 24 hours, in percent of those with a verdict."
     ),
     printcolumn(
         name = "Recall",
         type_ = "integer",
         json_path = r#".status.rules[?(@.window=="24h")].recallPercent"#,
-        description = "Of the last day's incidents, the percentage that was warned of; of the first rule."
+        description = "Incidents of the first rule in the last 24 hours that a warning preceded, in percent."
     ),
     printcolumn(
         name = "Lead",
         type_ = "string",
         json_path = r#".status.rules[?(@.window=="24h")].leadMedian"#,
         priority = 1,
-        description = "From warning to incident, the median of the last day; of the first rule."
+        description = "Median time from warning to incident of the first rule in the last 24 hours."
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         priority = 1,
-        description = "Why it is ready, or not."
+        description = "Why the policy is ready or not."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct ClusterPrecursorPolicySpec {
-    /// Whether anybody is told.
+    /// Whether alerts are published.
     #[serde(default)]
     pub mode: Mode,
-    /// Which pods of which namespaces.
+    /// The pods to watch, and their namespaces.
     pub target: ClusterTarget,
-    /// What is watched of each pod; at least one rule, each with its own name.
+    /// The rules for each pod. At least one; names must be unique.
     #[schemars(length(min = 1, max = MAX_RULES))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub rules: Vec<Rule>,
 }
 
-/// Whether anybody is told.
+/// Whether alerts are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
-    /// Alerts go out.
+    /// Alerts are published.
     #[default]
     Active,
-    /// Scores and counts, never notifies.
+    /// The policy keeps score but publishes no alerts.
     Shadow,
 }
 
@@ -178,7 +198,7 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// By their labels; `{}` selects every pod.
+    /// Selects pods by their labels; `{}` selects all pods.
     pub pod_selector: LabelSelector,
 }
 
@@ -186,9 +206,9 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterTarget {
-    /// By their labels; `{}` selects every pod.
+    /// Selects pods by their labels; `{}` selects all pods.
     pub pod_selector: LabelSelector,
-    /// In namespaces with these labels; in every namespace when absent or `{}`.
+    /// Selects namespaces by their labels; all namespaces if absent or `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
 }

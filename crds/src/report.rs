@@ -1,4 +1,4 @@
-//! `PrecursorNodeReport`: what the agent of one node says of itself, and what its rules counted. The operator reads it.
+//! `PrecursorNodeReport`: the report of one node's agent, with the counts of its rules. The operator reads it.
 
 mod counters;
 
@@ -11,10 +11,10 @@ use crate::{policy::SkillPercent, schema::fragment};
 
 pub use counters::Counters;
 
-/// Entries of `rules` and of `models` at most; what is beyond is counted in `omitted`.
+/// Most entries of `rules` and of `models`; the rest is counted in `omitted`.
 pub const MAX_ENTRIES: usize = 1024;
 
-/// Nothing is wanted of a report: it has no spec.
+/// A report has no spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, CustomResource)]
 #[kube(
     group = "netprecursor.io",
@@ -29,179 +29,202 @@ pub const MAX_ENTRIES: usize = 1024;
     category = "netprecursor",
     selectable = ".status.agentVersion",
     selectable = ".status.rttSource",
-    doc = "What the agent of one node says of itself: its sensors, its cost, and what its rules counted.",
+    doc = "The report of one node's agent: its sensors, its resource usage, its models and the counts of its rules.",
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether forecasts are made on this node."
+        description = "Whether the agent can forecast on this node."
     ),
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.agentVersion", description = "The agent's."),
-    printcolumn(name = "Kernel", type_ = "string", json_path = ".status.kernel", description = "The node's."),
-    printcolumn(name = "RTT", type_ = "string", json_path = ".status.rttSource", description = "Which RTT there is."),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.agentVersion",
+        description = "The agent's version."
+    ),
+    printcolumn(
+        name = "Kernel",
+        type_ = "string",
+        json_path = ".status.kernel",
+        description = "The kernel release of the node."
+    ),
+    printcolumn(
+        name = "RTT",
+        type_ = "string",
+        json_path = ".status.rttSource",
+        description = "Which RTT the kernel provides."
+    ),
     printcolumn(
         name = "Coverage",
         type_ = "integer",
         json_path = ".status.socketCoveragePercent",
-        description = "Established sockets of watched pods that are seen, in percent."
+        description = "Share of the watched pods' established sockets from which the agent has a sample, in percent."
     ),
-    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets", description = "Pods watched."),
+    printcolumn(
+        name = "Targets",
+        type_ = "integer",
+        json_path = ".status.targets",
+        description = "The number of pods watched."
+    ),
     printcolumn(
         name = "CPU",
         type_ = "string",
         json_path = ".status.overhead.cpu",
         priority = 1,
-        description = "What the agent takes."
+        description = "CPU usage of the agent."
     ),
     printcolumn(
         name = "Memory",
         type_ = "string",
         json_path = ".status.overhead.memory",
         priority = 1,
-        description = "What the agent takes."
+        description = "Memory usage of the agent."
     ),
     printcolumn(
         name = "Pending",
         type_ = "integer",
         json_path = ".status.queue.pending",
         priority = 1,
-        description = "Messages that wait to be sent."
+        description = "Messages waiting to be sent."
     ),
     printcolumn(
         name = "Heartbeat",
         type_ = "date",
         json_path = ".status.heartbeat",
-        description = "How long ago the agent last wrote."
+        description = "Time since the agent last updated the report."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PrecursorNodeReportSpec {}
 
-/// What the agent says, when something changes and every five minutes.
+/// The state of the agent. Updated when something changes, and every five minutes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrecursorNodeReportStatus {
     /// The agent's version.
     #[schemars(length(max = 63))]
     pub agent_version: String,
-    /// The kernel's release, as `uname -r` tells it.
+    /// The kernel release, as printed by `uname -r`.
     #[schemars(length(max = 127))]
     pub kernel: String,
-    /// Which RTT the kernel gives.
+    /// Which RTT the kernel provides.
     pub rtt_source: RttSource,
-    /// Established sockets of watched pods that are seen, in percent; absent before the first survey.
+    /// Share of the watched pods' established sockets from which the agent has a sample, in percent. Absent before the
+    /// first survey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub socket_coverage_percent: Option<u8>,
-    /// What the agent takes; absent before it is known.
+    /// Resource usage of the agent. Absent until it is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overhead: Option<Overhead>,
-    /// How well each sensor works.
+    /// The state of each sensor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sensors: Vec<Sensor>,
-    /// Pods watched on this node.
+    /// The number of pods watched on this node.
     #[serde(default)]
     pub targets: u32,
-    /// Pods that are wanted but not watched, because the agent has no room for more.
+    /// Selected pods that are not watched because the agent has no free slot for them.
     #[serde(default)]
     pub targets_over_capacity: u64,
-    /// Messages on their way to the API server.
+    /// The queue of messages to the API server.
     #[serde(default)]
     pub queue: Queue,
-    /// What forecasts, by rule.
+    /// The model of each rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_ENTRIES))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["policyUID", "rule"]))]
     pub models: Vec<ModelStatus>,
-    /// What each rule counted on this node since it last changed its meaning. Cumulative: the operator sums them.
+    /// The counts of each rule on this node since the rule last changed its meaning. They are cumulative; the operator
+    /// sums them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_ENTRIES))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["policyUID", "rule"]))]
     pub rules: Vec<RuleCount>,
-    /// Rules for which there was no more room in `models` or `rules`.
+    /// The number of rules that did not fit into `models` or `rules`.
     #[serde(default)]
     pub omitted: u32,
-    /// `Ready`: forecasts are made. `Degraded`: some sensors are missing. `WarmingUp`: not enough was seen yet.
+    /// `Ready`: the agent can forecast. `Degraded`: the agent measures or publishes less than it should. `WarmingUp`: there
+    /// is too little data yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "fragment::conditions")]
     pub conditions: Vec<Condition>,
-    /// When the agent last wrote.
+    /// When the agent last updated the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "fragment::time")]
     pub heartbeat: Option<Time>,
 }
 
-/// Which RTT the kernel gives.
+/// Which RTT the kernel provides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RttSource {
-    /// That of each round trip.
+    /// The RTT of each round trip.
     Measured,
-    /// Only the smoothed one of before (kernels before 6.10).
+    /// Only the smoothed RTT (kernels before 6.10).
     Smoothed,
-    /// None: the sensor does not work.
+    /// None: the sensor is unavailable.
     #[default]
     Unavailable,
 }
 
-/// What the agent takes.
+/// Resource usage of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overhead {
-    /// CPU, as a quantity such as `4m` (thousandths of a core).
+    /// CPU usage, a quantity such as `4m` (thousandths of a core).
     #[schemars(length(max = 31), transform = fragment::quantity)]
     pub cpu: String,
-    /// Resident memory, as a quantity such as `31Mi`.
+    /// Resident memory, a quantity such as `31Mi`.
     #[schemars(length(max = 31), transform = fragment::quantity)]
     pub memory: String,
 }
 
-/// How well one sensor works.
+/// The state of one sensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sensor {
-    /// Its name.
+    /// The sensor's name.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// Whether forecasts can do without it.
+    /// Whether forecasts need the sensor.
     pub need: Need,
-    /// Whether it works.
+    /// Whether the sensor works.
     pub state: SensorState,
-    /// Why it does not, or not fully, and what to do.
+    /// Why the sensor does not work, or only partly, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
 }
 
-/// Whether forecasts can do without a sensor.
+/// Whether forecasts need a sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Need {
-    /// Without it there is no forecast.
+    /// Without the sensor there are no forecasts.
     Required,
-    /// Without it some features stay at their neutral value.
+    /// Without the sensor some features keep their neutral value.
     Optional,
 }
 
 /// Whether a sensor works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum SensorState {
-    /// All its signals are measured.
+    /// The sensor measures all its signals.
     Active,
-    /// Some signals are missing or of lesser quality.
+    /// Some signals are missing or less accurate.
     Degraded,
-    /// None of its signals is measured.
+    /// The sensor measures nothing.
     Unavailable,
 }
 
-/// Messages on their way to the API server.
+/// The queue of messages to the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
-    /// Messages that wait to be sent.
+    /// Messages waiting to be sent.
     pub pending: u64,
-    /// Messages that were given up because the queue was full, since the agent started.
+    /// Messages dropped since the agent started because the queue was full.
     pub dropped: u64,
 }
 
-/// What forecasts for one rule.
+/// The model of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelStatus {
@@ -209,21 +232,21 @@ pub struct ModelStatus {
     #[serde(rename = "policyUID")]
     #[schemars(length(min = 1, max = 64))]
     pub policy_uid: String,
-    /// The rule.
+    /// The rule's name.
     #[schemars(length(min = 1, max = 63))]
     pub rule: String,
-    /// The model or rule of thumb.
+    /// The model or rule of thumb that forecasts.
     #[schemars(length(min = 1, max = 511))]
     pub name: String,
-    /// Whether that is what the rule asks for.
+    /// Whether it is the model that the rule names.
     pub ready: bool,
-    /// Why it is not.
+    /// Why the rule fell back to another model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
 }
 
-/// What one rule counted on this node.
+/// The counts of one rule on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleCount {
@@ -234,38 +257,37 @@ pub struct RuleCount {
     /// The policy's name.
     #[schemars(length(min = 1, max = 253))]
     pub policy_name: String,
-    /// The policy's namespace; absent for a ClusterPrecursorPolicy.
+    /// The policy's namespace. Absent for a ClusterPrecursorPolicy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub policy_namespace: Option<String>,
-    /// The rule.
+    /// The rule's name.
     #[schemars(length(min = 1, max = 63))]
     pub rule: String,
-    /// Changes when the rule's meaning does: the counts then start anew.
+    /// Changes when the rule's meaning does; the counts then restart at zero.
     #[schemars(length(max = 64))]
     pub rule_hash: String,
-    /// Since when it counts.
+    /// When counting started.
     #[schemars(schema_with = "fragment::time")]
     pub since: Time,
-    /// Pods of this node that it watches.
+    /// The number of pods on this node that the rule watches.
     #[serde(default)]
     pub targets: u32,
-    /// Alerts of which no object was made because of a cap, since the agent started.
+    /// Alerts without an object because of a cap, since the agent started.
     #[serde(default)]
     pub throttled: u64,
-    /// The chance in percent that a warning needs: `minConfidencePercent`, and what false warnings added to it.
+    /// The chance that a warning needs now, in percent: `minConfidencePercent` plus what false warnings have added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub needed_percent: Option<u8>,
-    /// The highest chance in percent that was forecast of late while RTT was within the threshold; half of it is forgotten
-    /// within a day.
+    /// The highest recent forecast chance while RTT was within the threshold, in percent; it decays by half within a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub reachable_percent: Option<u8>,
-    /// Of the forecast over the best rule of thumb of late; absent for a model by itself.
+    /// The recent skill of the forecast over the best rule of thumb. Only with `adaptive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skill_percent: Option<SkillPercent>,
-    /// The expert that the forecast is made of most.
+    /// The expert with the largest weight in the forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub leading_expert: Option<String>,

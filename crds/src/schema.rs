@@ -35,7 +35,7 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
     Ok(vec![
         with_schema(
             PrecursorPolicy::crd(),
-            "Warns of network trouble of a namespace's pods before it happens.",
+            "Warns of network trouble of pods in one namespace before it happens.",
             policy(("spec", schema_of::<PrecursorPolicySpec>())),
         )?,
         with_schema(
@@ -45,12 +45,12 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
         )?,
         with_schema(
             PrecursorAlert::crd(),
-            "A warning that a pod's network is about to get into trouble, or is in it, and what became of it.",
+            "An alert on a pod's network: a warning of trouble ahead or a measured breach, and its outcome.",
             [("spec", schema_of::<PrecursorAlertSpec>()), ("status", schema_of::<PrecursorAlertStatus>())],
         )?,
         with_schema(
             PrecursorNodeReport::crd(),
-            "What the agent of one node says of itself: its sensors, its cost, and what its rules counted.",
+            "The report of one node's agent: its sensors, its resource usage, its models and the counts of its rules.",
             [("status", schema_of::<PrecursorNodeReportStatus>())],
         )?,
     ])

@@ -11,7 +11,11 @@ use crate::{
 };
 
 #[derive(Debug, Parser)]
-#[command(name = "netprecursor-agent", version, about = "Warns of network trouble before it happens: the node's part")]
+#[command(
+    name = "netprecursor-agent",
+    version,
+    about = "Warns of network trouble before it happens: the agent of a node"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,9 +25,9 @@ struct Cli {
 enum Command {
     /// Watch targets, forecast and alert
     Run(Box<Flags>),
-    /// Say what this machine offers and what each sensor makes of it; exit code 1 when a required one is unavailable
+    /// Check this machine and each sensor; exit code 1 if a required sensor is unavailable
     Doctor {
-        /// As JSON
+        /// Output as JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]

@@ -20,13 +20,13 @@ pub enum DumpError {
     #[error("netlink")]
     Io(#[from] io::Error),
     /// The answer was not understood.
-    #[error("the kernel's netlink answer could not be decoded: {0}")]
+    #[error("cannot decode the kernel's netlink response: {0}")]
     Decode(String),
     /// The kernel refused.
     #[error("the kernel refused the netlink dump")]
     Refused(#[source] io::Error),
     /// A dump never ends: more messages than any of ours can have.
-    #[error("the netlink dump has more than {0} messages; the rest is left out")]
+    #[error("the netlink dump has more than {0} messages; the rest is ignored")]
     TooLong(usize),
 }
 

@@ -32,10 +32,10 @@ pub enum ApplyError {
     #[error("the object has changed: {0}")]
     Outdated(String),
     /// As it is, the API server never takes it.
-    #[error("the API server refuses it: {0}")]
+    #[error("the API server refused the request: {0}")]
     Refused(String),
     /// Not now.
-    #[error("the API server cannot do it now: {message}")]
+    #[error("the API server cannot serve the request now: {message}")]
     Unavailable {
         /// Why.
         message: String,
@@ -43,10 +43,10 @@ pub enum ApplyError {
         retry_after: Option<Duration>,
     },
     /// No answer in time; it may have been done.
-    #[error("the API server has not answered within {0:?}")]
+    #[error("the API server did not respond within {0:?}")]
     TimedOut(Duration),
     /// Another operator leads.
-    #[error("another operator leads")]
+    #[error("another operator is the leader")]
     NotLeading,
 }
 

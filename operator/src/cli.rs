@@ -23,9 +23,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Keep agents, models, policy status and alerts as policies want them
+    /// Reconcile agents, models, policy status and alerts with the policies
     Run {
-        /// The settings, as the chart renders them
+        /// The configuration file, as rendered by the chart
         #[arg(
             long,
             value_name = "FILE",

@@ -88,7 +88,7 @@ impl Candidate {
                     }
                 }
                 Ok(false) => self.step_down("another holds the lease"),
-                Err(error) => tracing::warn!(%error, lease = self.name, "cannot look after the lease"),
+                Err(error) => tracing::warn!(%error, lease = self.name, "cannot renew or acquire the lease"),
             }
             // Neither candidates that start together nor their retries stay in step.
             tokio::time::sleep(RETRY.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
@@ -136,7 +136,7 @@ impl Candidate {
         if let Some(lease) = released
             && let Err(error) = in_time(self.api.replace(&self.name, &PostParams::default(), &lease)).await
         {
-            tracing::warn!(%error, "the lease was not released: another operator takes over when it ends");
+            tracing::warn!(%error, "cannot release the lease: another operator takes over when it expires");
         }
     }
 

@@ -109,15 +109,20 @@ impl Default for Metrics {
             objects: Family::default(),
             over_cap: Gauge::default(),
         };
-        registry.register("leading", "1 for the operator that leads", metrics.leading.clone());
-        registry.register("synced", "1 when all that is watched was listed", metrics.synced.clone());
+        registry.register("leading", "1 if this operator is the leader", metrics.leading.clone());
+        registry.register("synced", "1 once every watch has listed its objects", metrics.synced.clone());
         let rounds = metrics.rounds.clone();
-        registry.register_with_unit("round", "From planning to the last write", Unit::Seconds, rounds);
-        registry.register("writes", "Requests that change something", metrics.writes.clone());
-        registry.register("watch_failures", "Watches that broke off", metrics.watch_failures.clone());
-        registry.register("model_looks", "Users' models looked at", metrics.looks.clone());
-        registry.register("objects", "Objects known", metrics.objects.clone());
-        let help = "Alerts deleted because there were too many, of the policies that there are";
+        registry.register_with_unit(
+            "round",
+            "Duration of a round, from planning to the last write",
+            Unit::Seconds,
+            rounds,
+        );
+        registry.register("writes", "Write requests", metrics.writes.clone());
+        registry.register("watch_failures", "Watches that were interrupted", metrics.watch_failures.clone());
+        registry.register("model_checks", "Checks of users' models", metrics.looks.clone());
+        registry.register("objects", "Objects in the cache", metrics.objects.clone());
+        let help = "Alerts of existing policies that were deleted because they exceeded the caps";
         registry.register("alerts_over_cap", help, metrics.over_cap.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
@@ -180,7 +185,7 @@ mod tests {
         for line in [
             "netprecursor_operator_leading 1",
             "netprecursor_operator_writes_total{kind=\"Status\",outcome=\"Done\"} 1",
-            "netprecursor_operator_model_looks_total{outcome=\"Good\"} 1",
+            "netprecursor_operator_model_checks_total{outcome=\"Good\"} 1",
             "netprecursor_operator_round_seconds_count 1",
         ] {
             // Whole lines: a metric's help may begin with the same words.

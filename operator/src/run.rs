@@ -44,12 +44,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let listener = settings.config.metrics_listen.bind("`metricsListen`")?;
-    let address = listener.local_addr().context("cannot tell the own address")?;
+    let address = listener.local_addr().context("cannot determine the listening address")?;
     listener.set_nonblocking(true).context("cannot serve HTTP")?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let config = Config::infer().await.context("no API server; expected a service account or KUBECONFIG")?;
-    let clients = Clients::new(&config).context("cannot make a client of the API server")?;
-    let program = std::env::current_exe().context("cannot find the own binary, which checks models")?;
+    let clients = Clients::new(&config).context("cannot create a client for the API server")?;
+    let program = std::env::current_exe().context("cannot find the operator's own binary, which checks models")?;
     let metrics = Metrics::default();
     let health = Health::new(metrics.clone());
     let (mut candidate, leadership) = Candidate::new(
@@ -78,7 +78,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     // Whatever was being written is dropped by now: nothing of ours is under way when another takes over.
     if tokio::time::timeout(RELEASE, candidate.release()).await.is_err() {
-        tracing::warn!("the lease was not released in time: another operator takes over when it ends");
+        tracing::warn!("the lease was not released in time: another operator takes over when it expires");
     }
     tracing::info!("stopped");
     ended
@@ -104,7 +104,7 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
 pub async fn lead(watches: &Client, context: &Context) {
     let mut observed = Observed::default();
     while let Err(error) = restore(context, &mut observed).await {
-        tracing::warn!(%error, "scores cannot be read yet");
+        tracing::warn!(%error, "cannot read the scores yet");
         tokio::time::sleep(RETRY).await;
         if context.leadership.left().is_none() {
             return;

@@ -37,22 +37,22 @@ pub(super) const AGENTS: &str = "app.kubernetes.io/name=netprecursor-agent";
 /// What kubectl has the same names for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// Namespace [default: that of the kubeconfig's context]
+    /// Namespace [default: the namespace of the kubeconfig's context]
     #[arg(short, long, global = true)]
     pub(super) namespace: Option<String>,
-    /// The kubeconfig's context to use
+    /// Context of the kubeconfig to use
     #[arg(long, global = true)]
     context: Option<String>,
-    /// Path of the kubeconfig [default: KUBECONFIG, else ~/.kube/config]
+    /// Path to the kubeconfig [default: KUBECONFIG, otherwise ~/.kube/config]
     #[arg(long, value_name = "FILE", global = true)]
     kubeconfig: Option<PathBuf>,
-    /// User to act as, where the kubeconfig's may impersonate
+    /// User to impersonate
     #[arg(long = "as", value_name = "USER", global = true)]
     acting_as: Option<String>,
-    /// Group to act as a member of; may be given several times
+    /// Group to impersonate; repeat the flag for several groups
     #[arg(long, value_name = "GROUP", requires = "acting_as", global = true)]
     as_group: Vec<String>,
-    /// Namespace in which netprecursor is installed [default: netprecursor-system, else where its operator is found]
+    /// Namespace in which netprecursor is installed [default: netprecursor-system, otherwise where the operator is found]
     #[arg(long, value_name = "NAMESPACE", global = true)]
     install_namespace: Option<String>,
 }
@@ -67,26 +67,28 @@ pub(super) enum ClusterError {
     #[error("got no usable kubeconfig, expected one as kubectl reads it: set KUBECONFIG, --kubeconfig or --context")]
     Nowhere(#[from] InferConfigError),
     /// Certificates, or a proxy that this program does not speak to.
-    #[error("cannot make a client of {url}: check certificates and proxy of the kubeconfig")]
+    #[error("cannot create a client for {url}: check the certificates and the proxy in the kubeconfig")]
     Client { url: String, source: kube::Error },
     /// The API server does not answer, or not with an object.
     #[error("cannot {what}: got no answer from {url}, expected one within {} s: does `kubectl get --raw /readyz` work?", Limits::REQUESTS.read.as_secs())]
     Unreachable { what: String, url: String, source: kube::Error },
     /// It does answer.
-    #[error("cannot {what}: the API server refuses it: {message}")]
+    #[error("cannot {what}: the API server refused it: {message}")]
     Refused { what: String, message: String },
     /// The kind is not there.
     #[error(
-        "cannot {what}: the cluster does not know the kind; `kubectl netprecursor install-check` says what is missing"
+        "cannot {what}: the cluster does not have this kind; run `kubectl netprecursor install-check` to see what is missing"
     )]
     NotInstalled { what: String },
     /// The object is not there.
     #[error(
-        "cannot {what}: got no such object in namespace {namespace}, expected {expected}; -n names another namespace"
+        "cannot {what}: got no such object in namespace {namespace}, expected {expected}; use -n for another namespace"
     )]
     NotFound { what: String, namespace: String, expected: String },
     /// It is there and cannot be understood.
-    #[error("cannot {what}: got an object that this release does not understand ({reason}); use the cluster's release")]
+    #[error(
+        "cannot {what}: got an object that this release cannot parse ({reason}); use the release that the cluster runs"
+    )]
     Strange { what: String, reason: String },
 }
 
@@ -250,7 +252,7 @@ impl Cluster {
                     Ok(object) => listed.items.push(object),
                     Err(broken) => {
                         let name = broken.metadata.name.unwrap_or_default();
-                        listed.notes.push(format!("{} {name} is not understood: {}", K::kind(&()), broken.error));
+                        listed.notes.push(format!("cannot parse {} {name}: {}", K::kind(&()), broken.error));
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! `doctor`: how each node's agent is, on which nodes there should be one and is none, and what else is wrong.
+//! `doctor`: the state of each node's agent, the nodes where an agent is missing, and what else is wrong.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ pub(super) struct Objects {
     cluster_policies: Vec<ClusterPrecursorPolicy>,
     /// Whether some policies may not be seen.
     hides_policies: bool,
-    /// Alerts that are out; `None` where they may not be seen.
+    /// Firing alerts; `None` if the user may not list them.
     firing: Option<usize>,
     notes: Vec<String>,
 }
@@ -99,12 +99,12 @@ pub(super) async fn ask(cluster: &Cluster) -> Result<Objects, ClusterError> {
     let all = ListParams::default();
     let (policies, cluster_policies) = (cluster.scoped(true), cluster.global());
     let alerts: Api<PrecursorAlert> = Api::all(cluster.client.clone());
-    let out = ListParams::default().fields("status.state=Firing").limit(COUNTED);
+    let firing = ListParams::default().fields("status.state=Firing").limit(COUNTED);
     let (installed, policies, cluster_policies, alerts) = tokio::try_join!(
         Installed::ask(cluster),
         cluster.list(&policies, &all),
         cluster.list(&cluster_policies, &all),
-        async { cluster.judge("list precursoralerts", alerts.list_metadata(&out).await) },
+        async { cluster.judge("list precursoralerts", alerts.list_metadata(&firing).await) },
     )?;
     let installed = installed.or_not_installed()?;
     let mut notes = [installed.notes.as_slice(), &installed.details].concat();

@@ -1,4 +1,4 @@
-//! `explain ALERT`: what was predicted and what came, why, in which order, and how the round trips went.
+//! `explain ALERT`: forecast and measurement, causes, the order of events, and the RTT around them.
 
 mod order;
 mod window;
@@ -10,7 +10,7 @@ use kube::{Api, api::ListParams};
 use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::{
     ConditionStatus, Duration, PrecursorAlert,
-    alert::{AlertState, Cause, ModelSpeaking, PolicyKind, Trigger},
+    alert::{AlertModel, AlertState, Cause, PolicyKind, Trigger},
     diagnosis::{
         alert::{Course, Outcome},
         condition,
@@ -79,7 +79,7 @@ struct Reported {
     confirmed_because: Option<String>,
     /// The same in words, and about the lead.
     outcome: Outcome,
-    model: ModelSpeaking,
+    model: AlertModel,
     causes: Vec<CauseInWords>,
 }
 
@@ -132,8 +132,8 @@ async fn not_found(
     };
     let names: Vec<String> = known.items.into_iter().filter_map(|alert| alert.metadata.name).collect();
     let expected = match names.as_slice() {
-        [] => "one that is there (this namespace has no alerts)".to_owned(),
-        names => format!("one that is there, such as {}", names.join(", ")),
+        [] => "an existing one (this namespace has no alerts)".to_owned(),
+        names => format!("an existing one, such as {}", names.join(", ")),
     };
     Ok(ClusterError::NotFound { what, namespace: cluster.namespace.clone(), expected })
 }
@@ -230,8 +230,8 @@ mod tests {
                     {"group": "Tides", "feature": "moon_phase", "unit": "1", "value": "unknown", "baseline": "3", "sharePercent": 9}],
                 "model": {"name": "damped-holt", "fallback": "ConfigMap rtt-models is not there"},
                 "conditions": [
-                    condition("Firing", "False", "RttRecovered", "Over: RTT has stayed below the resolve threshold.", FIRED + 30),
-                    condition("Confirmed", "True", "BreachFollowed", "RTT was in breach 6s later.", FIRED + 6)],
+                    condition("Firing", "False", "RttRecovered", "Resolved: RTT stayed below the resolve threshold.", FIRED + 30),
+                    condition("Confirmed", "True", "BreachFollowed", "RTT breached the threshold 6s later.", FIRED + 6)],
             },
         });
         change(&mut value);
@@ -264,7 +264,7 @@ mod tests {
             "6 s  from the warning",
             "came true",
             "damped-holt",
-            "stands in: ConfigMap rtt-models is not there",
+            "a fallback: ConfigMap rtt-models is not there",
             "61 %",
             "queue",
             "182 ms, usually 9.0 ms",
@@ -309,7 +309,7 @@ mod tests {
             status["conditions"][1]["status"] = "Unknown".into();
         });
         let shown = shown(&Objects { alert: young, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
-        assert!(shown.contains("not judged yet") && shown.contains("no breach was measured yet"), "{shown}");
+        assert!(shown.contains("no verdict yet") && shown.contains("no breach was measured yet"), "{shown}");
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
             status["conditions"][1]["status"] = "Unknown".into();
         });
         let shown = shown(&Objects { alert: late, ..objects(Window::Unavailable(Unavailable::NotWatched)) });
-        assert!(shown.contains("nothing to confirm") && !shown.contains("not judged yet"), "{shown}");
+        assert!(shown.contains("nothing to confirm") && !shown.contains("no verdict yet"), "{shown}");
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
             alert: PrecursorAlert { status: None, ..alert(|_| {}) },
             ..objects(Window::Unavailable(Unavailable::Old))
         };
-        assert!(shown(&objects).contains("has not told anything of it yet"), "{}", shown(&objects));
+        assert!(shown(&objects).contains("has not reported its status yet"), "{}", shown(&objects));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `install-check`: whether a cluster is fit for netprecursor, and whether what is installed works; before and after.
+//! `install-check`: whether a cluster can run netprecursor and whether the installation works, before and after installing.
 
 mod facts;
 #[cfg(test)]
@@ -79,7 +79,7 @@ impl Check {
     }
 
     fn hidden(name: &'static str, message: &str) -> Self {
-        Self::open(name, format!("not permitted to know: {message}"))
+        Self::open(name, format!("not permitted to check: {message}"))
     }
 
     /// What a diagnosis found.
@@ -127,13 +127,13 @@ fn server(info: &Info) -> Check {
             format!("{}, expected {wanted_major}.{wanted_minor} or later", info.git_version),
             "upgrade the cluster",
         ),
-        None => Check::open(NAME, format!("got a version that cannot be read: {}.{}", info.major, info.minor)),
+        None => Check::open(NAME, format!("cannot parse the version {}.{}", info.major, info.minor)),
     }
 }
 
 fn definitions(definitions: &[(String, Definition)], is_installed: bool) -> Check {
     const NAME: &str = "definitions";
-    let fix = "`helm upgrade --install` with crds.enabled=true (the default) makes them";
+    let fix = "run `helm upgrade --install` with crds.enabled=true (the default)";
     let of = |is: fn(&Definition) -> bool| {
         let names = definitions.iter().filter(|(_, definition)| is(definition)).map(|(name, _)| name.as_str());
         names.collect::<Vec<_>>().join(", ")
@@ -150,9 +150,11 @@ fn definitions(definitions: &[(String, Definition)], is_installed: bool) -> Chec
         }
         (false, ..) => Check::bad(NAME, format!("missing: {absent}"), fix),
         (_, false, _) => Check::bad(NAME, format!("do not serve v1alpha1: {unserved}"), fix),
-        (.., false) => {
-            Check::bad(NAME, format!("not Established: {waiting}"), "`kubectl describe crd` says which names are taken")
-        }
+        (.., false) => Check::bad(
+            NAME,
+            format!("not Established: {waiting}"),
+            "run `kubectl describe crd` to see which names are taken",
+        ),
         _ => {
             let how = if is_seen { "served and Established" } else { "served" };
             Check::good(NAME, format!("{} of v1alpha1 {how}", definitions.len()))
@@ -180,7 +182,7 @@ fn operator(
         Check::good(NAMES[0], format!("{namespace}/{name}: {count}"))
     };
     let leads = match facts.leader(place, now) {
-        Ok(Some(holder)) => Check::good(NAMES[1], format!("{holder} leads")),
+        Ok(Some(holder)) => Check::good(NAMES[1], format!("{holder} is the leader")),
         Ok(None) => Check::open(NAMES[1], "not permitted to see the Lease"),
         Err(finding) => Check::found(NAMES[1], &finding),
     };
@@ -207,9 +209,7 @@ fn agents(agents: &Answer<DaemonSet>, diagnosis: &Diagnosis, has_policy: Option<
         (Answer::Found(_), Some(wanted), _) => {
             Check::good(AGENTS, format!("{} of {wanted} ready", diagnosis.tally.working))
         }
-        (.., None) => {
-            Check::open(AGENTS, "no DaemonSet; whether there is a policy that wants one is not for you to see")
-        }
+        (.., None) => Check::open(AGENTS, "no DaemonSet; you may not see whether a policy needs one"),
         _ => Check::open(AGENTS, "none yet: they start with the first policy"),
     }
 }
@@ -222,7 +222,7 @@ fn policies_check(facts: &Facts, diagnosis: &Diagnosis) -> Option<Check> {
     found.retain(|(_, finding)| finding.severity < Severity::Remark);
     found.sort_by_key(|(_, finding)| finding.severity);
     let Some((policy, first)) = found.first() else {
-        return Some(Check::good(POLICIES, format!("{} followed", policies.len())));
+        return Some(Check::good(POLICIES, format!("{} in effect", policies.len())));
     };
     let more = found.len() - 1;
     let more = if more == 0 { String::new() } else { format!(" (and {more} more: kubectl netprecursor status -A)") };
@@ -236,12 +236,12 @@ fn admission(facts: &Facts, has_operator: bool) -> Check {
         (false, _) => Check::bad(
             NAME,
             "the API server does not serve ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1)",
-            "switch it on, or install with admissionPolicy.enabled=false: then an agent may write what other nodes' agents write",
+            "enable it, or install with admissionPolicy.enabled=false, which lets an agent write the objects of other nodes' agents",
         ),
-        (true, Answer::Found(0)) if has_operator => Check::open(NAME, "served; none of netprecursor's are there")
-            .with_fix("admissionPolicy.enabled=true keeps agents to their own node's objects"),
+        (true, Answer::Found(0)) if has_operator => Check::open(NAME, "served; netprecursor's policies are missing")
+            .with_fix("set admissionPolicy.enabled=true to restrict agents to their own node's objects"),
         (true, Answer::Found(count)) if has_operator => {
-            Check::good(NAME, format!("served; {count} of netprecursor's are there"))
+            Check::good(NAME, format!("served; {count} of netprecursor's policies installed"))
         }
         (true, _) => Check::good(NAME, "served"),
     }
@@ -252,7 +252,7 @@ fn pod_security(place: &Answer<Namespace>, dry_run: &DryRun, namespace: &str) ->
     let fix = format!("kubectl label namespace {namespace} {ENFORCE}=privileged --overwrite");
     let labels = match place {
         Answer::Found(place) => place.metadata.labels.clone().unwrap_or_default(),
-        Answer::Absent => return Check::open(NAME, format!("namespace {namespace} is not there yet")).with_fix(fix),
+        Answer::Absent => return Check::open(NAME, format!("namespace {namespace} does not exist yet")).with_fix(fix),
         Answer::Forbidden(message) => return Check::hidden(NAME, message),
     };
     match (labels.get(ENFORCE).map(String::as_str), dry_run) {
@@ -261,14 +261,14 @@ fn pod_security(place: &Answer<Namespace>, dry_run: &DryRun, namespace: &str) ->
             Check::bad(NAME, format!("namespace {namespace} enforces {level}, which refuses agents"), fix)
         }
         (None, DryRun::Admitted) => {
-            Check::good(NAME, format!("namespace {namespace} admits agents: the API server took one on trial"))
+            Check::good(NAME, format!("namespace {namespace} admits agents: a server-side dry run succeeded"))
         }
         (None, DryRun::Refused(message)) => {
             Check::bad(NAME, format!("namespace {namespace} refuses agents: {message}"), fix)
         }
         (None, DryRun::Unknown(message)) => {
             let says = format!(
-                "namespace {namespace} has no label, and whether the cluster's default admits agents is not known: {message}"
+                "namespace {namespace} has no label, and it is unknown whether the cluster's default admits agents: {message}"
             );
             Check::open(NAME, says).with_fix(fix)
         }
@@ -281,11 +281,10 @@ fn rights(may_create: &Answer<(bool, String)>, namespace: &str) -> Check {
         Answer::Found((true, _)) => Check::good(NAME, format!("you may create policies in {namespace}")),
         Answer::Found((false, reason)) => {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            let fix =
-                "have somebody bind you to the ClusterRole edit there: the chart adds policies to it (rbac.aggregate)";
+            let fix = "ask an administrator to bind you to the ClusterRole edit there: the chart adds policies to it (rbac.aggregate)";
             Check::bad(NAME, format!("you may not create policies in {namespace}{reason}"), fix)
         }
-        Answer::Absent => Check::open(NAME, "the API server does not review access"),
+        Answer::Absent => Check::open(NAME, "the API server does not support access reviews"),
         Answer::Forbidden(message) => Check::hidden(NAME, message),
     }
 }

@@ -1,4 +1,4 @@
-//! `status`: policies, alerts that are out and agents on one screen, what is not well first.
+//! `status`: policies, firing alerts and agents on one screen, problems first.
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +49,7 @@ pub(super) struct Status {
     policies: Vec<Policy>,
     /// Whether some may not be seen.
     hides_policies: bool,
-    /// Those that are out, the most urgent first; absent where they may not be seen.
+    /// The firing ones, most urgent first; absent if the user may not list them.
     alerts: Option<Vec<Alert>>,
     agents: Agents,
     /// What could not be found out.

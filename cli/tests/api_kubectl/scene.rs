@@ -238,14 +238,14 @@ pub(crate) fn alert(name: &str, fired: i64, pod_uid: &str) -> Value {
             "podRef": {"name": "checkout-x2", "uid": pod_uid}, "nodeName": "node1"},
         "status": {
             "state": "Firing", "severity": "Warning", "threshold": "200ms", "resolveThreshold": "160ms",
-            "predicted": "231ms", "measured": "244ms", "lead": "6s", "count": 2, "firedAt": ago(fired), "trigger": "Forecast",
+            "predicted": "231ms", "chancePercent": 74, "measured": "244ms", "lead": "6s", "count": 2, "firedAt": ago(fired), "trigger": "Forecast",
             "causes": [
                 {"group": "Queue", "feature": "rtt_p50_us", "unit": "µs", "value": "182000", "baseline": "9000", "sharePercent": 61},
                 {"group": "Rates", "feature": "tx_bytes", "unit": "bytes", "value": "2510000", "baseline": "412000", "sharePercent": 27}],
             "model": {"name": "damped-holt"},
             "conditions": [
                 condition("Firing", "True", "RttBreachForecast", "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt).", fired),
-                condition("Confirmed", "True", "BreachFollowed", "RTT was in breach 6s later.", fired - 6)],
+                condition("Confirmed", "True", "BreachFollowed", "RTT breached the threshold 6s later.", fired - 6)],
         },
     })
 }
@@ -256,7 +256,7 @@ pub(crate) fn event(alert: &str, count: u32, state: &str, seconds_ago: i64, pod_
         "firing" => {
             "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms (policy checkout, rule rtt)."
         }
-        _ => "Over: RTT has stayed below the resolve threshold (policy checkout, rule rtt).",
+        _ => "Resolved: RTT stayed below the resolve threshold (policy checkout, rule rtt).",
     };
     json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event",

@@ -1,4 +1,4 @@
-//! How reliable chances are: how many of the predicted ones came true, by how high they were.
+//! How reliable chances are: how many of the forecast ones came true, by how high they were.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,10 @@ pub struct Reliability {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bin {
-    /// How many were predicted.
-    pub said: u64,
+    /// How many were forecast.
+    // Ledgers of earlier builds have the other name.
+    #[serde(alias = "said")]
+    pub forecasts: u64,
     /// How many of them came true.
     pub came_true: u64,
     /// Their sum.
@@ -32,7 +34,7 @@ impl Reliability {
     /// Takes in a chance whose truth is known.
     pub fn learn(&mut self, chance: f64, came_true: bool) {
         let bin = &mut self.bins[((chance * BINS as f64) as usize).min(BINS - 1)];
-        bin.said = bin.said.saturating_add(1);
+        bin.forecasts = bin.forecasts.saturating_add(1);
         bin.came_true = bin.came_true.saturating_add(came_true.into());
         bin.sum += chance;
     }
@@ -60,7 +62,10 @@ impl Reliability {
     /// Whether every number is one that counting can lead to; what is read from a file might not be.
     pub(crate) fn is_sound(&self) -> bool {
         (0.0..=1.0).contains(&self.highest)
-            && self.bins.iter().all(|bin| bin.came_true <= bin.said && (0.0..=bin.said as f64 + 1.0).contains(&bin.sum))
+            && self
+                .bins
+                .iter()
+                .all(|bin| bin.came_true <= bin.forecasts && (0.0..=bin.forecasts as f64 + 1.0).contains(&bin.sum))
     }
 }
 
@@ -74,7 +79,7 @@ mod tests {
         for (chance, came_true) in [(0.0, false), (0.55, true), (0.58, false), (1.0, true)] {
             reliability.learn(chance, came_true);
         }
-        let counts = reliability.bins().map(|bin| (bin.said, bin.came_true));
+        let counts = reliability.bins().map(|bin| (bin.forecasts, bin.came_true));
         assert_eq!((counts[0], counts[5], counts[9]), ((1, 0), (2, 1), (1, 1)));
         assert!((reliability.bins()[5].sum - 1.13).abs() < 1e-9 && reliability.is_sound());
     }

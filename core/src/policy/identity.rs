@@ -11,10 +11,10 @@ use super::{Name, Policy, Scope};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
-    /// Of one namespace.
+    /// A policy for one namespace.
     #[serde(rename = "PrecursorPolicy")]
     Namespaced,
-    /// Of several namespaces.
+    /// A policy for several namespaces.
     #[serde(rename = "ClusterPrecursorPolicy")]
     Cluster,
 }

@@ -46,19 +46,19 @@ pub struct Ledger {
 #[derive(Debug, Error)]
 pub enum LedgerError {
     /// Written by another release.
-    #[error("got a ledger of version {got}, expected {VERSION}: remove it, and counting begins anew")]
+    #[error("got a ledger of version {got}, expected {VERSION}: remove it to start counting from zero")]
     Version {
         /// Its version.
         got: u32,
     },
     /// A number that no history leads to.
-    #[error("got a ledger whose {part} has numbers out of range: remove it, and counting begins anew")]
+    #[error("got a ledger whose {part} has numbers out of range: remove it to start counting from zero")]
     Unsound {
         /// Where.
         part: &'static str,
     },
     /// Not a ledger.
-    #[error("got no ledger, expected JSON as the agent writes it: remove it, and counting begins anew")]
+    #[error("got no ledger, expected JSON as the agent writes it: remove it to start counting from zero")]
     Json(#[from] serde_json::Error),
 }
 

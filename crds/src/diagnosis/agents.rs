@@ -1,5 +1,5 @@
-//! Whether agents work, on all nodes where they should: what the condition `AgentsReady` says, and what the plugin says of
-//! the same cluster.
+//! Whether agents work on all nodes where they should: for the condition `AgentsReady`, and for the plugin on the same
+//! cluster.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -11,38 +11,38 @@ use super::{
     some_of, without_advice,
 };
 
-/// Nodes that are named in one message.
+/// Most nodes named in one message.
 const NAMED: usize = 3;
 
-/// Letters of what a pod or the API server says.
+/// Most letters of a message from a pod or the API server.
 const SHOWN: usize = 600;
 
-/// The agents' DaemonSet as its controller counts.
+/// The agents' DaemonSet by the counts of its controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
     /// Nodes that should have an agent.
     pub wanted: i64,
-    /// Of them, nodes that have one, working or not.
+    /// Nodes among them that have one, working or not.
     pub scheduled: i64,
-    /// Of them, nodes whose agent is ready.
+    /// Nodes among them whose agent is ready.
     pub ready: i64,
-    /// Whether the controller has seen the newest spec.
+    /// Whether the controller has observed the newest spec.
     pub is_current: bool,
 }
 
-/// What is known of how agents came to be as they are.
+/// How the agents came into their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// They worked a moment ago, and are being replaced.
+    /// They worked a moment ago and are being replaced.
     Replacing,
-    /// They never worked, and have not had the time to.
+    /// They have not had time to start yet.
     Starting,
     /// Neither.
     #[default]
     Settled,
 }
 
-/// The agents and what they need.
+/// The agents and what they depend on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Agents {
     /// The ConfigMap that owns them.
@@ -53,33 +53,33 @@ pub struct Agents {
     pub refused: Option<String>,
     /// Their DaemonSet.
     pub set: Known<Set>,
-    /// Why a pod of it could not be made, the newest reason.
+    /// Why a pod of it could not be created, the newest reason.
     pub failure: Option<String>,
     /// The nodes.
     pub nodes: Vec<Node>,
     /// Whether there is a policy: without one there are no agents.
     pub has_policy: Option<bool>,
-    /// How they came to be as they are.
+    /// How they came into their state.
     pub phase: Phase,
 }
 
-/// The agents in numbers.
+/// The numbers of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Nodes whose agent works.
     pub working: usize,
-    /// Nodes that should have one; `None` when there is no DaemonSet, or none to be seen.
+    /// Nodes that should have one; `None` if there is no DaemonSet or the user may not see it.
     pub wanted: Option<usize>,
 }
 
-/// How the agents are.
+/// The state of the agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// What is wrong with them as a whole.
     pub finding: Option<Finding>,
     /// How many work.
     pub tally: Tally,
-    /// How each is, in the order of the nodes.
+    /// The state of each, in the order of the nodes.
     pub nodes: Vec<Stand>,
 }
 
@@ -90,14 +90,14 @@ impl Agents {
             (_, Some(false)) => Wanted::NoPolicy,
             (Known::Hidden, _) => Wanted::Unknown,
             (Known::Absent, _) => Wanted::Yes,
-            // Each node that shall have one has its pod.
+            // Every node that should have an agent has its pod.
             (Known::There(set), _) if set.is_current && set.scheduled >= set.wanted => Wanted::LeftOut,
             (Known::There(_), _) => Wanted::Yes,
         }
     }
 }
 
-/// How the agents are. `word`: what an operator that works says of them, who sees more.
+/// The state of the agents. `word`: what the operator reports about them, if it is available; it sees more.
 pub fn assess(agents: &Agents, word: Option<&Word>, place: &Place, now: Timestamp) -> Assessment {
     let wanted = agents.wants();
     let nodes: Vec<Stand> = agents.nodes.iter().filter_map(|node| node::stand(node, wanted, place, now)).collect();
@@ -110,7 +110,7 @@ pub fn assess(agents: &Agents, word: Option<&Word>, place: &Place, now: Timestam
     Assessment { finding, tally, nodes }
 }
 
-/// The controller counts ready pods, and an agent that is ready and silent does not work.
+/// The controller counts ready pods, but an agent that is ready and silent does not work.
 fn tally(agents: &Agents, nodes: &[Stand]) -> Tally {
     let working = nodes.iter().filter(|stand| matches!(stand.standing, Standing::Ready | Standing::Starting)).count();
     let Some(set) = agents.set.there() else { return Tally { working, wanted: None } };
@@ -122,11 +122,11 @@ fn tally(agents: &Agents, nodes: &[Stand]) -> Tally {
 fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Option<Finding> {
     let find = |reason: AgentsReady, what: String| Some(Finding::of(reason, what, place));
     let has_policy = agents.has_policy == Some(true);
-    let still = |set: &Set| (set.ready > 0).then(|| format!("; {} agents of before still run", set.ready));
+    let still = |set: &Set| (set.ready > 0).then(|| format!("; {} earlier agents still run", set.ready));
     let still = agents.set.there().and_then(still).unwrap_or_default();
     if agents.anchor.is_absent() && has_policy {
         let (namespace, name) = (&place.namespace, &agents.anchor_name);
-        let what = format!("ConfigMap {namespace}/{name} of the chart, which owns the agents, is missing{still}");
+        let what = format!("the chart's ConfigMap {namespace}/{name}, which owns the agents, is missing{still}");
         return find(AgentsReady::AnchorMissing, what);
     }
     if let Some(refusal) = &agents.refused {
@@ -136,18 +136,18 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     let set = match &agents.set {
         Known::There(set) => set,
         Known::Absent if has_policy => {
-            let what = "there are policies, and the agents' DaemonSet is not there yet";
+            let what = "there are policies, but the agents' DaemonSet does not exist yet";
             let finding = Finding::of(AgentsReady::Starting, what, place);
             // There are no pods to describe.
             let advice = place
-                .fill("wait some seconds; when it stays, `kubectl -n {namespace} logs deployment/{operator}` says why");
+                .fill("wait a few seconds; if it persists, run `kubectl -n {namespace} logs deployment/{operator}` to see why");
             return Some(Finding { advice, ..finding });
         }
         Known::Absent | Known::Hidden => return None,
     };
     let (working, wanted) = (tally.working, tally.wanted.unwrap_or(0));
     if set.is_current && wanted == 0 {
-        let what = "no node fits nodeSelector, affinity and tolerations of the agents".to_owned();
+        let what = "no node satisfies the agents' nodeSelector, affinity and tolerations".to_owned();
         return if agents.has_policy == Some(false) { None } else { find(AgentsReady::NoNodes, what) };
     }
     if set.is_current && working >= wanted {
@@ -160,7 +160,7 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     }
     let mut what = count(tally);
     if !set.is_current {
-        what += " as the settings of before want them; the DaemonSet's controller has not seen the newest yet";
+        what += " with the previous settings; the DaemonSet controller has not observed the new ones yet";
     }
     let sick = nodes.iter().filter(|stand| !matches!(stand.standing, Standing::Ready | Standing::Unwanted));
     let sick = sick.filter_map(|stand| {
@@ -169,12 +169,12 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     });
     let sick = some_of(sick, NAMED);
     if !sick.is_empty() {
-        what += &format!("; not those on {sick}");
+        what += &format!("; failing on {sick}");
     }
     find(unready(agents.phase, set), what)
 }
 
-/// Agents that do not all work, for want of a better reason.
+/// The reason if not all agents work and no better one is known.
 const fn unready(phase: Phase, set: &Set) -> AgentsReady {
     match phase {
         Phase::Replacing => AgentsReady::Replacing,
@@ -184,7 +184,7 @@ const fn unready(phase: Phase, set: &Set) -> AgentsReady {
     }
 }
 
-/// How many work, in words.
+/// How many work, as text.
 pub fn count(tally: Tally) -> String {
     match tally.wanted {
         Some(wanted) => format!("{} of {wanted} agents work", tally.working),
@@ -192,7 +192,7 @@ pub fn count(tally: Tally) -> String {
     }
 }
 
-/// Why the API server takes no agent's pod, and what to do.
+/// Why the API server refuses agents' pods, and what to do.
 fn not_created(count: &str, message: &str, place: &Place) -> Finding {
     let shown = cut(message);
     if message.contains("violates PodSecurity") {
@@ -206,7 +206,8 @@ fn cut(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-/// Merges what is seen with what the operator reports. It sees more than most users may; what both see is fresher here.
+/// Merges what is seen here with what the operator reports. The operator sees more than most users may; what both see is
+/// more recent here.
 fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -> Option<Finding> {
     let known = reasons::find(reasons::POLICY, "AgentsReady", &word.reason);
     let from_operator = || {
@@ -216,7 +217,7 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
         let (reason, message) = (word.reason.clone(), message.to_owned());
         Finding { severity: Severity::Fault, condition, reason, message, advice }
     };
-    // These count what is seen here too.
+    // These count what is also seen here.
     let is_among = |reason: &String, some: [AgentsReady; 3]| some.iter().any(|one| reason == one);
     let counts = [AgentsReady::Starting, AgentsReady::NotReady, AgentsReady::Silent];
     let is_count = is_among(&word.reason, counts);
@@ -228,9 +229,11 @@ fn settle(seen: Option<Finding>, word: &Word, set: &Known<Set>, place: &Place) -
         }
         (Some(seen), true) => Some(seen),
         (None, false) if is_count && set.there().is_some() => {
-            let advice = "wait: what the operator writes is a moment old".to_owned();
-            let message =
-                format!("every agent works now, and the operator has not said so yet ({})", from_operator().message);
+            let advice = "wait: the operator updates its status within moments".to_owned();
+            let message = format!(
+                "every agent works now, but the operator has not updated its status yet ({})",
+                from_operator().message
+            );
             Some(Finding { severity: Severity::Warning, advice, message, ..from_operator() })
         }
         (None, false) => Some(from_operator()),

@@ -1,4 +1,4 @@
-//! How a warning turned out, in words that fit the figures beside them.
+//! The outcome of a warning, in words that fit the figures next to them.
 
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use crate::{
     alert::{AlertState, PrecursorAlertStatus, Trigger},
 };
 
-/// How a warning turned out.
+/// The outcome of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
-    /// Whether it came true.
+    /// Whether the warning came true.
     pub verdict: &'static str,
-    /// What its lead is, or why there is none.
+    /// The meaning of the lead, or why there is none.
     pub lead: &'static str,
 }
 
@@ -77,8 +77,8 @@ impl Course {
             (Some(false), _, Measured::Breach) => "did not come true in time",
             (Some(false), ..) => "did not come true",
             (None, Trigger::Measured, _) => "nothing to confirm",
-            (None, Trigger::Forecast, _) if self.is_over => "not judged",
-            (None, Trigger::Forecast, _) => "not judged yet",
+            (None, Trigger::Forecast, _) if self.is_over => "no verdict",
+            (None, Trigger::Forecast, _) => "no verdict yet",
         }
     }
 
@@ -88,12 +88,12 @@ impl Course {
         }
         match (self.trigger, self.confirmed, self.measured) {
             (Trigger::Measured, ..) => "the breach came first",
-            (Trigger::Forecast, Some(true), _) => "the breach came in time; when is not known",
+            (Trigger::Forecast, Some(true), _) => "the breach came in time, but its time is not known",
             (Trigger::Forecast, Some(false), Measured::Breach) => {
-                "a breach was measured, but not in the time of the forecast"
+                "a breach was measured, but not within the forecast's horizon"
             }
             (Trigger::Forecast, None, Measured::Breach) => {
-                "a breach was measured before the warning, or after its time"
+                "a breach was measured before the warning or after its horizon"
             }
             (Trigger::Forecast, None, Measured::Within) if !self.is_over => "no breach was measured yet",
             (Trigger::Forecast, _, Measured::Within) => "no breach was measured",
@@ -132,6 +132,6 @@ mod tests {
         let claims = lead.contains("breach was measured") && !lead.contains("no breach");
         assert!(!claims || course.measured == Measured::Breach, "{course:?}: {lead}");
         assert!(!course.is_over || !(verdict.contains("yet") || lead.contains("yet")), "{course:?}: {verdict}, {lead}");
-        assert!(course.trigger == Trigger::Forecast || !verdict.contains("judged"), "{course:?}: {verdict}");
+        assert!(course.trigger == Trigger::Forecast || !verdict.contains("verdict"), "{course:?}: {verdict}");
     }
 }

@@ -1,5 +1,5 @@
-//! How the agent of one node is: by its pod, by its report, and by the age of that. A report without a pod is
-//! of an agent that is gone, and a pod without a report is of one that cannot say anything.
+//! The state of one node's agent, by its pod, its report and the report's age. A report without a pod belongs to an agent
+//! that is gone; a pod without a report belongs to one that cannot report.
 
 use k8s_openapi::{api::core::v1::PodSpec, jiff::Timestamp};
 use serde::Serialize;
@@ -11,42 +11,42 @@ use super::{
     span,
 };
 
-/// Between two reports of an agent to which nothing happens.
+/// Between two reports of an agent whose state does not change.
 pub const EVERY_SECONDS: i64 = 5 * 60;
 
-/// A report that is older is of an agent that does not work.
+/// A report older than this belongs to an agent that does not work.
 pub const STALE_SECONDS: i64 = 3 * EVERY_SECONDS;
 
-/// An agent that works reports within so long.
+/// A working agent sends its first report within this time.
 pub const FIRST_REPORT_SECONDS: i64 = 120;
 
-/// How the agent of a node is.
+/// The state of a node's agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Standing {
-    /// There should be an agent, and there is none that ever reported anything, or none any more.
+    /// There should be an agent, but none has reported, or it is gone.
     Missing,
-    /// Nothing was heard for too long.
+    /// The last report is too old.
     Stale,
-    /// It says itself that it does not work, or Kubernetes does.
+    /// The agent or Kubernetes reports that it does not work.
     NotReady,
-    /// It works, and did not have the time to report.
+    /// It works, but has not had time to report.
     Starting,
     /// It works.
     Ready,
-    /// No agent is wanted here.
+    /// There should be no agent on this node.
     Unwanted,
 }
 
-/// Whether a node shall have an agent.
+/// Whether a node should have an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// It shall.
+    /// It should.
     Yes,
-    /// The agents' selectors and tolerations leave it out.
+    /// The agents' selectors or tolerations exclude it.
     LeftOut,
-    /// There are no policies, and so no agents.
+    /// There are no policies, so there are no agents.
     NoPolicy,
-    /// Whoever looks may not see who is wanted.
+    /// The user may not see which nodes should have one.
     Unknown,
 }
 
@@ -55,52 +55,52 @@ pub enum Wanted {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Whether the node itself works; `None` where nobody looked.
+    /// Whether the node itself is ready; `None` if that was not queried.
     pub is_ready: Option<bool>,
     /// The pod of its agent.
     pub pod: Known<Pod>,
-    /// What its agent says.
+    /// The report of its agent.
     pub report: Known<Report>,
 }
 
-/// An agent's pod that is to stay.
+/// An agent's pod that is not being deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
     /// Its name.
     pub name: String,
-    /// Whether it is ready; `None` before Kubernetes says so or otherwise.
+    /// Whether it is ready; `None` until Kubernetes reports it.
     pub is_ready: Option<bool>,
-    /// Since when.
+    /// Since when it has been ready or not.
     pub since: Option<Timestamp>,
-    /// What it is doing, or waiting for.
+    /// Its phase, or what it is waiting for.
     pub state: String,
 }
 
-/// What an agent says.
+/// The report of an agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// When it last wrote.
+    /// When it was last updated.
     pub heartbeat: Option<Timestamp>,
     /// Its condition `Ready`.
     pub ready: Option<Word>,
-    /// What it says that is wrong, or could be better.
+    /// Problems that the agent reports.
     pub findings: Vec<Finding>,
 }
 
-/// How the agent of a node is, and why when that is not well.
+/// The state of a node's agent, with what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stand {
     /// The node.
     pub node: String,
-    /// How it is.
+    /// Its state.
     pub standing: Standing,
-    /// Seconds since it last wrote.
+    /// Seconds since its last report.
     pub silence: Option<i64>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
 
-/// The node of a DaemonSet's pod. One that was not scheduled yet is bound to its node by affinity.
+/// The node of a DaemonSet's pod. A pod that is not scheduled yet names its node in its affinity.
 pub fn of_pod(spec: &PodSpec) -> Option<&str> {
     let bound = || {
         let affinity = spec.affinity.as_ref()?.node_affinity.as_ref()?;
@@ -112,7 +112,7 @@ pub fn of_pod(spec: &PodSpec) -> Option<&str> {
     spec.node_name.as_deref().filter(|name| !name.is_empty()).or_else(bound)
 }
 
-/// How the agent of `node` is; `None` when whoever looks sees neither pods nor reports.
+/// The state of `node`'s agent; `None` if the user may see neither pods nor reports.
 pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Option<Stand> {
     let report = node.report.there();
     let heartbeat = report.and_then(|report| report.heartbeat);
@@ -124,7 +124,7 @@ pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Opti
         (Known::There(pod), None) if node.report == Known::Hidden => by_pod(pod, place),
         (Known::There(pod), None) => unheard(pod, place, now),
         (Known::Hidden, None) if wanted == Wanted::Yes || report.is_some() => {
-            let what = "its agent has not reported";
+            let what = "the agent has not reported";
             (Standing::Missing, vec![Finding::of(Found::AgentMissing, what, place)])
         }
         (Known::Hidden, None) => (Standing::Unwanted, Vec::new()),
@@ -136,26 +136,25 @@ pub fn stand(node: &Node, wanted: Wanted, place: &Place, now: Timestamp) -> Opti
     if !matches!(standing, Standing::Unwanted | Standing::Missing) {
         findings.extend(report.into_iter().flat_map(|report| report.findings.iter().cloned()));
     }
-    // A required sensor that does not work is why the agent is not ready: that is reported once.
+    // A required sensor that is unavailable is why the agent is not ready: this is reported once.
     findings.sort_by_key(|finding| finding.severity);
     Some(Stand { node: node.name.clone(), standing, silence, findings })
 }
 
-/// Without a pod nothing that a report says is so any more.
+/// Without a pod, a report is out of date.
 fn without_pod(wanted: Wanted, silence: Option<i64>, place: &Place) -> (Standing, Vec<Finding>) {
-    let last = silence.map(|seconds| format!("; the report is of {} ago", span(seconds)));
+    let last = silence.map(|seconds| format!("; the last report is {} old", span(seconds)));
     let last = last.as_deref().unwrap_or_default();
-    let old = |what: String| (Standing::Unwanted, vec![Finding::of(Found::OldReport, what, place)]);
+    let old = |what: String| (Standing::Unwanted, vec![Finding::of(Found::OrphanedReport, what, place)]);
     match (wanted, silence) {
-        (Wanted::NoPolicy, Some(_)) => old(format!("there is no policy, and so no agent{last}")),
+        (Wanted::NoPolicy, Some(_)) => old(format!("there is no policy, so no agent runs{last}")),
         (Wanted::NoPolicy, None) | (Wanted::Unknown, None) => (Standing::Unwanted, Vec::new()),
         (Wanted::LeftOut, _) => {
-            let what =
-                format!("no agent is wanted here: the agents' selectors or tolerations leave the node out{last}");
-            (Standing::Unwanted, vec![Finding::of(Found::LeftOut, what, place)])
+            let what = format!("no agent runs here: the agents' selectors or tolerations exclude the node{last}");
+            (Standing::Unwanted, vec![Finding::of(Found::NodeExcluded, what, place)])
         }
         (Wanted::Yes, _) | (Wanted::Unknown, Some(_)) => {
-            let what = format!("no agent runs here{last}");
+            let what = format!("the agent is missing{last}");
             (Standing::Missing, vec![Finding::of(Found::AgentMissing, what, place)])
         }
     }
@@ -166,7 +165,7 @@ fn reported(pod: Option<&Pod>, report: Option<&Report>, silence: i64, place: &Pl
     if silence > STALE_SECONDS {
         let (ago, every) = (span(silence), span(EVERY_SECONDS));
         let state = sick.map(|pod| format!("; pod {} is not ready: {}", pod.name, pod.state)).unwrap_or_default();
-        let what = format!("the agent last wrote {ago} ago, expected every {every}{state}");
+        let what = format!("the agent last reported {ago} ago, expected every {every}{state}");
         let reason = if sick.is_some() { Found::AgentNotReady.row() } else { AgentsReady::Silent.row() };
         return (Standing::Stale, vec![Finding::of(reason, what, place)]);
     }
@@ -185,7 +184,7 @@ fn reported(pod: Option<&Pod>, report: Option<&Report>, silence: i64, place: &Pl
     }
 }
 
-/// Who may not see reports goes by what Kubernetes says of the pod.
+/// For users who may not see reports: the state by the pod alone.
 fn by_pod(pod: &Pod, place: &Place) -> (Standing, Vec<Finding>) {
     if pod.is_ready != Some(false) {
         return (Standing::Ready, Vec::new());
@@ -199,15 +198,15 @@ fn unheard(pod: &Pod, place: &Place, now: Timestamp) -> (Standing, Vec<Finding>)
     let is_young = pod.since.is_none_or(|since| now.as_second() - since.as_second() < FIRST_REPORT_SECONDS);
     match pod.is_ready {
         Some(true) if is_young => {
-            let what = format!("its agent has just started and not reported yet: pod {name}");
+            let what = format!("the agent in pod {name} has just started and has not reported yet");
             (Standing::Starting, vec![Finding::of(Found::AgentStarting, what, place)])
         }
         Some(false) => {
-            let what = format!("its agent has not reported: pod {name} is {state}");
+            let what = format!("the agent has not reported: pod {name} is {state}");
             (Standing::Missing, vec![Finding::of(Found::AgentNotReady, what, place)])
         }
         Some(true) | None => {
-            let what = format!("its agent has not reported: pod {name} is {state}");
+            let what = format!("the agent has not reported: pod {name} is {state}");
             (Standing::Missing, vec![Finding::of(AgentsReady::Silent, what, place)])
         }
     }

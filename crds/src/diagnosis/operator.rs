@@ -1,4 +1,4 @@
-//! Whether the operator runs: without it nothing is made, and what conditions say is of before.
+//! Whether the operator runs: without it nothing is reconciled, and conditions are out of date.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -7,9 +7,9 @@ use super::{Finding, Known, Place, reasons::Found};
 /// The operator's Deployment and who leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// Copies that there should be.
+    /// Replicas that there should be.
     pub wanted: i32,
-    /// Copies that work.
+    /// Replicas that are ready.
     pub ready: i32,
     /// Why it is not available, in the words of the Deployment; `None` when it is.
     pub trouble: Option<String>,
@@ -27,7 +27,7 @@ pub struct Lease {
 }
 
 impl Operator {
-    /// How many copies work.
+    /// How many replicas are ready.
     pub fn count(&self) -> String {
         format!("{} of {} ready", self.ready, self.wanted)
     }
@@ -35,29 +35,29 @@ impl Operator {
     /// What is wrong with the Deployment.
     pub fn deployment(&self, place: &Place) -> Option<Finding> {
         if self.wanted == 0 {
-            return Some(Finding::of(Found::OperatorScaledDown, "the operator is scaled to 0 copies", place));
+            return Some(Finding::of(Found::OperatorScaledDown, "the operator is scaled to 0 replicas", place));
         }
         let why = match (&self.trouble, self.ready) {
             (None, 1..) => return None,
             (Some(why), _) => why.as_str(),
-            (None, _) => "no copy works",
+            (None, _) => "no replica is ready",
         };
-        let what = format!("the operator does not work: {}; {why}", self.count());
+        let what = format!("the operator is not available: {}; {why}", self.count());
         Some(Finding::of(Found::OperatorDown, what, place))
     }
 
-    /// What is wrong with the leader; `Ok` has its name, `None` when it may not be known.
+    /// What is wrong with the leader. `Ok` has its name, or `None` if the user may not see it.
     pub fn leader(&self, place: &Place, now: Timestamp) -> Result<Option<&str>, Finding> {
-        let none = |what: String| Err(Finding::of(Found::NobodyLeads, what, place));
+        let none = |what: String| Err(Finding::of(Found::NoLeader, what, place));
         let lease = match &self.lease {
             Known::There(lease) => lease,
-            Known::Absent => return none("no operator has ever led".to_owned()),
+            Known::Absent => return none("no operator has ever held the lease".to_owned()),
             Known::Hidden => return Ok(None),
         };
         match (lease.holder.as_deref().filter(|holder| !holder.is_empty()), lease.until) {
             (Some(holder), Some(until)) if until >= now => Ok(Some(holder)),
             (Some(holder), _) => none(format!("{holder} no longer renews its lease")),
-            (None, _) => none("no operator leads".to_owned()),
+            (None, _) => none("no operator holds the lease".to_owned()),
         }
     }
 }
@@ -75,6 +75,6 @@ pub fn findings(operator: &Known<Operator>, has_policy: Option<bool>, place: &Pl
 
 /// That there is none.
 pub fn missing(place: &Place) -> Finding {
-    let what = format!("there is no operator in namespace {}, nor anywhere that may be seen", place.namespace);
+    let what = format!("there is no operator in namespace {} or in any other that you may see", place.namespace);
     Finding::of(Found::OperatorMissing, what, place)
 }

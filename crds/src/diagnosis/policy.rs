@@ -1,4 +1,4 @@
-//! Whether a policy is followed, by what the operator says of it.
+//! Whether a policy is in effect, by the status that the operator writes.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ConditionStatus, policy::PrecursorPolicyStatus};
 
-/// Conditions that a policy has when all is well; others are there only while they say something.
+/// Conditions that a policy always has; others are present only while they apply.
 const ALWAYS: [&str; 4] = ["Ready", "ModelReady", "TargetsResolved", "AgentsReady"];
 
 /// A policy of either kind.
@@ -17,14 +17,14 @@ const ALWAYS: [&str; 4] = ["Ready", "ModelReady", "TargetsResolved", "AgentsRead
 pub struct Policy<'a> {
     /// The generation of its spec.
     pub generation: Option<i64>,
-    /// What the operator says of it.
+    /// Its status, written by the operator.
     pub status: Option<&'a PrecursorPolicyStatus>,
 }
 
-/// What the operator says of agents.
+/// What the operator reports about agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// Whether that is that they work.
+    /// Whether they work.
     pub is_well: bool,
     /// The reason of `AgentsReady`.
     pub reason: String,
@@ -33,7 +33,7 @@ pub struct Word {
 }
 
 impl<'a> Policy<'a> {
-    /// What the operator says, as far as it is about the current spec.
+    /// Its conditions, if they are about the current spec.
     pub fn conditions(&self) -> &'a [Condition] {
         let current = self.status.filter(|status| status.observed_generation == self.generation);
         current.map(|status| status.conditions.as_slice()).unwrap_or_default()
@@ -44,27 +44,27 @@ impl<'a> Policy<'a> {
         condition(self.conditions(), type_)
     }
 
-    /// Whether it is followed, and why or why not in one word.
+    /// Whether it is in effect, and the reason in one word.
     pub fn standing(&self) -> (bool, &'a str) {
         match self.condition("Ready") {
             Some(ready) => (ready.status == ConditionStatus::True, &ready.reason),
-            None => (false, Found::NotSeenYet.row().name),
+            None => (false, Found::NotObserved.row().name),
         }
     }
 }
 
-/// What is wrong with a policy: `Ready` first, then in whatever order the conditions come, and nothing twice.
-/// `is_heard`: whether the operator works.
+/// What is wrong with a policy: `Ready` first, then the other conditions by name, without repetition. `is_heard`: whether
+/// the operator is available.
 pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Finding> {
     if policy.condition("Ready").is_none() {
         let what = if policy.status.is_some_and(|status| !status.conditions.is_empty()) {
-            "the operator has not seen the policy's last change yet"
+            "the operator has not observed the policy's last change yet"
         } else {
-            "the operator has not said anything about the policy yet"
+            "the operator has not observed the policy yet"
         };
-        let mut finding = Finding::of(Found::NotSeenYet, what, place);
+        let mut finding = Finding::of(Found::NotObserved, what, place);
         if !is_heard {
-            finding.advice = "see the operator: it does not work".to_owned();
+            finding.advice = "see the operator: it is not available".to_owned();
         }
         return vec![finding];
     }
@@ -73,7 +73,7 @@ pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Findi
     let mut findings: Vec<Finding> = Vec::new();
     for condition in found {
         let mut finding = of(condition, place);
-        // `Ready` repeats what `AgentsReady` says, and that one knows what to do.
+        // `Ready` repeats the message of `AgentsReady`, which has the advice.
         if finding.condition == "AgentsReady"
             && let Some(ready) = findings.iter_mut().find(|ready| ready.reason == Ready::AgentsNotReady)
         {
@@ -90,7 +90,7 @@ pub fn findings(policy: &Policy<'_>, is_heard: bool, place: &Place) -> Vec<Findi
     findings
 }
 
-/// Whether a condition says that something is not as it should be.
+/// Whether a condition reports a problem.
 fn is_adverse(condition: &Condition) -> bool {
     match ALWAYS.contains(&condition.type_.as_str()) {
         true => condition.status != ConditionStatus::True || condition.reason == AgentsReady::Replacing,
@@ -110,11 +110,11 @@ fn of(condition: &Condition, place: &Place) -> Finding {
     let message = without_advice(message, known, place);
     let message = if message.is_empty() { format!("{type_} is {status}") } else { message.to_owned() };
     let finding = Finding::of(known, message, place);
-    // What is wrong with a model says what to do itself, with names and numbers.
+    // The message of `ModelReady` already has the advice, with names and numbers.
     if type_ == "ModelReady" { Finding { advice: String::new(), ..finding } } else { finding }
 }
 
-/// What the operator says of agents, by the policies; the worst word, for they are written one after another.
+/// What the operator reports about agents: the worst over all policies, because it writes them one after another.
 pub fn word_about_agents(policies: &[Policy<'_>]) -> Option<Word> {
     let words = policies.iter().filter_map(|policy| policy.condition("AgentsReady"));
     let worst = words.min_by_key(|condition| {

@@ -1,5 +1,5 @@
-//! Every reason that a condition can have, and what to do about it: the only place where that stands. The tables of
-//! `docs/troubleshooting.md` are made of it.
+//! Every reason that a condition can have, and what to do about it, in one place. The tables of `docs/troubleshooting.md`
+//! are generated from it.
 
 use super::Severity;
 use crate::condition::status::ConditionStatus;
@@ -13,10 +13,10 @@ pub struct Reason {
     pub name: &'static str,
     /// The status that the condition has with it.
     pub status: ConditionStatus,
-    /// How bad it is; `None` when it is well.
+    /// How bad it is; `None` if nothing is wrong.
     pub severity: Option<Severity>,
-    /// What to do, with `{namespace}`, `{release}` and `{operator}` for the names of the installation; of an alert, what it
-    /// means.
+    /// What to do, with `{namespace}`, `{release}` and `{operator}` for the names of the installation; for an alert, what
+    /// the reason means.
     pub advice: &'static str,
 }
 
@@ -24,13 +24,15 @@ pub struct Reason {
 pub type Table = &'static [&'static [Reason]];
 
 const NOTHING: &str = "nothing";
-const SENSORS: &str = "docs/troubleshooting.md, *Sensors*, says what to do about each reason";
+const SENSORS: &str = "see *Sensors* in docs/troubleshooting.md for what to do about each reason";
 const SEE_READY: &str = "see `Ready`";
-const BY_ITSELF: &str = "wait: it is tried again by itself";
+const RETRIED: &str = "wait: it is retried automatically";
+const CAPS: &str = "raise the threshold or `holdFor` in the policy, or `alerts.caps` in the chart; counters and OTLP include \
+    all alerts";
 
-/// How the chart brings back what it installs: `helm install` refuses a name that is in use, `helm upgrade` does not.
-const UPGRADE: &str = "`helm upgrade {release} charts/netprecursor --namespace {namespace} --reset-then-reuse-values` \
-    makes it again (`helm list -n {namespace}` names the release; without Helm `kubectl apply --server-side -k \
+/// How the chart restores what it installs: `helm install` refuses a name that is in use, `helm upgrade` does not.
+const UPGRADE: &str = "run `helm upgrade {release} charts/netprecursor --namespace {namespace} --reset-then-reuse-values` \
+    to restore it (`helm list -n {namespace}` lists the release; without Helm, run `kubectl apply --server-side -k \
     deploy/kustomize`)";
 
 const fn row(status: ConditionStatus, severity: Option<Severity>, advice: &'static str) -> Reason {
@@ -49,7 +51,7 @@ const fn open(advice: &'static str) -> Reason {
     row(ConditionStatus::Unknown, Some(Severity::Warning), advice)
 }
 
-/// Of a condition that is there only while something is to be seen by it.
+/// Of a condition that is present only while it applies.
 const fn sign(severity: Severity, advice: &'static str) -> Reason {
     row(ConditionStatus::True, Some(severity), advice)
 }
@@ -59,7 +61,7 @@ macro_rules! reasons {
     ($(#[$about:meta])* $name:ident of $condition:literal: $($reason:ident = $row:expr,)*) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "what each means stands in its row")]
+        #[expect(missing_docs, reason = "each row documents its variant")]
         pub enum $name { $($reason),* }
 
         impl $name {
@@ -72,7 +74,7 @@ macro_rules! reasons {
             }
         }
 
-        /// What a condition in the cluster says is text.
+        /// A condition in the cluster has its reason as text.
         impl PartialEq<$name> for String {
             fn eq(&self, other: &$name) -> bool {
                 self == other.row().name
@@ -88,10 +90,10 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Whether a policy is followed.
+    /// Whether a policy is in effect.
     Ready of "Ready":
     Watching = well(NOTHING),
-    Invalid = fault("correct the policy: the message lists everything that is wrong, with what was expected"),
+    Invalid = fault("correct the policy: the message lists every problem with the expected value"),
     AgentsNotReady = fault("see `AgentsReady`"),
 }
 
@@ -99,30 +101,32 @@ reasons! {
     /// Whether agents work.
     AgentsReady of "AgentsReady":
     AllReady = well(NOTHING),
-    Replacing = sign(Severity::Warning, "wait: an upgrade or a change of configuration is on its way round"),
+    Replacing = sign(Severity::Warning, "wait: an upgrade or a configuration change is being rolled out"),
     Starting = fault(
-        "wait a minute after the first policy; when it stays, `kubectl -n {namespace} describe pods -l \
-         app.kubernetes.io/name=netprecursor-agent` has the Events"
+        "wait a minute after you create the first policy; if it persists, run `kubectl -n {namespace} describe pods -l \
+         app.kubernetes.io/name=netprecursor-agent` and look at the Events"
     ),
     NotReady = fault(
-        "`kubectl -n {namespace} describe pods -l app.kubernetes.io/name=netprecursor-agent` has the Events, \
-         `kubectl -n {namespace} logs -l app.kubernetes.io/name=netprecursor-agent --prefix` what agents say"
+        "run `kubectl -n {namespace} describe pods -l app.kubernetes.io/name=netprecursor-agent` for the Events and \
+         `kubectl -n {namespace} logs -l app.kubernetes.io/name=netprecursor-agent --prefix` for the agents' logs"
     ),
     Silent = fault(
-        "`kubectl -n {namespace} logs -l app.kubernetes.io/name=netprecursor-agent --prefix` says why agents cannot \
+        "run `kubectl -n {namespace} logs -l app.kubernetes.io/name=netprecursor-agent --prefix` to see why agents cannot \
          write; *forbidden* there means that the agents' role is missing (`rbac.create`) or that an admission policy \
-         refuses them"
+         refuses their writes"
     ),
     PodSecurity = fault(
-        "`kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=privileged --overwrite` allows agents"
+        "run `kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=privileged --overwrite` to allow \
+         agents"
     ),
     NotCreated = fault(
-        "remove what refuses the agents' pods, such as a quota or a webhook: the message is its own; `kubectl -n \
-         {namespace} get events --field-selector reason=FailedCreate` has all of them"
+        "remove what refuses the agents' pods, such as a quota or a webhook: the message is the API server's; run \
+         `kubectl -n {namespace} get events --field-selector reason=FailedCreate` for all refusals"
     ),
-    Refused = fault("correct the value under `agent` in the chart that the message names, and upgrade the release"),
+    Refused = fault("correct the value under `agent` in the chart that the message names, then upgrade the release"),
     NoNodes = fault(
-        "change `agent.nodeSelector`, `agent.affinity` or `agent.tolerations` in the chart's values: no node fits all three"
+        "change `agent.nodeSelector`, `agent.affinity` or `agent.tolerations` in the chart's values: no node satisfies all \
+         three"
     ),
     AnchorMissing = fault(UPGRADE),
 }
@@ -134,174 +138,183 @@ reasons! {
     NoPods = row(
         ConditionStatus::False,
         Some(Severity::Warning),
-        "compare `target` with `kubectl get pods --show-labels`; a `PrecursorPolicy` sees its own namespace only"
+        "compare `target` with `kubectl get pods --show-labels`; a `PrecursorPolicy` selects pods in its own namespace only"
     ),
     Invalid = open(SEE_READY),
 }
 
 reasons! {
-    /// Whether rules forecast with what they ask for.
+    /// Whether rules forecast with the models that they name.
     ModelReady of "ModelReady":
     Builtin = well(NOTHING),
     Published = well(NOTHING),
-    Checking = open("wait some seconds"),
-    Publishing = open("wait some seconds; when it stays, see `AgentsReady`"),
+    Checking = open("wait a few seconds"),
+    Publishing = open("wait a few seconds; if it persists, see `AgentsReady`"),
     Invalid = open(SEE_READY),
     UnknownBuiltin = fault("name one of this release's builtins: the message lists them"),
     NotFound = fault(
-        "make the ConfigMap in the policy's namespace (of a cluster policy: in {namespace}), or correct `configMapKeyRef`"
+        "create the ConfigMap in the policy's namespace (for a cluster policy in {namespace}), or correct `configMapKeyRef`"
     ),
-    Forbidden = fault("list the ConfigMap's namespace in the chart's `models.namespaces`"),
+    Forbidden = fault("add the ConfigMap's namespace to the chart's `models.namespaces`"),
     KeyMissing = fault(
-        "correct the key, or add it to `binaryData`: the message lists the keys that are there, or says that this one holds \
+        "correct the key, or add it to `binaryData`: the message lists the keys that exist, or states that the key holds \
          text"
     ),
-    TooLarge = fault("compress the model by gzip, or train a smaller one: at most 1 MiB as stored and 8 MiB inflated"),
-    NotGzip = fault("compress the model again: it starts like gzip and is damaged"),
+    TooLarge = fault(
+        "compress the model with gzip, or train a smaller one: at most 1 MiB as stored and 8 MiB inflated"
+    ),
+    NotGzip = fault("compress the model again: its gzip data is damaged"),
     DigestMismatch = fault("correct the model or `sha256`: the message has both digests"),
     Refused = fault(
-        "correct the model: the message says where it breaks the loading contract (docs/models.md), or what the file is \
-         instead; `netprecursor model inspect FILE` says the same before it is in the cluster"
+        "correct the model: the message states where it violates the loading contract (docs/models.md), or what the file is \
+         instead; `netprecursor model inspect FILE` runs the same check outside the cluster"
     ),
-    CheckFailed = fault("train a smaller model, unless the next try succeeds: the check ended by its limits"),
-    Unreachable = fault(BY_ITSELF),
+    CheckFailed = fault("train a smaller model if the next attempt fails too: the check exceeded its limits"),
+    Unreachable = fault(RETRIED),
     NotLoaded = fault(
-        "the message names nodes and why their agents could not load the model; delete the agent's pod there to try again"
+        "the message lists the nodes and why their agents could not load the model; delete the agent's pod there to retry"
     ),
 }
 
 reasons! {
     /// A policy has no forecasts yet.
     WarmingUp of "WarmingUp":
-    NotWatchedYet = sign(Severity::Warning, "wait some seconds after a change; when it stays, see `AgentsReady`"),
-    WarmingUp = sign(Severity::Remark, "wait: a minute after an agent's start, or as long as the pods have no traffic"),
+    NotWatchedYet = sign(Severity::Warning, "wait a few seconds after a change; if it persists, see `AgentsReady`"),
+    WarmingUp = sign(
+        Severity::Remark,
+        "wait: this takes a minute after an agent starts, and longer while the pods have no traffic"
+    ),
 }
 
 reasons! {
     /// A policy has alerts without an object.
     Throttled of "Throttled":
-    TooManyAlerts = sign(Severity::Fault,
-        "raise the threshold or `holdFor` in the policy, or `alerts.caps` in the chart; counters and OTLP have all alerts"
-    ),
+    TooManyAlerts = sign(Severity::Fault, CAPS),
 }
 
 reasons! {
     /// Agents of a policy measure less than they could.
     Degraded of "Degraded":
-    LessThanPossible = sign(Severity::Remark,
-        "the message says which nodes, and why; docs/troubleshooting.md, *Sensors*, what to do"
+    AgentsDegraded = sign(
+        Severity::Remark,
+        "the message lists the nodes and the reasons; see *Sensors* in docs/troubleshooting.md for what to do"
     ),
 }
 
 reasons! {
     /// Incidents of a policy came without a warning.
     Unannounced of "Unannounced":
-    ConfidenceNotReached = sign(Severity::Remark,
-        "lower `minConfidencePercent`, or rely on measured breaches, which fire without it: in these pods' traffic nothing \
-         announces trouble surely enough"
+    ConfidenceNotReached = sign(
+        Severity::Remark,
+        "lower `minConfidencePercent`, or rely on alerts on measured breaches, which need no confidence: nothing in these \
+         pods' traffic announces trouble with enough certainty"
     ),
 }
 
 reasons! {
     /// Another policy selects the same pods.
     Overlapping of "Overlapping":
-    SamePods = sign(Severity::Remark, "narrow one of the selectors where one alert is enough"),
+    SamePods = sign(Severity::Remark, "narrow one of the selectors if one alert is enough"),
 }
 
 reasons! {
     /// Whether an agent measures what forecasts need.
     ReportReady of "Ready":
     SensorsWork = well(NOTHING),
-    SensorsMissing = fault("`status.sensors` of the report says why; docs/troubleshooting.md, *Sensors*, what to do"),
-    Starting = open("wait some seconds"),
+    SensorsMissing = fault(
+        "see `status.sensors` of the report for the reason, and *Sensors* in docs/troubleshooting.md for what to do"
+    ),
+    Starting = open("wait a few seconds"),
 }
 
 reasons! {
-    /// Whether an agent's windows fill.
+    /// Whether an agent's windows are still filling.
     ReportWarmingUp of "WarmingUp":
-    WindowsFill = sign(Severity::Remark, "wait: nothing fires in the first minute of an agent"),
+    WindowsFill = sign(Severity::Remark, "wait: nothing fires in the first minute after an agent starts"),
     WindowsFilled = row(ConditionStatus::False, None, NOTHING),
 }
 
 reasons! {
-    /// Whether an agent does less than it is asked for.
+    /// Whether an agent measures or publishes less than it should.
     ReportDegraded of "Degraded":
-    SomethingMissing = sign(Severity::Remark, "the message lists what: sensors, disk, queue, caps, room for pods"),
-    AllWell = row(ConditionStatus::False, None, NOTHING),
+    Incomplete = sign(Severity::Remark, "the message lists what is affected: sensors, disk, queue, caps, slots for pods"),
+    Complete = row(ConditionStatus::False, None, NOTHING),
 }
 
 reasons! {
-    /// Whether an alert is out, and what ended it.
+    /// Whether an alert is firing, and why it resolved.
     Firing of "Firing":
-    RttBreachForecast = well("a warning"),
-    RttBreachMeasured = well("the breach came first"),
+    RttBreachForecast = well("a warning: the forecast triggered it"),
+    RttBreachMeasured = well("a measured breach triggered it"),
     RttRecovered = row(ConditionStatus::False, None, "RTT stayed below the resolve threshold for `keepFiringFor`"),
-    RttNotMeasured = row(ConditionStatus::False, None, "the pod had no traffic any more"),
-    TargetGone = row(ConditionStatus::False, None, "the pod ended, or the rule or policy no longer selects it"),
-    AgentRestarted = row(ConditionStatus::False, None, "the agent was started anew and has seen no trouble since"),
-    AgentLost = row(ConditionStatus::False, None, "the operator resolved it: agent or node did not come back"),
+    RttNotMeasured = row(ConditionStatus::False, None, "nothing was measured any more: the pod had no traffic"),
+    TargetGone = row(ConditionStatus::False, None, "the pod is gone, or the rule or policy no longer selects it"),
+    AgentRestarted = row(ConditionStatus::False, None, "the agent restarted and has seen no breach since"),
+    AgentLost = row(ConditionStatus::False, None, "the operator resolved it: the agent or the node did not come back"),
 }
 
 reasons! {
     /// Whether a breach followed a warning.
     Confirmed of "Confirmed":
-    BreachFollowed = well("RTT was in breach in time"),
+    BreachFollowed = well("a breach followed in time"),
     NoBreachFollowed = row(ConditionStatus::False, None, "no breach followed in time"),
-    NotYetJudged = row(ConditionStatus::Unknown, None, "the ten seconds are not over"),
-    MeasuredFirst = row(ConditionStatus::Unknown, None, "it fired on the breach itself"),
-    NotJudged = row(ConditionStatus::Unknown, None, "too little was measured, or the breach was there before"),
-    TargetGone = row(ConditionStatus::Unknown, None, "it cannot be known any more"),
-    AgentLost = row(ConditionStatus::Unknown, None, "it cannot be known any more"),
+    NotYetJudged = row(ConditionStatus::Unknown, None, "the ten seconds are not over yet"),
+    MeasuredFirst = row(ConditionStatus::Unknown, None, "the alert fired on a measured breach"),
+    NotJudged = row(ConditionStatus::Unknown, None, "too little was measured, or the breach came before the warning"),
+    TargetGone = row(ConditionStatus::Unknown, None, "there can be no verdict any more: the pod is gone"),
+    AgentLost = row(ConditionStatus::Unknown, None, "there can be no verdict any more: the agent or the node is gone"),
 }
 
 reasons! {
     /// What the plugin finds without a condition, about the installation and about nodes.
     Found of "":
     OperatorMissing = fault(
-        "`helm upgrade --install {release} charts/netprecursor --namespace {namespace} --create-namespace` installs it, \
-         or what of it is missing; `--install-namespace` when it is in another namespace"
+        "run `helm upgrade --install {release} charts/netprecursor --namespace {namespace} --create-namespace` to install \
+         what is missing, or pass `--install-namespace` if it is in another namespace"
     ),
-    OperatorScaledDown = fault("`kubectl -n {namespace} scale deployment {operator} --replicas=2`"),
+    OperatorScaledDown = fault("run `kubectl -n {namespace} scale deployment {operator} --replicas=2`"),
     OperatorDown = fault(
-        "`kubectl -n {namespace} describe deployment {operator}` and `kubectl -n {namespace} logs deployment/{operator}` \
-         say why"
+        "run `kubectl -n {namespace} describe deployment {operator}` and `kubectl -n {namespace} logs \
+         deployment/{operator}` to see why"
     ),
-    NobodyLeads = fault("`kubectl -n {namespace} logs deployment/{operator}` says why"),
-    NotSeenYet = fault(
-        "wait some seconds; when it stays, `kubectl -n {namespace} logs deployment/{operator}` says why"
+    NoLeader = fault("run `kubectl -n {namespace} logs deployment/{operator}` to see why"),
+    NotObserved = fault(
+        "wait a few seconds; if it persists, run `kubectl -n {namespace} logs deployment/{operator}` to see why"
     ),
     AgentMissing = fault(
-        "`kubectl -n {namespace} describe daemonset -l app.kubernetes.io/name=netprecursor-agent` has the Events"
+        "run `kubectl -n {namespace} describe daemonset -l app.kubernetes.io/name=netprecursor-agent` and look at the Events"
     ),
     AgentStarting = sign(Severity::Warning, "wait: an agent reports within two minutes"),
     AgentNotReady = fault(
-        "`kubectl -n {namespace} describe pods -l app.kubernetes.io/name=netprecursor-agent` has the Events"
+        "run `kubectl -n {namespace} describe pods -l app.kubernetes.io/name=netprecursor-agent` and look at the Events"
     ),
-    NodeNotReady = fault("`kubectl describe node` says why the node itself does not work"),
-    LeftOut = sign(Severity::Remark,
-        "`agent.nodeSelector`, `agent.affinity` and `agent.tolerations` in the chart decide that; pods there are not watched"
+    NodeNotReady = fault("run `kubectl describe node` to see why"),
+    NodeExcluded = sign(
+        Severity::Remark,
+        "pods on this node are not watched; to change that, edit `agent.nodeSelector`, `agent.affinity` or \
+         `agent.tolerations` in the chart's values"
     ),
-    OldReport = sign(Severity::Remark, "the report is of the last agent there, and goes with the node"),
-    OtherVersion = sign(Severity::Warning,
-        "wait for the upgrade to come round; with `OnDelete` in `agent.updateStrategy` delete the pod"
+    OrphanedReport = sign(Severity::Remark, "ignore the report: it is deleted together with the node"),
+    VersionSkew = sign(
+        Severity::Warning,
+        "wait for the upgrade to finish; if `agent.updateStrategy` is `OnDelete`, delete the agent's pod"
     ),
     SensorUnavailable = fault(SENSORS),
-    SensorLess = sign(Severity::Remark, SENSORS),
-    QueueFull = fault(
-        "see that the agent may write to the API server, and that its node has room in `agent.stateDir`; OTLP has all \
-         alerts, and the count starts anew with the agent"
+    SensorDegraded = sign(Severity::Remark, SENSORS),
+    MessagesDropped = fault(
+        "check that the agent may write to the API server and that its node has space in `agent.stateDir`; OTLP includes \
+         all alerts, and the count restarts with the agent"
     ),
-    QueueWaits = sign(Severity::Warning,
-        "wait: an agent writes thirty alerts at once and then one each twenty seconds; OTLP has them at once"
+    MessagesPending = sign(
+        Severity::Warning,
+        "wait: an agent writes a burst of thirty messages, then one every twenty seconds; OTLP gets alerts at once"
     ),
-    NoRoom = fault("narrow the policies' selectors: an agent watches as many pods as its table has places"),
-    AlertsOverCap = fault(
-        "raise the threshold or `holdFor` in the policy, or `alerts.caps` in the chart; counters and OTLP have all alerts"
-    ),
-    FallsBack = fault("see `ModelReady` of the policy"),
-    Smoothed = sign(Severity::Remark, "forecasts work all the same, less exactly"),
-    // Nothing wrong with netprecursor, and not a time to say that nothing is wrong.
-    AlertsFiring = sign(Severity::Warning, "`kubectl netprecursor status -A` lists them"),
+    OverCapacity = fault("narrow the policies' selectors: the agent has no free slot for more pods"),
+    AlertsOverCap = fault(CAPS),
+    ModelFallback = fault("see `ModelReady` of the policy"),
+    SmoothedRtt = sign(Severity::Remark, "forecasts work, but less accurately"),
+    // Nothing is wrong with netprecursor, but "nothing is wrong" would mislead.
+    AlertsFiring = sign(Severity::Warning, "run `kubectl netprecursor status -A` to list them"),
 }
 
 /// Conditions of a policy.

@@ -35,7 +35,7 @@ fn policy_status(conditions: &[(&str, &str, &str, &str)]) -> PrecursorPolicyStat
 
 /// A policy that is followed.
 fn watching() -> PrecursorPolicyStatus {
-    policy_status(&[("Ready", "True", "Watching", "agents follow it"), ("AgentsReady", "True", "AllReady", "")])
+    policy_status(&[("Ready", "True", "Watching", "the policy is in effect"), ("AgentsReady", "True", "AllReady", "")])
 }
 
 fn agent(state: &str, is_ready: Option<bool>) -> Known<node::Pod> {
@@ -171,14 +171,14 @@ fn policies() -> Changes {
         (false, |facts| facts.policies[0].generation = Some(2)),
         (false, |facts| facts.policies[0].status = None),
         (false, |facts| {
-            let what = "ConfigMap nets/net-anchor of the chart, which owns the agents, is missing";
+            let what = "the chart's ConfigMap nets/net-anchor, which owns the agents, is missing";
             set_conditions(
                 facts,
                 &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "AnchorMissing", what)],
             );
         }),
         (false, |facts| {
-            let what = "1 of 2 agents work; not those on n1: starting";
+            let what = "1 of 2 agents work; failing on n1: starting";
             set_conditions(
                 facts,
                 &[("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "NotReady", what)],
@@ -247,7 +247,7 @@ fn check(facts: &Facts<'_>, diagnosis: &Diagnosis) {
         (Some(wanted), None) => assert!(working >= wanted, "{}", show()),
         (Some(wanted), Some(finding)) if working >= wanted => {
             let (reason, message) = (finding.reason.as_str(), &finding.message);
-            let is_settings = message.contains("settings of before") || message.contains("every agent works now");
+            let is_settings = message.contains("the previous settings") || message.contains("every agent works now");
             assert!(is_settings || !matches!(reason, "NotReady" | "Silent"), "{}", show());
         }
         _ => {}
@@ -313,7 +313,7 @@ fn what_an_operator_said_before_it_went_is_not_taken_for_news() {
 fn agents_that_are_being_replaced_are_no_fault_for_who_hears_the_operator() {
     let status = policy_status(&[
         ("Ready", "True", "Watching", ""),
-        ("AgentsReady", "True", "Replacing", "1 of 2 agents work, others are being replaced"),
+        ("AgentsReady", "True", "Replacing", "1 of 2 agents work; the others are being replaced"),
     ]);
     let mut facts = Facts { policies: vec![Policy { generation: Some(1), status: Some(&status) }], ..facts() };
     facts.agents.set = Known::There(Set { wanted: 2, scheduled: 2, ready: 1, is_current: true });
@@ -343,12 +343,12 @@ fn an_agent_that_has_just_started_has_time_to_report() {
 
 #[test]
 fn advice_in_a_conditions_message_is_shown_once() {
-    let pods = "no running pod has the labels; pods there have app=x";
+    let pods = "no running pod matches `target`; pods there have app=x";
     let reason = reasons::find(reasons::POLICY, "TargetsResolved", "NoPods").unwrap();
     // As the operator writes it, which knows the namespace alone.
     let message = advised(pods, &Place::new("nets").fill(reason.advice));
     let status = policy_status(&[
-        ("Ready", "True", "Watching", "agents follow it"),
+        ("Ready", "True", "Watching", "the policy is in effect"),
         ("TargetsResolved", "False", "NoPods", &message),
     ]);
     let findings = policy::findings(&Policy { generation: Some(1), status: Some(&status) }, true, &place());

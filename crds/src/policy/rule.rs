@@ -6,67 +6,67 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Duration, schema::cel};
 
-/// One condition that is watched for.
+/// A rule: what to evaluate, and when to fire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::rule)]
 pub struct Rule {
-    /// Its name in the policy; alerts carry it.
+    /// The rule's name, unique in the policy. Alerts include it.
     #[schemars(length(min = 1, max = 63), transform = cel::dns_label)]
     pub name: String,
-    /// What is looked at; says which member has to be there: the one of its name.
+    /// The signal that the rule evaluates. The member of the same name is then required.
     pub signal: Signal,
-    /// The member of `signal: RttForecast`.
+    /// Settings for `signal: RttForecast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_forecast: Option<RttForecast>,
-    /// How long a breach has to last until the alert fires, in whole seconds, at most `60s`; excludes `debounce`. The
-    /// first breach fires when both are absent.
+    /// How long a breach must last before the alert fires, in whole seconds, at most `60s`. Mutually exclusive with
+    /// `debounce`. If both are absent, the alert fires at the first breach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = cel::hold_for)]
     pub hold_for: Option<Duration>,
-    /// How many of the last seconds have to be in breach until the alert fires; excludes `holdFor`.
+    /// How many of the last seconds must be in breach before the alert fires. Mutually exclusive with `holdFor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debounce: Option<Debounce>,
-    /// How long RTT has to stay below the resolve threshold until the alert resolves, in whole seconds, at most
-    /// `3600s`; `0s` when absent.
+    /// How long RTT must stay below the resolve threshold before the alert resolves, in whole seconds, at most `3600s`.
+    /// Defaults to `0s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = cel::keep_firing_for)]
     pub keep_firing_for: Option<Duration>,
-    /// How urgent an alert is.
+    /// How urgent an alert of this rule is.
     #[serde(default)]
     pub severity: Severity,
-    /// What forecasts; the release's default when absent.
+    /// The model that forecasts. Defaults to the release's default model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelReference>,
-    /// How likely a breach within the next ten seconds has to be for a warning, in percent; `50` when absent, which warns
-    /// when a breach is more likely than not. More warns later and less often in vain. A new rule asks for somewhat more,
-    /// and so does one whose warnings did not come true. A breach that is measured fires without it.
+    /// The chance of a breach within the next ten seconds that a warning needs, in percent. Defaults to `50`: a warning
+    /// fires when a breach is more likely than not. Higher values fire later and cause fewer false alerts. A rule that is
+    /// new, or whose warnings did not come true, needs somewhat more. A measured breach fires regardless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 99))]
     pub min_confidence_percent: Option<i64>,
-    /// False alerts per pod and day that the rule may cost. Once they are used up, a warning needs a higher chance than
-    /// `minConfidencePercent`; the threshold never moves. No budget when absent.
+    /// Budget of false alerts per pod and day. When it is used up, a warning needs a higher chance than
+    /// `minConfidencePercent`; the threshold never changes. No budget if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_false_alerts_per_day: Option<u32>,
 }
 
-/// What a rule looks at.
+/// The signal that a rule evaluates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Signal {
     /// The forecast of the maximum RTT over the next ten seconds.
     RttForecast,
 }
 
-/// When forecast RTT is in breach.
+/// When RTT is in breach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::rtt_forecast)]
 pub struct RttForecast {
-    /// In breach above this RTT, a duration such as `200ms`: more than 0 and at most `900s`.
+    /// RTT above this value is in breach. A duration such as `200ms`, more than 0 and at most `900s`.
     #[schemars(transform = cel::threshold)]
     pub threshold: Duration,
-    /// Recovered below this RTT, which has to be less than `threshold`; 80 % of it when absent.
+    /// RTT below this value has recovered. Must be less than `threshold`; defaults to 80 % of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = cel::resolve_threshold)]
     pub resolve_threshold: Option<Duration>,
@@ -76,27 +76,27 @@ pub struct RttForecast {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = cel::debounce)]
 pub struct Debounce {
-    /// Seconds in breach; at most `of`.
+    /// The number of seconds in breach, at most `of`.
     #[schemars(range(min = 1, max = 60))]
     pub k: u32,
-    /// Seconds looked at; at most 60.
+    /// The number of seconds that are considered, at most 60.
     // Not `n`, which YAML 1.1 (and so kubectl) reads as `false`.
     #[schemars(range(min = 1, max = 60))]
     pub of: u32,
 }
 
-/// What forecasts: exactly one of the members.
+/// The model that forecasts. Set exactly one of the members.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::model)]
 pub struct ModelReference {
-    /// A model or rule of thumb that comes with the release, by name, such as `adaptive` (which learns in place),
+    /// The name of a model or rule of thumb that comes with the release, such as `adaptive` (which learns in place),
     /// `rtt-xgboost` or `max-10`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub builtin: Option<String>,
-    /// An ONNX model in a ConfigMap (in a cluster): of the policy's namespace, or for a ClusterPrecursorPolicy of the
-    /// namespace in which netprecursor is installed.
+    /// An ONNX model in a ConfigMap in the policy's namespace, or for a ClusterPrecursorPolicy in the namespace in which
+    /// netprecursor is installed. Only in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<ConfigMapKeyRef>,
     /// The path of an ONNX file. Only outside Kubernetes.
@@ -109,14 +109,14 @@ pub struct ModelReference {
     pub sha256: Option<String>,
 }
 
-/// A model in a ConfigMap. The digest is required: it names the checked copy that agents get, so that nothing but what
-/// the policy's author meant ever forecasts.
+/// A model in a ConfigMap. The digest is required: it identifies the checked copy that agents load, so that only the
+/// model that the policy's author intended forecasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigMapKeyRef {
-    /// The ConfigMap's name.
+    /// The name of the ConfigMap.
     #[schemars(length(min = 1, max = 253), transform = cel::dns_subdomain)]
     pub name: String,
-    /// The key in `binaryData`: the model as it is, or compressed by gzip.
+    /// The key in `binaryData`. Its value is the model, plain or compressed with gzip.
     #[schemars(length(min = 1, max = 253), transform = cel::config_map_key)]
     pub key: String,
     /// SHA-256 digest of the uncompressed model, 64 hexadecimal digits, as `sha256sum` prints them.

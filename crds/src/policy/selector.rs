@@ -17,12 +17,12 @@ pub const MAX_VALUES: usize = 64;
 /// A label's value, as Kubernetes checks it.
 const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 
-/// A label selector: all that is listed has to hold.
+/// A label selector. All its requirements must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
-    /// Labels with exactly these values.
+    /// Labels that must have exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels", transform = cel::label_keys)]
     pub match_labels: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub struct LabelSelector {
     pub match_expressions: Vec<LabelSelectorRequirement>,
 }
 
-/// What is required of one label.
+/// A requirement on one label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = cel::requirement)]
@@ -40,9 +40,9 @@ pub struct LabelSelectorRequirement {
     /// The label's key.
     #[schemars(length(max = 317), transform = cel::label_key)]
     pub key: String,
-    /// How it relates to the values.
+    /// How the label relates to `values`.
     pub operator: SelectorOperator,
-    /// At least one for `In` and `NotIn`, none for the others.
+    /// The values: at least one for `In` and `NotIn`, none for the other operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "label_values")]
     pub values: Vec<String>,
@@ -51,13 +51,13 @@ pub struct LabelSelectorRequirement {
 /// How a label relates to the values of a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SelectorOperator {
-    /// It has one of them.
+    /// The label has one of the values.
     In,
-    /// It has none of them, or is absent.
+    /// The label has none of the values, or is absent.
     NotIn,
-    /// It is there.
+    /// The label is present.
     Exists,
-    /// It is absent.
+    /// The label is absent.
     DoesNotExist,
 }
 

@@ -10,30 +10,30 @@ use serde::{Deserialize, Serialize};
 pub struct Counters {
     /// Alerts fired.
     pub alerts: u64,
-    /// Alerts that an incident followed in time.
+    /// Warnings that an incident followed in time.
     pub confirmed: u64,
-    /// Alerts that came with or after their incident.
+    /// Alerts that fired with or after their incident.
     pub late: u64,
-    /// Alerts that no incident followed in time.
+    /// Warnings that no incident followed in time: false alerts.
     pub unconfirmed: u64,
-    /// Alerts after which nothing was measured.
+    /// Alerts without a verdict because nothing was measured afterwards.
     pub unjudged: u64,
     /// Incidents: runs of measured breaches.
     pub incidents: u64,
-    /// Incidents that were warned of.
+    /// Incidents that a warning preceded.
     pub warned: u64,
-    /// Incidents that were not warned of.
+    /// Incidents that no warning preceded.
     pub missed: u64,
-    /// Incidents that started under an alert whose deadline had passed.
+    /// Incidents that started while an alert was firing, after its deadline.
     pub ongoing: u64,
-    /// Incidents that started while nothing could fire.
+    /// Incidents that started while the rule could not fire.
     pub gated: u64,
-    /// Lead times of the incidents warned of, a histogram: entry `i` counts those of `i` seconds, the 32nd all longer
-    /// ones. Trailing zeros are left out.
+    /// A histogram of leads: entry `i` counts leads of `i` seconds, the last of the 32 entries all longer ones. Trailing
+    /// zeros are omitted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = LEAD_BUCKETS), extend("x-kubernetes-list-type" = "atomic"))]
     pub lead_seconds: Vec<u64>,
-    /// Seconds watched, summed over pods.
+    /// Seconds watched, summed over all pods.
     pub target_seconds: u64,
 }
 

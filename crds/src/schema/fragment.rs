@@ -25,31 +25,31 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "One aspect of the state.",
+            "description": "A condition of the object.",
             "type": "object",
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
                 "type": {
-                    "description": "What the condition is about.",
+                    "description": "The type of the condition.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 63,
                     "pattern": "^[A-Z][A-Za-z0-9]*$",
                 },
                 "status": {
-                    "description": "Whether it holds.",
+                    "description": "Whether the condition holds.",
                     "type": "string",
                     "enum": [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown],
                 },
                 "reason": {
-                    "description": "Why, in one word for programs.",
+                    "description": "The reason in one word, for programs.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 127,
                     "pattern": "^[A-Z][A-Za-z0-9]*$",
                 },
                 "message": {
-                    "description": "Why, and what to do, in words for people.",
+                    "description": "The reason in detail and what to do, for people.",
                     "type": "string",
                     "maxLength": MAX_MESSAGE,
                 },
@@ -59,7 +59,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                     "format": "date-time",
                 },
                 "observedGeneration": {
-                    "description": "The generation of the spec that the condition speaks of.",
+                    "description": "The generation of the spec that the condition refers to.",
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0,

@@ -7,25 +7,25 @@ use serde_json::Value;
 use crate::{Definition, assert_committed, definitions, walk};
 
 const INTRODUCTION: &str = "\
-<!-- Made from the types in crds/src; do not edit. -->
+<!-- Generated from the types in crds/src; do not edit. -->
 # Policy reference
-All kinds of `netprecursor.io/v1alpha1`, field by field. `kubectl explain --recursive` says the same, examples are in
-`examples/policies/`. Outside Kubernetes the same files apply, policies only.
+All kinds of `netprecursor.io/v1alpha1`, field by field. `kubectl explain --recursive` shows the same; examples are in
+`examples/policies/`. Outside Kubernetes the agent reads the same policy files.
 
-**Durations** are texts such as `200ms`, `1m30s` or `750us`: numbers with the units `h`, `m`, `s`, `ms` and `us`. (The
-conventions of Kubernetes would have `thresholdSeconds: 0.2`; thresholds lie between microseconds and minutes, and
-numbers with fractions do not survive every client.) No field takes `null`; leave out what you do not want to say.
+**Durations** are strings such as `200ms`, `1m30s` or `750us`: numbers with the units `h`, `m`, `s`, `ms` and `us`. (By the
+conventions of Kubernetes the field would be `thresholdSeconds: 0.2`; but thresholds range from microseconds to minutes, and
+not every client preserves fractions.) No field accepts `null`; omit fields that you do not want to set.
 
-**What the API server refuses** is told at once, with the field and what to write (*Checked* below). What it accepts is
-followed; it cannot see everything, and the rest becomes a condition of the policy.
+**The API server refuses** an invalid policy at once and names the field and the expected value (*Checked* below). It cannot
+check everything; a condition of the policy reports the rest.
 
-| only seen later | told by |
+| problem | reported by |
 |---|---|
 | `model.builtin` is not in this release | `ModelReady=False` |
-| the ConfigMap of `model.configMapKeyRef`, its key, its digest, whether the model is safe and fits | `ModelReady=False` |
+| the ConfigMap of `model.configMapKeyRef` or its key is missing, the digest differs, or the model is unsafe or does not fit | `ModelReady=False` |
 | no pod matches the selectors | `TargetsResolved=False` |
-| agents are missing, or may not run | `AgentsReady=False` |
-| the object was stored by an older release and today's would refuse it | `Ready=False`, with every problem in the message |
+| agents are missing or may not run | `AgentsReady=False` |
+| an older release stored the object and this release would refuse it | `Ready=False`, with every problem in the message |
 ";
 
 /// One line of a table.
@@ -41,7 +41,7 @@ fn the_committed_reference_is_that_of_the_types() {
     let mut text = INTRODUCTION.to_owned();
     let definitions = definitions();
     for definition in &definitions {
-        // Two kinds of policy differ in few fields: those are told.
+        // The two kinds of policy differ in few fields: only those are listed.
         let cousin = (definition.object.spec.names.kind == "ClusterPrecursorPolicy").then_some(&definitions[0]);
         kind(&mut text, definition, cousin).unwrap();
     }
@@ -63,8 +63,8 @@ fn kind(text: &mut String, definition: &Definition, cousin: Option<&Definition>)
         let known = cousin.map(|cousin| self::rows(cousin, part)).unwrap_or_default();
         rows.retain(|row| !known.contains(row));
         if let Some(cousin) = cousin {
-            let same = if rows.is_empty() { "" } else { ", and what is not listed here" };
-            writeln!(text, "\n`{part}`{same}: as of {}.", cousin.object.spec.names.kind)?;
+            let others = if rows.is_empty() { "" } else { ", except for the fields below" };
+            writeln!(text, "\n`{part}`: as in {}{others}.", cousin.object.spec.names.kind)?;
         }
         if !rows.is_empty() {
             writeln!(text, "\n### {}.{part}\n| field | type | meaning |\n|---|---|---|", names.kind)?;
@@ -76,11 +76,11 @@ fn kind(text: &mut String, definition: &Definition, cousin: Option<&Definition>)
     if cousin.is_some() {
         return Ok(());
     }
-    writeln!(text, "\nColumns of `kubectl get` (those in brackets with `-o wide`):")?;
+    writeln!(text, "\nColumns of `kubectl get` (in brackets: only with `-o wide`):")?;
     for column in version.additional_printer_columns.iter().flatten() {
         let name = column.name.to_uppercase();
         let name = if column.priority.unwrap_or(0) > 0 { format!("[{name}]") } else { name };
-        writeln!(text, "- {name}: {}", column.description.as_deref().unwrap_or("Since the object was made."))?;
+        writeln!(text, "- {name}: {}", column.description.as_deref().unwrap_or("Time since the object was created."))?;
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ fn rows(definition: &Definition, part: &str) -> Vec<Row> {
     walk(part, schema, &mut |path, field| {
         let needs = field["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         required.extend(needs.map(|name| format!("{path}.{name}")));
-        // What a plain list or map holds is told with the list.
+        // The items of a plain list or map are described with the list.
         let held = path.ends_with(".*") || (path.ends_with("[]") && field["type"] != "object");
         if !held {
             let kind = type_of(field, required.iter().any(|needed| needed == path));
@@ -143,7 +143,7 @@ fn type_of(field: &Value, required: bool) -> String {
 
 fn meaning(field: &Value) -> String {
     let mut text = described(field);
-    // What every duration has to be is said once, in the introduction.
+    // The introduction states once what every duration has to be.
     let checks = field["x-kubernetes-validations"].as_array().into_iter().flatten();
     for check in checks.skip(usize::from(is_duration(field))) {
         let message = check["message"].as_str().unwrap_or_default();

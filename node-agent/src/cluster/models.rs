@@ -35,8 +35,8 @@ const RETRY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 #[derive(Debug, Error)]
 enum ModelError {
     #[error(
-        "the operator has not published a copy of {model} (ConfigMap {copy}); expected it soon, or the reason in the \
-         policy's condition ModelReady"
+        "the operator has not published a copy of {model} (ConfigMap {copy}); wait, or see the policy's condition \
+         ModelReady for the reason"
     )]
     Missing { model: String, copy: String },
     #[error("cannot fetch ConfigMap {copy}")]
@@ -47,7 +47,7 @@ enum ModelError {
     },
     #[error("ConfigMap {copy} has no key {PLAIN} or {COMPRESSED}; expected the operator's copy of a model")]
     NoKey { copy: String },
-    #[error("ConfigMap {copy} is not gzip, or larger than {FILE_BYTES} bytes when inflated")]
+    #[error("ConfigMap {copy} is not gzip, or has more than {FILE_BYTES} bytes when inflated")]
     Inflate {
         copy: String,
         #[source]
@@ -127,7 +127,9 @@ impl Shelf {
                 continue;
             }
             if self.fetching.len() >= MAX_MODELS {
-                let reason = format!("this node's pods ask for more than {MAX_MODELS} models; the rest is not loaded");
+                let reason = format!(
+                    "policies for this node's pods name more than {MAX_MODELS} models; the rest are not loaded"
+                );
                 self.models.insert(digest, Arc::new(Published::Refused(reason)));
                 continue;
             }

@@ -119,7 +119,7 @@ async fn connect() -> Clients {
             Ok(clients) => return clients,
             Err(error) => tracing::warn!(
                 error,
-                "no way to the API server: expected a service account's token or KUBECONFIG; trying again"
+                "cannot connect to the API server: expected a service account token or KUBECONFIG; retrying"
             ),
         }
         tokio::time::sleep(backoff.pause(&mut rng)).await;

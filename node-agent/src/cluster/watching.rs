@@ -104,7 +104,7 @@ where
         Ok(object) => Some(object),
         Err(invalid) => {
             let kind = K::kind(&K::DynamicType::default()).into_owned();
-            tracing::warn!(kind, namespace, name, error = %invalid.error, "an object cannot be read and is left out");
+            tracing::warn!(kind, namespace, name, error = %invalid.error, "cannot parse an object: it is ignored");
             None
         }
     }
@@ -118,7 +118,5 @@ where
     for<'a> Policy: TryFrom<&'a K, Error = Refusal>,
 {
     let object = guarded(object)?;
-    Policy::try_from(&object)
-        .inspect_err(|refusal| tracing::warn!(%refusal, "a policy is not understood and is left out"))
-        .ok()
+    Policy::try_from(&object).inspect_err(|refusal| tracing::warn!(%refusal, "cannot use a policy: it is ignored")).ok()
 }

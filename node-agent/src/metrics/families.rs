@@ -3,13 +3,13 @@
 /// A family of series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
-    /// Its name.
+    /// The OpenTelemetry name.
     pub name: &'static str,
-    /// In UCUM.
+    /// The unit in UCUM.
     pub unit: &'static str,
-    /// What it is.
+    /// Its description.
     pub help: &'static str,
-    /// Whether it only ever grows.
+    /// Whether it is a counter; otherwise a gauge.
     pub is_counter: bool,
 }
 
@@ -18,80 +18,96 @@ pub const FAMILIES: [Family; 45] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
-        "Largest clean RTT, or stall, since the export before; in a scrape of the last tick",
+        "Highest clean RTT, or stall, since the previous export; in a scrape, of the last tick",
     ),
-    gauge("netprecursor.rtt.forecast", "s", "Largest forecast of the maximum RTT of the next ten seconds, likewise"),
+    gauge(
+        "netprecursor.rtt.forecast",
+        "s",
+        "Highest forecast of the maximum RTT over the next ten seconds, over the same period",
+    ),
     gauge(
         "netprecursor.rtt.breach.chance",
         "1",
-        "Largest chance that the next ten seconds breach the threshold of the first rule, likewise",
+        "Highest chance that RTT breaches the threshold of the first rule within ten seconds, over the same period",
     ),
-    gauge("netprecursor.socket.coverage", "1", "Share of established sockets that the tcp sensor sees"),
-    gauge("netprecursor.network.throughput", "By/s", "Bytes per second, mean of the last minute at most"),
-    gauge("netprecursor.queue.standing", "By", "Longest standing queue of the last minute at most"),
+    gauge("netprecursor.socket.coverage", "1", "Share of established sockets from which the tcp sensor has a sample"),
+    gauge("netprecursor.network.throughput", "By/s", "Mean throughput, over at most the last minute"),
+    gauge("netprecursor.queue.standing", "By", "Longest standing queue, over at most the last minute"),
     gauge("netprecursor.targets", "{target}", "Targets watched"),
-    gauge("netprecursor.targets.limit", "{target}", "Targets that can be watched"),
+    gauge("netprecursor.targets.limit", "{target}", "Slots: the most targets that can be watched"),
     counter(
         "netprecursor.targets.unwatchable",
         "{namespace}",
         "Network namespaces that matched but could not be entered",
     ),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
-    gauge("netprecursor.alerts.firing", "{alert}", "Alerts that are out"),
-    counter("netprecursor.alerts.evicted", "{alert}", "Alerts that made room for newer ones"),
+    gauge("netprecursor.alerts.firing", "{alert}", "Firing alerts"),
+    counter("netprecursor.alerts.evicted", "{alert}", "Alerts evicted in favour of newer ones"),
     counter("netprecursor.rule.alerts", "{alert}", "Alerts fired"),
     counter("netprecursor.rule.alerts.confirmed", "{alert}", "Warnings that an incident followed in time"),
-    counter("netprecursor.rule.alerts.unconfirmed", "{alert}", "Warnings that no incident followed"),
-    counter("netprecursor.rule.alerts.late", "{alert}", "Alerts that fired on the incident itself"),
+    counter(
+        "netprecursor.rule.alerts.unconfirmed",
+        "{alert}",
+        "Warnings that no incident followed in time: false alerts",
+    ),
+    counter("netprecursor.rule.alerts.late", "{alert}", "Alerts that fired with or after their incident"),
     counter("netprecursor.rule.incidents", "{incident}", "Incidents"),
     counter("netprecursor.rule.incidents.warned", "{incident}", "Incidents that a warning preceded"),
     counter("netprecursor.rule.incidents.missed", "{incident}", "Incidents that no warning preceded"),
     counter("netprecursor.rule.watched", "s", "Time watched, summed over targets"),
-    gauge("netprecursor.rule.lead", "s", "Median time from warning to incident"),
-    gauge("netprecursor.rule.chance.needed", "1", "Chance of a breach that a warning needs"),
+    gauge("netprecursor.rule.lead", "s", "Median time from the first warning to the incident"),
+    gauge("netprecursor.rule.chance.needed", "1", "Chance of a breach that a warning needs now"),
     gauge(
         "netprecursor.rule.chance.reachable",
         "1",
-        "Highest chance of a breach of late; half of it is forgotten within a day",
+        "Highest recent chance of a breach while RTT was within the threshold; decays by half within a day",
     ),
-    gauge("netprecursor.rule.skill", "1", "Skill of the forecast over the best rule of thumb of late"),
+    gauge("netprecursor.rule.skill", "1", "Recent skill of the forecast over the best rule of thumb"),
     gauge(
         "netprecursor.rule.expert.skill",
         "1",
-        "Skill of an expert over the best rule of thumb of late, while it had a forecast",
+        "Recent skill of an expert over the best rule of thumb, while the expert had a forecast",
     ),
-    gauge("netprecursor.rule.expert.weight", "1", "Share of an expert in the forecast"),
-    gauge("netprecursor.rule.source.weight", "1", "Share of a regression in the chance"),
-    counter("netprecursor.rule.chances.said", "{chance}", "Chances of a breach that were said, by bin of a tenth"),
+    gauge("netprecursor.rule.expert.weight", "1", "Weight of an expert in the forecast"),
+    gauge("netprecursor.rule.source.weight", "1", "Weight of a regression in the chance"),
+    counter("netprecursor.rule.reliability.forecasts", "{chance}", "Forecast chances of a breach, by bin of 10 %"),
     counter(
-        "netprecursor.rule.chances.came_true",
+        "netprecursor.rule.reliability.came_true",
         "{chance}",
-        "Chances that a breach followed in time, by bin of a tenth",
+        "Forecast chances that came true, by bin of 10 %: a breach followed in time",
     ),
     gauge(
         "netprecursor.rule.model.ready",
         "{rule}",
-        "1 when the rule's own model forecasts, 0 when a rule of thumb does instead",
+        "1 if the rule forecasts with the model that it names, 0 if it falls back to a rule of thumb",
     ),
-    gauge("netprecursor.sensor.state", "{sensor}", "1 for the state that a sensor is in, 0 for the others"),
-    gauge("netprecursor.sink.pending", "{message}", "What waits to be published"),
-    counter("netprecursor.sink.sent", "{message}", "What was published"),
-    counter("netprecursor.sink.dropped", "{message}", "What was given up unpublished"),
+    gauge("netprecursor.sensor.state", "{sensor}", "1 for the current state of a sensor, 0 for its other states"),
+    gauge("netprecursor.sink.pending", "{message}", "Messages waiting to be published"),
+    counter("netprecursor.sink.sent", "{message}", "Messages published"),
+    counter("netprecursor.sink.dropped", "{message}", "Messages dropped unpublished"),
     gauge(
         "netprecursor.sink.failures",
         "{attempt}",
-        "Attempts that failed since one worked; /api/v1/sinks and the log say why",
+        "Failed attempts since the last success; /api/v1/sinks and the log have the reason",
     ),
-    gauge("netprecursor.series.omitted", "{series}", "Workloads and rules for which there was no room"),
-    counter("netprecursor.ticks", "{tick}", "Ticks done"),
-    counter("netprecursor.ticks.skipped", "{tick}", "Seconds that no tick was done for"),
-    gauge("netprecursor.tick.duration", "s", "How long the last tick took"),
-    counter("netprecursor.stream.ticks.lost", "{tick}", "Ticks that slow listeners of the stream lost"),
-    counter("netprecursor.survey.failures", "{question}", "Questions that the kernel did not answer"),
-    counter("netprecursor.kernel.events", "{event}", "What the BPF programs could not count as they should"),
-    gauge("netprecursor.identity.namespaces", "{namespace}", "Network namespaces by what is known of them"),
-    gauge("netprecursor.identity.entries", "{entry}", "Entries in the kernel's tables of whose is what"),
-    counter("netprecursor.identity.doubts", "{doubt}", "How often two namespaces claimed the address of one pod"),
+    gauge("netprecursor.series.omitted", "{series}", "Workloads and rules beyond the limit of series"),
+    counter("netprecursor.ticks", "{tick}", "Ticks completed"),
+    counter("netprecursor.ticks.skipped", "{tick}", "Seconds without a tick"),
+    gauge("netprecursor.tick.duration", "s", "Duration of the last tick"),
+    counter("netprecursor.stream.ticks.lost", "{tick}", "Ticks that slow clients of the stream missed"),
+    counter("netprecursor.survey.failures", "{query}", "Queries that the kernel did not answer"),
+    counter(
+        "netprecursor.kernel.events",
+        "{event}",
+        "Events that the BPF programs could not record as intended, by kind",
+    ),
+    gauge("netprecursor.identity.namespaces", "{namespace}", "Network namespaces, by what is known about them"),
+    gauge("netprecursor.identity.entries", "{entry}", "Entries in the kernel's tables that identify pods"),
+    counter(
+        "netprecursor.identity.conflicts",
+        "{conflict}",
+        "Times that two namespaces claimed the address of one pod",
+    ),
 ];
 
 const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Family {

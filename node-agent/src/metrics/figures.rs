@@ -168,8 +168,8 @@ impl Figures {
         }
         for (bin, counts) in makeup.bins.iter().enumerate() {
             let labels = || with(&[(label::BIN, &bin.to_string())]);
-            self.add("netprecursor.rule.chances.said", labels(), counts.said as f64);
-            self.add("netprecursor.rule.chances.came_true", labels(), counts.came_true as f64);
+            self.add("netprecursor.rule.reliability.forecasts", labels(), counts.forecasts as f64);
+            self.add("netprecursor.rule.reliability.came_true", labels(), counts.came_true as f64);
         }
     }
 
@@ -207,7 +207,7 @@ impl Figures {
                 let labels = vec![(label::TABLE, table.to_owned())];
                 self.add("netprecursor.identity.entries", labels, count as f64);
             }
-            self.add("netprecursor.identity.doubts", Vec::new(), identities.tally.doubts as f64);
+            self.add("netprecursor.identity.conflicts", Vec::new(), identities.tally.doubts as f64);
         }
         self.add("netprecursor.series.omitted", Vec::new(), omitted as f64);
     }

@@ -262,7 +262,7 @@ impl<D: Disk> Writer<D> {
             self.turns.queue.accept(alert.clone());
         } else {
             // Only an alert from outside a cluster has none; it has no place in the API.
-            tracing::error!(alert = alert.name, "an alert without policy and pod is not published");
+            tracing::error!(alert = alert.name, "an alert without a policy and a pod is not published");
         }
     }
 
@@ -326,13 +326,13 @@ impl<D: Disk> Writer<D> {
             }
             Outcome::Missing | Outcome::Gone => {}
             Outcome::Refused { reason } | Outcome::Failed { reason } => {
-                tracing::warn!(?message, reason, "the API server did not take it");
+                tracing::warn!(?message, reason, "the API server refused a message");
                 self.board.failed(reason.clone());
             }
             Outcome::Down { reason, .. } => {
                 // Once per outage: the status has the rest.
                 if self.turns.failures() == 1 {
-                    tracing::warn!(reason, "the API server cannot be told; alerts wait on disk");
+                    tracing::warn!(reason, "cannot write to the API server; alerts wait on disk");
                 }
                 self.board.failed(reason.clone());
             }

@@ -155,7 +155,7 @@ fn exporter(name: &'static str, options: Result<Options, OptionsError>) -> (Boar
     let board = Board::new(name, target);
     let exporter = options.map_err(OtlpError::from).and_then(|options| Ok(Exporter::new(options)?));
     let exporter = exporter.inspect_err(|error| {
-        tracing::error!(sink = name, %error, "telemetry of this kind is off until the agent is started with other variables");
+        tracing::error!(sink = name, %error, "this telemetry is off until the agent restarts with other variables");
         board.failed(format!("off: {error}"));
     });
     (board, exporter.ok())
@@ -312,7 +312,7 @@ fn settle(board: &Board, result: Result<Rejected, Failure>, count: u64) {
     match result {
         Ok(Rejected { items, message }) => {
             if before.failures > 0 {
-                tracing::info!(sink = before.name, endpoint = before.target, "telemetry is sent again");
+                tracing::info!(sink = before.name, endpoint = before.target, "sending telemetry works again");
             }
             board.worked(count);
             // Of metrics the count is of messages, and what a collector rejects is points.
@@ -337,7 +337,7 @@ fn settle(board: &Board, result: Result<Rejected, Failure>, count: u64) {
             // Once per reason: the status has the rest.
             if before.error.as_ref() != Some(&reason) {
                 let (sink, endpoint) = (before.name, before.target);
-                tracing::warn!(sink, endpoint, error = reason, "telemetry cannot be sent");
+                tracing::warn!(sink, endpoint, error = reason, "cannot send telemetry");
             }
             board.failed(reason);
             board.write(|health| health.dropped += count);

@@ -308,7 +308,7 @@ impl<D: Disk> Queue<D> {
         if let Err(error) = saved.as_ref().inspect_err(|_| self.counters.unsaved += 1)
             && !slot.is_unsaved
         {
-            tracing::warn!(error = crate::error::chain(error), "an alert is in memory only");
+            tracing::warn!(error = crate::error::chain(error), "cannot save an alert: it is in memory only");
         }
         slot.is_unsaved = saved.is_err();
     }
@@ -316,7 +316,7 @@ impl<D: Disk> Queue<D> {
     fn forget(&mut self, name: &str) {
         self.slots.remove(name);
         if let Err(error) = self.store.remove(name) {
-            tracing::warn!(error = crate::error::chain(&error), "a file of the queue cannot be removed");
+            tracing::warn!(error = crate::error::chain(&error), "cannot remove a file of the queue");
         }
     }
 
@@ -337,7 +337,10 @@ impl<D: Disk> Queue<D> {
             let name = slot.entry.alert.name.clone();
             if slot.entry.is_pending() && slot.throttled.is_none() {
                 self.counters.dropped += 1;
-                tracing::warn!(alert = name, "no room in the queue: an alert is given up before all of it was told");
+                tracing::warn!(
+                    alert = name,
+                    "the queue is full: an alert was dropped before all its messages were sent"
+                );
             }
             self.forget(&name);
         }

@@ -1,4 +1,4 @@
-//! An alert in words and in the API's notation: for Events, conditions and log records.
+//! An alert in words and in the API's notation, for Events, conditions and log records.
 
 use netprecursor_core::{
     alert::Alert,
@@ -25,7 +25,7 @@ pub const fn reason(alert: &Alert) -> Firing {
     }
 }
 
-/// What the alert is now, in a sentence or three.
+/// The state of the alert in one to three sentences.
 pub fn note(alert: &Alert) -> String {
     // The alert's own namespace is a policy's, unless it is one of the cluster.
     let kind = if alert.policy.kind == Kind::Cluster { "cluster policy" } else { "policy" };
@@ -44,30 +44,31 @@ pub fn note(alert: &Alert) -> String {
         }
         Some(resolution) => {
             let why = match resolution {
-                Resolution::Recovered => "RTT has stayed below the resolve threshold",
-                Resolution::Silent => "nothing was measured any more",
+                Resolution::Recovered => "RTT stayed below the resolve threshold",
+                Resolution::Silent => "RTT is no longer measured",
                 Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone",
-                Resolution::AgentLost => "the agent was started anew and has seen no trouble since",
+                Resolution::AgentLost => "the agent restarted and has seen no breach since",
             };
             let worst = us(alert.measured_us)
-                .map(|us| format!(" The highest RTT measured was {}, the threshold is {threshold}.", rounded(us)));
-            let lead = alert.lead_seconds.map(|lead| format!(" It was announced {lead}s before."));
-            format!("Over: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
+                .map(|us| format!(" The highest measured RTT was {}; the threshold is {threshold}.", rounded(us)));
+            let lead = alert.lead_seconds.map(|lead| format!(" The warning came {lead}s before the breach."));
+            format!("Resolved: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
         }
     };
     cut(&text, MAX_NOTE)
 }
 
-/// What is ahead. The chance is what warns; the forecast may lie below the threshold all the same.
+/// The warning. The chance triggers it, so the forecast itself may be below the threshold.
 fn warning(alert: &Alert) -> String {
     let threshold = exact(alert.threshold_us);
-    // As it is shown: a value that rounds to the threshold is not called above it.
+    // Compared as shown: a value that rounds to the threshold is not reported as above it.
     let predicted_us = us(alert.predicted_us);
     let above = predicted_us.filter(|us| *us > alert.threshold_us).map(rounded).filter(|shown| *shown != threshold);
     match (above, alert.chance.map(percent)) {
         (Some(reached), Some(chance)) => {
             format!(
-                "is forecast to reach {reached} within 10s with a chance of {chance} %, above the threshold of {threshold}"
+                "is forecast to reach {reached} within 10s, above the threshold of {threshold}; the chance of a breach is \
+                 {chance} %"
             )
         }
         (Some(reached), None) => {
@@ -75,7 +76,7 @@ fn warning(alert: &Alert) -> String {
         }
         (None, Some(chance)) => {
             let forecast = predicted_us.map(|us| format!(" (forecast {})", rounded(us))).unwrap_or_default();
-            format!("has a chance of {chance} % to exceed the threshold of {threshold} within 10s{forecast}")
+            format!("has a {chance} % chance of exceeding the threshold of {threshold} within 10s{forecast}")
         }
         (None, None) => format!("is forecast to exceed the threshold of {threshold} within 10s"),
     }
@@ -94,7 +95,7 @@ pub fn causes(causes: &[Cause]) -> String {
     }
 }
 
-/// A value in a unit of the schema as people write it; a unit that this release does not know is spelt as it is.
+/// A value in a unit of the schema as people write it. A unit that this release does not know is shown as it is.
 fn quantity(value: &str, unit: &str) -> String {
     let Ok(number) = value.parse::<f64>() else { return format!("{value} {unit}") };
     match unit {
@@ -200,7 +201,7 @@ mod tests {
     fn a_warning_says_what_is_ahead_and_why() {
         assert_eq!(
             note(&alert(0)),
-            "RTT is forecast to reach 231ms within 10s with a chance of 74 %, above the threshold of 200ms (policy \
+            "RTT is forecast to reach 231ms within 10s, above the threshold of 200ms; the chance of a breach is 74 % (policy \
              checkout, rule rtt). Cause: queue (61 %: standing_queue_max_10s is 182 kB, usually 9 kB)."
         );
         assert_eq!(reason(&alert(0)), Firing::RttBreachForecast);
@@ -212,7 +213,7 @@ mod tests {
             let note = note(&Alert { predicted_us, chance, causes: Vec::new(), ..alert(0) });
             note.strip_suffix(" (policy checkout, rule rtt).").unwrap_or(&note).to_owned()
         };
-        let chance = "RTT has a chance of 74 % to exceed the threshold of 200ms within 10s";
+        let chance = "RTT has a 74 % chance of exceeding the threshold of 200ms within 10s";
         assert_eq!(ahead(Some(190_000.0), Some(0.74)), format!("{chance} (forecast 190ms)"));
         assert_eq!(ahead(Some(200_000.0), Some(0.74)), format!("{chance} (forecast 200ms)"));
         assert_eq!(ahead(Some(200_400.0), Some(0.74)), format!("{chance} (forecast 200ms)"));
@@ -264,8 +265,8 @@ mod tests {
         over.resolve(Resolution::Recovered, 1_700_000_030);
         assert_eq!(
             note(&over),
-            "Over: RTT has stayed below the resolve threshold (policy checkout, rule rtt). The highest RTT measured \
-             was 244ms, the threshold is 200ms. It was announced 6s before."
+            "Resolved: RTT stayed below the resolve threshold (policy checkout, rule rtt). The highest measured RTT was \
+             244ms; the threshold is 200ms. The warning came 6s before the breach."
         );
     }
 

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// The object has no such map.
-    #[error("the BPF object has no map {0}; the agent and its object do not belong together")]
+    #[error("the BPF object has no map {0}; the agent and its BPF object are from different builds")]
     Missing(&'static str),
     /// A map is of another kind.
     #[error("cannot use the map {name}")]
@@ -34,7 +34,7 @@ pub enum IdentityError {
         source: MapError,
     },
     /// No thread.
-    #[error("cannot start a thread that tells pods apart")]
+    #[error("cannot start the thread that identifies pods")]
     Thread(#[source] io::Error),
 }
 
@@ -115,33 +115,31 @@ impl Identity {
         }
         if let Some(blind) = &report.blind {
             reasons.push(format!(
-                "pods are told apart by address alone: {blind}; agents see the hierarchy that the node has at /sys/fs/cgroup"
+                "pods are identified by address only: {blind}; the agent reads the hierarchy at the node's /sys/fs/cgroup"
             ));
         } else if report.pods_with_cgroup == 0 && self.seats > 0 && report.has_looked {
             reasons.push(
-                "pods are told apart by address alone: no pod's cgroup was found in the hierarchy that the node has at \
-                 /sys/fs/cgroup"
+                "pods are identified by address only: no pod's cgroup was found in the hierarchy at the node's /sys/fs/cgroup"
                     .to_owned(),
             );
         } else if !self.has_members {
             reasons.push(
-                "pods are told apart by address alone: this kernel's cgroup_skb cannot tell a packet's namespace \
-                 (before 6.3)"
+                "pods are identified by address only: this kernel's cgroup_skb does not know a packet's namespace (before 6.3)"
                     .to_owned(),
             );
         }
         if !self.host_network_seats.is_empty() {
             reasons.push(format!(
-                "{} watched pods are on the host's network: of connections made to them the handshakes are not theirs, \
-                 and their sockets are not listed",
+                "{} watched pods use the host's network: handshakes of connections to them are not counted as theirs, and their \
+                 sockets are not listed",
                 self.host_network_seats.len()
             ));
         }
         if report.tally.doubts > 0 {
-            reasons.push(format!("{} times two namespaces claimed one pod's address", report.tally.doubts));
+            reasons.push(format!("two namespaces claimed the same pod address {} times", report.tally.doubts));
         }
         if lost > 0 {
-            reasons.push(format!("{lost} times more new namespaces than there is room for: they were noted later"));
+            reasons.push(format!("{lost} new namespaces were recorded late because the table was full"));
         }
         if reasons.is_empty() { State::Active } else { State::Degraded(reasons.join("; ")) }
     }

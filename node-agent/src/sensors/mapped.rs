@@ -17,7 +17,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum MappedError {
     /// The object has no such map, or it is not an array.
-    #[error("the BPF object has no array map {0}; the agent and its object do not belong together")]
+    #[error("the BPF object has no array map {0}; the agent and its BPF object are from different builds")]
     Missing(&'static str),
     /// The map's description could not be read.
     #[error("cannot read the description of map {name}")]
@@ -30,7 +30,7 @@ pub enum MappedError {
     },
     /// The kernel's layout of an element is not ours.
     #[error(
-        "map {name} has elements of {got} bytes, expected {expected}; the agent and its object do not belong together"
+        "map {name} has elements of {got} bytes, expected {expected}; the agent and its BPF object are from different builds"
     )]
     Layout {
         /// The map.

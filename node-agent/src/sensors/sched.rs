@@ -38,7 +38,7 @@ pub enum SchedError {
     #[error(transparent)]
     Mapped(#[from] MappedError),
     /// The object has no such program or map.
-    #[error("the BPF object has no {0}; the agent and its object do not belong together")]
+    #[error("the BPF object has no {0}; the agent and its BPF object are from different builds")]
     Missing(&'static str),
     /// The kernel refused a program.
     #[error("the kernel refused the tracepoint program {program} (needs CAP_PERFMON and tracefs)")]

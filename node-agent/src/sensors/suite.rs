@@ -92,11 +92,11 @@ impl Suite {
         let surveyor =
             Surveyor::start(programs.lines.clone(), programs.sched.as_ref().map(|sched| sched.tasks.clone()));
         let sockets = match (&surveyor, programs.lines.is_some()) {
-            (Err(error), _) => State::Unavailable(format!("cannot ask the kernel by netlink: {error}")),
+            (Err(error), _) => State::Unavailable(format!("cannot query the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
             (Ok(_), true) if is_cluster => State::Degraded(
-                "pods' namespaces are not entered: their sockets are counted from /proc, one whose callbacks another \
-                 program took away still counts as seen, and their queueing disciplines are not visible"
+                "the agent does not enter pods' namespaces: it counts their sockets from /proc, a socket whose callbacks another \
+                 program took over still counts as seen, and their queueing disciplines are not visible"
                     .to_owned(),
             ),
             (Ok(_), true) => State::Active,
@@ -132,15 +132,15 @@ impl Suite {
                 "this kernel passes no measured RTT to sock_ops (before 6.10): smoothed RTT only".to_owned(),
             )),
             ("tcp", State::Active) if self.programs.traffic.is_none() => Some(State::Degraded(
-                "the traffic sensor does not work: pauses within a flight are not seen, so that a delayed ACK may pass \
-                 for a round trip, and connections inside a namespace are known by their addresses alone"
+                "the traffic sensor is unavailable: pauses within a flight are not seen, so a delayed ACK may count as a round \
+                 trip, and connections inside a namespace are recognised by their addresses only"
                     .to_owned(),
             )),
             ("sched" | "sockets", State::Active | State::Degraded(_)) => {
                 let hidden = self.surveyor.as_ref().map_or(0, Surveyor::hidden);
                 (hidden > 0).then(|| {
                     State::Degraded(format!(
-                        "the processes of {hidden} watched pods have no number here: the agent needs hostPID: true"
+                        "the processes of {hidden} watched pods are not visible: the agent needs `hostPID: true`"
                     ))
                 })
             }
@@ -174,7 +174,7 @@ impl Suite {
         if let Some(namespaces) = &self.programs.namespaces
             && let Err(error) = lock(namespaces).insert(cookie, stamp.0, 0)
         {
-            tracing::warn!(slot, error = %crate::error::chain(&error), "a target is not counted: the kernel's table refused it");
+            tracing::warn!(slot, error = %crate::error::chain(&error), "a target is not measured: the kernel's table refused it");
         }
         Place { slot, cookie: Some(cookie) }
     }

@@ -32,7 +32,7 @@ pub enum TcpError {
     #[error(transparent)]
     Mapped(#[from] MappedError),
     /// The object has no such program.
-    #[error("the BPF object has no such sock_ops program; the agent and its object do not belong together")]
+    #[error("the BPF object has no such sock_ops program; the agent and its BPF object are from different builds")]
     Missing,
     /// The kernel has no sock_ops programs, or refused this one.
     #[error("the kernel refused the sock_ops program (needs CONFIG_CGROUP_BPF, CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")]

@@ -28,7 +28,7 @@ pub enum TrafficError {
     #[error(transparent)]
     Mapped(#[from] MappedError),
     /// The object has no such program.
-    #[error("the BPF object has no program {0}; the agent and its object do not belong together")]
+    #[error("the BPF object has no program {0}; the agent and its BPF object are from different builds")]
     Missing(&'static str),
     /// The kernel refused the program.
     #[error("the kernel refused the cgroup_skb program {program} (needs CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")]

@@ -1,5 +1,5 @@
-//! What to do about a sensor that cannot start, by what this machine lacks and by the way the agent runs: on one host
-//! something that root can do, in a cluster something that the node's owner or a value of the chart can.
+//! What to do about a sensor that cannot start, by what the machine lacks and how the agent runs: on one host something
+//! that root can do, in a cluster something for the node's owner or for a value of the chart.
 
 use super::{
     State, Status,
@@ -51,7 +51,7 @@ impl Machine {
         }
     }
 
-    /// The status, and where the sensor cannot start what to do.
+    /// The status, with what to do if the sensor cannot start.
     pub fn advised(&self, status: Status) -> Status {
         match (&status.state, self.advice(status.name)) {
             (State::Unavailable(reason), Some(advice)) => {
@@ -62,7 +62,7 @@ impl Machine {
         }
     }
 
-    /// What to do for a sensor that cannot start: about the first thing that it lacks.
+    /// What to do about the first thing that the sensor lacks.
     fn advice(&self, sensor: &str) -> Option<String> {
         let Needs { capabilities, cgroup, tracefs } = needs(sensor)?;
         let lacks = |name: &&&str| self.capabilities.iter().any(|known| known.name == **name && !known.held);
@@ -72,26 +72,27 @@ impl Machine {
         }
         if cgroup && matches!(self.cgroup, CgroupMode::Absent | CgroupMode::V1) {
             return Some(self.choose(
-                "as root `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2` mounts one; then start the agent again",
+                "run `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2` as root, then restart the agent",
                 "boot the node with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`): the agent's pod sees the node's \
                  /sys/fs/cgroup",
             ));
         }
         if tracefs && self.tracefs != Tracefs::Readable {
             return Some(self.choose(
-                "as root `mount -t tracefs tracefs /sys/kernel/tracing` mounts it; then start the agent again",
-                "on the node `mount -t tracefs tracefs /sys/kernel/tracing` mounts it; then delete the agent's pod, and \
-                 the next one sees it",
+                "run `mount -t tracefs tracefs /sys/kernel/tracing` as root, then restart the agent",
+                "run `mount -t tracefs tracefs /sys/kernel/tracing` on the node, then delete the agent's pod",
             ));
         }
         if tracefs && self.lockdown == Lockdown::Confidentiality {
-            return Some("the kernel's lockdown forbids it: boot with lockdown=integrity or none".to_owned());
+            return Some(
+                "the kernel's lockdown mode forbids it: boot with lockdown=integrity or without lockdown".to_owned(),
+            );
         }
         Some(self.choose(
-            "`bpftool cgroup tree` shows whether another program holds the cgroup's root exclusively, and `dmesg` whether \
-             a security module refuses BPF",
-            "`bpftool cgroup tree` on the node shows whether another program holds the cgroup's root exclusively; where \
-             SELinux refuses BPF set `agent.securityContext.seLinuxOptions.type=spc_t` in the chart, where AppArmor does \
+            "run `bpftool cgroup tree` to see whether another program holds the root cgroup exclusively, and `dmesg` to see \
+             whether a security module refuses BPF",
+            "run `bpftool cgroup tree` on the node to see whether another program holds the root cgroup exclusively; if \
+             SELinux refuses BPF, set `agent.securityContext.seLinuxOptions.type=spc_t` in the chart; if AppArmor does, set \
              `agent.securityContext.appArmorProfile.type=Unconfined`",
         ))
     }
@@ -99,11 +100,11 @@ impl Machine {
     fn without(&self, lacking: &str) -> String {
         if self.is_cluster {
             format!(
-                "the agent's container lacks {lacking}, which its DaemonSet asks for: look for the admission webhook, or \
-                 for the policy of the container runtime, that takes them away"
+                "the agent's container lacks {lacking}, which its DaemonSet requests: look for an admission webhook or a \
+                 container runtime policy that removes them"
             )
         } else {
-            format!("the agent lacks {lacking}: run it as root, in a container with `--cap-add`")
+            format!("the agent lacks {lacking}: run it as root or, in a container, with `--cap-add`")
         }
     }
 
@@ -159,11 +160,15 @@ mod tests {
     #[test]
     fn advice_is_about_what_is_lacking_and_fits_the_way_the_agent_runs() {
         for (machine, sensor, words) in [
-            (without("CAP_BPF", true), "tcp", "lacks CAP_BPF, which its DaemonSet asks for"),
+            (without("CAP_BPF", true), "tcp", "lacks CAP_BPF, which its DaemonSet requests"),
             (without("CAP_BPF", false), "tcp", "lacks CAP_BPF: run it as root"),
             (without("CAP_PERFMON", false), "traffic", "lacks CAP_PERFMON: run it as root"),
-            (Machine { tracefs: Tracefs::Absent, ..machine(true) }, "sched", "on the node `mount -t tracefs"),
-            (Machine { tracefs: Tracefs::Absent, ..machine(false) }, "sched", "as root `mount -t tracefs"),
+            (
+                Machine { tracefs: Tracefs::Absent, ..machine(true) },
+                "sched",
+                "/sys/kernel/tracing` on the node, then delete the agent's pod",
+            ),
+            (Machine { tracefs: Tracefs::Absent, ..machine(false) }, "sched", "/sys/kernel/tracing` as root"),
             (Machine { cgroup: CgroupMode::V1, ..machine(false) }, "traffic", "mount -t cgroup2 none /run/cgroup2"),
             (Machine { cgroup: CgroupMode::V1, ..machine(true) }, "tcp", "boot the node with cgroup v2"),
             (machine(true), "tcp", "agent.securityContext.seLinuxOptions.type=spc_t"),

@@ -24,9 +24,9 @@ const NEEDED: [(&str, u32, &str); 5] = [
     (
         "CAP_SYS_ADMIN",
         21,
-        "on one host only: entering the namespaces of --target netns:NAME, mounting tracefs where it is not",
+        "on one host only: entering the namespaces of --target netns:NAME, mounting tracefs if it is not mounted",
     ),
-    ("CAP_SYS_PTRACE", 19, "on one host only: finding out which namespace other users' processes are in (sched)"),
+    ("CAP_SYS_PTRACE", 19, "on one host only: finding the namespaces of other users' processes (sched)"),
 ];
 
 /// What this process may do, from the effective set.

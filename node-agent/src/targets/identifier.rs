@@ -298,7 +298,7 @@ impl Worker {
             Ok(index) => {
                 self.report.blind = index.is_cut.then(|| {
                     format!(
-                        "{} has more directories than are looked at; pods in the rest are not found",
+                        "{} has more directories than the agent reads; pods in the rest are not found",
                         root.display()
                     )
                 });

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SelectorError {
     /// No kind, or one that there is not.
-    #[error("got target {0:?}, expected netns:NAME (a glob such as web* may stand for NAME); cgroups come later")]
+    #[error("got target {0:?}, expected netns:NAME (NAME may be a glob such as web*)")]
     Kind(String),
     /// No name.
     #[error("got target {0:?} without a name, expected netns:NAME")]

@@ -27,11 +27,11 @@ pub struct Snapshot<'a>(pub(super) Vec<(&'a RuleKey, &'a Account)>);
 pub enum SnapshotError {
     /// Not compressed, or too much.
     #[error(
-        "snapshot of scores: {0}; expected at most {UNPACKED_BYTES} bytes of gzip: delete it, counting begins anew"
+        "snapshot of scores: {0}; expected at most {UNPACKED_BYTES} bytes of gzip: delete it to start counting from zero"
     )]
     Packed(#[from] io::Error),
     /// Not what a snapshot holds.
-    #[error("snapshot of scores: {0}; expected the format of a release: delete it, counting begins anew")]
+    #[error("snapshot of scores: {0}; expected the format of a release: delete it to start counting from zero")]
     Format(#[from] serde_json::Error),
     /// Of a release to come.
     #[error("snapshot of scores: got format {0}, expected {VERSION}: use the newer release, or delete it")]

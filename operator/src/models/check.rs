@@ -32,11 +32,11 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Trouble {
     /// No ConfigMap.
-    #[error("{0}: there is no such ConfigMap; make it, or correct `configMapKeyRef`")]
+    #[error("{0}: there is no such ConfigMap; create it, or correct `configMapKeyRef`")]
     NotFound(Source),
     /// Not opted in.
     #[error(
-        "{source_}: the operator may not read it; add {namespace} to `models.namespaces` of the chart's values",
+        "{source_}: the operator may not read it; add {namespace} to `models.namespaces` in the chart's values",
         namespace = source_.namespace
     )]
     Forbidden {
@@ -53,7 +53,7 @@ pub enum Trouble {
     },
     /// Text where a model should be, in `data`, that is nothing known.
     #[error(
-        "{source_}: got text in `data`, expected the model's bytes in `binaryData`; make the ConfigMap with kubectl create configmap {name} --from-file={key}=FILE, which puts them there",
+        "{source_}: got text in `data`, expected the model's bytes in `binaryData`; create the ConfigMap with `kubectl create configmap {name} --from-file={key}=FILE`",
         name = source_.name, key = source_.key
     )]
     Text {
@@ -62,20 +62,20 @@ pub enum Trouble {
     },
     /// More than a ConfigMap holds.
     #[error(
-        "got {got} bytes as stored, expected at most {STORED_BYTES}; compress the model by gzip, or train a smaller one"
+        "got {got} bytes as stored, expected at most {STORED_BYTES}; compress the model with gzip, or train a smaller one"
     )]
     TooLarge {
         /// Bytes.
         got: usize,
     },
     /// More than a model may have.
-    #[error("got more than {FILE_BYTES} bytes when inflated, expected at most as many; train a smaller model")]
+    #[error("got more than {FILE_BYTES} bytes when inflated, expected at most {FILE_BYTES}; train a smaller model")]
     InflatesTooLarge,
     /// Broken compression.
-    #[error("got gzip that ends in {0}; compress the model again")]
+    #[error("cannot decompress the gzip data: {0}; compress the model again")]
     NotGzip(String),
     /// Another model.
-    #[error("got a model with sha256 {got}, expected {expected} as the policy says; correct one of them")]
+    #[error("got a model with sha256 {got}, expected {expected} from the policy; correct one of them")]
     DigestMismatch {
         /// What is there.
         got: String,
@@ -94,7 +94,7 @@ pub enum Trouble {
     #[error("{0}")]
     CheckFailed(String),
     /// The API server.
-    #[error("{source_}: cannot be read now: {message}; tried again by itself")]
+    #[error("{source_}: cannot be read: {message}; it is retried automatically")]
     Unreachable {
         /// The model.
         source_: Source,

@@ -62,7 +62,12 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
         .0
         .inspect_err(|broken| {
             let metadata = &broken.metadata;
-            tracing::warn!(name = metadata.name, namespace = metadata.namespace, error = broken.error, "not an alert");
+            tracing::warn!(
+                name = metadata.name,
+                namespace = metadata.namespace,
+                error = broken.error,
+                "cannot parse an alert"
+            );
         })
         .ok()?;
     let reported = object.status.as_ref().map(|status| {

@@ -65,8 +65,8 @@ fn kept(kind: PolicyKind, metadata: &ObjectMeta, spec: Result<Spec, String>, sta
 }
 
 fn not_understood(kind: PolicyKind, metadata: &ObjectMeta, error: &str) -> Policy {
-    tracing::warn!(?kind, name = metadata.name, namespace = metadata.namespace, error, "a policy is not understood");
-    let spec = Err(format!("this release does not understand the policy: {error}"));
+    tracing::warn!(?kind, name = metadata.name, namespace = metadata.namespace, error, "cannot parse a policy");
+    let spec = Err(format!("this release cannot parse the policy: {error}"));
     kept(kind, metadata, spec, PrecursorPolicyStatus::default())
 }
 

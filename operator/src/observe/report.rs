@@ -70,14 +70,14 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
     let object = object
         .0
         .inspect_err(|broken| {
-            tracing::warn!(name = broken.metadata.name, error = broken.error, "not a node report");
+            tracing::warn!(name = broken.metadata.name, error = broken.error, "cannot parse a node report");
         })
         .ok()?;
     let status = object.status.unwrap_or_default();
     let key = |policy: &str, rule: &str| RuleKey { policy: policy.to_owned(), rule: rule.to_owned() };
     let fallbacks = status.models.iter().filter(|model| !model.ready).map(|model| {
         let reason = model.reason.as_deref().unwrap_or("no reason given");
-        (key(&model.policy_uid, &model.rule), format!("{} forecasts instead: {reason}", model.name))
+        (key(&model.policy_uid, &model.rule), format!("falls back to {}: {reason}", model.name))
     });
     let counted = status.rules.iter().map(|rule| Reported {
         key: key(&rule.policy_uid, &rule.rule),

@@ -97,7 +97,7 @@ fn verdict(Assessment { finding, tally, .. }: Assessment) -> Verdict {
     match finding {
         None => Verdict::new(AgentsReady::AllReady, count(tally)),
         Some(finding) if finding.reason == AgentsReady::Replacing => {
-            Verdict::new(AgentsReady::Replacing, format!("{}; others are being replaced", finding.message))
+            Verdict::new(AgentsReady::Replacing, format!("{}; the others are being replaced", finding.message))
         }
         Some(finding) => {
             let reason = reasons::find(reasons::POLICY, &finding.condition, &finding.reason);

@@ -1,4 +1,5 @@
-//! Alerts that nobody else can close: their agent, node or pod is gone; their time is over; there are too many.
+//! Alerts that only the operator can resolve or delete: their agent, node or pod is gone, they have expired, or there are
+//! too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,13 +105,19 @@ fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, now: Timesta
     let at = seconds(now);
     let (firing, confirmed, why) = match resolution {
         Resolution::TargetGone => (Firing::TargetGone, Confirmed::TargetGone, "the pod is gone"),
-        _ => (Firing::AgentLost, Confirmed::AgentLost, "the agent of the node was not heard of"),
+        _ => (Firing::AgentLost, Confirmed::AgentLost, "the node's agent stopped reporting"),
     };
     let mut conditions = vec![condition::of(firing, &format!("resolved by the operator: {why}"), None, &[], at)];
     let reported = alert.value.reported;
     if !reported.is_some_and(|reported| reported.is_judged) {
         let since = reported.and_then(|reported| reported.judged).unwrap_or(at);
-        conditions.push(condition::of(confirmed, &format!("cannot be known any more: {why}"), None, &[], since));
+        conditions.push(condition::of(
+            confirmed,
+            &format!("there can be no verdict any more: {why}"),
+            None,
+            &[],
+            since,
+        ));
     }
     json!({
         "apiVersion": "netprecursor.io/v1alpha1",

@@ -1,4 +1,4 @@
-//! Users' models: which to look at, which to publish, which copies nobody wants any more.
+//! Users' models: which to check, which to publish, and which copies are no longer used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::{
     observe::{Absent, Key, Observed, Policy, Seen},
 };
 
-/// Copies that no policy wants are kept so long: a policy that is replaced finds its model again.
+/// How long unused copies are kept, so that a policy that is replaced finds its model again.
 const UNUSED_SECONDS: i64 = 600;
 
 pub(super) fn plan(observed: &Observed, settings: &Settings, anchor: Option<&str>, due: &mut Due, plan: &mut Plan) {
@@ -64,7 +64,7 @@ fn is_published(observed: &Observed, settings: &Settings, sha256: &str) -> bool 
     copy.is_some_and(|copy| copy.value.sha256 == sha256)
 }
 
-/// What agents say of rules that forecast with something else than they ask for, by rule.
+/// The nodes whose agents fell back to another model, with the reasons, by rule.
 pub(super) type Fallbacks<'a> = BTreeMap<&'a RuleKey, Vec<(&'a str, &'a str)>>;
 
 pub(super) fn fallbacks(observed: &Observed) -> Fallbacks<'_> {
@@ -77,7 +77,7 @@ pub(super) fn fallbacks(observed: &Observed) -> Fallbacks<'_> {
     fallbacks
 }
 
-/// Whether a policy's rules forecast with what they ask for.
+/// Whether a policy's rules forecast with the models that they name.
 pub(super) fn verdict(
     observed: &Observed,
     settings: &Settings,
@@ -85,7 +85,7 @@ pub(super) fn verdict(
     fallbacks: &Fallbacks<'_>,
 ) -> Verdict {
     let Ok(spec) = &policy.value.spec else {
-        return Verdict::new(ModelReady::Invalid, "the policy makes no sense as it is");
+        return Verdict::new(ModelReady::Invalid, "the policy is invalid");
     };
     let (mut troubles, mut unknown): (Vec<(ModelReady, String)>, _) = (Vec::new(), None);
     let sources = Observed::model_sources(&policy.value, settings);
@@ -95,7 +95,10 @@ pub(super) fn verdict(
         }
         match observed.models.get(source).map(|looked| &looked.outcome) {
             Some(Err(trouble)) => troubles.push((trouble.reason(), format!("rule {rule}: {trouble}"))),
-            Some(Ok(_)) => unknown = Some((ModelReady::Publishing, format!("rule {rule}: {source} was checked"))),
+            Some(Ok(_)) => {
+                unknown =
+                    Some((ModelReady::Publishing, format!("rule {rule}: {source} is checked and is being published")))
+            }
             None => unknown = Some((ModelReady::Checking, format!("rule {rule}: {source} is being checked"))),
         }
     }
@@ -126,9 +129,7 @@ pub(super) fn verdict(
     }
     match unknown {
         Some((reason, message)) => Verdict::new(reason, message),
-        None if sources.is_empty() => {
-            Verdict::new(ModelReady::Builtin, "every rule forecasts with a model of the release")
-        }
+        None if sources.is_empty() => Verdict::new(ModelReady::Builtin, "every rule forecasts with a builtin model"),
         None => Verdict::new(ModelReady::Published, "every rule forecasts with the model that it asks for"),
     }
 }

@@ -58,11 +58,15 @@ pub(super) fn plan(
         match observed.ledger.snapshot(shard).pack() {
             Ok((packed, dropped)) => {
                 if dropped > 0 {
-                    tracing::warn!(shard, dropped, "scores of some rules are not kept across restarts: no room");
+                    tracing::warn!(
+                        shard,
+                        dropped,
+                        "the snapshot is full: some rules lose their scores when the operator restarts"
+                    );
                 }
                 writes.push(Write::KeepScores { shard, manifest: manifest(settings, anchor, shard, packed) });
             }
-            Err(error) => tracing::error!(shard, %error, "scores cannot be packed"),
+            Err(error) => tracing::error!(shard, %error, "cannot pack the scores"),
         }
     }
 }
@@ -189,8 +193,8 @@ pub(super) fn unannounced(
         (is_silent && account.total().target_seconds >= JUDGED_SECONDS).then(|| {
             let incidents = if day.missed == 1 { "incident" } else { "incidents" };
             format!(
-                "rule {}: the highest chance of late is {} %, its warnings need {} %; {} {incidents} of the last day came without \
-                 one",
+                "rule {}: the highest recent chance is {} %, but a warning needs {} %; {} {incidents} of the last 24 hours came \
+                 without a warning",
                 key.rule, bar.reachable, bar.needed, day.missed
             )
         })

@@ -34,7 +34,7 @@ struct Survey<'a> {
     merits: scores::Merits<'a>,
     /// Pods that agents watch.
     watched: BTreeMap<&'a str, u32>,
-    /// Alerts that are out.
+    /// Firing alerts.
     firing: BTreeMap<&'a str, u32>,
     /// Alerts without an object.
     throttled: BTreeMap<&'a str, u64>,
@@ -84,7 +84,7 @@ fn status(
     let agents = survey.agents[usize::from(was_true)].clone();
     let targets = match &policy.value.spec {
         Ok(_) => survey.targets.verdict(policy),
-        Err(_) => Verdict::new(TargetsResolved::Invalid, "the policy makes no sense as it is"),
+        Err(_) => Verdict::new(TargetsResolved::Invalid, "the policy is invalid"),
     };
     let place = Place::new(&settings.namespace);
     let model = models::verdict(observed, settings, policy, &survey.fallbacks);
@@ -118,8 +118,8 @@ fn status(
     }
 }
 
-/// What `Ready` says of a policy that agents follow: nothing that the conditions beside it deny. `Throttled` denies nothing:
-/// alerts without an object are counted and sent all the same.
+/// The message of `Ready` for a policy in effect. It contradicts no other condition. `Throttled` is no contradiction: alerts
+/// without an object are still counted and sent.
 fn followed(verdicts: &[Verdict]) -> String {
     let adverse = |Verdict { reason: Reason { condition, status, name, .. }, .. }: &Verdict| {
         let bad = if *condition == "WarmingUp" { ConditionStatus::True } else { ConditionStatus::False };
@@ -127,8 +127,8 @@ fn followed(verdicts: &[Verdict]) -> String {
     };
     let adverse: Vec<String> = verdicts.iter().filter_map(adverse).collect();
     match adverse.as_slice() {
-        [] => "the policy is followed".to_owned(),
-        adverse => format!("agents follow the policy; see {}", adverse.join(", ")),
+        [] => "the policy is in effect".to_owned(),
+        adverse => format!("the policy is in effect; see {}", adverse.join(", ")),
     }
 }
 
@@ -192,21 +192,24 @@ impl<'a> Survey<'a> {
         policy.value.spec.as_ref().ok()?;
         let uid = policy.uid.as_str();
         if self.targets.count(policy) > 0 && !self.watched.contains_key(uid) {
-            return Some(Verdict::new(WarmingUp::NotWatchedYet, "no agent has said yet that it watches these pods"));
+            return Some(Verdict::new(
+                WarmingUp::NotWatchedYet,
+                "no agent has reported yet that it watches these pods",
+            ));
         }
         let nodes = self.warming.get(uid)?;
         let some = some_of(nodes.iter().map(|node| (*node).to_owned()), 5);
-        Some(Verdict::new(WarmingUp::WarmingUp, format!("not enough was seen yet for forecasts on {some}")))
+        Some(Verdict::new(WarmingUp::WarmingUp, format!("there is too little data yet for forecasts on {some}")))
     }
 
     fn throttled(&self, policy: &Seen<Policy>) -> Option<Verdict> {
         let count = self.throttled.get(policy.uid.as_str()).copied().filter(|count| *count > 0)?;
-        let message = format!("{count} alerts have no object, because there are more than the caps allow");
+        let message = format!("{count} alerts have no object because they exceeded the caps");
         Some(Verdict::new(Throttled::TooManyAlerts, message))
     }
 
     fn degraded(&self, policy: &Seen<Policy>) -> Option<Verdict> {
         let nodes = self.degraded.get(policy.uid.as_str()).filter(|nodes| !nodes.is_empty())?;
-        Some(Verdict::new(Degraded::LessThanPossible, some_of(nodes.iter().cloned(), 3)))
+        Some(Verdict::new(Degraded::AgentsDegraded, some_of(nodes.iter().cloned(), 3)))
     }
 }

@@ -81,10 +81,7 @@ impl<'a> Targets<'a> {
         match self.count(policy) {
             0 => {
                 let instead = self.instead.get(policy.uid.as_str()).map_or("", String::as_str);
-                Verdict::new(
-                    TargetsResolved::NoPods,
-                    format!("no running pod has the labels that `target` asks for{instead}"),
-                )
+                Verdict::new(TargetsResolved::NoPods, format!("no running pod matches `target`{instead}"))
             }
             1 => Verdict::new(TargetsResolved::Selected, "1 pod"),
             count => Verdict::new(TargetsResolved::Selected, format!("{count} pods")),
@@ -109,7 +106,7 @@ impl<'a> Targets<'a> {
                 _ => key.to_string(),
             };
             let names = some_of(others.into_iter().map(named), 5);
-            let each = "each policy alerts by itself";
+            let each = "each policy alerts independently";
             Verdict::new(Overlapping::SamePods, format!("{pods} of {count} pods are also selected by {names}; {each}"))
         })
     }
@@ -125,9 +122,7 @@ fn instead(observed: &Observed, policy: &policy::Policy, groups: &Groups<'_>) ->
             groups.iter().filter(|(_, members)| members.iter().any(|(_, labels)| policy.target.matches(labels)));
         let elsewhere = some_of(elsewhere.map(|(namespace, _)| (*namespace).to_owned()), NAMED);
         if !elsewhere.is_empty() {
-            return format!(
-                "; pods that have them are in {elsewhere}, which `target.namespaceSelector` does not select"
-            );
+            return format!("; matching pods are in {elsewhere}, which `target.namespaceSelector` does not select");
         }
     }
     let mut members =
@@ -137,12 +132,10 @@ fn instead(observed: &Observed, policy: &policy::Policy, groups: &Groups<'_>) ->
     let near = some_of(near.map(|(key, value)| format!("{key}={value}")), NAMED);
     match (&policy.scope, members.next().is_some(), near.is_empty()) {
         (_, true, false) => format!("; pods there have {near}"),
-        (_, true, true) => "; no pod there has a label of that name".to_owned(),
-        (Scope::Namespace(_), false, _) => {
-            "; no pod runs in the policy's namespace, which is all that it sees".to_owned()
-        }
+        (_, true, true) => "; no pod there has a label with that key".to_owned(),
+        (Scope::Namespace(_), false, _) => "; no pod is running in the policy's namespace".to_owned(),
         (Scope::Cluster(_), false, _) => {
-            "; no pod runs in a namespace that `target.namespaceSelector` selects".to_owned()
+            "; no pod is running in a namespace that `target.namespaceSelector` selects".to_owned()
         }
     }
 }

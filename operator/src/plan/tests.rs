@@ -50,7 +50,7 @@ fn ready_does_not_say_more_than_the_conditions_beside_it() {
     cluster.fallback("n1", "no such file");
     let plan = cluster.plan(at(1));
     assert_eq!(condition(&plan, "Ready"), is("True", "Watching"));
-    let expected = "agents follow the policy; see ModelReady=False (NotLoaded), TargetsResolved=False (NoPods)";
+    let expected = "the policy is in effect; see ModelReady=False (NotLoaded), TargetsResolved=False (NoPods)";
     assert_eq!(message(&plan, "Ready"), expected);
 }
 

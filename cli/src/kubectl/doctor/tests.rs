@@ -26,7 +26,7 @@ fn policy(conditions: &[(&str, &str, &str, &str)]) -> PrecursorPolicy {
     }))
 }
 
-const READY: (&str, &str, &str, &str) = ("Ready", "True", "Watching", "the policy is followed");
+const READY: (&str, &str, &str, &str) = ("Ready", "True", "Watching", "the policy is in effect");
 
 fn on(installed: Installed) -> Objects {
     let (policies, cluster_policies, notes) = (vec![policy(&[READY])], Vec::new(), Vec::new());
@@ -67,7 +67,7 @@ fn a_node_whose_agent_does_not_start_is_shown_with_what_its_pod_waits_for() {
 fn a_node_that_the_selectors_leave_out_is_no_trouble_but_one_that_was_refused_is() {
     let two = || Installed { nodes: named(&["node1", "node2"]), ..installed(&["node1"]) };
     let (left_out, text) = shown(&on(two()));
-    assert!(left_out.is_well && text.contains("leave the node out"), "{left_out:#?}");
+    assert!(left_out.is_well && text.contains("exclude the node"), "{left_out:#?}");
     let (refused, _) = shown(&on(Installed { agents: daemon_set(1, 2, 1), ..two() }));
     assert!(!refused.is_well && refused.problems[0].contains("1 of 2 agents"), "{refused:#?}");
     assert_eq!(refused.nodes[0].standing, Standing::Missing);
@@ -82,11 +82,11 @@ fn silence_is_trouble_only_where_an_agent_is_wanted() {
     let none = Installed { reports: stale(), agents, pods, ..installed(&["node1"]) };
     let mut objects = on(none);
     let (lost, _) = shown(&objects);
-    assert!(lost.problems[0].contains("there are policies, and the agents' DaemonSet is not there"), "{lost:#?}");
+    assert!(lost.problems[0].contains("there are policies, but the agents' DaemonSet does not exist"), "{lost:#?}");
     objects.policies.clear();
     let (after, text) = shown(&objects);
     assert!(after.is_well && after.nodes[0].standing == Standing::Unwanted, "{after:#?}");
-    assert!(text.contains("there is no policy, and so no agent; the report is of 2h ago"), "{text}");
+    assert!(text.contains("there is no policy, so no agent runs; the last report is 2h old"), "{text}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn in_a_storm_no_report_claims_that_nothing_is_wrong() {
         (report.is_well, text)
     };
     let (is_well, text) = says(shown(&Objects { firing: Some(40), ..objects() }));
-    assert!(is_well && text.contains("40 alerts are out"), "{text}");
+    assert!(is_well && text.contains("40 alerts are firing"), "{text}");
     let throttled = ("Throttled", "True", "TooManyAlerts", "17 alerts have no object");
     let (is_well, text) = says(shown(&Objects { policies: vec![policy(&[READY, throttled])], ..objects() }));
     assert!(!is_well && text.contains("policy shop/checkout: TooManyAlerts: 17 alerts have no object"), "{text}");
@@ -125,16 +125,16 @@ fn in_a_storm_no_report_claims_that_nothing_is_wrong() {
     assert!(!is_well && text.contains("17 alerts have no object"), "{text}");
     let waits = scenes::report("node1", 10, |report| report["status"]["queue"]["pending"] = 300.into());
     let (is_well, text) = says(shown(&on(Installed { reports: Known::There(vec![waits]), ..installed(&["node1"]) })));
-    assert!(is_well && text.contains("300 messages wait"), "{text}");
+    assert!(is_well && text.contains("300 messages are waiting"), "{text}");
 }
 
 #[test]
 fn the_reason_that_the_policy_has_is_there_without_another_command() {
-    let what = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing";
+    let what = "the chart's ConfigMap net/netprecursor-anchor, which owns the agents, is missing";
     let conditions = [("Ready", "False", "AgentsNotReady", what), ("AgentsReady", "False", "AnchorMissing", what)];
     let objects = Objects { policies: vec![policy(&conditions)], ..objects() };
     let (report, text) = shown(&objects);
     assert_eq!((report.is_well, report.problems.len()), (false, 1), "{text}");
-    assert!(text.contains(&format!("AnchorMissing: {what}; `helm upgrade np ")), "{text}");
+    assert!(text.contains(&format!("AnchorMissing: {what}; run `helm upgrade np ")), "{text}");
     assert!(!text.contains("install-check"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! How the agents are, as text.
+//! The state of the agents as text.
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
         }
     }
     if report.nodes.is_empty() {
-        text += "no node is to be seen, and no report: agents start with the first policy\n";
+        text += "no nodes or reports found: agents start with the first policy\n";
     }
     for (sign, mood, lines) in [("✗", Mood::Bad, &report.problems), ("!", Mood::Warning, &report.remarks)] {
         for line in lines {
@@ -57,14 +57,14 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
         |count: usize, one: &str, many: &str| if count == 1 { one.to_owned() } else { format!("{count} {many}") };
     text + &match report.counts {
         Counts { faults: 0, warnings: 0 } if report.notes.is_empty() => style.paint(Mood::Good, "Nothing is wrong."),
-        Counts { faults: 0, warnings: 0 } => style.paint(Mood::Good, "Nothing that you may see is wrong."),
+        Counts { faults: 0, warnings: 0 } => style.paint(Mood::Good, "Nothing is wrong in what you may see."),
         Counts { faults: 0, warnings } => {
-            let look = things(warnings, "One thing wants a look", "things want a look");
-            style.paint(Mood::Warning, &format!("{look}; ! says what to do."))
+            let look = things(warnings, "1 thing deserves a look", "things deserve a look");
+            style.paint(Mood::Warning, &format!("{look}: see the lines with !."))
         }
         Counts { faults, .. } => {
-            let wrong = things(faults, "Something is wrong", "things are wrong");
-            style.paint(Mood::Bad, &format!("{wrong}; ✗ says what to do, and docs/troubleshooting.md more."))
+            let wrong = things(faults, "1 thing is wrong", "things are wrong");
+            style.paint(Mood::Bad, &format!("{wrong}: see the lines with ✗, and docs/troubleshooting.md for more."))
         }
     } + "\n"
 }

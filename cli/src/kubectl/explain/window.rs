@@ -48,15 +48,15 @@ pub(super) enum Window {
 /// Why there is nothing to draw.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum Unavailable {
-    #[error("it was over more than five minutes ago, and agents remember no longer")]
+    #[error("the alert resolved more than five minutes ago, and agents keep five minutes only")]
     Old,
     #[error("no agent runs on {node}")]
     NoAgent { node: String },
-    #[error("not permitted to ask the agent (docs/kubectl-plugin.md has the role for {namespace}): {message}")]
+    #[error("not permitted to query the agent (docs/kubectl-plugin.md has the role for {namespace}): {message}")]
     NotPermitted { namespace: String, message: String },
     #[error("the agent no longer watches this pod")]
     NotWatched,
-    #[error("agent {agent} could not be asked: {reason}")]
+    #[error("cannot query agent {agent}: {reason}")]
     Failed { agent: String, reason: String },
 }
 
@@ -189,10 +189,8 @@ async fn get<T: DeserializeOwned>(
         status => return Err(format!("got {status} for {path}, expected 200")),
     }
     let body = Limited::new(response.into_body(), MOST).collect().await;
-    let body = body.map_err(|error| format!("got no whole answer for {path}: {error}"))?.to_bytes();
-    serde_json::from_slice(&body)
-        .map(Some)
-        .map_err(|error| format!("got another answer than expected for {path}: {error}"))
+    let body = body.map_err(|error| format!("got an incomplete response for {path}: {error}"))?.to_bytes();
+    serde_json::from_slice(&body).map(Some).map_err(|error| format!("got an unexpected response for {path}: {error}"))
 }
 
 /// An error with its causes.

@@ -42,7 +42,7 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
         policy_kind.name()
     );
     let Some(reported) = &explanation.reported else {
-        return text + "The agent has not told anything of it yet: ask again in some seconds.\n";
+        return text + "The agent has not reported its status yet: try again in a few seconds.\n";
     };
     text += &state(reported, style, now);
     text += &figures(reported, style);
@@ -53,8 +53,8 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
         Window::Unavailable(why) => {
             // Nobody but its agent resolves it at once.
             let is_old = matches!(why, Unavailable::NoAgent { .. }) && reported.state == AlertState::Firing;
-            let old = if is_old { "; what is above is what its agent last wrote" } else { "" };
-            format!("\nThe last minutes cannot be drawn: {}{old}.\n", clean(&why.to_string()))
+            let old = if is_old { "; the figures above are the last that its agent reported" } else { "" };
+            format!("\nThere is no chart: {}{old}.\n", clean(&why.to_string()))
         }
     };
     // Writing to a String cannot fail.
@@ -69,7 +69,7 @@ fn state(reported: &Reported, style: Style, now: Timestamp) -> String {
     let times = if reported.count == 1 { "once".to_owned() } else { format!("{} times", reported.count) };
     let trigger = match reported.trigger {
         Trigger::Forecast => "on the forecast",
-        Trigger::Measured => "on the breach itself, without a warning",
+        Trigger::Measured => "on a measured breach, without a warning",
     };
     let state = style.paint(mood, &format!("{:?}", reported.state));
     let ago = moment::ago(now, reported.fired_at.0);
@@ -130,11 +130,11 @@ fn causes(reported: &Reported, style: Style) -> String {
         text += &format!(" (sha256 {}…)", digest.chars().take(12).collect::<String>());
     }
     if let Some(fallback) = &model.fallback {
-        text += &format!(", which stands in: {}", clean(fallback));
+        text += &format!(", a fallback: {}", clean(fallback));
     }
     text.push('\n');
     if reported.causes.is_empty() {
-        text += "  nothing was out of the pod's usual\n";
+        text += "  nothing was unusual for the pod\n";
     }
     for cause in &reported.causes {
         let share = cause.cause.share_percent;
@@ -173,10 +173,10 @@ fn steps(order: &[Step], style: Style) -> String {
 
 fn plot(points: &[Point], reported: &Reported, order: &[Step], style: Style) -> String {
     let (Some(first), Some(last), Some(threshold_us)) = (points.first(), points.last(), us(&reported.threshold)) else {
-        return "\nThe last minutes cannot be drawn: the agent has measured nothing yet.\n".to_owned();
+        return "\nThere is no chart: the agent has measured nothing yet.\n".to_owned();
     };
     let plot = Plot { points, threshold_us, columns: COLUMNS, rows: ROWS };
-    let mut text = format!("\n{} of the pod, largest per column\n", style.paint(Mood::Title, "ROUND TRIPS"));
+    let mut text = format!("\n{} of the pod, highest per column\n", style.paint(Mood::Title, "RTT"));
     for (row, line) in plot.lines(style).iter().enumerate() {
         let label = match row {
             row if row == plot.threshold_row() => time(threshold_us),

@@ -26,7 +26,7 @@ fn installed() -> Facts {
         user_namespace: "shop".to_owned(),
         version: version("34"),
         definitions: vec![("precursorpolicies.netprecursor.io".to_owned(), there())],
-        policies: Some(vec![policy(&[("Ready", "True", "Watching", "the policy is followed")])]),
+        policies: Some(vec![policy(&[("Ready", "True", "Watching", "the policy is in effect")])]),
         serves_admission: true,
         admission_policies: Answer::Found(3),
         place: Answer::Found(object(json!({"metadata": {"labels": {ENFORCE: "privileged"}}}))),
@@ -163,12 +163,12 @@ fn what_one_may_not_know_is_no_fault() {
     };
     assert_eq!(bad(&blind), Vec::<&str>::new());
     let text = text(&report(&blind, at(0)), Style::PLAIN);
-    assert!(text.contains("– operator") && text.contains("not permitted to know"), "{text}");
+    assert!(text.contains("– operator") && text.contains("not permitted to check"), "{text}");
 }
 
 #[test]
 fn the_reason_is_there_without_another_command() {
-    let message = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing";
+    let message = "the chart's ConfigMap net/netprecursor-anchor, which owns the agents, is missing";
     let says = |facts: &Facts| text(&report(facts, at(0)), Style::PLAIN);
     let mut facts = installed();
     facts.policies = Some(vec![policy(&[
@@ -178,7 +178,7 @@ fn the_reason_is_there_without_another_command() {
     assert_eq!(bad(&facts), ["agents", "policies"]);
     let shown = says(&facts);
     assert!(
-        shown.contains(message) && shown.contains("→ `helm upgrade np charts/netprecursor --namespace net"),
+        shown.contains(message) && shown.contains("→ run `helm upgrade np charts/netprecursor --namespace net"),
         "{shown}"
     );
     assert!(!shown.contains("netprecursor doctor"), "{shown}");
@@ -191,7 +191,10 @@ fn the_reason_is_there_without_another_command() {
     }))]);
     let text = says(&refused);
     assert!(text.contains("0 of 3 agents work: Pod Security of namespace net refuses agents"), "{text}");
-    assert!(text.contains("→ `kubectl label namespace net pod-security.kubernetes.io/enforce=privileged"), "{text}");
+    assert!(
+        text.contains("→ run `kubectl label namespace net pod-security.kubernetes.io/enforce=privileged"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -26,9 +26,11 @@ pub(in crate::kubectl) fn text(report: &InstallCheck, style: Style) -> String {
     let is_found = |check: &&Check| check.verdict == Verdict::Open && matches!(check.name, AGENTS | POLICIES);
     let wants_look = report.checks.iter().filter(is_found).any(|check| check.fix.is_some());
     text + &match (report.is_well, report.is_installed) {
-        (true, true) if wants_look => style.paint(Mood::Warning, "Nothing is broken; – with → wants a look."),
+        (true, true) if wants_look => {
+            style.paint(Mood::Warning, "Nothing is broken, but the lines with – and → deserve a look.")
+        }
         (true, true) => style.paint(Mood::Good, "All is well."),
-        (true, false) => style.paint(Mood::Good, "Nothing speaks against an installation."),
-        (false, _) => style.paint(Mood::Bad, "Something has to be done: see ✗."),
+        (true, false) => style.paint(Mood::Good, "The cluster is ready for an installation."),
+        (false, _) => style.paint(Mood::Bad, "Something needs to be fixed: see the lines with ✗."),
     } + "\n"
 }

@@ -112,7 +112,7 @@ fn a_pod_that_waits_for_its_node_is_that_node_s() {
     installed.pods = Known::There(vec![running("node1"), waits]);
     assert_eq!(standings(&installed), [Standing::Ready, Standing::Missing]);
     let diagnosis = diagnose(&installed.facts(Vec::new(), Some(true), None), at(0));
-    assert!(diagnosis.findings[0].message.contains("1 of 2 agents work; not those on node2"), "{diagnosis:#?}");
+    assert!(diagnosis.findings[0].message.contains("1 of 2 agents work; failing on node2"), "{diagnosis:#?}");
     assert!(diagnosis.findings[0].message.contains("Insufficient memory"), "{diagnosis:#?}");
 }
 
@@ -161,8 +161,8 @@ fn an_agent_of_before_the_upgrade_is_pointed_out() {
     two.reports = Known::There(vec![report("node1", 10, |_| {}), newer]);
     let diagnosis = diagnose(&two.facts(Vec::new(), Some(true), None), at(0));
     let findings: Vec<_> = diagnosis.all().map(|finding| (finding.reason.as_str(), finding.severity)).collect();
-    assert_eq!(findings, [("OtherVersion", Severity::Warning)]);
-    assert!(diagnosis.nodes[0].findings[0].message.contains("0.1.0, others are of 0.10.0"), "{diagnosis:#?}");
+    assert_eq!(findings, [("VersionSkew", Severity::Warning)]);
+    assert!(diagnosis.nodes[0].findings[0].message.contains("0.1.0, others run 0.10.0"), "{diagnosis:#?}");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn names_in_advice_are_those_of_the_release() {
     let policy = Policy { generation: None, status: Some(&status) };
     let diagnosis = diagnose(&installed(&["node1"]).facts(vec![policy], Some(true), None), at(0));
     let text = diagnosis.findings[0].to_string();
-    assert!(text.starts_with("ConfigMap net/np-anchor is missing; `helm upgrade np "), "{text}");
+    assert!(text.starts_with("ConfigMap net/np-anchor is missing; run `helm upgrade np "), "{text}");
 }
 
 #[test]

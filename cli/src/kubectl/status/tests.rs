@@ -78,7 +78,7 @@ fn what_is_not_ready_comes_first_with_its_message() {
     let screen = screen(&objects);
     assert!(screen.find("checkout").unwrap() < screen.find("cart").unwrap(), "{screen}");
     assert!(
-        screen.contains("AgentsNotReady: PodSecurity: Pod Security refuses agents; `kubectl label namespace net "),
+        screen.contains("AgentsNotReady: PodSecurity: Pod Security refuses agents; run `kubectl label namespace net "),
         "{screen}"
     );
     assert!(screen.contains("78%") && screen.contains("87%") && screen.contains("6s"), "{screen}");
@@ -94,13 +94,13 @@ fn a_policy_that_the_operator_has_not_seen_is_not_ready() {
     let mut objects = objects(vec![changed, new]);
     let status = report(&objects, now());
     for policy in &status.policies {
-        assert!(!policy.ready && policy.reason == "NotSeenYet", "{status:#?}");
+        assert!(!policy.ready && policy.reason == "NotObserved", "{status:#?}");
         assert!(policy.troubles[0].advice.contains("logs deployment/netprecursor-operator"), "{status:#?}");
     }
     objects.installed.operator = deployment(0);
     let screen = screen(&objects);
-    assert!(screen.starts_with("OPERATOR\n  the operator does not work: 0 of 2 ready"), "{screen}");
-    assert!(screen.contains("see the operator: it does not work"), "{screen}");
+    assert!(screen.starts_with("OPERATOR\n  the operator is not available: 0 of 2 ready"), "{screen}");
+    assert!(screen.contains("see the operator: it is not available"), "{screen}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn agents_are_counted_against_those_that_there_should_be() {
     objects.installed.agents = daemon_set(2, 3, 2);
     let screen = screen(&objects);
     assert!(
-        screen.contains("1 of 3 ready: NotReady") && screen.contains("node2: the agent last wrote 33m ago"),
+        screen.contains("1 of 3 ready: NotReady") && screen.contains("node2: the agent last reported 33m ago"),
         "{screen}"
     );
     let json = serde_json::to_value(report(&objects, now())).unwrap();
@@ -140,7 +140,8 @@ fn agents_are_counted_against_those_that_there_should_be() {
 
 #[test]
 fn the_agents_are_not_all_ready_below_a_policy_that_says_they_are_not() {
-    let what = "ConfigMap net/netprecursor-anchor of the chart, which owns the agents, is missing; 3 agents of before still run";
+    let what =
+        "the chart's ConfigMap net/netprecursor-anchor, which owns the agents, is missing; 3 earlier agents still run";
     let down =
         [condition("AgentsReady", "False", "AnchorMissing", what), condition("Ready", "False", "AgentsNotReady", what)];
     let mut objects = objects(vec![policy("checkout", &down)]);
@@ -160,9 +161,9 @@ fn what_may_not_be_seen_is_not_reported_as_missing() {
     objects.installed.reports = Known::Hidden;
     let shown = screen(&objects);
     assert!(shown.contains("none that you may see") && !shown.contains("kubectl apply"), "{shown}");
-    assert!(shown.contains("not for you to see: the notes") && shown.contains("3 of 3 ready"), "{shown}");
+    assert!(shown.contains("not permitted: see the notes") && shown.contains("3 of 3 ready"), "{shown}");
     objects.installed.agents = Answer::Forbidden("no".to_owned());
-    assert!(screen(&objects).contains("-: not for you to see"), "{}", screen(&objects));
+    assert!(screen(&objects).contains("-: not permitted"), "{}", screen(&objects));
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn a_policy_in_the_shadow_makes_no_alerts_and_that_is_shown() {
     let mut shadow = policy("cart", &[condition("Ready", "True", "Watching", "")]);
     shadow.spec.mode = Mode::Shadow;
     let screen = screen(&objects(vec![shadow]));
-    assert!(screen.contains("none; policies in mode Shadow count alerts and make none"), "{screen}");
+    assert!(screen.contains("none; policies in mode Shadow count alerts but publish none"), "{screen}");
 }
 
 #[test]

@@ -41,16 +41,19 @@ fn operator(status: &Status, style: Style) -> String {
     }
     let findings: String = status.operator.iter().map(|finding| indented(&finding.to_string(), 2)).collect();
     let title = style.paint(Mood::Title, "OPERATOR");
-    format!("{title}\n{}  what policies say is what it last said\n\n", style.paint(Mood::Bad, &findings))
+    format!(
+        "{title}\n{}  the states of policies below are the last that it reported\n\n",
+        style.paint(Mood::Bad, &findings)
+    )
 }
 
 fn policies(status: &Status, style: Style) -> String {
     let (title, policies) = (style.paint(Mood::Title, "POLICIES"), &status.policies);
     if policies.is_empty() {
         let why = if status.hides_policies {
-            "none that you may see: the notes say what is not permitted"
+            "none that you may see: the notes below list what is not permitted"
         } else {
-            "no policy here: `kubectl apply` one (docs/policy-reference.md), or look with -A"
+            "no policy here: create one with `kubectl apply` (docs/policy-reference.md), or look at all namespaces with -A"
         };
         return format!("{title}\n  {why}\n");
     }
@@ -121,13 +124,13 @@ fn named(condition: &str, reason: &str) -> String {
 }
 
 fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
-    let title = style.paint(Mood::Title, "ALERTS THAT ARE OUT");
+    let title = style.paint(Mood::Title, "FIRING ALERTS");
     let Some(alerts) = &status.alerts else {
-        return format!("{title}\n  not for you to see: the notes say what is not permitted\n");
+        return format!("{title}\n  not permitted: see the notes below\n");
     };
     if alerts.is_empty() {
         let shadows = status.policies.iter().filter(|policy| policy.mode == Mode::Shadow).count();
-        let why = if shadows == 0 { "none" } else { "none; policies in mode Shadow count alerts and make none" };
+        let why = if shadows == 0 { "none" } else { "none; policies in mode Shadow count alerts but publish none" };
         return format!("{title}\n  {why}\n");
     }
     let header =
@@ -169,7 +172,7 @@ fn agents(status: &Status, style: Style) -> String {
     let (title, agents) = (style.paint(Mood::Title, "AGENTS"), &status.agents);
     let mut text = match (agents.wanted, agents.reports) {
         (Some(wanted), _) => format!("{} of {wanted} ready", agents.ready),
-        (None, None) => format!("{NOTHING}: not for you to see"),
+        (None, None) => format!("{NOTHING}: not permitted"),
         (None, Some(0)) if status.policies.is_empty() => "none: they start with the first policy".to_owned(),
         (None, Some(0)) => format!("{NOTHING}: no node has reported yet"),
         (None, Some(reports)) => format!("{} ready, of {reports} nodes that have reported", agents.ready),

@@ -12,7 +12,7 @@ use netprecursor_core::{
 use netprecursor_crds::{
     Duration,
     alert::{
-        self, MAX_CAUSES, ModelSpeaking, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
+        self, AlertModel, MAX_CAUSES, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
         PrecursorAlertStatus,
     },
     diagnosis::reasons,
@@ -92,7 +92,7 @@ pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
         trigger: alert.trigger,
         resolution: alert.resolution,
         causes: alert.causes.iter().take(MAX_CAUSES).map(cause).collect(),
-        model: ModelSpeaking {
+        model: AlertModel {
             name: alert.model.name.clone(),
             sha256: alert.model.sha256.clone(),
             fallback: alert.model.fallback.as_ref().map(|reason| words::cut(reason, MAX_REASON)),
@@ -121,22 +121,22 @@ fn firing(alert: &Alert) -> Condition {
 }
 
 fn confirmed(alert: &Alert) -> Condition {
-    let later = |lead| format!("RTT was in breach {lead}s later.");
+    let later = |lead| format!("RTT breached the threshold {lead}s later.");
     let (reason, message) = match (alert.confirmed, alert.lead_seconds) {
         (Confirmed::True, Some(lead)) => (reasons::Confirmed::BreachFollowed, &*later(lead)),
-        (Confirmed::True, None) => (reasons::Confirmed::BreachFollowed, "RTT was in breach in time."),
+        (Confirmed::True, None) => (reasons::Confirmed::BreachFollowed, "RTT breached the threshold in time."),
         (Confirmed::False, _) => (reasons::Confirmed::NoBreachFollowed, "No breach followed in time."),
         (Confirmed::Unknown, _) if alert.trigger == Trigger::Measured => {
-            (reasons::Confirmed::MeasuredFirst, "It fired on the breach itself: there was nothing to confirm.")
+            (reasons::Confirmed::MeasuredFirst, "The alert fired on a measured breach: there is nothing to confirm.")
         }
         (Confirmed::Unknown, _) if words::us(alert.measured_us).is_some_and(|us| us > alert.threshold_us) => (
             reasons::Confirmed::NotJudged,
-            "RTT was in breach before the warning, or after its time: there was nothing to confirm.",
+            "The breach came before the warning or after its horizon: there is nothing to confirm.",
         ),
         (Confirmed::Unknown, _) if !alert.is_firing() => {
-            (reasons::Confirmed::NotJudged, "Too little was measured in its time to confirm it or not.")
+            (reasons::Confirmed::NotJudged, "Too little was measured within the horizon for a verdict.")
         }
-        (Confirmed::Unknown, _) => (reasons::Confirmed::NotYetJudged, "The time of the forecast is not over."),
+        (Confirmed::Unknown, _) => (reasons::Confirmed::NotYetJudged, "The forecast's horizon is not over yet."),
     };
     super::condition(reason, message, alert.judged_unix.unwrap_or(alert.fired_unix))
 }

@@ -167,7 +167,7 @@ fn skill(skills: [Option<f64>; 3]) -> SkillPercent {
     SkillPercent { q50, q90, q99 }
 }
 
-/// A reason, and in words what is behind it.
+/// A reason, and its message.
 type Verdict = (&'static Reason, String);
 
 fn ready(data: &ReportData) -> Verdict {
@@ -176,11 +176,11 @@ fn ready(data: &ReportData) -> Verdict {
     };
     let missing: Vec<&str> = data.sensors.iter().filter(is_missing).map(|status| status.name).collect();
     if data.sensors.is_empty() {
-        (ReportReady::Starting.row(), "The sensors have not started.".to_owned())
+        (ReportReady::Starting.row(), "The sensors have not started yet.".to_owned())
     } else if missing.is_empty() {
-        (ReportReady::SensorsWork.row(), "All sensors that forecasts need work.".to_owned())
+        (ReportReady::SensorsWork.row(), "All required sensors work.".to_owned())
     } else {
-        let message = format!("No forecasts: {} cannot be used; `sensors` says why.", missing.join(", "));
+        let message = format!("No forecasts: {} unavailable; see `status.sensors` for the reason.", missing.join(", "));
         (ReportReady::SensorsMissing.row(), message)
     }
 }
@@ -197,8 +197,8 @@ fn warming_up(own: &Own, unix: u64) -> Verdict {
 fn degraded(data: &ReportData, own: &Own) -> Verdict {
     let lesser = |status: &status::Status| match status.state {
         status::State::Active => None,
-        status::State::Degraded(_) => Some(format!("sensor {} does not measure all", status.name)),
-        status::State::Unavailable(_) => Some(format!("sensor {} measures nothing", status.name)),
+        status::State::Degraded(_) => Some(format!("sensor {} is degraded", status.name)),
+        status::State::Unavailable(_) => Some(format!("sensor {} is unavailable", status.name)),
     };
     let mut reasons: Vec<String> = data.sensors.iter().filter_map(lesser).collect();
     if own.is_unsaved {
@@ -208,25 +208,25 @@ fn degraded(data: &ReportData, own: &Own) -> Verdict {
         );
     }
     if own.dropped > 0 || data.transitions_lost > 0 {
-        reasons.push("alerts were given up untold because the queue was full".to_owned());
+        reasons.push("alerts were dropped unpublished because the queue was full".to_owned());
     }
     if own.throttled > 0 {
-        reasons.push("no objects were made of some alerts, which were beyond the caps".to_owned());
+        reasons.push("some alerts have no object because they exceeded the caps".to_owned());
     }
     if data.over_capacity > 0 {
-        reasons.push("some pods found no room to be watched".to_owned());
+        reasons.push("some selected pods are not watched because no slot is free".to_owned());
     }
     let fall_back = data.models.iter().filter(|model| !model.ready).count();
     if fall_back > 0 {
-        reasons.push(format!("{fall_back} rules forecast with another model than they ask for"));
+        reasons.push(format!("{fall_back} rules fall back to another model"));
     }
     if data.rules.len().max(data.models.len()) > MAX_ENTRIES {
-        reasons.push("some rules found no room in this report".to_owned());
+        reasons.push("some rules did not fit into this report".to_owned());
     }
     if reasons.is_empty() {
-        (ReportDegraded::AllWell.row(), "Everything that is wanted is measured and reported.".to_owned())
+        (ReportDegraded::Complete.row(), "Nothing is degraded.".to_owned())
     } else {
-        (ReportDegraded::SomethingMissing.row(), words::cut(&reasons.join("; "), MAX_REASON))
+        (ReportDegraded::Incomplete.row(), words::cut(&reasons.join("; "), MAX_REASON))
     }
 }
 

@@ -50,7 +50,7 @@ impl Failure {
         if !self.is_closed {
             return self;
         }
-        let advice = "a server that wants a certificate does so: name PEM files in \
+        let advice = "a server that requires a client certificate does this: set PEM files in \
                       OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY";
         Self { reason: format!("{} ({advice})", self.reason), ..self }
     }
@@ -70,7 +70,7 @@ impl Failure {
     pub(super) fn http(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Self {
         let mut reason = format!("HTTP status {status}");
         if let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) {
-            reason = format!("{reason}, sent on to {location}, expected that URL as the endpoint");
+            reason = format!("{reason}, redirected to {location}; expected that URL as the endpoint");
         }
         let is_text = headers
             .get(header::CONTENT_TYPE)
@@ -107,7 +107,7 @@ impl Failure {
         let mut reason = with_words(format!("gRPC status {:?}", status.code()), status.message());
         // The library's words for an answer of an HTTP server that knows nothing of gRPC.
         if status.message().starts_with("grpc-status header missing") {
-            reason += " (what answered is no gRPC server: expected OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)";
+            reason += " (the server is not a gRPC server: expected OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)";
         }
         Self { reason, is_transient, is_closed: false, retry_after: None }
     }
@@ -133,7 +133,7 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
 }
 
 const CLIENT_CERTIFICATE: &str =
-    "the server wants a certificate: name PEM files in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY";
+    "the server requires a client certificate: set PEM files in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY";
 
 /// What usually helps against a failure that names the fault only in its own terms.
 fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -143,7 +143,7 @@ fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return match tls {
             // A bad signature: the authority that is trusted has the issuer's name and another key.
             Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-                Some("the issuer is unknown: name the PEM file of its certificate in OTEL_EXPORTER_OTLP_CERTIFICATE")
+                Some("the issuer is unknown: set the PEM file of its certificate in OTEL_EXPORTER_OTLP_CERTIFICATE")
             }
             Tls::InvalidMessage(InvalidMessage::InvalidContentType) => {
                 Some("the other end does not speak TLS: expected an http:// endpoint")

@@ -96,7 +96,7 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
     record.set_severity_number(severity);
     record.set_severity_text(text);
     record.set_body(AnyValue::from(format!(
-        "alert {} {}: RTT of {} under {}, rule {}",
+        "alert {} {}: RTT of {} ({}, rule {})",
         alert.name,
         transition.word(),
         alert.target,

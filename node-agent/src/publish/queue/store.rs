@@ -18,7 +18,7 @@ const MAX_ASIDE: usize = 16;
 /// Why an entry is in memory only.
 #[derive(Debug, Error)]
 #[error(
-    "cannot keep alert {alert} on disk; it is sent from memory, and lost if the agent stops first; free space, or name \
+    "cannot keep alert {alert} on disk; it is sent from memory and lost if the agent stops first; free space, or use \
      another --state-dir"
 )]
 pub struct StoreError {
@@ -54,7 +54,7 @@ impl<D: Disk> Store<D> {
     pub fn load(&mut self) -> Found {
         let mut found = Found::default();
         let names = self.disk.list().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the queue's directory cannot be read: starting with an empty queue");
+            tracing::warn!(%error, "cannot read the queue's directory: starting with an empty queue");
             Vec::new()
         });
         let mut aside = names.iter().filter(|name| name.ends_with(ASIDE)).count();
@@ -66,7 +66,7 @@ impl<D: Disk> Store<D> {
                 match self.read(name, alert) {
                     Ok(entry) => found.entries.push(entry),
                     Err(reason) => {
-                        tracing::warn!(file = name, reason, "a queued alert cannot be read: set aside");
+                        tracing::warn!(file = name, reason, "cannot read a queued alert: it is set aside");
                         found.set_aside += 1;
                         let kept = aside < MAX_ASIDE && self.disk.rename(name, &format!("{alert}{ASIDE}")).is_ok();
                         if kept {
@@ -89,7 +89,7 @@ impl<D: Disk> Store<D> {
 
     fn discard(&mut self, name: &str) {
         if let Err(error) = self.disk.remove(name) {
-            tracing::warn!(file = name, %error, "a file of the queue cannot be removed");
+            tracing::warn!(file = name, %error, "cannot remove a file of the queue");
         }
     }
 

@@ -60,7 +60,7 @@ fn agents_that_all_work_by_the_settings_of_before_are_reported() {
     cluster.with_agents(|agents| agents.is_current = false);
     let plan = cluster.plan(at(61));
     assert_eq!(condition(&plan, "AgentsReady"), is("False", "NotReady"));
-    assert!(message(&plan, "Ready").starts_with("3 of 3 agents work as the settings of before want them"));
+    assert!(message(&plan, "Ready").starts_with("3 of 3 agents work with the previous settings"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_agent_that_is_ready_and_silent_does_not_work() {
     let late = cluster.plan(at(1_021));
     assert_eq!(condition(&late, "AgentsReady"), is("False", "Silent"));
     let text = message(&late, "AgentsReady");
-    assert!(text.starts_with("0 of 1 agents work; not those on n1: the agent last wrote 15m ago"), "{text}");
+    assert!(text.starts_with("0 of 1 agents work; failing on n1: the agent last reported 15m ago"), "{text}");
     assert!(text.contains("logs -l app.kubernetes.io/name=netprecursor-agent"), "{text}");
 }
 

@@ -43,8 +43,8 @@ fn a_rule_whose_confidence_nothing_reaches_says_so_and_is_followed() {
     let plan = cluster.plan(at(0));
     assert_eq!(condition(&plan, "Unannounced"), is("True", "ConfidenceNotReached"));
     let text = message(&plan, "Unannounced");
-    let expected = "rule rtt: the highest chance of late is 31 %, its warnings need 62 %; 2 incidents of the last day came \
-                    without one; lower `minConfidencePercent`, or rely on measured breaches";
+    let expected = "rule rtt: the highest recent chance is 31 %, but a warning needs 62 %; 2 incidents of the last 24 hours \
+                    came without a warning; lower `minConfidencePercent`, or rely on alerts on measured breaches";
     assert!(text.starts_with(expected), "{text}");
     assert!(!message(&plan, "Ready").contains("Unannounced"), "{}", message(&plan, "Ready"));
 }

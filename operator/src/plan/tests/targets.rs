@@ -68,9 +68,9 @@ fn a_policy_that_selects_nothing_names_what_comes_near() {
     // Of other namespaces a policy of one says nothing: who reads it may not see them.
     let near = in_shop(json!({"app": "check-out", "pod-template-hash": "x"}));
     assert!(near.contains("; pods there have app=check-out; compare `target`"), "{near}");
-    assert!(in_shop(json!({"tier": "web"})).contains("; no pod there has a label of that name; compare `target`"));
+    assert!(in_shop(json!({"tier": "web"})).contains("; no pod there has a label with that key; compare `target`"));
     let empty = message(&|cluster| cluster.policy("shop", "checkout", json!({})));
-    assert!(empty.contains("no pod runs in the policy's namespace"), "{empty}");
+    assert!(empty.contains("no pod is running in the policy's namespace"), "{empty}");
 
     let everywhere = message(&|cluster| {
         cluster.namespace("shop", json!({"team": "b"}));
