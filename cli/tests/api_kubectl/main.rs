@@ -68,7 +68,10 @@ async fn api_where_all_is_well_everything_says_so() {
     let plugin = Plugin::new(&server);
 
     let printed = plugin.run(&["install-check"]).await;
-    assert!(printed.code == Some(0) && printed.out.contains("All is well.") && !printed.out.contains('✗'), "{printed:#?}");
+    assert!(
+        printed.code == Some(0) && printed.out.contains("All is well.") && !printed.out.contains('✗'),
+        "{printed:#?}"
+    );
     assert!(printed.out.contains("operator-a is the leader"), "{printed:#?}");
 
     let printed = plugin.run(&["doctor"]).await;
