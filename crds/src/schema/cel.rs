@@ -223,7 +223,7 @@ pub(crate) fn decimal(schema: &mut Schema) {
 
 /// What never changes.
 pub(crate) fn immutable(schema: &mut Schema) {
-    let message = "the spec says whose alert it is and cannot be changed: delete the alert and create another";
+    let message = "the spec identifies the alert and cannot be changed: delete the alert and create another";
     require(schema, "self == oldSelf".to_owned(), message);
 }
 

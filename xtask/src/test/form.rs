@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_folder_with_its_module_inside_is_the_other_form_but_not_below_tests() {
         assert!(is_other_form("lab/src/load/mod.rs") && is_other_form("e2e/tests/story_product/nightly/mod.rs"));
-        assert!(!is_other_form("lab/src/load.rs") && !is_other_form("models/tests/nets/mod.rs"));
+        assert!(!is_other_form("lab/src/load.rs") && !is_other_form("models/tests/onnx/mod.rs"));
     }
 
     #[test]
