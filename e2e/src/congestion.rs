@@ -119,7 +119,7 @@ fn chances(samples: &Samples, namespace: &str, policy: &str) -> Option<f64> {
     let is_label =
         |sample: &Sample, name: &str, value: &str| sample.labels.get(name).is_some_and(|label| label == value);
     samples
-        .of("netprecursor_rule_chances_said_total")
+        .of("netprecursor_rule_reliability_forecasts_total")
         .filter(|sample| is_label(sample, "policy_namespace", namespace) && is_label(sample, "policy", policy))
         .map(|sample| sample.value)
         .reduce(|sum, value| sum + value)
