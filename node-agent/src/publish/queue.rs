@@ -1,11 +1,13 @@
 //! What is still to be published to the API server: the latest state of each alert, in memory and on disk.
 //!
 //! A transition replaces what the alert was and adds one Event; nothing is sent from anywhere else. The order of
-//! sending is chosen each time: alerts that fire, alerts that are over, Events, and last what only adds detail. Published
+//! sending is chosen each time: states of alerts, Events, and last what only adds detail; of each of these namespaces and
+//! their rules take turns, so that a storm of one holds up no other. Published
 //! alerts are kept as long as there is room: a repeat continues the alert's count, also after the agent was restarted.
 
 pub mod disk;
 pub mod entry;
+mod fair;
 mod file;
 mod pick;
 pub mod store;
@@ -23,6 +25,7 @@ use netprecursor_kit::Backoff;
 use self::{
     disk::Disk,
     entry::{Delivered, Entry, MAX_EVENTS, Pending},
+    fair::Fair,
     store::Store,
 };
 use super::words;
@@ -141,6 +144,7 @@ pub struct Queue<D> {
     store: Store<D>,
     slots: BTreeMap<String, Slot>,
     limits: Limits,
+    fair: Fair,
     sequence: u64,
     counters: Counters,
     throttled: BTreeMap<(String, String), u64>,
@@ -153,6 +157,7 @@ impl<D: Disk> Queue<D> {
             store: Store::new(disk),
             slots: BTreeMap::new(),
             limits,
+            fair: Fair::default(),
             sequence: 0,
             counters: Counters::default(),
             throttled: BTreeMap::new(),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use netprecursor_agent::publish::queue::{Limits, Op, Outcome, Pick, Queue, disk::Disk as _};
-use netprecursor_core::alert::{Alert, AlertState};
+use netprecursor_core::{
+    alert::{Alert, AlertState},
+    policy::Severity,
+};
 
 use super::{
     DAY, PLENTY, fired, open, over, publish,
@@ -88,6 +91,47 @@ fn alerts_that_fire_go_first_then_those_that_are_over_then_events_then_details()
     let expected =
         [(2, "object"), (2, "status"), (1, "status"), (1, "event"), (1, "event"), (2, "event"), (0, "status")];
     assert_eq!(order, expected);
+}
+
+/// Alert `number` in a namespace of its own choice.
+fn fired_in(namespace: &str, number: usize) -> Alert {
+    Alert { subject: subject(namespace, number), ..fired(number, 1) }
+}
+
+#[test]
+fn in_a_storm_of_one_namespace_the_alert_of_another_is_next_and_so_is_its_end() {
+    let mut queue = open(&MemoryDisk::default());
+    (0..90).for_each(|number| queue.accept(fired_in("storm", number)));
+    let mut rng = Rng::with_seed(1);
+    let mut next = |queue: &mut Queue<MemoryDisk>| {
+        let Pick::Do(op) = queue.pick(Duration::ZERO, DAY, PLENTY) else { panic!("nothing to do") };
+        queue.settle(&op, &Outcome::Done { uid: None }, Duration::ZERO, &mut rng);
+        word(&op)
+    };
+    (0..20).for_each(|_| drop(next(&mut queue)));
+    queue.accept(fired_in("calm", 99));
+    let order: Vec<_> = (0..4).map(|_| next(&mut queue)).collect();
+    assert!(order.contains(&(99, "object")) && order.contains(&(99, "status")), "{order:?}");
+    queue.accept(Alert { subject: subject("calm", 99), ..over(99, 1) });
+    let order: Vec<_> = (0..4).map(|_| next(&mut queue)).collect();
+    assert!(order.contains(&(99, "status")), "{order:?}");
+}
+
+#[test]
+fn within_a_namespace_the_severe_alert_goes_first_and_rules_take_turns() {
+    let mut queue = open(&MemoryDisk::default());
+    let of_rule =
+        |number: usize, rule: &str, severity| Alert { rule: rule.to_owned(), severity, ..fired_in("shop", number) };
+    for number in 0..4 {
+        queue.accept(of_rule(number, "storm", Severity::Warning));
+    }
+    queue.accept(of_rule(4, "other", Severity::Warning));
+    queue.accept(of_rule(5, "third", Severity::Info));
+    queue.accept(of_rule(6, "storm", Severity::Critical));
+    let done = publish(&mut queue, &mut Rng::with_seed(1));
+    let order: Vec<usize> =
+        done.iter().map(word).filter(|(_, word)| *word == "object").map(|(number, _)| number).collect();
+    assert_eq!(order, [6, 4, 0, 1, 2, 3, 5]);
 }
 
 #[test]

@@ -236,6 +236,9 @@ pub(super) fn change(before: Option<&PrecursorNodeReportStatus>, now: &Precursor
     Change { state: states(before) != states(now), counts: counts(before) != counts(now) }
 }
 
+/// As many alerts that wait are a backlog, which readers of the report are to know of.
+const BACKLOG: u64 = 20;
+
 /// A report without its gauges, counters and times.
 fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     let mut states = status.clone();
@@ -243,7 +246,8 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     states.overhead = None;
     states.targets = 0;
     states.targets_over_capacity = 0;
-    states.queue = Queue::default();
+    // That many alerts wait is a state, how many is a gauge.
+    states.queue = Queue { pending: u64::from(status.queue.pending >= BACKLOG), dropped: 0 };
     states.heartbeat = None;
     for rule in &mut states.rules {
         rule.targets = 0;
@@ -360,6 +364,13 @@ mod tests {
         alerted.rules[0].scorecard.alerts += 1;
         let now = status(&alerted, &own(), 1_700_000_060, Some(&before));
         assert_eq!(change(Some(&before), &now), Change { state: false, counts: true });
+    }
+
+    #[test]
+    fn a_backlog_of_alerts_is_a_change_of_state_when_it_comes_and_when_it_is_gone() {
+        let of = |pending| status(&data(), &Own { pending, ..own() }, 1_700_000_060, None);
+        let change = |before, now| change(Some(&of(before)), &of(now)).state;
+        assert_eq!([change(0, BACKLOG), change(BACKLOG, 500), change(500, 3)], [true, false, true]);
     }
 
     #[test]

@@ -13,8 +13,6 @@ const JITTER: f64 = 0.05;
 const STATE_APART: Duration = Duration::from_secs(15);
 /// Growing counters are published no more often than this.
 const COUNTS_APART: Duration = Duration::from_secs(60);
-/// A report that is late by this much goes before the alerts: its readers would take the agent for dead.
-const OVERDUE: Duration = Duration::from_secs(300);
 
 /// What of a report differs from the one that was written last. Gauges do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,9 +26,7 @@ pub(super) struct Change {
 /// How urgent a report is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Before anything else.
-    Overdue,
-    /// Once there is nothing else.
+    /// It is due.
     Now,
     /// At this time, if nothing changes before.
     At(Duration),
@@ -47,9 +43,6 @@ impl Schedule {
     /// How urgent it is at `now`.
     pub(super) fn due(&self, now: Duration, change: Change) -> Due {
         let Some(written) = self.written else { return Due::Now };
-        if now >= self.heartbeat + OVERDUE {
-            return Due::Overdue;
-        }
         let mut at = self.heartbeat;
         if change.state {
             at = at.min(written + STATE_APART);
@@ -97,12 +90,5 @@ mod tests {
         assert_eq!(schedule.due(Duration::from_secs(20), state), Due::Now);
         assert_eq!(schedule.due(Duration::from_secs(20), counts), Due::At(COUNTS_APART));
         assert_eq!(schedule.due(Duration::from_secs(61), counts), Due::Now);
-    }
-
-    #[test]
-    fn a_report_that_alerts_held_up_for_long_goes_first() {
-        let schedule = written_at_zero(1);
-        assert_eq!(schedule.due(Duration::from_secs(400), QUIET), Due::Now);
-        assert_eq!(schedule.due(Duration::from_secs(700), QUIET), Due::Overdue);
     }
 }

@@ -66,11 +66,12 @@ impl<D: Disk> Turns<D> {
         }
         let tokens = self.budget.at(now, &mut self.rng);
         let due = report.map(|change| match (self.schedule.due(now, change), self.report.waits(now)) {
-            (Due::Overdue | Due::Now, Some(until)) => Due::At(until),
+            (Due::Now, Some(until)) => Due::At(until),
             (due, _) => due,
         });
         let message = if self.has_report_object { Message::Report } else { Message::ReportObject };
-        if due == Some(Due::Overdue) {
+        // Before alerts: it is rare, and its readers would take the agent for dead or its counts for true.
+        if due == Some(Due::Now) {
             return self.send(now, message);
         }
         let mut wake = match due {
@@ -86,9 +87,6 @@ impl<D: Disk> Turns<D> {
             Pick::Afford(_) => wake = soonest(wake, self.budget.next()),
             Pick::Until(until) => wake = soonest(wake, Some(until)),
             Pick::Nothing => {}
-        }
-        if due == Some(Due::Now) {
-            return self.send(now, message);
         }
         Turn::Wait(wake)
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use netprecursor_core::alert::AlertState;
+use netprecursor_core::{alert::AlertState, policy::Severity};
 
 use super::{
     Queue, Slot,
     disk::Disk,
     entry::{Delivered, Pending},
+    fair::Flow,
 };
 
 /// Writes that are held back for more urgent requests, by urgency.
@@ -66,13 +67,37 @@ impl Op {
     }
 }
 
-/// The lower, the sooner.
+/// What a request is for, the more urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
     Fires,
     IsOver,
     Event,
     Detail,
+}
+
+impl Urgency {
+    /// What is urgent alike: that an alert is over matters to one namespace as much as a new one does to another.
+    const fn class(self) -> u8 {
+        match self {
+            Self::Fires | Self::IsOver => 0,
+            Self::Event => 1,
+            Self::Detail => 2,
+        }
+    }
+}
+
+/// The order of requests: by class, then namespaces in turns; within a namespace by urgency and severity, then rules in
+/// turns, and last by age.
+type Order = (u8, u64, Urgency, u8, u64, u64);
+
+/// The lower, the sooner.
+const fn rank(severity: Severity) -> u8 {
+    match severity {
+        Severity::Critical => 0,
+        Severity::Warning => 1,
+        Severity::Info => 2,
+    }
 }
 
 /// What can be done now.
@@ -116,6 +141,18 @@ impl Slot {
         Some((Urgency::Event, Op::Event { alert: self.entry.alert.name.clone(), key: EventKey::of(pending) }))
     }
 
+    /// Whether its object is made and empty.
+    const fn is_begun(&self) -> bool {
+        self.entry.object.is_some() && self.entry.delivered.is_none()
+    }
+
+    fn flow(&self) -> Flow {
+        let alert = &self.entry.alert;
+        let policy = alert.subject.as_ref().map(|subject| subject.policy.uid.clone());
+        let rule = (policy.unwrap_or_default(), alert.rule.clone());
+        Flow { namespace: alert.namespace().to_owned(), rule }
+    }
+
     fn has_live_object(&self, unix: u64) -> bool {
         let alert = &self.entry.alert;
         self.entry.object.is_some()
@@ -127,19 +164,31 @@ impl<D: Disk> Queue<D> {
     /// What to do at `now` (since any one moment; `unix` is the time of day) with `tokens` writes left.
     pub fn pick(&mut self, now: Duration, unix: u64, tokens: u32) -> Pick {
         self.throttle(unix);
-        let mut best: Option<(Urgency, u64, Op)> = None;
+        let mut best: Option<(Order, Option<Flow>, Op)> = None;
         let mut until: Option<Duration> = None;
         for slot in self.slots.values().filter(|slot| slot.throttled.is_none()) {
             let Some((urgency, op)) = slot.op() else { continue };
             if let Some(waits) = slot.backoff.waits(now) {
                 until = Some(until.map_or(waits, |until| until.min(waits)));
-            } else if best.as_ref().is_none_or(|(least, since, _)| (urgency, slot.since) < (*least, *since)) {
-                best = Some((urgency, slot.since, op));
+                continue;
+            }
+            let flow = slot.flow();
+            // An object is empty without its status, which takes no turn of its own.
+            let (namespace, rule) = if slot.is_begun() { (0, 0) } else { self.fair.turn(&flow) };
+            let order = (urgency.class(), namespace, urgency, rank(slot.entry.alert.severity), rule, slot.since);
+            if best.as_ref().is_none_or(|(least, ..)| order < *least) {
+                best = Some((order, (!slot.is_begun()).then_some(flow), op));
             }
         }
+        let reserve = |(_, _, urgency, ..): &Order| RESERVE[*urgency as usize];
         match (best, until) {
-            (Some((urgency, _, op)), _) if tokens > RESERVE[urgency as usize] => Pick::Do(op),
-            (Some((urgency, ..)), _) => Pick::Afford(RESERVE[urgency as usize]),
+            (Some((order, flow, op)), _) if tokens > reserve(&order) => {
+                if let Some(flow) = flow {
+                    self.fair.serve(&flow);
+                }
+                Pick::Do(op)
+            }
+            (Some((order, ..)), _) => Pick::Afford(reserve(&order)),
             (None, Some(until)) => Pick::Until(until),
             (None, None) => Pick::Nothing,
         }
@@ -176,8 +225,7 @@ impl<D: Disk> Queue<D> {
                 slot.throttled = None;
             } else if slot.throttled.replace(alert.count) != Some(alert.count) {
                 self.counters.throttled += 1;
-                let policy = alert.subject.as_ref().map(|subject| subject.policy.uid.clone());
-                let key = (policy.unwrap_or_default(), alert.rule.clone());
+                let key = slot.flow().rule;
                 if self.throttled.len() < super::MAX_THROTTLED_RULES || self.throttled.contains_key(&key) {
                     *self.throttled.entry(key).or_default() += 1;
                 }
