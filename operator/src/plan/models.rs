@@ -97,7 +97,7 @@ pub(super) fn verdict(
             Some(Err(trouble)) => troubles.push((trouble.reason(), format!("rule {rule}: {trouble}"))),
             Some(Ok(_)) => {
                 unknown =
-                    Some((ModelReady::Publishing, format!("rule {rule}: {source} is checked and is being published")))
+                    Some((ModelReady::Publishing, format!("rule {rule}: {source} is checked and is being published")));
             }
             None => unknown = Some((ModelReady::Checking, format!("rule {rule}: {source} is being checked"))),
         }
