@@ -193,6 +193,10 @@ pub struct Sensor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+    /// What the sensor cannot measure in an installation of this kind, by design. No degradation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub limits: Option<String>,
 }
 
 /// Whether forecasts need a sensor.

@@ -137,8 +137,12 @@ impl fmt::Display for Report {
             writeln!(f, "{name:<15} {:<5} {needed_for}", if *held { "yes" } else { "no" })?;
         }
         writeln!(f, "\nSENSOR    NEED      STATE        REASON")?;
-        for Status { name, need, state } in &self.sensors {
-            let line = format!("{name:<9} {:<9} {:<12} {}", format!("{need:?}"), state.word(), state.reason());
+        for Status { name, need, state, limits } in &self.sensors {
+            let why = match (state.reason(), limits) {
+                ("", Some(limits)) => format!("by design: {limits}"),
+                (reason, _) => reason.to_owned(),
+            };
+            let line = format!("{name:<9} {:<9} {:<12} {why}", format!("{need:?}"), state.word());
             writeln!(f, "{}", line.trim_end())?;
         }
         if let Some(selection) = &self.selection {
@@ -165,7 +169,7 @@ mod tests {
             tracefs: Tracefs::Absent,
             lockdown: Lockdown::Unknown,
             capabilities: vec![Capability { name: "CAP_BPF", held: false, needed_for: "loading" }],
-            sensors: vec![Status { name: "tcp", need: Need::Required, state }],
+            sensors: vec![Status::new("tcp", Need::Required, state)],
             ready: false,
             selection: None,
         }

@@ -44,6 +44,16 @@ pub struct Status {
     /// How well it works.
     #[serde(flatten)]
     pub state: State,
+    /// What it cannot measure in an installation of this kind, by design: no degradation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<&'static str>,
+}
+
+impl Status {
+    /// The status of a sensor that measures all that it is made for.
+    pub const fn new(name: &'static str, need: Need, state: State) -> Self {
+        Self { name, need, state, limits: None }
+    }
 }
 
 impl fmt::Display for State {

@@ -158,7 +158,7 @@ async fn until(limit: Duration, what: &str, is_so: impl Fn() -> bool) -> Duratio
 fn report_data(state: SensorState) -> Arc<ReportData> {
     Arc::new(ReportData {
         unix: DAY,
-        sensors: vec![Status { name: "tcp", need: Need::Required, state }],
+        sensors: vec![Status::new("tcp", Need::Required, state)],
         rtt_source: RttSource::Measured,
         targets: 3,
         ..ReportData::default()

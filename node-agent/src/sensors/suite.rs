@@ -76,6 +76,10 @@ pub struct Place {
     pub cookie: Option<u64>,
 }
 
+/// What surveying pods from outside costs.
+const FROM_OUTSIDE: &str = "the agent does not enter pods' namespaces: it counts their sockets from /proc, a socket whose callbacks \
+                            another program took over still counts as seen, and their queueing disciplines are not visible";
+
 /// What is read of each target beside its signals.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
@@ -94,15 +98,11 @@ impl Suite {
         let sockets = match (&surveyor, programs.lines.is_some()) {
             (Err(error), _) => State::Unavailable(format!("cannot query the kernel by netlink: {error}")),
             (Ok(_), false) => State::Degraded("sockets are counted, but the tcp sensor sees none".to_owned()),
-            (Ok(_), true) if is_cluster => State::Degraded(
-                "the agent does not enter pods' namespaces: it counts their sockets from /proc, a socket whose callbacks another \
-                 program took over still counts as seen, and their queueing disciplines are not visible"
-                    .to_owned(),
-            ),
             (Ok(_), true) => State::Active,
         };
-        states.push(Status { name: "sockets", need: Need::Required, state: sockets });
-        states.push(Status { name: "node", need: Need::Required, state: node_state });
+        let limits = is_cluster.then_some(FROM_OUTSIDE);
+        states.push(Status { limits, ..Status::new("sockets", Need::Required, sockets) });
+        states.push(Status::new("node", Need::Required, node_state));
         let machine = Machine::survey(is_cluster);
         let states = states.into_iter().map(|status| machine.advised(status)).collect();
         Self {

@@ -132,7 +132,7 @@ mod tests {
 
     fn advised_reason(machine: &Machine, sensor: &'static str) -> String {
         let (need, state) = (Need::Required, State::Unavailable("EPERM".to_owned()));
-        machine.advised(Status { name: sensor, need, state }).state.reason().to_owned()
+        machine.advised(Status::new(sensor, need, state)).state.reason().to_owned()
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         }
         // A sensor lacks only what it needs.
         assert!(!advised_reason(&without("CAP_PERFMON", false), crate::status::IDENTITY).contains("PERFMON"));
-        let active = Status { name: "tcp", need: Need::Required, state: State::Active };
+        let active = Status::new("tcp", Need::Required, State::Active);
         assert_eq!(without("CAP_BPF", false).advised(active.clone()), active);
         assert_eq!(advised_reason(&without("CAP_BPF", true), "node"), "EPERM");
     }

@@ -130,6 +130,7 @@ fn sensor(status: &status::Status) -> Sensor {
         reason: Some(status.state.reason())
             .filter(|reason| !reason.is_empty())
             .map(|text| words::cut(text, MAX_REASON)),
+        limits: status.limits.map(|text| words::cut(text, MAX_REASON)),
     }
 }
 
@@ -282,7 +283,7 @@ mod tests {
             name: "checkout".to_owned(),
             uid: "p-1".to_owned(),
         };
-        let sensor = |name, need, state| status::Status { name, need, state };
+        let sensor = |name, need, state| status::Status::new(name, need, state);
         ReportData {
             unix: 1_700_000_000,
             sensors: vec![

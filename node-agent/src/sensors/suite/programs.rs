@@ -40,7 +40,7 @@ impl Programs {
             Err(error) => return (Self::default(), lost(&setting, &crate::error::chain(&error))),
         };
         let mut states = Vec::new();
-        let mut state = |name, need, state| states.push(Status { name, need, state });
+        let mut state = |name, need, state| states.push(Status::new(name, need, state));
         let bpf = &mut object.bpf;
         let tcp = Tcp::start(bpf, object.cpus);
         state("tcp", Need::Required, State::of(&tcp));
@@ -81,6 +81,6 @@ impl Programs {
 fn lost(setting: &Setting, why: &str) -> Vec<Status> {
     let sensors = [("tcp", Need::Required), ("traffic", Need::Required), ("sched", Need::Optional)];
     let identity = matches!(setting, Setting::Cluster { .. }).then_some((IDENTITY, Need::Required));
-    let status = |(name, need)| Status { name, need, state: State::Unavailable(why.to_owned()) };
+    let status = |(name, need)| Status::new(name, need, State::Unavailable(why.to_owned()));
     sensors.into_iter().chain(identity).map(status).collect()
 }
