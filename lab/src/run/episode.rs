@@ -14,8 +14,8 @@ use crate::{
     fault::Conditions,
     labels::{FaultTimes, Instants, Labels, Observer, ObserverError, Seen, TargetLabels},
     load::{self, BULK_PORT, Pace, Pacer, RequestCounts},
-    scenario::{Bulk, Effect, Load, Resolved},
-    topology::{Address, Network, Running, client_address, server_address},
+    scenario::{Bulk, Load},
+    topology::Running,
 };
 
 /// How long the idle path is measured before the load begins.

@@ -1,6 +1,6 @@
 //! An ensemble as its ONNX node describes it, checked to be made of trees.
 
-use super::branch::{Branch, Child, Test};
+use super::branch::{Branch, Child};
 use super::classes::{Classes, Labels};
 use super::descent;
 use super::rows::Rows;
