@@ -2,6 +2,7 @@
 
 mod episode;
 mod extras;
+mod setup;
 mod timeline;
 
 use std::{
@@ -10,8 +11,8 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use episode::Episode;
 use nix::unistd::{Uid, geteuid};
+use setup::Episode;
 
 use crate::{
     LabError,

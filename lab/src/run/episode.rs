@@ -1,4 +1,4 @@
-//! The lab of one episode: built, measured while idle, played.
+//! What is done in the lab of one episode: it is measured while idle, then played.
 
 use std::{
     fs,
@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Stage, extras::Extras, timeline::Timeline};
+use super::{Stage, extras::Extras, setup::Episode, timeline::Timeline};
 use crate::{
     LabError,
     fault::Conditions,
     labels::{FaultTimes, Instants, Labels, Observer, ObserverError, Seen, TargetLabels},
     load::{self, BULK_PORT, Pace, Pacer, RequestCounts},
-    scenario::{Bulk, Effect, Load, Resolved},
-    topology::{Address, Network, Running, client_address, server_address},
+    scenario::{Bulk, Load},
+    topology::Running,
 };
 
 /// How long the idle path is measured before the load begins.
@@ -27,18 +27,6 @@ const CHECK_EVERY: u32 = 10;
 /// Share of the probes of the idle path that must be answered.
 const IDLE_SHARE: f64 = 0.8;
 
-/// A lab: its network and its processes.
-pub(super) struct Episode<'a> {
-    pub(super) scenario: &'a Resolved,
-    pub(super) seed: u64,
-    // Children end before their namespaces are removed.
-    children: Vec<Running>,
-    /// The processes that receive bulk transfers at the first client.
-    pub(super) readers: Vec<Running>,
-    addresses: Vec<Address>,
-    pub(super) network: Network,
-}
-
 /// What was played, before the labels are made from it.
 struct Played {
     complete: bool,
@@ -49,35 +37,7 @@ struct Played {
     requests: RequestCounts,
 }
 
-impl<'a> Episode<'a> {
-    pub(super) fn build(scenario: &'a Resolved, seed: u64) -> Result<Self, LabError> {
-        let network = Network::build(scenario, seed)?;
-        let mut episode = Self {
-            scenario,
-            seed,
-            children: Vec::new(),
-            readers: Vec::new(),
-            addresses: (0..scenario.servers()).map(|n| server_address(scenario.topology.addresses, n)).collect(),
-            network,
-        };
-        let scratch = episode.network.record().scratch.clone();
-        for server in &episode.network.servers {
-            let cpu = scenario.topology.pin_servers.then(|| pinned_cpu(seed));
-            episode.children.push(load::start_nginx(&scratch, server, scenario.topology.addresses, cpu)?);
-        }
-        for (child, address) in episode.children.iter().zip(&episode.addresses) {
-            load::wait_until_ready(child, *address, &episode.network.clients[0])?;
-        }
-        for port in bulk_ports(scenario) {
-            episode.readers.push(load::start_bulk_receiver(&scratch, &episode.network.clients[0], port)?);
-        }
-        Ok(episode)
-    }
-
-    pub(super) fn first_client(&self) -> Address {
-        client_address(self.scenario.topology.addresses, 0)
-    }
-
+impl Episode<'_> {
     fn observe(&self, started: Instants, csv: &Path) -> Result<Observer, LabError> {
         Observer::start(&self.network.servers, self.first_client(), self.scenario.probe_interval(), started, csv)
     }
@@ -221,17 +181,4 @@ fn pace(bulk: &Bulk<f64>, bottleneck_bps: f64) -> Pace {
         (true, false) => Pace::Kernel(rate),
         (true, true) => Pace::Application(rate),
     }
-}
-
-/// One port for each steady bulk load, and one more where a fault brings greedy flows.
-pub(super) fn bulk_ports(scenario: &Resolved) -> std::ops::Range<u16> {
-    let steady = scenario.loads.iter().filter(|load| matches!(load, Load::Bulk(_))).count() as u16;
-    let greedy = scenario.faults.iter().any(|fault| matches!(fault.effect, Effect::Bulk { .. }));
-    BULK_PORT..BULK_PORT + steady + u16::from(greedy)
-}
-
-/// The CPU that servers and spinners share, where the scenario pins them.
-pub(super) fn pinned_cpu(seed: u64) -> usize {
-    let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (seed % cpus as u64) as usize
 }

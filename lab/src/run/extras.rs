@@ -1,6 +1,6 @@
 //! What faults start and stop besides changes of the path: stalled readers, spinners, greedy flows and floods.
 
-use super::episode::{Episode, bulk_ports, pinned_cpu};
+use super::setup::{Episode, bulk_ports, pinned_cpu};
 use crate::{
     LabError,
     fault::{Conditions, Spinners, spin::Spinning},

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::branch::{Branch, Child};
 use super::descent::Colours;
-use super::parse::{test, threshold, tracks_true};
-use super::tables::Tables;
+use super::tables::{Tables, test, threshold, tracks_true};
 use crate::Refusal;
 use crate::contract::limits;
 

@@ -1,5 +1,6 @@
 //! Attributes of an ensemble's ONNX node, typed, with refusals that name them.
 
+use super::branch::Test;
 use crate::Refusal;
 use crate::contract::{AttributeValue, Node};
 use crate::refusal::shown;
@@ -119,4 +120,38 @@ impl<'n, 'a> Tables<'n, 'a> {
         let what = format!("attribute {name}");
         Refusal::Argument { node: self.0.label(), what, got: shown(got), expected: expected.into() }
     }
+}
+
+/// Whether a missing value takes the true branch. Only 1 says so, as in onnxruntime.
+pub(super) fn tracks_true(missing: &[i64], row: usize) -> bool {
+    missing.get(row) == Some(&1)
+}
+
+/// The threshold of a branch, which may be infinite. What stands in the row of a leaf is never read.
+pub(super) fn threshold(
+    tables: &Tables<'_, '_>,
+    attribute: &'static str,
+    values: &[f32],
+    row: usize,
+) -> Result<f32, Refusal> {
+    let value = values[row];
+    if value.is_nan() {
+        return Err(Refusal::NanThreshold { node: tables.0.label(), attribute, index: row });
+    }
+    Ok(value)
+}
+
+pub(super) fn test(tables: &Tables<'_, '_>, mode: &[u8], value: f32) -> Result<Test, Refusal> {
+    Ok(match mode {
+        b"BRANCH_LEQ" => Test::AtMost(value),
+        b"BRANCH_LT" => Test::Below(value),
+        b"BRANCH_GTE" => Test::AtLeast(value),
+        b"BRANCH_GT" => Test::Above(value),
+        b"BRANCH_EQ" => Test::Equal(value),
+        b"BRANCH_NEQ" => Test::NotEqual(value),
+        other => {
+            let expected = "LEAF or BRANCH_LEQ, _LT, _GTE, _GT, _EQ or _NEQ";
+            return Err(tables.unknown("nodes_modes", &String::from_utf8_lossy(other), expected));
+        }
+    })
 }

@@ -2,8 +2,8 @@
 
 use super::branch::{Branch, Child, Test};
 use super::descent::{self, Colours};
-use super::parse::{Ensemble, Leaf, every_target, targets, test, threshold, tracks_true, voted};
-use super::tables::Tables;
+use super::parse::{Ensemble, Leaf, every_target, targets, voted};
+use super::tables::{Tables, test, threshold, tracks_true};
 use super::transform::{Aggregate, PostTransform};
 use crate::Refusal;
 use crate::contract::{Node, limits};

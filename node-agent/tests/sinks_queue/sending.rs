@@ -157,7 +157,8 @@ fn over_a_cap_no_object_is_made_and_the_rule_is_counted() {
     }
     let made =
         |ops: Vec<Op>| ops.iter().filter(|op| matches!(op, Op::Object { .. })).map(|op| word(op).0).collect::<Vec<_>>();
-    assert_eq!(made(publish(&mut queue, &mut Rng::with_seed(1))), [0, 1, 3]);
+    // Namespaces take turns.
+    assert_eq!(made(publish(&mut queue, &mut Rng::with_seed(1))), [0, 3, 1]);
     assert_eq!(queue.counters().throttled, 2);
     assert_eq!(queue.throttled().values().sum::<u64>(), 2);
     assert_eq!(queue.pending(), 0);

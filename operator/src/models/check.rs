@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn every_trouble_says_what_to_do() {
         let table = [
-            (Trouble::NotFound(source()), "make it"),
+            (Trouble::NotFound(source()), "create it"),
             (Trouble::Forbidden { source_: source() }, "add shop to `models.namespaces`"),
             (Trouble::KeyMissing { source_: source(), got: "[a]".to_owned() }, "expected m.onnx"),
             (Trouble::TooLarge { got: 2_000_000 }, "compress"),

@@ -1,0 +1,6 @@
+//! What the API shows of a snapshot: pure functions of it, one file for what is shown together.
+
+pub(super) mod forecasts;
+pub(super) mod history;
+pub(super) mod scores;
+pub(super) mod targets;

@@ -1,0 +1,81 @@
+//! `/api/v1/targets`: what is watched, and where its rules stand.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use netprecursor_core::{alert::Model, gate::Gate, policy::Identity};
+use serde::Serialize;
+
+use crate::tick::snapshot::{Snapshot, TargetState, WatchState};
+
+/// A rule's standing with a target.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleView {
+    #[serde(flatten)]
+    policy: Identity,
+    rule: String,
+    threshold_us: u64,
+    state: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    gate: Option<Gate>,
+    model: Arc<Model>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::serve) struct TargetView {
+    target: String,
+    /// Other names of the same network namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
+    uid: String,
+    labels: BTreeMap<String, String>,
+    watched_seconds: u64,
+    measured_us: Option<f32>,
+    predicted_us: Option<f32>,
+    chance: Option<f32>,
+    firing: bool,
+    established: Option<u32>,
+    coverage_percent: Option<u8>,
+    rules: Vec<RuleView>,
+}
+
+fn rule_view(snapshot: &Snapshot, watch: &WatchState) -> Option<RuleView> {
+    let (policy, rule) = snapshot.rule(watch.rule)?;
+    Some(RuleView {
+        policy: policy.policy.identity(),
+        rule: rule.rule.name.to_string(),
+        threshold_us: rule.rule.thresholds.breach_us(),
+        state: match watch.state {
+            netprecursor_core::decide::State::Idle => "Idle",
+            netprecursor_core::decide::State::Pending { .. } => "Pending",
+            netprecursor_core::decide::State::Firing(_) => "Firing",
+            netprecursor_core::decide::State::Resolving { .. } => "Resolving",
+        },
+        gate: watch.gate,
+        model: Arc::clone(&rule.model),
+    })
+}
+
+/// Every target, in the order of their admission.
+pub(in crate::serve) fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
+    let view = |target: &TargetState| {
+        let about = &target.about;
+        let point = snapshot.latest(&about.uid).unwrap_or_default();
+        TargetView {
+            target: about.name.clone(),
+            aliases: about.aliases.clone(),
+            uid: about.uid.clone(),
+            labels: about.labels.clone(),
+            watched_seconds: snapshot.tick.since(about.since),
+            measured_us: point.measured_us,
+            predicted_us: point.predicted_us,
+            chance: point.chance,
+            firing: target.is_firing(),
+            established: target.coverage.map(|coverage| coverage.established),
+            coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
+            rules: target.watches.iter().filter_map(|watch| rule_view(snapshot, watch)).collect(),
+        }
+    };
+    snapshot.targets.iter().map(view).collect()
+}
