@@ -123,12 +123,12 @@ async fn kubectl_explains_every_field() {
         let cluster = Cluster::new(version).await;
         let schemas = get(&cluster, "/openapi/v3/apis/netprecursor.io/v1alpha1", "application/json").await;
         for (kind, path, text) in [
-            ("PrecursorPolicy", "spec.rules.rttForecast.threshold", "In breach above this RTT"),
+            ("PrecursorPolicy", "spec.rules.rttForecast.threshold", "RTT above this value is in breach"),
             ("PrecursorPolicy", "spec.rules.severity", "- `Critical`: Look at it now."),
-            ("PrecursorPolicy", "spec.rules.minConfidencePercent", "`50` when absent"),
-            ("PrecursorPolicy", "status.rules.reachablePercent", "The highest chance in percent"),
+            ("PrecursorPolicy", "spec.rules.minConfidencePercent", "Defaults to `50`"),
+            ("PrecursorPolicy", "status.rules.reachablePercent", "The highest recent forecast chance"),
             ("PrecursorAlert", "status.chancePercent", "of a breach within ten seconds"),
-            ("ClusterPrecursorPolicy", "spec.target.namespaceSelector", "in every namespace when absent"),
+            ("ClusterPrecursorPolicy", "spec.target.namespaceSelector", "all namespaces if absent"),
             ("PrecursorAlert", "status.causes.sharePercent", "in percent"),
             ("PrecursorNodeReport", "status.sensors.reason", "what to do"),
         ] {
