@@ -43,16 +43,6 @@ impl AlertBook {
         Arc::clone(self.shared.get_or_insert_with(all))
     }
 
-    /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.values().map(Arc::as_ref)
-    }
-
-    /// How many are out.
-    pub fn firing(&self) -> usize {
-        self.alerts.values().filter(|alert| alert.is_firing()).count()
-    }
-
     /// How many had to go to make room.
     pub const fn evicted(&self) -> u64 {
         self.evicted

@@ -10,7 +10,10 @@ use netprecursor_core::{
     score::Scorecard,
 };
 
-use super::snapshot::{RuleState, SensorState, Snapshot};
+use super::{
+    snapshot::{RuleState, SensorState, Snapshot},
+    target::RuleId,
+};
 use crate::status::{State, Status};
 
 /// Which RTT the kernel gives.
@@ -91,14 +94,14 @@ impl ReportData {
     /// Of this second; `lost` transitions found no room on their way.
     pub fn of(snapshot: &Snapshot, lost: u64) -> Self {
         let mut sockets = None;
-        let mut targets_of: BTreeMap<_, u32> = BTreeMap::new();
+        let mut targets_of: BTreeMap<RuleId, u32> = BTreeMap::new();
         for target in &snapshot.targets {
             if let Some(coverage) = target.coverage {
                 let (established, seen) = sockets.unwrap_or((0, 0));
                 sockets = Some((established + u64::from(coverage.established), seen + u64::from(coverage.seen)));
             }
             for watch in &target.watches {
-                *targets_of.entry((watch.rule.policy, watch.rule.rule)).or_default() += 1;
+                *targets_of.entry(watch.rule).or_default() += 1;
             }
         }
         let mut report = Self {
@@ -114,7 +117,8 @@ impl ReportData {
         for (policy, state) in snapshot.policies.iter().enumerate() {
             let Some(reference) = &state.reference else { continue };
             for (position, rule) in state.rules.iter().enumerate() {
-                let targets = targets_of.get(&(policy, position)).copied().unwrap_or_default();
+                let id = RuleId { policy, rule: position };
+                let targets = targets_of.get(&id).copied().unwrap_or_default();
                 // A rule that never watched anything here has nothing to report: a report stays small on any cluster.
                 if targets == 0 && rule.scorecard.target_seconds == 0 {
                     continue;

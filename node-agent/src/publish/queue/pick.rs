@@ -1,6 +1,6 @@
 //! Which request comes next.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use netprecursor_core::{alert::AlertState, policy::Severity};
 
@@ -89,16 +89,7 @@ impl Urgency {
 
 /// The order of requests: by class, then namespaces in turns; within a namespace by urgency and severity, then rules in
 /// turns, and last by age.
-type Order = (u8, u64, Urgency, u8, u64, u64);
-
-/// The lower, the sooner.
-const fn rank(severity: Severity) -> u8 {
-    match severity {
-        Severity::Critical => 0,
-        Severity::Warning => 1,
-        Severity::Info => 2,
-    }
-}
+type Order = (u8, u64, Urgency, Reverse<Severity>, u64, u64);
 
 /// What can be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,12 +163,12 @@ impl<D: Disk> Queue<D> {
                 until = Some(until.map_or(waits, |until| until.min(waits)));
                 continue;
             }
-            let flow = slot.flow();
             // An object is empty without its status, which takes no turn of its own.
-            let (namespace, rule) = if slot.is_begun() { (0, 0) } else { self.fair.turn(&flow) };
-            let order = (urgency.class(), namespace, urgency, rank(slot.entry.alert.severity), rule, slot.since);
+            let flow = (!slot.is_begun()).then(|| slot.flow());
+            let (namespace, rule) = flow.as_ref().map_or((0, 0), |flow| self.fair.turn(flow));
+            let order = (urgency.class(), namespace, urgency, Reverse(slot.entry.alert.severity), rule, slot.since);
             if best.as_ref().is_none_or(|(least, ..)| order < *least) {
-                best = Some((order, (!slot.is_begun()).then_some(flow), op));
+                best = Some((order, flow, op));
             }
         }
         let reserve = |(_, _, urgency, ..): &Order| RESERVE[*urgency as usize];
