@@ -17,7 +17,7 @@ use netprecursor_core::{
     decide::Action,
     features::{self, Baseline, COUNT},
     gate::Start,
-    policy::{Confidence, Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds},
+    policy::{Confidence, Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds, View},
     watch::{Ledger, Watch},
 };
 use netprecursor_lab::labels::{Labels, Origin, origin};
@@ -101,6 +101,7 @@ fn threshold_us(measured_us: &mut [f32]) -> u64 {
 fn rule(threshold_us: u64) -> anyhow::Result<Rule> {
     Ok(Rule {
         name: Name::label("rtt")?,
+        view: View::default(),
         thresholds: Thresholds::new(threshold_us, None)?,
         hold: Hold::ticks(2)?,
         keep_firing: KeepFiring::ticks(10)?,

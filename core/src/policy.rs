@@ -5,7 +5,9 @@ mod confidence;
 mod identity;
 mod meaning;
 mod name;
+mod peers;
 mod selector;
+mod view;
 
 use std::num::NonZeroU32;
 
@@ -15,7 +17,9 @@ use thiserror::Error;
 pub use confidence::{Confidence, ConfidenceError};
 pub use identity::{Identity, Kind};
 pub use name::{Name, NameError};
+pub use peers::{MAX_NETWORKS, Networks, Peers, PeersError, network};
 pub use selector::{Labels, Operator, Requirement, Selector};
+pub use view::{Measure, Statistic, View};
 
 /// The longest hold in ticks: what lies further back than the window is no evidence for the next ten seconds.
 pub const MAX_HOLD_TICKS: u32 = 60;
@@ -71,6 +75,8 @@ pub struct Rules(Vec<Rule>);
 pub struct Rule {
     /// Its name in the policy.
     pub name: Name,
+    /// What it means by RTT.
+    pub view: View,
     /// When RTT is in breach, and when it is over.
     pub thresholds: Thresholds,
     /// How much breach it takes to fire.

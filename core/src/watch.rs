@@ -234,13 +234,14 @@ mod tests {
     use crate::{
         decide::{Resolution, Trigger},
         forecast::{Naive, QuantileOffsets},
-        policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds},
+        policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View},
         window,
     };
 
     fn rule() -> Rule {
         Rule {
             name: Name::label("rtt").unwrap(),
+            view: View::default(),
             thresholds: Thresholds::new(100_000, None).unwrap(),
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::ticks(5).unwrap(),

@@ -12,7 +12,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use rule::{ConfigMapKeyRef, Debounce, ModelReference, RttForecast, Rule, Severity, Signal};
+pub use rule::{
+    ConfigMapKeyRef, Debounce, Measure, ModelReference, PeerScope, Peers, RttForecast, Rule, Severity, Signal,
+    Statistic,
+};
 pub use selector::{LabelSelector, LabelSelectorRequirement, MAX_REQUIREMENTS, MAX_VALUES, SelectorOperator};
 pub use status::{ClusterPrecursorPolicyStatus, PrecursorPolicyStatus, RuleStatus, ScoreWindow, SkillPercent};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use netprecursor_core::policy::{ConfidenceError, NameError, RuleError, RulesError};
+use netprecursor_core::policy::{ConfidenceError, NameError, PeersError, RuleError, RulesError};
 use thiserror::Error;
 
 use crate::{Duration, duration::DurationError, policy::API_VERSION};
@@ -88,6 +88,25 @@ pub enum Fault {
     /// A confidence that always or never warns.
     #[error(transparent)]
     Confidence(#[from] ConfidenceError),
+    /// Peers that cannot be.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// No way to say who the peers are, or both.
+    #[error(
+        "got {got}, expected `scope` or `cidrs`: write for example `{{scope: External}}` or `{{cidrs: [10.0.0.0/8]}}`"
+    )]
+    PeersMembers {
+        /// What there is.
+        got: &'static str,
+    },
+    /// Peers of a cluster, where there is none.
+    #[error(
+        "got `scope: {scope}`, which needs a cluster; expected networks here: write for example `cidrs: [0.0.0.0/0, \"::/0\"]` with `except: [10.0.0.0/8]`"
+    )]
+    PeersInCluster {
+        /// The scope.
+        scope: &'static str,
+    },
     /// The member that the signal needs is not there.
     #[error("got `signal: {signal}` without it, expected `{member}: {{threshold: 200ms}}`: add it")]
     MemberMissing {

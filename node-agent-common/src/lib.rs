@@ -20,8 +20,10 @@ pub mod names;
 pub mod sched;
 pub mod tcp;
 pub mod traffic;
+pub mod view;
 
-/// Targets that can be watched at once on one node: the kubelet's default limit is 110 pods.
+/// Targets that can be watched at once on one node, each further [`view::View`] of one included: the kubelet's default
+/// limit is 110 pods.
 pub const MAX_SLOTS: u32 = 256;
 
 /// Callbacks counted outside any slot, by position in the per-CPU array `COUNTERS`.

@@ -26,11 +26,14 @@ pub mod map {
         LOCAL_CONNECTS,
         MEMBERS,
         NETNS_SLOTS,
+        PEERS,
+        PEERS_VERSION,
         SCHED_SLOTS,
         SOCKET_LINES,
         TASKS,
         TCP_SLOTS,
         TRAFFIC_SLOTS,
+        VIEWS,
     );
 }
 

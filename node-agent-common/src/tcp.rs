@@ -114,7 +114,11 @@ pub struct Line {
     pub flight_since: u32,
     /// Not zero: the sender paused while no more than a segment was waiting for its ACK.
     pub paused: u32,
-    _pad: [u32; 3],
+    /// The [`peer sets`](crate::view) that the other end is in, as of `peers_version`.
+    pub peers: u32,
+    /// The version of the table of peers by which `peers` was looked up; zero: it was not.
+    pub peers_version: u32,
+    _pad: u32,
 }
 
 /// Unit of [`Line::flight_since`], as a power of two of ns: about a microsecond, so that 32 bits last for 73 minutes.
@@ -141,7 +145,9 @@ impl Line {
             data_segments: 0,
             flight_since: 0,
             paused: 0,
-            _pad: [0; 3],
+            peers: 0,
+            peers_version: 0,
+            _pad: 0,
         }
     }
 }
@@ -162,6 +168,6 @@ layout!(
 layout!(
     Line: 64, 8;
     cookie 0, acked 8, sent 16, stalled_since_ns 24, stamp 32, believed_us 36, data_segments 40, flight_since 44,
-    paused 48, _pad 52
+    paused 48, peers 52, peers_version 56, _pad 60
 );
 const _: () = assert!(LINES.is_power_of_two());

@@ -15,6 +15,7 @@ mod sched;
 mod slots;
 mod tcp;
 mod traffic;
+mod views;
 
 use aya_ebpf::{
     macros::{cgroup_skb, sock_ops, tracepoint},

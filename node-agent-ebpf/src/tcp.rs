@@ -21,7 +21,7 @@ use netprecursor_agent_common::{
     tcp::{Extremes, Line, TcpSlot},
 };
 
-use crate::{histogram, local, slots};
+use crate::{histogram, local, slots, views};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -93,28 +93,72 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
         *line = Line::new(cookie, flight.acked, flight.end(), stamp.0);
     }
     line.stamp = stamp.0;
-    if let Some(counts) = counts(stamp) {
-        match op {
-            RTT_CB => round_trip(ctx, line, counts, known, &flight),
-            RTO_CB => {
-                if flight.acked != line.acked {
-                    // Something was acknowledged without a sample: what waits now was sent later.
-                    line.acked = flight.acked;
-                    line.stalled_since_ns = 0;
-                }
-                stalled(ctx, line, counts);
-            }
-            RETRANS_CB => {
-                // An ACK of what was sent twice may yield no sample (Karn & Partridge 1987): from which byte on the next
-                // ACK with a sample acknowledges is not known.
-                line.sent = Line::UNKNOWN;
-                event(ctx, op, counts);
-            }
-            _ => event(ctx, op, counts),
+    if stamp != Stamp::LOCAL {
+        let happened = happened(ctx, op, line, known, &flight);
+        if let Some(counts) = counts(stamp.slot()) {
+            count(ctx, counts, &happened, false);
         }
+        views::each(ctx.ops, stamp.slot(), line, |slot, is_inflation| {
+            if let Some(counts) = counts(slot) {
+                count(ctx, counts, &happened, is_inflation);
+            }
+        });
     }
     if is_over {
         line.cookie = 0;
+    }
+}
+
+/// What a callback is about, worked out once for all slots that it counts in.
+enum Happened {
+    /// A round trip was measured.
+    RoundTrip {
+        rtt_us: u32,
+        /// Bytes acknowledged since the last callback.
+        newly_acked: u64,
+        clean: bool,
+    },
+    /// A retransmission timer fired: the connection has waited so long.
+    Timeout { stalled_us: u32 },
+    /// The connection is established.
+    Opened,
+    /// Segments were sent again.
+    Retransmitted { segments: u32 },
+    /// A connection attempt failed.
+    Failed,
+    /// An established connection closed.
+    Closed,
+    /// Nothing that is counted.
+    Nothing,
+}
+
+/// What happened, which the socket's line remembers.
+#[inline(always)]
+fn happened(ctx: &SockOpsContext, op: u32, line: &mut Line, known: bool, flight: &Flight) -> Happened {
+    match op {
+        RTT_CB => round_trip(ctx, line, known, flight),
+        RTO_CB => {
+            if flight.acked != line.acked {
+                // Something was acknowledged without a sample: what waits now was sent later.
+                line.acked = flight.acked;
+                line.stalled_since_ns = 0;
+            }
+            Happened::Timeout { stalled_us: stalled_us(ctx, line) }
+        }
+        RETRANS_CB => {
+            // An ACK of what was sent twice may yield no sample (Karn & Partridge 1987): from which byte on the next
+            // ACK with a sample acknowledges is not known.
+            line.sent = Line::UNKNOWN;
+            Happened::Retransmitted { segments: ctx.arg(1) }
+        }
+        ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB => Happened::Opened,
+        STATE_CB if ctx.arg(1) == TCP_CLOSE => match ctx.arg(0) {
+            TCP_SYN_SENT => Happened::Failed,
+            // A listener closes from LISTEN (10), a handshake from SYN_RECV; neither was open.
+            TCP_SYN_RECV | 10 => Happened::Nothing,
+            _ => Happened::Closed,
+        },
+        _ => Happened::Nothing,
     }
 }
 
@@ -143,9 +187,9 @@ impl Flight {
     }
 }
 
-/// Counts an RTT sample, and remembers what the next one will be judged by.
+/// Judges an RTT sample, and remembers what the next one will be judged by.
 #[inline(always)]
-fn round_trip(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot, known: bool, flight: &Flight) {
+fn round_trip(ctx: &SockOpsContext, line: &mut Line, known: bool, flight: &Flight) -> Happened {
     // SAFETY: reads a context field.
     let segment = u64::from(unsafe { (*ctx.ops).mss_cache });
     // At least so much did this very ACK acknowledge: the one before it yielded no callback, so it reached no further
@@ -161,17 +205,37 @@ fn round_trip(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot, known
     line.paused = 0;
     line.stalled_since_ns = 0;
     // A socket that has just taken its line may be a local one: its next packet says so.
-    if known {
-        sample(ctx, counts, since_callback, clean);
-    }
+    if known { measured(ctx, since_callback, clean) } else { Happened::Nothing }
 }
 
 pub(crate) fn callback_unfiltered(ctx: &SockOpsContext) {
     let Some(op) = asked(ctx) else { return };
-    let Some(counts) = located(ctx, op).and_then(counts) else { return };
-    if op == RTT_CB {
-        sample(ctx, counts, 0, true);
+    let Some(stamp) = located(ctx, op).filter(|stamp| *stamp != Stamp::LOCAL) else { return };
+    if op == RTT_CB
+        && let Some(counts) = counts(stamp.slot())
+    {
+        count(ctx, counts, &measured(ctx, 0, true), false);
     }
+}
+
+/// The sample of an RTT callback.
+#[inline(always)]
+fn measured(ctx: &SockOpsContext, newly_acked: u64, clean: bool) -> Happened {
+    let ops = ctx.ops;
+    // SAFETY: reads context fields.
+    let (state, smoothed) = unsafe { ((*ops).state, (*ops).srtt_us >> 3) };
+    // The handshake's sample is taken when the connection is established.
+    if state == TCP_SYN_SENT || state == TCP_SYN_RECV {
+        return Happened::Nothing;
+    }
+    // Kernels before 6.10 pass no arguments; the smoothed RTT of before this sample must do, and the agent says so.
+    let rtt_us = if ctx.arg(1) != 0 {
+        ctx.arg(0)
+    } else {
+        slots::count(Counter::SmoothedSample);
+        smoothed
+    };
+    Happened::RoundTrip { rtt_us, newly_acked, clean }
 }
 
 /// What the callback is about; `None`: nothing that is counted.
@@ -201,13 +265,10 @@ fn located(ctx: &SockOpsContext, op: u32) -> Option<Stamp> {
     if op == PASSIVE_ESTABLISHED_CB && local::was_connecting(ctx.ops) { Some(Stamp::LOCAL) } else { Some(stamp) }
 }
 
-/// Where this CPU counts for a target; nowhere for a local socket.
+/// Where this CPU counts for a target.
 #[inline(always)]
-fn counts<'a>(stamp: Stamp) -> Option<&'a mut TcpSlot> {
-    if stamp == Stamp::LOCAL {
-        return None;
-    }
-    let counts = TCP_SLOTS.get_ptr_mut(slots::index(stamp.slot()))?;
+fn counts<'a>(slot: u32) -> Option<&'a mut TcpSlot> {
+    let counts = TCP_SLOTS.get_ptr_mut(slots::index(slot))?;
     // SAFETY: points to this CPU's part of the map.
     Some(unsafe { &mut *counts })
 }
@@ -260,24 +321,41 @@ fn count_rtt(counts: &mut TcpSlot, rtt: u32, clean: bool) -> &mut Extremes {
     extremes
 }
 
+/// Counts what happened in one slot; `is_inflation`: RTT above the connection's floor.
 #[inline(always)]
-fn sample(ctx: &SockOpsContext, counts: &mut TcpSlot, newly_acked: u64, clean: bool) {
+fn count(ctx: &SockOpsContext, counts: &mut TcpSlot, happened: &Happened, is_inflation: bool) {
+    match *happened {
+        Happened::RoundTrip { rtt_us, newly_acked, clean } => {
+            sample(ctx, counts, rtt_us, newly_acked, clean, is_inflation);
+        }
+        Happened::Timeout { stalled_us } => {
+            counts.rtos += 1;
+            raise(&mut extremes(counts, slots::epoch()).stall_max_us, stalled_us);
+        }
+        Happened::Opened => opened(ctx, counts, is_inflation),
+        Happened::Retransmitted { segments } => counts.retransmits += u64::from(segments),
+        Happened::Failed => counts.failed_connects += 1,
+        Happened::Closed => counts.closes += 1,
+        Happened::Nothing => {}
+    }
+}
+
+#[inline(always)]
+fn sample(
+    ctx: &SockOpsContext,
+    counts: &mut TcpSlot,
+    rtt_us: u32,
+    newly_acked: u64,
+    clean: bool,
+    is_inflation: bool,
+) {
     let ops = ctx.ops;
     // SAFETY: reads context fields.
     unsafe {
-        // The handshake's sample is taken when the connection is established.
-        if (*ops).state == TCP_SYN_SENT || (*ops).state == TCP_SYN_RECV {
-            return;
-        }
-        // Kernels before 6.10 pass no arguments; the smoothed RTT of before this sample must do, and the agent says so.
-        let rtt = if ctx.arg(1) != 0 {
-            ctx.arg(0)
-        } else {
-            slots::count(Counter::SmoothedSample);
-            (*ops).srtt_us >> 3
-        };
         let floor = (*ops).rtt_min;
-        lower(&mut count_rtt(counts, rtt, clean).floor_min_us, floor);
+        // The floor is the least of the samples, this one included.
+        let value = if is_inflation { rtt_us.saturating_sub(floor).max(1) } else { rtt_us };
+        lower(&mut count_rtt(counts, value, clean).floor_min_us, floor);
         let segment = u64::from((*ops).mss_cache);
         counts.samples += 1;
         counts.cwnd_sum += u64::from((*ops).snd_cwnd);
@@ -290,9 +368,9 @@ fn sample(ctx: &SockOpsContext, counts: &mut TcpSlot, newly_acked: u64, clean: b
     }
 }
 
+/// How long a connection has waited whose timer fired.
 #[inline(always)]
-fn stalled(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot) {
-    counts.rtos += 1;
+fn stalled_us(ctx: &SockOpsContext, line: &mut Line) -> u32 {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let timeout = u64::from(ctx.arg(1)) * u64::from(slots::constant(&JIFFY_NS));
@@ -301,33 +379,23 @@ fn stalled(ctx: &SockOpsContext, line: &mut Line, counts: &mut TcpSlot) {
         line.stalled_since_ns = now.saturating_sub(timeout).max(1);
     }
     let stalled = now.saturating_sub(line.stalled_since_ns);
-    let stalled_us = (stalled / 1000).min(u64::from(u32::MAX)) as u32;
     // The next timer fires after twice the time (RFC 6298 §5.5), the kernel's timer wheel up to an eighth later.
     line.believed_us = ((stalled + 2 * timeout + timeout / 4) / 1000).min(u64::from(u32::MAX)) as u32;
-    raise(&mut extremes(counts, slots::epoch()).stall_max_us, stalled_us);
+    (stalled / 1000).min(u64::from(u32::MAX)) as u32
 }
 
 #[inline(always)]
-fn event(ctx: &SockOpsContext, op: u32, counts: &mut TcpSlot) {
-    match op {
-        ACTIVE_ESTABLISHED_CB | PASSIVE_ESTABLISHED_CB => {
-            counts.opens += 1;
-            // The first sample is the handshake's, not smoothed yet. No ACK of it is ever delayed.
-            // SAFETY: reads a context field.
-            let rtt = unsafe { (*ctx.ops).srtt_us } >> 3;
-            if rtt != 0 {
-                raise(&mut count_rtt(counts, rtt, true).handshake_max_us, rtt);
-                counts.handshakes += 1;
-                counts.handshake_sum_us += u64::from(rtt);
-            }
+fn opened(ctx: &SockOpsContext, counts: &mut TcpSlot, is_inflation: bool) {
+    counts.opens += 1;
+    // The first sample is the handshake's, not smoothed yet. No ACK of it is ever delayed. It is its connection's floor, so
+    // that nothing of it is inflation.
+    // SAFETY: reads a context field.
+    let rtt = unsafe { (*ctx.ops).srtt_us } >> 3;
+    if rtt != 0 {
+        if !is_inflation {
+            raise(&mut count_rtt(counts, rtt, true).handshake_max_us, rtt);
         }
-        RETRANS_CB => counts.retransmits += u64::from(ctx.arg(1)),
-        STATE_CB if ctx.arg(1) == TCP_CLOSE => match ctx.arg(0) {
-            TCP_SYN_SENT => counts.failed_connects += 1,
-            // A listener closes from LISTEN (10), a handshake from SYN_RECV; neither was open.
-            TCP_SYN_RECV | 10 => {}
-            _ => counts.closes += 1,
-        },
-        _ => {}
+        counts.handshakes += 1;
+        counts.handshake_sum_us += u64::from(rtt);
     }
 }

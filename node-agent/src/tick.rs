@@ -11,3 +11,4 @@ pub mod report;
 pub mod selection;
 pub mod snapshot;
 pub mod target;
+pub mod viewed;

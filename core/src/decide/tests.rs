@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds};
+use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View};
 
 const THRESHOLD: f32 = 1_000.0;
 const RESOLVE: f32 = 800.0;
@@ -11,6 +11,7 @@ const RESOLVE: f32 = 800.0;
 fn rule(hold: Hold, keep_firing: u64) -> Rule {
     Rule {
         name: Name::label("rtt").unwrap(),
+        view: View::default(),
         thresholds: Thresholds::new(THRESHOLD as u64, Some(RESOLVE as u64)).unwrap(),
         hold,
         keep_firing: KeepFiring::ticks(keep_firing).unwrap(),

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{ModelRef, Rule};
+use super::{ModelRef, Rule, View};
 
 /// Bytes of the digest: 64 bits, so that an edit never looks like none.
 const DIGEST_BYTES: usize = 8;
@@ -12,8 +12,17 @@ impl Rule {
     /// 16 hexadecimal digits over everything that decides when the rule fires and how it is scored. Name and severity
     /// do not.
     pub fn meaning(&self) -> String {
-        let Self { name: _, thresholds, hold, keep_firing, severity: _, model, confidence, max_false_alerts_per_day } =
-            self;
+        let Self {
+            name: _,
+            view,
+            thresholds,
+            hold,
+            keep_firing,
+            severity: _,
+            model,
+            confidence,
+            max_false_alerts_per_day,
+        } = self;
         let (model_kind, model_name, model_digest) = match model {
             ModelRef::Default => (0_u64, "", None),
             ModelRef::Builtin(name) => (1, name.as_str(), None),
@@ -40,6 +49,11 @@ impl Rule {
         }
         hash.update(model_name);
         hash.update(model_digest.map_or(&[][..], |digest| &digest[..]));
+        // Rules were scored before there were views: the default one adds nothing.
+        if *view != View::default() {
+            hash.update(b"\0view\0");
+            hash.update(view.to_string());
+        }
         let digits = hash.finalize()[..DIGEST_BYTES].iter().fold(0_u64, |digits, byte| digits << 8 | u64::from(*byte));
         format!("{digits:016x}")
     }
@@ -47,11 +61,14 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Rule, Severity, Thresholds};
+    use crate::policy::{
+        Confidence, Hold, KeepFiring, Measure, ModelRef, Name, Peers, Rule, Severity, Statistic, Thresholds, View,
+    };
 
     fn rule() -> Rule {
         Rule {
             name: Name::label("rtt").unwrap(),
+            view: View::default(),
             thresholds: Thresholds::new(200_000, None).unwrap(),
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::default(),
@@ -74,6 +91,10 @@ mod tests {
             Rule { model: published("a/b", 2), ..rule() },
             Rule { confidence: Confidence::percent(51).unwrap(), ..rule() },
             Rule { max_false_alerts_per_day: std::num::NonZeroU32::new(1), ..rule() },
+            Rule { view: View { measure: Measure::Inflation, ..View::default() }, ..rule() },
+            Rule { view: View { statistic: Statistic::P90, ..View::default() }, ..rule() },
+            Rule { view: View { peers: Peers::External, ..View::default() }, ..rule() },
+            Rule { view: View { peers: Peers::Cluster, ..View::default() }, ..rule() },
         ];
         let mut meanings: Vec<String> = others.iter().map(Rule::meaning).collect();
         meanings.push(rule().meaning());

@@ -22,6 +22,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
     // Each part adds its problems before any of them ends the rule.
     let name = problems.keep(format!("{path}.name"), core::Name::label(&rule.name));
     let thresholds = thresholds(rule, path, problems);
+    let view = view(rule, place, path, problems);
     let hold = hold(rule, path, problems);
     let keep_firing = match &rule.keep_firing_for {
         None => Some(core::KeepFiring::default()),
@@ -48,6 +49,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
     };
     Some(core::Rule {
         name: name?,
+        view: view?,
         thresholds: thresholds?,
         hold: hold?,
         keep_firing: keep_firing?,
@@ -83,6 +85,63 @@ fn thresholds(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<
             _ => problems.add(format!("{at}.threshold"), error),
         })
         .ok()
+}
+
+/// What the rule means by RTT; a member that is missing is another's problem.
+fn view(rule: &spec::Rule, place: Place, path: &str, problems: &mut Problems) -> Option<core::View> {
+    let Some(member) = &rule.rtt_forecast else { return Some(core::View::default()) };
+    let peers = match &member.peers {
+        None => core::Peers::All,
+        Some(peers) => self::peers(peers, place, &format!("{path}.rttForecast.peers"), problems)?,
+    };
+    Some(core::View {
+        measure: member.measure.unwrap_or_default(),
+        statistic: member.statistic.unwrap_or_default(),
+        peers,
+    })
+}
+
+fn peers(peers: &spec::Peers, place: Place, path: &str, problems: &mut Problems) -> Option<core::Peers> {
+    let mut list = |field: &str, texts: &[String]| {
+        let nets = texts.iter().enumerate();
+        // Each that is wrong adds its problem before any of them ends the list.
+        let nets = nets.map(|(at, text)| problems.keep(format!("{path}.{field}[{at}]"), core::network(text)));
+        nets.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
+    };
+    let (cidrs, except) = (list("cidrs", &peers.cidrs), list("except", &peers.except));
+    let scope = match (peers.scope, peers.cidrs.is_empty()) {
+        (Some(scope), true) => scope,
+        (None, false) => {
+            let networks = core::Networks::new(cidrs?, except?);
+            let path = match &networks {
+                Err(core::PeersError::Outside { .. }) => format!("{path}.except"),
+                _ => format!("{path}.cidrs"),
+            };
+            return problems.keep(path, networks).map(|networks| core::Peers::Networks(networks.into()));
+        }
+        (scope, _) => {
+            let got = if scope.is_some() { "both" } else { "neither" };
+            problems.add(path, Fault::PeersMembers { got });
+            return None;
+        }
+    };
+    if let Some(outside) = except?.first() {
+        problems.add(format!("{path}.except"), core::PeersError::Outside { got: *outside });
+        return None;
+    }
+    match (scope, place) {
+        (spec::PeerScope::All, _) => Some(core::Peers::All),
+        (spec::PeerScope::Cluster, Place::Cluster) => Some(core::Peers::Cluster),
+        (spec::PeerScope::External, Place::Cluster) => Some(core::Peers::External),
+        (spec::PeerScope::Cluster, Place::Standalone) => {
+            problems.add(format!("{path}.scope"), Fault::PeersInCluster { scope: "Cluster" });
+            None
+        }
+        (spec::PeerScope::External, Place::Standalone) => {
+            problems.add(format!("{path}.scope"), Fault::PeersInCluster { scope: "External" });
+            None
+        }
+    }
 }
 
 fn hold(rule: &spec::Rule, path: &str, problems: &mut Problems) -> Option<core::Hold> {

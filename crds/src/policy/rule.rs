@@ -1,6 +1,6 @@
 //! One rule of a policy: a union whose discriminator is `signal`, with one member per signal.
 
-pub use netprecursor_core::policy::Severity;
+pub use netprecursor_core::policy::{Measure, Severity, Statistic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,47 @@ pub struct RttForecast {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = cel::resolve_threshold)]
     pub resolve_threshold: Option<Duration>,
+    /// What is measured of a round trip. Defaults to `Rtt`. `Inflation` is the round trip above its connection's own floor
+    /// (the kernel's minimum of the last minutes): what queues add, whatever the distance. Choose it for pods whose peers
+    /// are anywhere, such as users on the internet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
+    /// Which of a second's samples counts. Defaults to `Max`, the largest. A quantile such as `P90` ignores single slow
+    /// connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<Statistic>,
+    /// The connections that count, by the address of the other end. Defaults to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Peers>,
+}
+
+/// The other ends of connections. Set `scope` or `cidrs`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = cel::peers)]
+pub struct Peers {
+    /// `All`, `Cluster` (pods, Services and nodes of this cluster) or `External` (all others). Only `All` outside Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<PeerScope>,
+    /// Networks in CIDR notation, such as `10.0.0.0/8` or `2001:db8::/32`. They may overlap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = cel::networks)]
+    pub cidrs: Vec<String>,
+    /// Networks inside `cidrs` that do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = cel::networks)]
+    pub except: Vec<String>,
+}
+
+/// Where the other ends of connections are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PeerScope {
+    /// Anywhere.
+    All,
+    /// In this cluster.
+    Cluster,
+    /// Outside this cluster.
+    External,
 }
 
 /// `k` of the last `of` seconds.

@@ -7,6 +7,7 @@
 //! Durations: CEL's `duration()` reads what Go reads, `us` included. [`DURATION`] is a subset of that and its largest
 //! value does not overflow, so that no check fails for another reason than its own.
 
+use netprecursor_core::policy::MAX_NETWORKS;
 use schemars::Schema;
 use serde_json::{Value, json};
 
@@ -100,6 +101,47 @@ pub(crate) fn rtt_forecast(schema: &mut Schema) {
             ),
             message: "expected less than threshold: lower it, or leave it out for 80 % of threshold",
             field: Some(".resolveThreshold"),
+        },
+    );
+}
+
+/// The most letters of a network: an IPv6 address and its prefix length.
+const NETWORK_LETTERS: u32 = 43;
+
+/// A list of networks.
+pub(crate) fn networks(schema: &mut Schema) {
+    let mut network = schemars::json_schema!({"type": "string", "maxLength": NETWORK_LETTERS});
+    require(
+        &mut network,
+        "isCIDR(self)".to_owned(),
+        "expected a network in CIDR notation: write for example 10.0.0.0/8 or 2001:db8::/32",
+    );
+    require(
+        &mut network,
+        "!isCIDR(self) || cidr(self) == cidr(self).masked()".to_owned(),
+        "expected no bits behind the prefix: write for example 10.0.0.0/8 or 10.1.2.3/32",
+    );
+    schema.insert("items".to_owned(), network.into());
+    schema.insert("maxItems".to_owned(), json!(MAX_NETWORKS));
+}
+
+/// Peers by one of two ways.
+pub(crate) fn peers(schema: &mut Schema) {
+    let cidrs = "(has(self.cidrs) && size(self.cidrs) > 0)";
+    require(
+        schema,
+        format!("has(self.scope) != {cidrs}"),
+        "expected scope or cidrs: write for example {scope: External} or {cidrs: [10.0.0.0/8]}",
+    );
+    add(
+        schema,
+        Check {
+            rule: format!(
+                "!has(self.except) || self.except.all(one, !isCIDR(one) || ({cidrs} && self.cidrs.exists(other, isCIDR(other) \
+                 && cidr(other).containsCIDR(one))))"
+            ),
+            message: "expected networks inside one of cidrs: remove them, or add the network they are an exception from",
+            field: Some(".except"),
         },
     );
 }

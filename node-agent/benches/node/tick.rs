@@ -145,7 +145,7 @@ fn fill(pipeline: &mut Pipeline, now: &mut u64, ticks: u64) {
             let level = burst * (1.0 + wobble as f32 / 1_009.0);
             let signals = std::array::from_fn::<f32, { Signal::COUNT }, _>(|signal| level * (1 + signal) as f32);
             // Ticks go up by one, so the only refusal there is cannot happen.
-            let _in_order = target.window.push(Tick(*now), &Signals::from_values(&signals));
+            let _in_order = target.views[0].window.push(Tick(*now), &Signals::from_values(&signals));
         }
     }
 }

@@ -68,12 +68,15 @@ unsafe impl Plain for netprecursor_agent_common::sched::SchedSlot {}
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
 // SAFETY: an integer in a transparent struct.
+unsafe impl Plain for netprecursor_agent_common::view::View {}
+// SAFETY: an integer in a transparent struct.
 unsafe impl Plain for netprecursor_agent_common::epoch::Epoch {}
 
 /// Plain data of one machine word, which the kernel reads whole or not at all.
 pub trait Word: Plain {}
 
 impl Word for u32 {}
+impl Word for netprecursor_agent_common::view::View {}
 impl Word for netprecursor_agent_common::epoch::Epoch {}
 
 /// An array map in memory, shared with the kernel.

@@ -7,9 +7,10 @@ use netprecursor_agent_common::{
     MAX_SLOTS,
     identity::Stamp,
     tcp::{LINES, Line},
+    view::View,
 };
 
-use super::mapped::Mapped;
+use super::{mapped::Mapped, views::Views};
 
 /// Longer than any TCP waits (tcp_retries2 gives up after 13 to 30 minutes): a line that stayed behind.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -35,7 +36,13 @@ impl Stalls {
 
     /// Looks through the lines, if there is a reason to, at `now_ns` on the monotonic clock. Lines that were stamped for
     /// a slot's previous target do not count: `is_current` knows.
-    pub fn look(&mut self, lines: &Mapped<Line>, is_current: impl Fn(Stamp) -> bool, now_ns: u64) {
+    pub fn look(
+        &mut self,
+        lines: &Mapped<Line>,
+        views: Option<&Views>,
+        is_current: impl Fn(Stamp) -> bool,
+        now_ns: u64,
+    ) {
         if !self.is_looking {
             return;
         }
@@ -44,9 +51,14 @@ impl Stalls {
         for line in (0..LINES as usize).filter_map(|index| lines.read(index)) {
             if let Some((stamp, us)) = waiting(&line, now_ns)
                 && is_current(stamp)
-                && let Some(longest) = self.longest_us.get_mut(stamp.slot() as usize)
             {
-                *longest = us.max(*longest);
+                let views = views.into_iter().flat_map(|views| views.of(stamp.slot()));
+                let seen = views.filter(|view| view.peers() == 0 || view.peers() & line.peers != 0);
+                for slot in seen.map(View::slot).chain([stamp.slot()]) {
+                    if let Some(longest) = self.longest_us.get_mut(slot as usize) {
+                        *longest = us.max(*longest);
+                    }
+                }
                 self.is_looking = true;
             }
         }

@@ -4,8 +4,12 @@ mod programs;
 
 use std::{net::IpAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
-use netprecursor_core::signal::{Signal, Signals};
+use netprecursor_core::{
+    policy::{Measure, Peers},
+    signal::{Signal, Signals},
+};
 
 use self::programs::Programs;
 use super::{
@@ -16,6 +20,7 @@ use super::{
     stalls::Stalls,
     surveyor::{PodSite, Surveyor},
     tcp::Tcp,
+    views::Tap,
 };
 use crate::{
     host::monotonic_ns,
@@ -204,6 +209,43 @@ impl Suite {
         self.programs.identity.as_ref().map(Identity::report)
     }
 
+    /// The networks of the cluster, from now on.
+    pub fn know_networks(&mut self, cluster: Vec<IpNet>) {
+        if let Some(views) = &mut self.programs.views {
+            views.know(cluster);
+        }
+    }
+
+    /// Makes ready to count in `slot` what `measure` is of the connections with `peers`. It is counted once
+    /// [`Self::set_taps`] names it for a target.
+    ///
+    /// # Errors
+    /// Why it cannot be counted.
+    pub fn tap(&mut self, slot: u32, measure: Measure, peers: &Peers) -> Result<Tap, String> {
+        let Some(views) = &mut self.programs.views else {
+            return Err("the BPF object's tables of views could not be taken".to_owned());
+        };
+        let peers = views.take_peers(peers).map_err(|error| error.to_string())?;
+        if let Some(tcp) = &mut self.programs.tcp {
+            tcp.watch(slot);
+        }
+        Ok(Tap { slot, peers, measure })
+    }
+
+    /// What [`Self::tap`] made ready is not needed any more.
+    pub fn untap(&mut self, peers: &Peers) {
+        if let Some(views) = &mut self.programs.views {
+            views.give_peers_back(peers);
+        }
+    }
+
+    /// Counts a target in `taps` besides its own slot, and nowhere else.
+    pub fn set_taps(&self, place: Place, taps: &[Tap]) {
+        if let Some(views) = &self.programs.views {
+            views.set(place.slot, taps);
+        }
+    }
+
     /// Makes a slot ready for its next target: what it counted before is forgotten.
     fn stamp(&mut self, slot: u32) -> Stamp {
         if let Some(tcp) = &mut self.programs.tcp {
@@ -256,12 +298,23 @@ impl Suite {
                 let generation = generations.and_then(|generations| generations.read(stamp.slot() as usize));
                 generation.is_some_and(|generation| generation & 0xffff == stamp.generation())
             };
-            self.stalls.look(lines, is_current, monotonic_ns());
+            self.stalls.look(lines, self.programs.views.as_ref(), is_current, monotonic_ns());
         }
         if let (Some(surveyor), Some(identity)) = (&self.surveyor, &self.programs.identity) {
             surveyor.know(identity.index());
         }
         self.programs.tcp.as_mut().map_or(0, Tcp::end_epoch)
+    }
+
+    /// The signals of a target as its `tap` sees them, in the tick that ended with `epoch`; `plain` is the rest.
+    pub fn read_tap(&mut self, tap: Tap, epoch: u32, plain: &Signals) -> Signals {
+        let mut signals = *plain;
+        if let Some(tcp) = &mut self.programs.tcp {
+            tcp.read(tap.slot, epoch, &mut signals);
+        }
+        let stall = signals.get(Signal::Stall).max(self.stalls.longest_us(tap.slot) as f32);
+        signals.set(Signal::Stall, stall);
+        signals
     }
 
     /// The signals of one target in the tick that ended with `epoch`.

@@ -36,7 +36,7 @@ impl Memories {
     /// What a new target of `workload` begins with.
     pub fn recall(&mut self, workload: &str, targets: &[Target]) -> Memory {
         let alive = targets.iter().filter(|target| target.about.workload().as_deref() == Some(workload));
-        let alive = alive.map(|target| target.window.memory()).max_by_key(|memory| memory.extent()).cloned();
+        let alive = alive.map(|target| target.plain().window.memory()).max_by_key(|memory| memory.extent()).cloned();
         alive.or_else(|| self.left.remove(workload).map(|left| left.memory)).unwrap_or_default()
     }
 
@@ -54,7 +54,7 @@ impl Memories {
         let mut alive: BTreeMap<Cow<'_, str>, &Memory> = BTreeMap::new();
         for target in targets {
             let Some(workload) = target.about.workload() else { continue };
-            let memory = target.window.memory();
+            let memory = target.plain().window.memory();
             let known = alive.entry(workload).or_insert(memory);
             if memory.extent() > known.extent() {
                 *known = memory;

@@ -5,6 +5,7 @@ mod namespaces;
 mod pods;
 mod revision;
 mod rewatch;
+mod views;
 
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
@@ -12,7 +13,6 @@ use netprecursor_core::{
     alert::{self, Alert, AlertState, Confirmed, Model, Subject, Transition},
     causes::Cause,
     decide::Action,
-    features,
     gate::Start,
     policy::{Mode, Policy, Rule},
     tick::Tick,
@@ -27,7 +27,7 @@ use super::{
     memories::Memories,
     selection::{News, Selection},
     snapshot::{Counters, Moment, Point, PolicyState, Recent, RuleState, SensorState, Snapshot, TargetState},
-    target::{RuleId, Target},
+    target::{RuleId, Target, Watched},
 };
 use crate::{
     desired::Desired,
@@ -111,18 +111,14 @@ impl Pipeline {
         let mut transitions = Vec::new();
         let epoch = self.suite.end_tick(seconds);
         self.forecasters.clear();
+        let mut rows = 0;
         for target in &mut self.targets {
-            let seen = self.suite.read(target.place, epoch, &mut target.signals);
-            target.coverage = seen.coverage;
-            if let Err(error) = target.window.push(now, &target.signals) {
-                // Only a clock that runs backwards leads here; the tick is left out.
-                tracing::error!(%error, target = target.about.name, "a tick was not taken");
-                continue;
+            views::measure(&mut self.suite, target, now, epoch);
+            for viewed in &mut target.views {
+                self.forecasters.add(&viewed.window, &viewed.features);
+                viewed.row = rows;
+                rows += 1;
             }
-            features::extract(&target.window, &mut target.features);
-        }
-        for target in &self.targets {
-            self.forecasters.add(&target.window, &target.features);
         }
         self.forecasters.run();
         let points = (0..self.targets.len()).map(|row| self.step_target(row, now, unix, &mut transitions)).collect();
@@ -164,26 +160,30 @@ impl Pipeline {
     fn step_target(&mut self, row: usize, now: Tick, unix: u64, transitions: &mut Vec<Transition>) -> Point {
         let Self { targets, policies, forecasters, alerts, .. } = self;
         let target = &mut targets[row];
-        let measured_us = target.signals.measured_rtt_us();
-        let (mut predicted_us, mut chance) = (None, None);
-        let mut breached = false;
+        // Charts draw what the target's first rule sees.
+        let drawn = target.watches.first().map_or(0, |watched| watched.view);
+        let mut point = Point { measured_us: target.views[drawn].signals.measured_rtt_us(), ..Point::default() };
         for index in 0..target.watches.len() {
-            let (id, watch) = &mut target.watches[index];
+            let Watched { rule: id, view, watch } = &mut target.watches[index];
+            let (view, viewed) = (*view, &mut target.views[*view]);
             let active = &mut policies[id.policy];
             let mode = active.policy.mode;
             let ActiveRule { rule, ledger, forecaster, .. } = &mut active.rules[id.rule];
-            let basis = forecasters.basis(*forecaster, row, &target.window, &target.features);
+            let measured_us = viewed.signals.measured_rtt_us();
+            let basis = forecasters.basis(*forecaster, viewed.row, &viewed.window, &viewed.features);
             let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) else { continue };
-            predicted_us = predicted_us.or(step.predicted_us);
-            chance = chance.or(step.chance);
-            breached |= measured_us.is_some_and(|us| rule.thresholds.breached(us)) || step.is_likely();
+            if view == drawn {
+                point.predicted_us = point.predicted_us.or(step.predicted_us);
+                point.chance = point.chance.or(step.chance);
+            }
+            viewed.is_troubled |= measured_us.is_some_and(|us| rule.thresholds.breached(us)) || step.is_likely();
             if mode == Mode::Shadow || (step.action.is_none() && step.verdict.is_none()) {
                 continue;
             }
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
             if let Some(Action::Fire { .. }) = step.action {
-                let baseline = target.baseline.median();
-                let (window, features) = (&target.window, &target.features);
+                let baseline = viewed.baseline.median();
+                let (window, features) = (&viewed.window, &viewed.features);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
                 let model = Model::clone(forecasters.model(*forecaster));
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
@@ -199,10 +199,10 @@ impl Pipeline {
             }
         }
         // The baseline stays what it was before the fault.
-        if !breached && target.window.is_full() {
-            target.baseline.observe(now, &target.features);
+        for viewed in target.views.iter_mut().filter(|viewed| !viewed.is_troubled && viewed.window.is_full()) {
+            viewed.baseline.observe(now, &viewed.features);
         }
-        Point { measured_us, predicted_us, chance, firing: target.is_firing() }
+        Point { firing: target.is_firing(), ..point }
     }
 
     /// Admits new targets and lets go of those that are gone.
@@ -243,11 +243,12 @@ impl Pipeline {
     }
 
     /// Admits a target, with what is remembered of its workload.
-    fn admit(&mut self, mut target: Target) {
+    fn admit(&mut self, mut target: Target, now: Tick) {
         if let Some(workload) = target.about.workload() {
-            target.window = Window::remembering(self.memories.recall(&workload, &self.targets));
+            target.views[0].window = Window::remembering(self.memories.recall(&workload, &self.targets));
         }
         self.targets.push(target);
+        self.align_views(self.targets.len() - 1, now);
     }
 
     /// Lets go of the targets that are gone.
@@ -271,12 +272,13 @@ impl Pipeline {
 
     fn let_go(&mut self, target: Target, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         tracing::info!(target = target.about.name, "gone");
+        self.drop_views(&target, now);
         self.suite.unwatch(target.place, &target.about.uid);
         self.slots.give_back(target.place.slot, now.0);
         if let Some(workload) = target.about.workload().map(Cow::into_owned) {
-            self.memories.leave(workload, target.window.memory().clone(), now);
+            self.memories.leave(workload, target.plain().window.memory().clone(), now);
         }
-        for (id, watch) in target.watches {
+        for Watched { rule: id, watch, .. } in target.watches {
             let active = &self.policies[id.policy];
             let rule = &active.rules[id.rule].rule;
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);

@@ -19,7 +19,7 @@ use netprecursor_core::{
     score::Scorecard,
     signal::Signals,
     tick::Tick,
-    watch::{Ledger, Outlook, Watch},
+    watch::{Ledger, Outlook},
     window,
 };
 use netprecursor_models::builtin;
@@ -29,7 +29,7 @@ use super::{
     active::ActiveRule,
     frames::{Frame, Frames},
     selection::Selection,
-    target::{About, RuleId, Target},
+    target::{About, RuleId, Target, Watched},
 };
 use crate::{
     sensors::{sockets::Coverage, suite::Suite},
@@ -82,9 +82,9 @@ impl Recent {
             Some(roster) if is_same(roster) => Arc::clone(roster),
             _ => targets.iter().map(|target| Arc::clone(&target.about)).collect(),
         };
-        let features = targets.iter().map(|target| *target.features).collect();
+        let features = targets.iter().map(|target| *target.plain().features).collect();
         self.features = Some(Arc::new(Frame { unix, roster: Arc::clone(&roster), values: features }));
-        let signals = targets.iter().map(|target| target.signals).collect();
+        let signals = targets.iter().map(|target| target.plain().signals).collect();
         self.signals.push(Arc::new(Frame { unix, roster: Arc::clone(&roster), values: signals }));
         self.points.push(Arc::new(Frame { unix, roster, values: points.into() }));
     }
@@ -243,6 +243,8 @@ pub struct Counters {
     pub unwatchable: u64,
     /// Namespaces or pods that found no free slot.
     pub over_capacity: u64,
+    /// What rules mean by RTT that could not be counted for a target.
+    pub views_uncounted: u64,
     /// How long the last tick took.
     pub last: Duration,
 }
@@ -320,10 +322,10 @@ impl Snapshot {
     }
 }
 
-impl From<(&RuleId, &Watch)> for WatchState {
-    fn from((rule, watch): (&RuleId, &Watch)) -> Self {
-        let outlook = watch.outlook().cloned();
-        Self { rule: *rule, state: *watch.state(), gate: watch.gate(), outlook }
+impl From<&Watched> for WatchState {
+    fn from(watched: &Watched) -> Self {
+        let watch = &watched.watch;
+        Self { rule: watched.rule, state: *watch.state(), gate: watch.gate(), outlook: watch.outlook().cloned() }
     }
 }
 
@@ -332,7 +334,7 @@ impl From<&Target> for TargetState {
         Self {
             about: Arc::clone(&target.about),
             coverage: target.coverage,
-            watches: target.watches.iter().map(|(rule, watch)| (rule, watch).into()).collect(),
+            watches: target.watches.iter().map(WatchState::from).collect(),
         }
     }
 }

@@ -4,15 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use netprecursor_core::{
     alert::PodRef,
-    features::{Baseline, COUNT},
     gate::Start,
-    policy::Labels,
-    signal::Signals,
+    policy::{Labels, View},
     tick::Tick,
     watch::Watch,
-    window::Window,
 };
 
+use super::viewed::{Counted, Viewed};
 use crate::sensors::{sockets::Coverage, suite::Place};
 
 /// Position of a rule: its policy's, and its own in the policy.
@@ -87,18 +85,25 @@ pub struct Target {
     pub about: Arc<About>,
     /// Where the kernel counts it.
     pub place: Place,
-    /// Its last minute and hour.
-    pub window: Window,
-    /// How its features looked before.
-    pub baseline: Baseline,
-    /// Its features of this tick.
-    pub features: Box<[f32; COUNT]>,
-    /// Its signals of this tick.
-    pub signals: Signals,
     /// Its sockets, as last surveyed.
     pub coverage: Option<Coverage>,
+    /// What its rules mean by RTT. The first is the maximum RTT of all connections, which every target has.
+    pub views: Vec<Viewed>,
+    /// Where else than in its place the kernel counts it for them.
+    pub counted: Vec<Counted>,
     /// Where each rule that selects it stands.
-    pub watches: Vec<(RuleId, Watch)>,
+    pub watches: Vec<Watched>,
+}
+
+/// Where a rule stands with a target.
+#[derive(Debug)]
+pub struct Watched {
+    /// The rule.
+    pub rule: RuleId,
+    /// Position of its view among the target's.
+    pub view: usize,
+    /// Where it stands.
+    pub watch: Watch,
 }
 
 impl Target {
@@ -108,17 +113,20 @@ impl Target {
         Self {
             about: Arc::new(about),
             place,
-            window: Window::new(),
-            baseline: Baseline::new(),
-            features: Box::new([0.0; COUNT]),
-            signals: Signals::ABSENT,
             coverage: None,
-            watches: rules.iter().map(|rule| (*rule, Watch::new(start, now))).collect(),
+            views: vec![Viewed::new(View::default())],
+            counted: Vec::new(),
+            watches: rules.iter().map(|rule| Watched { rule: *rule, view: 0, watch: Watch::new(start, now) }).collect(),
         }
+    }
+
+    /// As every target is seen: the maximum RTT of all its connections.
+    pub fn plain(&self) -> &Viewed {
+        &self.views[0]
     }
 
     /// Whether an alert of any rule is out.
     pub fn is_firing(&self) -> bool {
-        self.watches.iter().any(|(_, watch)| watch.state().firing().is_some())
+        self.watches.iter().any(|watched| watched.watch.state().firing().is_some())
     }
 }

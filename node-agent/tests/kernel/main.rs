@@ -16,3 +16,4 @@ mod refusals;
 mod sensors;
 mod targets;
 mod tcp;
+mod views;

@@ -110,12 +110,12 @@ fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mista
         exchange(&mut talking, 64);
         drop(ask(&path.near, server.address));
         cluster.tick();
-        if cluster.pipeline.targets[0].signals.get(Signal::TxBytes) > 0.0 {
+        if cluster.pipeline.targets[0].plain().signals.get(Signal::TxBytes) > 0.0 {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    assert!(cluster.pipeline.targets[0].signals.get(Signal::TxBytes) > 0.0, "the first pod is counted");
+    assert!(cluster.pipeline.targets[0].plain().signals.get(Signal::TxBytes) > 0.0, "the first pod is counted");
     let before = held();
 
     let batch = 100;
@@ -135,7 +135,7 @@ fn a_thousand_pods_that_share_addresses_leave_nothing_behind_and_are_never_mista
         }
         assert_eq!(cluster.pipeline.targets.len(), batch);
         for target in &cluster.pipeline.targets {
-            let heard = target.signals.get(Signal::TxBytes) + target.signals.get(Signal::Opens);
+            let heard = target.plain().signals.get(Signal::TxBytes) + target.plain().signals.get(Signal::Opens);
             assert_eq!(heard, 0.0, "{} got what was not its", target.about.name);
         }
     }
@@ -224,7 +224,7 @@ fn a_new_pod_begins_with_what_is_known_of_its_workload_and_another_workloads_pod
         cluster.desire(&policies, vec![of(uid, Some("web")), of("alone", None), of("db", Some("db"))]);
         let bins = |uid: &str| {
             let target = cluster.pipeline.targets.iter().find(|target| target.about.uid == uid).unwrap();
-            (target.window.memory().bins().len(), target.window.len())
+            (target.plain().window.memory().bins().len(), target.plain().window.len())
         };
         assert!(bins(uid).0 >= 9 && bins(uid).1 == 0, "{:?}", bins(uid));
         assert_eq!((bins("alone").0, bins("db").0), (0, 0));

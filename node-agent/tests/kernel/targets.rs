@@ -53,7 +53,7 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     exchange(&mut survivor, 64);
     ticking.tick();
     let before = (ticking.target().about.uid.clone(), ticking.target().about.origin.clone(), ticking.target().place);
-    assert_eq!(ticking.target().signals.get(Signal::Opens), 1.0);
+    assert_eq!(ticking.target().plain().signals.get(Signal::Opens), 1.0);
 
     let Path { near, far: _far } = path;
     drop(near);
@@ -69,7 +69,7 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     assert_ne!(target.about.origin, before.1);
     assert_ne!((target.place.cookie, target.place.slot), (before.2.cookie, before.2.slot));
     for signal in [Signal::Opens, Signal::RttAllCount, Signal::TxPackets, Signal::RxBytes, Signal::Retransmits] {
-        assert_eq!(target.signals.get(signal), 0.0, "{}", signal.name());
+        assert_eq!(target.plain().signals.get(signal), 0.0, "{}", signal.name());
     }
 }
 
@@ -117,7 +117,7 @@ fn opens(ticking: &mut Ticking, host: &Host, server: &Server) -> f32 {
         exchange(&mut ask(host, server.address), 64);
     }
     ticking.tick();
-    ticking.target().signals.get(Signal::Opens)
+    ticking.target().plain().signals.get(Signal::Opens)
 }
 
 #[test]

@@ -6,7 +6,9 @@ use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use netprecursor_agent_common::{names::map, tcp::Line};
 
 use super::{
-    super::{identity::Identity, mapped::Mapped, object::Object, sched::Sched, tcp::Tcp, traffic::Traffic},
+    super::{
+        identity::Identity, mapped::Mapped, object::Object, sched::Sched, tcp::Tcp, traffic::Traffic, views::Views,
+    },
     Setting,
 };
 use crate::{
@@ -26,6 +28,8 @@ pub(super) struct Programs {
     pub(super) tcp: Option<Tcp>,
     pub(super) traffic: Option<Traffic>,
     pub(super) sched: Option<Sched>,
+    /// What else is counted of targets; the reason where it cannot be.
+    pub(super) views: Option<Views>,
     pub(super) lines: Option<Arc<Mapped<Line>>>,
     pub(super) counters: Option<PerCpuArray<MapData, u64>>,
     // Dropping it detaches every program.
@@ -61,6 +65,10 @@ impl Programs {
             state(IDENTITY, Need::Required, State::of(&started));
             identity = started.ok();
         }
+        let views = Views::take(bpf);
+        if let Err(error) = &views {
+            tracing::warn!(error = %crate::error::chain(error), "rules with peers or inflation are not measured");
+        }
         let counters = bpf.take_map(map::COUNTERS).and_then(|map: Map| PerCpuArray::try_from(map).ok());
         let programs = Self {
             generations: Mapped::take(bpf, map::GENERATIONS).ok(),
@@ -70,6 +78,7 @@ impl Programs {
             tcp: tcp.ok(),
             traffic,
             sched: sched.ok(),
+            views: views.ok(),
             counters,
             _object: Some(object),
         };

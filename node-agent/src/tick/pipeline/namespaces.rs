@@ -70,7 +70,7 @@ impl Namespaces {
         for (inode, named) in &wanted {
             let origin = Origin::Namespace { inode: *inode };
             match pipeline.targets.iter().position(|target| target.about.origin == origin) {
-                Some(position) => pipeline.rename(position, named, unix, transitions),
+                Some(position) => pipeline.rename(position, named, now, unix, transitions),
                 None if self.refused.get(inode).is_some_and(|since| now.0 < since + RETRY_TICKS) => {}
                 None => self.take_up(pipeline, *inode, named, now),
             }
@@ -111,13 +111,13 @@ impl Namespaces {
         tracing::info!(target = name, ?aliases, slot, rules = rules.len(), "watching");
         let uid = format!("netns:{name}:{cookie}");
         let about = About { name, aliases, uid, origin: Origin::Namespace { inode }, labels, since: now };
-        pipeline.admit(Target::new(about, place, &rules, pipeline.start));
+        pipeline.admit(Target::new(about, place, &rules, pipeline.start), now);
     }
 }
 
 impl Pipeline {
     /// Follows the names of a namespace that is watched, and the labels that come with them.
-    fn rename(&mut self, position: usize, named: &Named, unix: u64, transitions: &mut Vec<Transition>) {
+    fn rename(&mut self, position: usize, named: &Named, now: Tick, unix: u64, transitions: &mut Vec<Transition>) {
         let about = &mut self.targets[position].about;
         let (name, aliases) = named.called(Some(&about.name));
         if about.name != name || about.aliases != aliases {
@@ -129,7 +129,7 @@ impl Pipeline {
             Arc::make_mut(about).labels.clone_from(&named.labels);
             let rules = self.rules_for(|active| active.policy.target.matches(&named.labels));
             let revision = Revision::unchanged(&self.policies);
-            self.rewatch(position, &revision, &rules, unix, transitions);
+            self.rewatch(position, &revision, &rules, now, unix, transitions);
         }
     }
 }

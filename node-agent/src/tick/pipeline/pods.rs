@@ -57,6 +57,7 @@ impl Pods {
             return;
         }
         if is_new {
+            pipeline.suite.know_networks(desired.networks.clone());
             pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
             let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
             // First, while the rules that they were watched by are still known.
@@ -77,7 +78,7 @@ impl Pods {
                         Arc::make_mut(about).labels.clone_from(&pod.labels);
                     }
                     let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
-                    pipeline.rewatch(position, &revision, &rules, unix, transitions);
+                    pipeline.rewatch(position, &revision, &rules, now, unix, transitions);
                 }
             }
             pipeline.forget_unused();
@@ -113,7 +114,7 @@ impl Pods {
                 labels: pod.labels.clone(),
                 since: now,
             };
-            pipeline.admit(Target::new(about, place, &rules, pipeline.start));
+            pipeline.admit(Target::new(about, place, &rules, pipeline.start), now);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A target whose rules change: by other policies, or by other labels.
 
-use netprecursor_core::{alert::Transition, decide::Action, gate::Start, watch::Watch};
+use netprecursor_core::{alert::Transition, decide::Action, gate::Start, tick::Tick, watch::Watch};
 
 use super::{Pipeline, RuleId, revision::Revision};
-use crate::tick::alerts::AlertBook;
+use crate::tick::{alerts::AlertBook, target::Watched};
 
 impl Pipeline {
     /// Gives a target the rules that select it now: a rule that did before continues, a new one begins with what is
@@ -13,12 +13,13 @@ impl Pipeline {
         position: usize,
         revision: &Revision,
         rules: &[RuleId],
+        now: Tick,
         unix: u64,
         transitions: &mut Vec<Transition>,
     ) {
         let target = &mut self.targets[position];
         let mut watches = Vec::with_capacity(rules.len());
-        for (old, mut watch) in std::mem::take(&mut target.watches) {
+        for Watched { rule: old, view, mut watch } in std::mem::take(&mut target.watches) {
             let Some(entry) = revision.entry(old) else { continue };
             let name = entry.alert_name(&target.about.uid);
             match entry.now.filter(|now| rules.contains(&now.rule)) {
@@ -28,19 +29,21 @@ impl Pipeline {
                     } else if !now.is_same {
                         watch.forget_score();
                     }
-                    watches.push((now.rule, watch));
+                    watches.push(Watched { rule: now.rule, view, watch });
                 }
                 None => resolve(watch.retire(), &name, &mut self.alerts, unix, transitions),
             }
         }
         for rule in rules {
-            if !watches.iter().any(|(known, _)| known == rule) {
+            if !watches.iter().any(|known| known.rule == *rule) {
                 // The window that is known counts as warm-up.
-                watches.push((*rule, Watch::new(Start::Fresh, target.about.since)));
+                let watch = Watch::new(Start::Fresh, target.about.since);
+                watches.push(Watched { rule: *rule, view: 0, watch });
             }
         }
-        watches.sort_by_key(|(rule, _)| *rule);
+        watches.sort_by_key(|watched| watched.rule);
         target.watches = watches;
+        self.align_views(position, now);
     }
 }
 

@@ -1,0 +1,118 @@
+//! What rules mean by RTT: the connections with some peers, and what queues add to a connection's own floor.
+
+use std::io::Write;
+
+use netprecursor_agent::{
+    sensors::suite::{Setting, Suite},
+    tick::pipeline::Pipeline,
+};
+use netprecursor_core::{
+    policy::{Measure, Peers, View},
+    signal::{Signal, Signals},
+    tick::Tick,
+};
+
+use crate::fixture::{Behaviour, Family, Path, Server, alone, ask, exchange, wait_for};
+
+/// A pipeline that watches the near end under one rule for each of these.
+fn watching(path: &Path, rules: &[String]) -> Pipeline {
+    let rules = rules.iter().enumerate().map(|(number, forecast)| {
+        format!("{{name: r{number}, signal: RttForecast, rttForecast: {{threshold: 200ms, {forecast}}}}}")
+    });
+    let yaml = format!(
+        "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {{name: web}}\n\
+         spec: {{target: {{podSelector: {{}}}}, rules: [{}]}}\n",
+        rules.collect::<Vec<_>>().join(", ")
+    );
+    let policies = netprecursor_crds::policies_from_yaml("test", &yaml).unwrap();
+    let selector = format!("netns:{}", path.near.name).parse().unwrap();
+    Pipeline::new(Suite::start(Setting::Host), vec![selector], policies, |_, _| None)
+}
+
+/// What each rule's view held in the last tick, in the order of the rules.
+fn seen(pipeline: &Pipeline) -> Vec<(View, Signals)> {
+    let target = &pipeline.targets[0];
+    let views = target.watches.iter().map(|watched| &target.views[watched.view]);
+    views.map(|viewed| (viewed.view.clone(), viewed.signals)).collect()
+}
+
+#[test]
+fn a_rule_counts_the_connections_with_its_peers_and_no_others() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let [v4, v6] = Path::far_addresses();
+    let mut pipeline = watching(
+        &path,
+        &[
+            format!("peers: {{cidrs: [{v4}/32]}}"),
+            format!("peers: {{cidrs: [0.0.0.0/0, '::/0'], except: [{v4}/32]}}"),
+            format!("measure: Inflation, statistic: P90, peers: {{cidrs: [{v4}/32]}}"),
+            "statistic: P90".to_owned(),
+        ],
+    );
+    let mut now = 0..;
+    let mut tick = |pipeline: &mut Pipeline| {
+        let now = now.next().unwrap();
+        pipeline.tick(Tick(now), 1.0, now);
+    };
+    tick(&mut pipeline);
+    let servers = [Family::V4, Family::V6]
+        .map(|family| Server::start(&path.far, Path::far_address(family, 0), Behaviour::PROMPT));
+    for (server, connections) in servers.iter().zip([3, 2]) {
+        for _ in 0..connections {
+            exchange(&mut ask(&path.near, server.address), 64);
+        }
+    }
+    tick(&mut pipeline);
+    let opens: Vec<f32> = seen(&pipeline).iter().map(|(_, signals)| signals.get(Signal::Opens)).collect();
+    assert_eq!(opens, [3.0, 2.0, 3.0, 5.0]);
+    let plain = pipeline.targets[0].plain();
+    assert_eq!(plain.signals.get(Signal::Opens), 5.0);
+    // A handshake is the first sample of its connection, and so its floor.
+    let inflation = &seen(&pipeline)[2].1;
+    assert_eq!((inflation.measured_rtt_us(), inflation.get(Signal::HandshakeCount)), (None, 3.0));
+    assert!(v6.is_ipv6() && pipeline.counters.views_uncounted == 0);
+}
+
+#[test]
+fn inflation_is_what_a_queue_adds_whatever_the_floor() {
+    let Some(_alone) = alone() else { return };
+    // 200 kB at 20 Mbit/s: 80 ms of queue.
+    let path = Path::through_a_queue(20, 200_000);
+    let mut pipeline = watching(&path, &["measure: Inflation".to_owned(), "measure: Rtt".to_owned()]);
+    pipeline.tick(Tick(0), 1.0, 0);
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::Swallow);
+    let mut stream = ask(&path.near, server.address);
+    let mut now = 0;
+    // Sent through a window that is smaller than the queue, so that the RTT is what is queued.
+    wait_for("a queue", || {
+        stream.write_all(&[0; 100_000]).unwrap();
+        now += 1;
+        pipeline.tick(Tick(now), 1.0, now);
+        let [(inflated, inflation), (plain, rtt)] = &seen(&pipeline)[..] else { panic!() };
+        assert_eq!((inflated.measure, plain.measure), (Measure::Inflation, Measure::Rtt));
+        assert_eq!(inflation.get(Signal::RttAllCount), rtt.get(Signal::RttAllCount) - rtt.get(Signal::HandshakeCount));
+        let (above, whole) = (inflation.measured_rtt_us()?, rtt.measured_rtt_us()?);
+        let floor = rtt.get(Signal::RttFloor);
+        assert!((above - (whole - floor)).abs() <= 1.0, "{above} µs above {floor} of {whole}");
+        (above > 10_000.0).then_some(())
+    });
+}
+
+#[test]
+fn a_rule_whose_peers_cannot_be_counted_has_no_rtt_and_the_others_have() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let networks = (0..5).map(|number| format!("peers: {{cidrs: [0.0.0.0/0, 10.{number}.0.0/16]}}"));
+    let mut pipeline = watching(&path, &networks.collect::<Vec<_>>());
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::PROMPT);
+    pipeline.tick(Tick(0), 1.0, 0);
+    exchange(&mut ask(&path.near, server.address), 64);
+    pipeline.tick(Tick(1), 1.0, 1);
+    let opens: Vec<f32> = seen(&pipeline).iter().map(|(_, signals)| signals.get(Signal::Opens)).collect();
+    assert_eq!(opens, [1.0, 1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(pipeline.counters.views_uncounted, 2);
+    let rtt = |index: usize| seen(&pipeline)[index].1.measured_rtt_us();
+    assert!(rtt(0).is_some() && rtt(4).is_none());
+    assert!(!matches!(seen(&pipeline)[0].0.peers, Peers::All));
+}
