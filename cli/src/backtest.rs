@@ -31,7 +31,7 @@ use rule_run::RuleRun;
 use serde::de::DeserializeOwned;
 use table::table;
 
-use crate::{arguments, recording::Recording, terminal};
+use crate::{arguments, recording::Recording, seen, terminal};
 
 /// Shows what a model or a rule of thumb would have warned of in recordings: precision, recall, lead time
 #[derive(Debug, clap::Args)]
@@ -119,6 +119,9 @@ impl Args {
         let yaml = fs::read_to_string(&self.policy)
             .with_context(|| format!("cannot read {origin}; expected a file of policies, as in examples/policies"))?;
         let policies = policies_from_yaml(&origin, &yaml)?;
+        for rule in policies.iter().flat_map(|policy| policy.rules.iter()) {
+            seen::require_recorded(&rule.view).with_context(|| format!("{origin}: rule {}", rule.name))?;
+        }
         let prior = match self.prior.as_deref() {
             Some(path) => {
                 read_json(path, "a file that 'netprecursor learn' wrote", "what 'netprecursor learn' writes")?

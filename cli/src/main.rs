@@ -16,6 +16,7 @@ mod quantity;
 mod record;
 mod recording;
 mod replay;
+mod seen;
 mod stream;
 mod terminal;
 

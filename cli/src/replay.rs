@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use netprecursor_core::{
+    policy::View,
     signal::{Signal, Signals},
     tick::Tick,
     window::{PushError, Window},
 };
 use thiserror::Error;
 
-use crate::recording::{Recording, RecordingError, Row};
+use crate::{
+    recording::{Recording, RecordingError, Row},
+    seen::Seen,
+};
 
 /// Why a recording could not be played.
 #[derive(Debug, Error)]
@@ -30,6 +34,18 @@ pub(crate) enum ReplayError {
 /// Rows that cannot be read or are out of order, and the errors of `visit`.
 pub(crate) fn play<E: From<ReplayError>>(
     recording: &Recording,
+    visit: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
+) -> Result<(), E> {
+    play_as(recording, &View::default(), visit)
+}
+
+/// As [`play`], as a rule sees it that means `view` by RTT.
+///
+/// # Errors
+/// As [`play`].
+pub(crate) fn play_as<E: From<ReplayError>>(
+    recording: &Recording,
+    view: &View,
     mut visit: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut columns = [0; Signal::COUNT];
@@ -38,11 +54,11 @@ pub(crate) fn play<E: From<ReplayError>>(
         let position = recording.floats().iter().position(|name| name == column);
         *slot = position.ok_or(ReplayError::Signal { column })?;
     }
-    let mut windows: HashMap<String, Window> = HashMap::new();
+    let mut targets: HashMap<String, (Seen<'_>, Window)> = HashMap::new();
     for row in recording.rows() {
         let row = row.map_err(ReplayError::from)?;
-        let signals = Signals::from_values(&columns.map(|column| row.floats[column]));
-        let window = windows.entry(row.uid.clone()).or_default();
+        let (seen, window) = targets.entry(row.uid.clone()).or_insert_with(|| (Seen::new(view), Window::new()));
+        let signals = seen.second(row.tick, &Signals::from_values(&columns.map(|column| row.floats[column])));
         let pushed = window.push(Tick(row.tick), &signals);
         pushed.map_err(|reason| ReplayError::Order { target: row.target.clone(), reason })?;
         visit(&row, Tick(row.tick), &signals, window)?;

@@ -16,7 +16,7 @@ pub use transition::Transition;
 use crate::{
     causes::Cause,
     decide::{Resolution, Trigger},
-    policy::{Identity, Severity},
+    policy::{Identity, Severity, View},
     score::Verdict,
 };
 
@@ -55,6 +55,11 @@ pub struct Model {
     pub fallback: Option<String>,
 }
 
+/// What alerts of releases without views were about.
+fn plain() -> String {
+    View::default().to_string()
+}
+
 /// An alert. Times are unix seconds, round trips µs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,6 +81,9 @@ pub struct Alert {
     pub state: AlertState,
     /// What triggered it.
     pub trigger: Trigger,
+    /// What the rule means by RTT, in words: a [`View`](crate::policy::View).
+    #[serde(default = "plain")]
+    pub rtt: String,
     /// The rule's threshold, µs.
     pub threshold_us: u64,
     /// The RTT below which it resolves, µs.

@@ -162,6 +162,10 @@ pub struct PrecursorAlertStatus {
     pub state: AlertState,
     /// How urgent the alert is, as set by the rule.
     pub severity: Severity,
+    /// What the rule means by RTT, such as `RTT`, `RTT inflation` or `P90 of the RTT to external peers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub rtt: Option<String>,
     /// The rule's threshold when the alert fired.
     pub threshold: Duration,
     /// The RTT below which the alert resolves.

@@ -6,7 +6,7 @@ use netprecursor_core::{
     features::{self, COUNT},
     forecast::{Forecast, Naive},
     gate::Start,
-    policy::{Rule, Thresholds},
+    policy::{Rule, Thresholds, View},
     tick::Tick,
     watch::{Basis, Watch},
 };
@@ -51,7 +51,7 @@ struct Second<'a> {
     rivals: Option<[Forecast; Naive::ALL.len()]>,
 }
 
-/// Plays a recording through every rule. Returns the names of its targets.
+/// Plays a recording through every rule, once for each thing that they mean by RTT. Returns the names of its targets.
 pub(super) fn fold(
     name: &str,
     recording: &Recording,
@@ -59,12 +59,29 @@ pub(super) fn fold(
     thresholds: Option<&BTreeMap<String, u64>>,
     runs: &mut [RuleRun],
 ) -> anyhow::Result<BTreeSet<String>> {
+    let mut seen = BTreeSet::new();
+    let views: BTreeSet<View> = runs.iter().map(|run| run.rule.view.clone()).collect();
+    for view in views {
+        let mut alike: Vec<&mut RuleRun> = runs.iter_mut().filter(|run| run.rule.view == view).collect();
+        seen.extend(fold_as(&view, name, recording, forecaster, thresholds, &mut alike)?);
+    }
+    Ok(seen)
+}
+
+fn fold_as(
+    view: &View,
+    name: &str,
+    recording: &Recording,
+    forecaster: &mut Forecaster,
+    thresholds: Option<&BTreeMap<String, u64>>,
+    runs: &mut [&mut RuleRun],
+) -> anyhow::Result<BTreeSet<String>> {
     // Targets without a threshold of their own are left out where thresholds are given.
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
     let mut seen = BTreeSet::new();
     let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
     let rivals = Rivals::new();
-    replay::play(recording, |row, now, signals, window| {
+    replay::play_as(recording, view, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
             let target = match thresholds.map(|thresholds| thresholds.get(&row.target)) {
                 Some(None) => None,
@@ -107,8 +124,8 @@ pub(super) fn fold(
 
 impl Target {
     /// With `thresholds` instead of those of the rules, if any.
-    fn new(name: &str, runs: &[RuleRun], thresholds: Option<Thresholds>, now: Tick) -> Self {
-        let rule = |run: &RuleRun| {
+    fn new(name: &str, runs: &[&mut RuleRun], thresholds: Option<Thresholds>, now: Tick) -> Self {
+        let rule = |run: &&mut RuleRun| {
             let mut rule = run.rule.clone();
             if let Some(thresholds) = thresholds {
                 rule.thresholds = thresholds;

@@ -11,6 +11,9 @@ use netprecursor_crds::diagnosis::reasons::Firing;
 /// Bytes of an Event's note: what the API calls characters.
 pub const MAX_NOTE: usize = 1024;
 
+/// Bytes of what a rule means by RTT.
+pub const MAX_RTT: usize = 128;
+
 /// Why the alert is as it is now.
 pub const fn reason(alert: &Alert) -> Firing {
     match (&alert.resolution, alert.trigger) {
@@ -40,22 +43,28 @@ pub fn note(alert: &Alert) -> String {
                     format!("is {measured}, above the threshold of {threshold}")
                 }
             };
-            format!("RTT {what} ({rule}).{}", causes(&alert.causes))
+            format!("{} {what} ({rule}).{}", rtt(alert), causes(&alert.causes))
         }
         Some(resolution) => {
             let why = match resolution {
-                Resolution::Recovered => "RTT stayed below the resolve threshold",
-                Resolution::Silent => "RTT is no longer measured",
-                Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone",
-                Resolution::AgentLost => "the agent restarted and has seen no breach since",
+                Resolution::Recovered => format!("{} stayed below the resolve threshold", rtt(alert)),
+                Resolution::Silent => format!("{} is no longer measured", rtt(alert)),
+                Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone".to_owned(),
+                Resolution::AgentLost => "the agent restarted and has seen no breach since".to_owned(),
             };
-            let worst = us(alert.measured_us)
-                .map(|us| format!(" The highest measured RTT was {}; the threshold is {threshold}.", rounded(us)));
+            let worst = us(alert.measured_us).map(|us| {
+                format!(" The highest measured {} was {}; the threshold is {threshold}.", rtt(alert), rounded(us))
+            });
             let lead = alert.lead_seconds.map(|lead| format!(" The warning came {lead}s before the breach."));
             format!("Resolved: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
         }
     };
     cut(&text, MAX_NOTE)
+}
+
+/// What the rule means by RTT, without a long list of networks.
+pub fn rtt(alert: &Alert) -> String {
+    cut(&alert.rtt, MAX_RTT)
 }
 
 /// The warning. The chance triggers it, so the forecast itself may be below the threshold.
@@ -233,6 +242,12 @@ mod tests {
         assert_eq!(note(&measured), "RTT is 244ms, above the threshold of 200ms (policy checkout, rule rtt).");
         let lost = Alert { measured_us: None, ..measured };
         assert_eq!(note(&lost), "RTT is in breach, above the threshold of 200ms (policy checkout, rule rtt).");
+        let seen = Alert { rtt: "P90 of the RTT inflation to external peers".to_owned(), ..measured.clone() };
+        assert!(
+            note(&seen).starts_with("P90 of the RTT inflation to external peers is 244ms, above"),
+            "{}",
+            note(&seen)
+        );
     }
 
     #[test]

@@ -311,6 +311,7 @@ fn fire(
         severity: rule.severity,
         state: AlertState::Firing,
         trigger,
+        rtt: rule.view.to_string(),
         threshold_us: rule.thresholds.breach_us(),
         resolve_us: rule.thresholds.resolve_us(),
         predicted_us,

@@ -80,6 +80,7 @@ pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
         observed_generation: None,
         state: alert.state,
         severity: alert.severity,
+        rtt: Some(words::rtt(alert)),
         threshold: Duration::new(words::exact(alert.threshold_us)),
         resolve_threshold: Some(Duration::new(words::exact(alert.resolve_us))),
         predicted: words::us(alert.predicted_us).map(|us| Duration::new(words::rounded(us))),
@@ -121,10 +122,13 @@ fn firing(alert: &Alert) -> Condition {
 }
 
 fn confirmed(alert: &Alert) -> Condition {
-    let later = |lead| format!("RTT breached the threshold {lead}s later.");
+    let rtt = words::rtt(alert);
+    let later = |lead| format!("{rtt} breached the threshold {lead}s later.");
     let (reason, message) = match (alert.confirmed, alert.lead_seconds) {
         (Confirmed::True, Some(lead)) => (reasons::Confirmed::BreachFollowed, &*later(lead)),
-        (Confirmed::True, None) => (reasons::Confirmed::BreachFollowed, "RTT breached the threshold in time."),
+        (Confirmed::True, None) => {
+            (reasons::Confirmed::BreachFollowed, &*format!("{rtt} breached the threshold in time."))
+        }
         (Confirmed::False, _) => (reasons::Confirmed::NoBreachFollowed, "No breach followed in time."),
         (Confirmed::Unknown, _) if alert.trigger == Trigger::Measured => {
             (reasons::Confirmed::MeasuredFirst, "The alert fired on a measured breach: there is nothing to confirm.")

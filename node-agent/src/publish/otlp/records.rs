@@ -96,9 +96,10 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
     record.set_severity_number(severity);
     record.set_severity_text(text);
     record.set_body(AnyValue::from(format!(
-        "alert {} {}: RTT of {} ({}, rule {})",
+        "alert {} {}: {} of {} ({}, rule {})",
         alert.name,
         transition.word(),
+        words::rtt(alert),
         alert.target,
         alert.policy,
         alert.rule

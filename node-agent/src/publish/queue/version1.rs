@@ -8,7 +8,7 @@ use netprecursor_core::{
     causes,
     decide::{Resolution, Trigger},
     features::Group,
-    policy::{Identity, Kind, Name, Severity},
+    policy::{Identity, Kind, Name, Severity, View},
 };
 use serde::Deserialize;
 
@@ -116,6 +116,7 @@ impl From<Record> for Alert {
             state: record.state,
             trigger: record.trigger,
             threshold_us: record.threshold_us,
+            rtt: View::default().to_string(),
             resolve_us: record.resolve_us.unwrap_or(record.threshold_us),
             predicted_us: record.predicted_us.map(|us| us as f32),
             chance: record.chance_percent.map(|percent| f32::from(percent) / 100.0),
