@@ -120,6 +120,7 @@ impl Agent {
             instance: "agent-abcde".to_owned(),
             state_dir: state_dir.to_owned(),
             limits,
+            share_file: None,
             kernel: "6.18.4".to_owned(),
         };
         let client = world.server.client(AGENT, "netprecursor-system");

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::{
+    agents::share,
     config::Settings,
     models,
     observe::{self, Key, Mirror, Observed, RawDaemonSet, Seen, Sight, Wire, watch::Change},
@@ -74,6 +75,10 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
         Write::DeleteModel { key, uid } => {
             delete::<ConfigMap>(Api::namespaced(client, own), &key, &uid, None).await?;
             Ok(deleted(key, |observed| &mut observed.copies))
+        }
+        Write::DealShare { manifest } => {
+            let object = apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;
+            Ok(taken(observe::seen(object, share::dealt), |observed| &mut observed.shares))
         }
         Write::ApplyAgents { manifest } => {
             let object = apply_object::<RawDaemonSet>(Api::namespaced(client, own), &manifest).await?;

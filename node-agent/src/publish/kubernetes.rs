@@ -13,6 +13,7 @@ mod prepared;
 mod report;
 mod request;
 mod schedule;
+mod share;
 mod turns;
 
 use std::{
@@ -29,7 +30,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use netprecursor_core::alert::Transition;
 use netprecursor_crds::{condition, diagnosis::reasons::Reason, report::PrecursorNodeReportStatus};
-use netprecursor_kit::Budget;
+use netprecursor_kit::{Budget, Share};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -39,6 +40,7 @@ use self::{
     overhead::Meter,
     prepared::Prepared,
     report::Own,
+    share::ShareFile,
     turns::{Message, Turn, Turns},
 };
 use super::outbox::Outbox;
@@ -58,14 +60,14 @@ use crate::{
 /// Owner of the fields that the agent writes.
 pub const FIELD_MANAGER: &str = "netprecursor-agent";
 
-/// Writes that may go out at once, one more per this time, and by how much that is early or late: the nodes of a cluster do
-/// not write in step.
-const BURST: u32 = 30;
-const REFILL: Duration = Duration::from_secs(20);
+/// By how much a write is early or late: the nodes of a cluster do not write in step.
 const JITTER: f64 = 0.1;
 
 /// What could not be kept on disk is tried again this often.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
+
+/// What may be written is looked up this often: the kubelet brings a new share within about a minute.
+const DEAL_EVERY: Duration = Duration::from_secs(5);
 
 /// Timers count in steps: one that ends within a step may end too soon, and what was waited for would not be due.
 const TIMER_STEP: Duration = Duration::from_millis(1);
@@ -87,6 +89,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How many alerts there may be.
     pub limits: Limits,
+    /// Where its share of the writes to the API server is, if it is dealt one.
+    pub share_file: Option<PathBuf>,
     /// Release of the kernel.
     pub kernel: String,
 }
@@ -125,9 +129,9 @@ impl Sink for KubernetesSink {
     }
 }
 
-/// What an agent may write.
-pub const fn budget() -> Budget {
-    Budget::new(BURST, REFILL, JITTER)
+/// What an agent may write until it is dealt a share.
+pub fn budget() -> Budget {
+    Budget::new(Share::UNKNOWN.burst(), Share::UNKNOWN.refill(), JITTER)
 }
 
 /// A board for this sink.
@@ -202,7 +206,7 @@ pub async fn publish_from<D: Disk>(
             return writer.close(&mut transitions);
         }
         // Not for ever: `tend` has work to do by the clock.
-        let latest = writer.now() + SAVE_AGAIN;
+        let latest = writer.now() + DEAL_EVERY;
         let wake = until.map_or(latest, |until| until.min(latest));
         tokio::select! {
             biased;
@@ -227,6 +231,8 @@ struct Writer<D> {
     meter: Meter,
     metered: Duration,
     saved: Duration,
+    share: ShareFile,
+    dealt: Option<Duration>,
     has_ended_orphans: bool,
     own: Own,
     written: Option<PrecursorNodeReportStatus>,
@@ -240,6 +246,8 @@ impl<D: Disk> Writer<D> {
         Self {
             turns: Turns::new(queue, budget, Rng::new()),
             own: Own { kernel: settings.kernel.clone(), started, ..Own::default() },
+            share: ShareFile::new(settings.share_file.clone()),
+            dealt: None,
             settings,
             board,
             begun: Instant::now(),
@@ -276,6 +284,13 @@ impl<D: Disk> Writer<D> {
         if now >= self.saved + SAVE_AGAIN {
             self.saved = now;
             self.turns.queue.save_unsaved();
+        }
+        if self.dealt.is_none_or(|dealt| now >= dealt + DEAL_EVERY) {
+            self.dealt = Some(now);
+            if let Some(share) = self.share.read() {
+                self.turns.deal(share, now);
+            }
+            self.own.share_problem = self.share.problem().map(str::to_owned);
         }
         if now >= self.metered + METER_EVERY {
             self.metered = now;

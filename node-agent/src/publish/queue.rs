@@ -31,7 +31,7 @@ use self::{
 use super::words;
 use crate::tick::alerts;
 
-pub use pick::{EventKey, Op, Pick};
+pub use pick::{EventKey, Op, Pick, Purse};
 
 /// Rules of which the alerts over a cap are counted one by one.
 const MAX_THROTTLED_RULES: usize = 1024;

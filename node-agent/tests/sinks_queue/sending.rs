@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use netprecursor_agent::publish::queue::{Limits, Op, Outcome, Pick, Queue, disk::Disk as _};
+use netprecursor_agent::publish::queue::{Limits, Op, Outcome, Pick, Purse, Queue, disk::Disk as _};
 use netprecursor_core::{
     alert::{Alert, AlertState},
     policy::Severity,
@@ -142,10 +142,13 @@ fn details_leave_writes_for_what_matters_more() {
     queue.accept(fired(0, 1));
     publish(&mut queue, &mut Rng::with_seed(1));
     queue.accept(Alert { predicted_us: Some(999_000.0), ..fired(0, 1) });
-    assert_eq!(queue.pick(Duration::ZERO, DAY, 10), Pick::Afford(10));
-    assert!(matches!(queue.pick(Duration::ZERO, DAY, 11), Pick::Do(Op::Status { .. })));
+    assert_eq!(queue.pick(Duration::ZERO, DAY, of(10, 30)), Pick::Afford(10));
+    // A bucket that holds no more than ten keeps less back, or this would wait for ever.
+    assert_eq!(queue.pick(Duration::ZERO, DAY, of(3, 10)), Pick::Afford(3));
+    assert!(matches!(queue.pick(Duration::ZERO, DAY, of(4, 10)), Pick::Do(Op::Status { .. })));
+    assert!(matches!(queue.pick(Duration::ZERO, DAY, of(11, 30)), Pick::Do(Op::Status { .. })));
     queue.accept(fired(1, 1));
-    assert!(matches!(queue.pick(Duration::ZERO, DAY, 1), Pick::Do(Op::Object { .. })));
+    assert!(matches!(queue.pick(Duration::ZERO, DAY, of(1, 30)), Pick::Do(Op::Object { .. })));
 }
 
 #[test]
@@ -226,6 +229,10 @@ fn word(op: &Op) -> (usize, &'static str) {
         Op::Event { .. } => "event",
     };
     (alert, word)
+}
+
+const fn of(tokens: u32, burst: u32) -> Purse {
+    Purse { tokens, burst }
 }
 
 fn publish_until(queue: &mut Queue<MemoryDisk>, is_end: impl Fn(&Op) -> bool) {

@@ -50,6 +50,8 @@ pub(super) struct Own {
     pub throttled_rules: BTreeMap<(String, String), u64>,
     /// Whether alerts cannot be kept on disk.
     pub is_unsaved: bool,
+    /// Why the agent does not know its share of the writes to the API server.
+    pub share_problem: Option<String>,
 }
 
 /// The object without its status, for server-side apply.
@@ -207,6 +209,9 @@ fn degraded(data: &ReportData, own: &Own) -> Verdict {
             "alerts cannot be kept on disk: the agent's state directory (`agent.stateDir`) is full or not writable"
                 .to_owned(),
         );
+    }
+    if let Some(problem) = &own.share_problem {
+        reasons.push(format!("alerts are published at one write each 20 s: {problem}"));
     }
     if own.dropped > 0 || data.transitions_lost > 0 {
         reasons.push("alerts were dropped unpublished because the queue was full".to_owned());
@@ -372,6 +377,13 @@ mod tests {
         let of = |pending| status(&data(), &Own { pending, ..own() }, 1_700_000_060, None);
         let change = |before, now| change(Some(&of(before)), &of(now)).state;
         assert_eq!([change(0, BACKLOG), change(BACKLOG, 500), change(500, 3)], [true, false, true]);
+    }
+
+    #[test]
+    fn an_agent_without_a_share_says_why_it_is_slow() {
+        let own = Own { share_problem: Some("no share of the writes: got a riddle".to_owned()), ..own() };
+        let degraded = &first_status(&data(), &own).conditions[2];
+        assert!(degraded.message.contains("one write each 20 s: no share of the writes: got a riddle"), "{degraded:?}");
     }
 
     #[test]

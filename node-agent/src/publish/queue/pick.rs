@@ -11,7 +11,8 @@ use super::{
     fair::Flow,
 };
 
-/// Writes that are held back for more urgent requests, by urgency.
+/// Writes of a full bucket that are held back for more urgent requests, by urgency, in thirtieths: always less than the bucket
+/// holds, however small it is, so that nothing waits for ever.
 const RESERVE: [u32; 4] = [0, 2, 4, 10];
 
 /// Objects of alerts that are over count against the caps for this long: by default they live no longer.
@@ -91,6 +92,22 @@ impl Urgency {
 /// turns, and last by age.
 type Order = (u8, u64, Urgency, Reverse<Severity>, u64, u64);
 
+/// What may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purse {
+    /// Now.
+    pub tokens: u32,
+    /// After a quiet time.
+    pub burst: u32,
+}
+
+impl Purse {
+    /// What is held back for requests more urgent than this.
+    const fn reserve(self, urgency: Urgency) -> u32 {
+        self.burst.saturating_mul(RESERVE[urgency as usize]) / 30
+    }
+}
+
 /// What can be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
@@ -152,8 +169,8 @@ impl Slot {
 }
 
 impl<D: Disk> Queue<D> {
-    /// What to do at `now` (since any one moment; `unix` is the time of day) with `tokens` writes left.
-    pub fn pick(&mut self, now: Duration, unix: u64, tokens: u32) -> Pick {
+    /// What to do at `now` (since any one moment; `unix` is the time of day) with what `purse` allows.
+    pub fn pick(&mut self, now: Duration, unix: u64, purse: Purse) -> Pick {
         self.throttle(unix);
         let mut best: Option<(Order, Option<Flow>, Op)> = None;
         let mut until: Option<Duration> = None;
@@ -171,9 +188,9 @@ impl<D: Disk> Queue<D> {
                 best = Some((order, flow, op));
             }
         }
-        let reserve = |(_, _, urgency, ..): &Order| RESERVE[*urgency as usize];
+        let reserve = |(_, _, urgency, ..): &Order| purse.reserve(*urgency);
         match (best, until) {
-            (Some((order, flow, op)), _) if tokens > reserve(&order) => {
+            (Some((order, flow, op)), _) if purse.tokens > reserve(&order) => {
                 if let Some(flow) = flow {
                     self.fair.serve(&flow);
                 }
