@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective},
-    core::PartialObjectMeta,
+    core::{DeserializeGuard, PartialObjectMeta},
 };
 use netprecursor_crds::{PrecursorAlert, alert::PolicyKind};
 use netprecursor_kit::Failure;
@@ -91,7 +91,8 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
         }
         Write::ResolveAlert { key, status, .. } => {
             let api = Api::namespaced(client, &key.namespace);
-            apply_status(api, key, &status, observe::alert::reduce, |observed| &mut observed.alerts).await
+            let object = apply_object::<DeserializeGuard<PrecursorAlert>>(api, &status).await?;
+            Ok(taken(observe::seen(object, observe::alert::reduce), |observed| &mut observed.alerts))
         }
         Write::DeleteAlert { key, uid, version, reason } => {
             let api: Api<PrecursorAlert> = Api::namespaced(client, &key.namespace);

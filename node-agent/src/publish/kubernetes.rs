@@ -3,7 +3,7 @@
 //! queue → `turns` (what next) → `prepared` (requests) → `request` (answer) → queue. One request at a time: its
 //! rate is bounded anyway, and transitions are published in the order in which they happened.
 //!
-//! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` their status, `create`
+//! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` the status of reports, `create`
 //! Events of `events.k8s.io`, `list` policies, `get` its node.
 
 mod alerts;
@@ -14,6 +14,8 @@ mod report;
 mod request;
 mod schedule;
 mod share;
+#[cfg(test)]
+mod storm;
 mod turns;
 
 use std::{
@@ -26,10 +28,9 @@ use std::{
 };
 
 use fastrand::Rng;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use netprecursor_core::alert::Transition;
-use netprecursor_crds::{condition, diagnosis::reasons::Reason, report::PrecursorNodeReportStatus};
+use netprecursor_crds::report::PrecursorNodeReportStatus;
 use netprecursor_kit::{Budget, Share};
 use tokio::{
     sync::{mpsc, watch},
@@ -299,6 +300,7 @@ impl<D: Disk> Writer<D> {
         let queue = &self.turns.queue;
         let counters = queue.counters();
         self.own.pending = queue.pending() as u64;
+        self.own.waiting_rules = queue.waiting();
         self.own.dropped = counters.dropped;
         self.own.throttled = counters.throttled;
         self.own.throttled_rules.clone_from(queue.throttled());
@@ -340,7 +342,7 @@ impl<D: Disk> Writer<D> {
                 }
             }
             Outcome::Missing | Outcome::Gone => {}
-            Outcome::Refused { reason } | Outcome::Failed { reason } => {
+            Outcome::Refused { reason } | Outcome::Failed { reason } | Outcome::Outdated { reason } => {
                 tracing::warn!(?message, reason, "the API server refused a message");
                 self.board.failed(reason.clone());
             }
@@ -369,9 +371,4 @@ fn labels() -> BTreeMap<String, String> {
     [("app.kubernetes.io/part-of", "netprecursor"), ("app.kubernetes.io/managed-by", FIELD_MANAGER)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into()
-}
-
-/// A condition. Specs of what the agent writes never change, so that there is one generation.
-fn condition(reason: impl Into<&'static Reason>, message: &str, since: u64) -> Condition {
-    condition::of(reason, message, Some(1), &[], alerts::time(since).0)
 }
