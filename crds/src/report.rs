@@ -280,6 +280,9 @@ pub struct RuleCount {
     /// Alerts without an object because of a cap, since the agent started.
     #[serde(default)]
     pub throttled: u64,
+    /// Alerts whose object does not show their state yet: they wait to be written.
+    #[serde(default)]
+    pub waiting: u64,
     /// The chance that a warning needs now, in percent: `minConfidencePercent` plus what false warnings have added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]

@@ -43,11 +43,11 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
             "Warns of network trouble of pods in several namespaces before it happens.",
             policy(("spec", schema_of::<ClusterPrecursorPolicySpec>())),
         )?,
-        with_schema(
+        in_one_write(with_schema(
             PrecursorAlert::crd(),
             "An alert on a pod's network: a warning of trouble ahead or a measured breach, and its outcome.",
             [("spec", schema_of::<PrecursorAlertSpec>()), ("status", schema_of::<PrecursorAlertStatus>())],
-        )?,
+        )?),
         with_schema(
             PrecursorNodeReport::crd(),
             "The report of one node's agent: its sensors, its resource usage, its models and the counts of its rules.",
@@ -97,6 +97,19 @@ fn with_schema<const N: usize>(
         version.schema = Some(CustomResourceValidation { open_api_v3_schema: Some(root.clone()) });
     }
     Ok(definition)
+}
+
+/// Nobody applies an alert and has another one report on it: without a subresource its agent writes all of it at once, and
+/// nobody sees one that does not say yet how it is.
+fn in_one_write(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut definition.spec.versions {
+        version.subresources = None;
+        let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        if let Some(root) = root {
+            root.required.get_or_insert_default().push("status".to_owned());
+        }
+    }
+    definition
 }
 
 fn schema_of<T: JsonSchema>() -> Value {

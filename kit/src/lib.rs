@@ -12,6 +12,8 @@ pub mod limits;
 #[cfg(feature = "daemon")]
 pub mod mirror;
 #[cfg(feature = "daemon")]
+pub mod share;
+#[cfg(feature = "daemon")]
 pub mod watch;
 
 #[cfg(feature = "daemon")]
@@ -19,6 +21,7 @@ pub use {
     backoff::Backoff,
     budget::Budget,
     mirror::{Key, Mirror, Sight},
+    share::Share,
     watch::{Change, Watch, Wire},
 };
 pub use {

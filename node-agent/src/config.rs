@@ -147,6 +147,9 @@ pub struct Flags {
     /// Alert objects that this node may have at once in one namespace [default: 50]
     #[arg(long, value_name = "NUMBER")]
     max_alerts_per_namespace: Option<usize>,
+    /// File with what this agent may write to the API server, which the operator deals [default: one write each 20 s]
+    #[arg(long, value_name = "FILE", value_parser = given_path())]
+    share_file: Option<PathBuf>,
 }
 
 /// The configuration of an agent in a cluster only.
@@ -158,6 +161,8 @@ pub struct InCluster {
     pub max_alerts: usize,
     /// Of these, in one namespace.
     pub max_alerts_per_namespace: usize,
+    /// Where its share of the writes to the API server is, if it is dealt one.
+    pub share_file: Option<PathBuf>,
 }
 
 /// The settings in force.
@@ -229,12 +234,15 @@ impl Flags {
         if let Some((flag, _)) = caps.iter().find(|(_, cap)| *cap == Some(0)) {
             return Err(ConfigError::NoAlerts(flag));
         }
+        let share_file = self.share_file.or(file.share_file.map(|Written(path)| path));
+        let only_in_cluster = caps.iter().filter(|(_, cap)| cap.is_some()).map(|(flag, _)| *flag);
+        let mut only_in_cluster = only_in_cluster.chain(share_file.is_some().then_some("--share-file"));
         let cluster = match (self.kubernetes || file.kubernetes, targets.is_empty(), policies.is_empty()) {
             (true, false, _) => return Err(ConfigError::TwoSources("--target")),
             (true, true, false) => return Err(ConfigError::TwoSources("--policy")),
             (false, true, _) => return Err(ConfigError::NoTarget),
-            (false, false, _) => match caps.iter().find(|(_, cap)| cap.is_some()) {
-                Some((flag, _)) => return Err(ConfigError::ClusterOnly(flag)),
+            (false, false, _) => match only_in_cluster.next() {
+                Some(flag) => return Err(ConfigError::ClusterOnly(flag)),
                 None => None,
             },
             (true, true, true) => {
@@ -248,6 +256,7 @@ impl Flags {
                     },
                     max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
                     max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
+                    share_file,
                 })
             }
         };

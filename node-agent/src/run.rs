@@ -177,6 +177,7 @@ fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: Clust
             per_namespace: cluster.max_alerts_per_namespace,
             ..Limits::default()
         },
+        share_file: cluster.share_file.clone(),
         kernel: kernel_release(),
     };
     let publishing: Publishing = Box::new(move |clients, ended| {

@@ -81,6 +81,7 @@ async fn api_alerts_within_the_budget_are_visible_soon_after_the_decision() {
             instance: format!("agent-{agent}"),
             state_dir: state.path().to_owned(),
             limits: Limits::default(),
+            share_file: None,
             kernel: "6.18.4".to_owned(),
         };
         let ended = async move { drop(stopped.await) };

@@ -139,6 +139,7 @@ fn start(
         instance: format!("agent-{agent}"),
         state_dir: "/nowhere".into(),
         limits: Limits::default(),
+        share_file: None,
         kernel: "6.18.4".to_owned(),
     };
     let client = server.client(&format!("agent-{agent}"), "default");

@@ -5,9 +5,10 @@
 mod sinks;
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -27,6 +28,7 @@ use netprecursor_fakeapi::{
     Call, Refusal, Rule, Server,
     fault::{Fault, Faults, Outage},
 };
+use netprecursor_kit::Share;
 use serde_json::{Value, json};
 use sinks::transitions::{DAY, name};
 use tokio::{
@@ -48,14 +50,17 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (server, policy) = sinks::checkout::server(1);
+        Self::of(sinks::checkout::server(1))
+    }
+
+    fn of((server, policy): (Server, PolicyRef)) -> Self {
         server.create(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}})).unwrap();
         for (groups, resources, verbs) in [
             ("netprecursor.io", vec!["precursorpolicies"], vec!["list"]),
             ("", vec!["nodes"], vec!["get"]),
             // A real server wants `create` besides for an apply that makes the object.
             ("netprecursor.io", vec!["precursoralerts", "precursornodereports"], vec!["patch"]),
-            ("netprecursor.io", vec!["precursoralerts/status", "precursornodereports/status"], vec!["patch"]),
+            ("netprecursor.io", vec!["precursornodereports/status"], vec!["patch"]),
             ("events.k8s.io", vec!["events"], vec!["create"]),
         ] {
             let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
@@ -111,6 +116,10 @@ impl Agent {
     }
 
     fn start_with(world: &World, state_dir: &Path, limits: Limits) -> Self {
+        Self::start_in(world, state_dir, limits, None)
+    }
+
+    fn start_in(world: &World, state_dir: &Path, limits: Limits, share_file: Option<PathBuf>) -> Self {
         let (transitions, received) = mpsc::channel(256);
         let (report, reported) = watch::channel(Arc::default());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -120,6 +129,7 @@ impl Agent {
             instance: "agent-abcde".to_owned(),
             state_dir: state_dir.to_owned(),
             limits,
+            share_file,
             kernel: "6.18.4".to_owned(),
         };
         let client = world.server.client(AGENT, "netprecursor-system");
@@ -170,7 +180,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition() {
+async fn an_alert_becomes_an_object_with_its_status_and_one_event_per_transition() {
     let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
     let agent = Agent::start(&world, directory.path());
     agent.send(world.transition(1, 1, AlertState::Firing)).await;
@@ -197,8 +207,8 @@ async fn an_alert_becomes_an_object_with_a_status_and_one_event_per_transition()
     assert_eq!(conditions[1]["lastTransitionTime"], json!("2025-06-15T15:08:26Z"), "{conditions}");
     let names = [format!("{}.1.firing", name(1)), format!("{}.1.resolved", name(1))];
     assert_eq!(world.events(), names);
-    // Making it, two states, two Events.
-    assert_eq!(world.writes().len(), 5, "{:?}", world.writes());
+    // Two states, two Events.
+    assert_eq!(world.writes().len(), 4, "{:?}", world.writes());
     assert_eq!(agent.board.read().pending, 0);
     agent.stop().await;
 }
@@ -227,7 +237,7 @@ async fn a_storm_keeps_to_the_budget_and_nothing_of_it_is_lost() {
     }
     tokio::time::sleep(SECOND).await;
     let at_once = (0..STORM).filter(|alert| world.state(*alert).is_some()).count();
-    assert_eq!((world.writes().len(), at_once), (30, 15), "two writes make an alert visible");
+    assert_eq!((world.writes().len(), at_once), (30, 30), "one write makes an alert visible");
     for alert in 0..STORM {
         agent.send(world.transition(alert, 1, AlertState::Resolved)).await;
     }
@@ -238,7 +248,7 @@ async fn a_storm_keeps_to_the_budget_and_nothing_of_it_is_lost() {
     let writes = world.writes();
     println!("{STORM} alerts, {} writes, drained after {took:?}", writes.len());
     // Alerts that were over before they were first published take one state less.
-    assert_eq!(writes.len(), 15 * 5 + 25 * 4);
+    assert_eq!(writes.len(), 30 * 4 + 10 * 3);
     let first = writes[0].0;
     for (index, (at, _)) in writes.iter().enumerate() {
         let allowed = 30.0 + (*at - first).as_secs_f64() / 18.0;
@@ -276,8 +286,8 @@ async fn what_happens_during_an_outage_arrives_once_after_it() {
     println!("drained {took:?} after the outage");
     let changes: Vec<_> =
         world.server.log().into_iter().filter(|entry| entry.verb.is_write() && entry.code < 300).collect();
-    // One state of alert 0; object and state of four others; one Event for each transition.
-    assert_eq!(changes.len(), 1 + 4 * 2 + 6, "{changes:#?}");
+    // One state of each alert; one Event for each transition.
+    assert_eq!(changes.len(), 1 + 4 + 6, "{changes:#?}");
     assert!(agent.board.read().error.is_none());
     agent.stop().await;
 }
@@ -308,6 +318,81 @@ async fn a_server_that_wants_to_be_left_alone_is() {
     // The refusal is not in the log: it was not the server's own.
     let first = &world.server.log()[0];
     assert!(first.at >= 45 * SECOND && first.at < MINUTE, "{first:?}");
+    agent.stop().await;
+}
+
+/// Sheds load for a minute: refuses all of the agent's requests, and wants to be left alone for 20 s each time.
+struct Shedding {
+    until: Instant,
+    refused: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Faults for Shedding {
+    fn next(&mut self, call: &Call) -> Option<Fault> {
+        if call.user != AGENT || Instant::now() >= self.until {
+            return None;
+        }
+        self.refused.lock().unwrap().push(Instant::now());
+        Some(Fault::Refuse(Refusal::too_many_requests(20)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_leaves_a_server_alone_that_sheds_load_and_is_shown_soon_after() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let share = directory.path().join("share.json");
+    fs::write(&share, Share::of(3).text()).unwrap();
+    let agent = Agent::start_in(&world, directory.path(), Limits::default(), Some(share));
+    const STORM: usize = 40;
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let until_then = Instant::now() + MINUTE;
+    world.server.set_faults(Shedding { until: until_then, refused: Arc::clone(&refused) });
+    for alert in 0..STORM {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    tokio::time::sleep(MINUTE).await;
+    let refused = refused.lock().unwrap().clone();
+    assert!((2..=3).contains(&refused.len()), "{refused:?}");
+    assert!(refused.windows(2).all(|pair| pair[1] - pair[0] >= 20 * SECOND), "{refused:?}");
+    let all = || (0..STORM).all(|alert| world.state(alert).as_deref() == Some("Firing"));
+    let took = until(MINUTE, "all is shown", all).await;
+    println!("{STORM} alerts shown {took:?} after the server took requests again");
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_that_is_dealt_while_the_agent_runs_is_in_force_seconds_later() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let share = directory.path().join("share.json");
+    let agent = Agent::start_in(&world, directory.path(), Limits::default(), Some(share.clone()));
+    agent.report.send(report_data(SensorState::Active)).unwrap();
+    let degraded = || {
+        let report = world.server.object(REPORTS, "", "node1");
+        report.is_some_and(|report| report["status"]["conditions"][2]["message"].to_string().contains("share.json"))
+    };
+    until(MINUTE, "the report says why the agent is slow", degraded).await;
+    const STORM: usize = 50;
+    for alert in 0..STORM {
+        agent.send(world.transition(alert, 1, AlertState::Firing)).await;
+    }
+    let shown = || (0..STORM).filter(|alert| world.state(*alert).is_some()).count();
+    tokio::time::sleep(5 * SECOND).await;
+    assert!(shown() < 30, "{} shown", shown());
+    fs::write(&share, Share::of(3).text()).unwrap();
+    let took = until(MINUTE, "all is shown", || shown() == STORM).await;
+    assert!(took < 10 * SECOND, "{took:?}");
+    until(MINUTE, "the report has nothing to complain of", || !degraded()).await;
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_definition_of_before_the_agent_says_that_the_status_was_dropped() {
+    let (world, directory) = (World::of(sinks::checkout::server_of_before(1)), tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, directory.path());
+    agent.send(world.transition(1, 1, AlertState::Firing)).await;
+    let says = || agent.board.read().error.is_some_and(|error| error.contains("without its status"));
+    until(SECOND, "the agent says so", says).await;
+    assert_eq!(agent.board.read().pending, 1);
     agent.stop().await;
 }
 
@@ -375,11 +460,8 @@ async fn agents_that_are_killed_again_and_again_lose_nothing_and_repeat_little()
     })
     .await;
     for round in 0..ROUNDS {
-        let times = world
-            .writes()
-            .iter()
-            .filter(|(_, what)| *what == format!("precursoralerts/status {}", name(round)))
-            .count();
+        let times =
+            world.writes().iter().filter(|(_, what)| *what == format!("precursoralerts {}", name(round))).count();
         assert!(times <= 2, "alert {round} was told {times} times");
     }
     agent.stop().await;

@@ -1,7 +1,8 @@
-//! The agents' DaemonSet: as it is to be, and whether it is.
+//! The agents' DaemonSet: as it is to be, and whether it is; and what agents may write.
 
 mod drift;
 mod manifest;
+pub mod share;
 
 pub use drift::covers;
 pub use manifest::{MANIFEST_HASH, daemon_set};

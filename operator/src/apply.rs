@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective},
-    core::PartialObjectMeta,
+    core::{DeserializeGuard, PartialObjectMeta},
 };
 use netprecursor_crds::{PrecursorAlert, alert::PolicyKind};
 use netprecursor_kit::Failure;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::{
+    agents::share,
     config::Settings,
     models,
     observe::{self, Key, Mirror, Observed, RawDaemonSet, Seen, Sight, Wire, watch::Change},
@@ -75,6 +76,10 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
             delete::<ConfigMap>(Api::namespaced(client, own), &key, &uid, None).await?;
             Ok(deleted(key, |observed| &mut observed.copies))
         }
+        Write::DealShare { manifest } => {
+            let object = apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;
+            Ok(taken(observe::seen(object, share::dealt), |observed| &mut observed.shares))
+        }
         Write::ApplyAgents { manifest } => {
             let object = apply_object::<RawDaemonSet>(Api::namespaced(client, own), &manifest).await?;
             Ok(taken(observe::seen(object, observe::daemon_set), |observed| &mut observed.daemon_sets))
@@ -86,7 +91,8 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
         }
         Write::ResolveAlert { key, status, .. } => {
             let api = Api::namespaced(client, &key.namespace);
-            apply_status(api, key, &status, observe::alert::reduce, |observed| &mut observed.alerts).await
+            let object = apply_object::<DeserializeGuard<PrecursorAlert>>(api, &status).await?;
+            Ok(taken(observe::seen(object, observe::alert::reduce), |observed| &mut observed.alerts))
         }
         Write::DeleteAlert { key, uid, version, reason } => {
             let api: Api<PrecursorAlert> = Api::namespaced(client, &key.namespace);

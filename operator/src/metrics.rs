@@ -18,6 +18,8 @@ pub enum Kind {
     Model,
     /// The agents' DaemonSet.
     Agents,
+    /// What each agent may write.
+    Share,
     /// Alerts that are resolved.
     Resolution,
     /// Alerts that are deleted.

@@ -31,6 +31,7 @@ pub(crate) use source::seen;
 pub use source::{Source, Visitor, sources};
 
 use crate::{
+    agents::share::Dealt,
     config::Settings,
     ledger::Ledger,
     metrics::Tally,
@@ -53,6 +54,8 @@ pub struct Observed {
     pub reports: Mirror<Report>,
     /// The agents' DaemonSet: one or none.
     pub daemon_sets: Mirror<Agents>,
+    /// What each agent may write: one or none.
+    pub shares: Mirror<Dealt>,
     /// The agents' pods.
     pub agents: Mirror<AgentPod>,
     /// Pods of the DaemonSet that could not be made.
@@ -142,6 +145,7 @@ impl Observed {
             && self.alerts.is_synced()
             && self.reports.is_synced()
             && self.daemon_sets.is_synced()
+            && self.shares.is_synced()
             && self.agents.is_synced()
             && self.failures.is_synced()
             && self.nodes.is_synced()

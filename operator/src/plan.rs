@@ -8,6 +8,7 @@ mod alerts;
 mod condition;
 mod models;
 mod scores;
+mod shares;
 mod status;
 mod targets;
 
@@ -61,6 +62,11 @@ pub enum Write {
         key: Key,
         /// Its UID.
         uid: String,
+    },
+    /// Says what each agent may write.
+    DealShare {
+        /// The ConfigMap.
+        manifest: Value,
     },
     /// Makes or changes the agents' DaemonSet.
     ApplyAgents {
@@ -136,6 +142,7 @@ impl Write {
         match self {
             Self::PublishModel { sha256, .. } => format!("publish {sha256}"),
             Self::DeleteModel { uid, .. } => format!("delete model {uid}"),
+            Self::DealShare { .. } => "deal share".to_owned(),
             Self::ApplyAgents { .. } => "apply agents".to_owned(),
             Self::DeleteAgents { uid, .. } => format!("delete agents {uid}"),
             Self::ResolveAlert { uid, .. } => format!("resolve {uid}"),
@@ -181,6 +188,8 @@ pub fn plan(observed: &Observed, settings: &Settings, now: Timestamp) -> Plan {
     }
     let anchor = anchor(observed);
     models::plan(observed, settings, anchor, &mut due, &mut plan);
+    // Before the agents, which begin with it.
+    shares::plan(observed, settings, anchor, &mut due, &mut plan.writes);
     agents::plan(observed, settings, anchor, &mut due, &mut plan.writes);
     alerts::plan(observed, settings, &mut due, &mut plan.writes);
     status::plan(observed, settings, &mut due, &mut plan.writes);

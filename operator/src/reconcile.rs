@@ -164,6 +164,7 @@ async fn look(context: &Context, observed: &mut Observed, plan: &Plan) {
 const fn kind(write: &Write) -> Kind {
     match write {
         Write::PublishModel { .. } | Write::DeleteModel { .. } => Kind::Model,
+        Write::DealShare { .. } => Kind::Share,
         Write::ApplyAgents { .. } | Write::DeleteAgents { .. } => Kind::Agents,
         Write::ResolveAlert { .. } => Kind::Resolution,
         Write::DeleteAlert { .. } => Kind::Deletion,

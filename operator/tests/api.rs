@@ -300,7 +300,6 @@ async fn api_an_alert_without_pod_and_agent_is_resolved_and_expires() {
             "nodeName": "n1",
         },
     });
-    create(&cluster.client, "shop", alert.clone()).await;
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap().to_string();
     let condition = |type_: &str, status: &str| json!({"type": type_, "status": status, "reason": "A", "message": "", "lastTransitionTime": now});
     let mut told = alert;
@@ -310,7 +309,7 @@ async fn api_an_alert_without_pod_and_agent_is_resolved_and_expires() {
         "conditions": [condition("Firing", "True"), condition("Confirmed", "Unknown")],
     });
     let agent = PatchParams::apply("netprecursor-agent").force();
-    alerts.patch_status("checkout-0123456789", &agent, &Patch::Apply(&told)).await.unwrap();
+    alerts.patch("checkout-0123456789", &agent, &Patch::Apply(&told)).await.unwrap();
     cluster.says("checkout", "AgentsReady", "False", "Starting").await;
     cluster.ahead.store(100, Ordering::Relaxed);
     // Something happens, so that the time is looked at.
@@ -328,7 +327,7 @@ async fn api_an_alert_without_pod_and_agent_is_resolved_and_expires() {
     let statuses: Vec<_> = status["conditions"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
     assert_eq!((statuses.as_slice(), &status["count"]), ([json!("False"), json!("Unknown")].as_slice(), &json!(1)));
     // The agent is back and the alert fires again: its word holds, until it is lost again.
-    let fires = alerts.patch_status("checkout-0123456789", &agent, &Patch::Apply(&told)).await.unwrap();
+    let fires = alerts.patch("checkout-0123456789", &agent, &Patch::Apply(&told)).await.unwrap();
     assert_eq!(fires.status.unwrap().state, AlertState::Firing);
     over().await;
     cluster.ahead.store(10_000, Ordering::Relaxed);

@@ -172,11 +172,8 @@ async fn create_alerts(client: &Client, policies: &[String], count: usize) {
         .map(|index| {
             let (api, alert) = (api.clone(), alert(index));
             async move {
-                let name = alert["metadata"]["name"].as_str().unwrap();
-                let object = serde_json::from_value(alert.clone()).unwrap();
+                let object = serde_json::from_value(alert).unwrap();
                 api.create(&PostParams::default(), &object).await.unwrap();
-                let params = PatchParams::apply("netprecursor-agent").force();
-                api.patch_status(name, &params, &Patch::Apply(&alert)).await.unwrap();
             }
         })
         .buffer_unordered(16)

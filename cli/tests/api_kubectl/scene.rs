@@ -94,7 +94,7 @@ pub(crate) async fn create(client: &Client, object: &Value) -> Value {
     let name = object["metadata"]["name"].as_str().unwrap();
     let made = api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await;
     let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
-    if object.get("status").is_some() {
+    if object.get("status").is_some() && !is_one_write(object) {
         set_status(client, object).await;
     }
     serde_json::to_value(made).unwrap()
@@ -104,10 +104,18 @@ pub(crate) async fn create(client: &Client, object: &Value) -> Value {
 pub(crate) async fn set_status(client: &Client, object: &Value) {
     let name = object["metadata"]["name"].as_str().unwrap();
     let patch = Patch::Merge(json!({"status": object["status"]}));
-    api(client, object)
-        .patch_status(name, &PatchParams::default(), &patch)
-        .await
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (api, params) = (api(client, object), PatchParams::default());
+    let written = if is_one_write(object) {
+        api.patch(name, &params, &patch).await
+    } else {
+        api.patch_status(name, &params, &patch).await
+    };
+    written.unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
+/// Whether the status has no subresource of its own.
+fn is_one_write(object: &Value) -> bool {
+    object["kind"] == "PrecursorAlert"
 }
 
 fn api(client: &Client, object: &Value) -> Api<DynamicObject> {

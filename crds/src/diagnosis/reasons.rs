@@ -307,7 +307,8 @@ reasons! {
     ),
     MessagesPending = sign(
         Severity::Warning,
-        "wait: an agent writes a burst of thirty messages, then one every twenty seconds; OTLP gets alerts at once"
+        "wait: an agent writes at most ten messages a second, on large clusters one every twenty seconds; OTLP gets alerts at \
+         once"
     ),
     OverCapacity = fault("narrow the policies' selectors: the agent has no free slot for more pods"),
     AlertsOverCap = fault(CAPS),

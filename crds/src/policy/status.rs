@@ -25,6 +25,9 @@ pub struct PrecursorPolicyStatus {
     /// The number of firing alerts of this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firing: Option<u32>,
+    /// The number of alerts of this policy, on all nodes, whose object does not show their state yet: they wait to be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u32>,
     /// The score of each rule, by rule and window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]

@@ -109,6 +109,9 @@ fn alert(name: &str, node: &str, owner: &str) -> Value {
         "spec": {
             "policyRef": {"kind": "PrecursorPolicy", "name": "checkout", "uid": "p"}, "rule": "rtt",
             "podRef": {"name": "checkout-x2", "uid": "x"}, "nodeName": node},
+        "status": {
+            "state": "Firing", "severity": "Warning", "threshold": "200ms", "count": 1, "trigger": "Forecast",
+            "firedAt": "2026-01-01T00:00:00Z", "model": {"name": "damped-holt"}},
     })
 }
 
@@ -120,13 +123,6 @@ fn event(name: &str, about: &str) -> Value {
         "reportingInstance": "agent-on-node1",
         "regarding": {"apiVersion": "v1", "kind": about, "name": "checkout-x2", "namespace": SHOP, "uid": "x"},
         "related": {"apiVersion": "netprecursor.io/v1alpha1", "kind": "PrecursorAlert", "name": name, "namespace": SHOP},
-    })
-}
-
-fn status() -> Value {
-    json!({
-        "state": "Resolved", "severity": "Warning", "threshold": "200ms", "count": 1, "trigger": "Forecast",
-        "firedAt": "2026-01-01T00:00:00Z", "resolvedAt": "2026-01-01T00:00:10Z", "model": {"name": "damped-holt"},
     })
 }
 
@@ -147,18 +143,46 @@ async fn an_agent_writes_its_own_nodes_objects_and_no_others() {
     }
     // An alert that another node's agent wrote, taken over or resolved.
     let theirs = alert("theirs", other, "p");
-    let alerts = server::api_of(first, &theirs).await;
     server::apply(second, &theirs, &server::strictly()).await.unwrap();
     // The definition itself refuses the first, before the policy is asked.
     let refusal = stage.refusal(first, &alert("theirs", own, "p")).await.unwrap();
     assert!(refusal.contains("cannot be changed"), "{refusal}");
     let mut resolved = theirs.clone();
-    resolved["status"] = status();
-    let written = alerts.patch_status("theirs", &server::strictly(), &Patch::Apply(&resolved)).await;
-    let refusal = written.unwrap_err().to_string();
+    (resolved["status"]["state"], resolved["status"]["resolvedAt"]) =
+        ("Resolved".into(), "2026-01-01T00:00:10Z".into());
+    let refusal = stage.refusal(first, &resolved).await.unwrap();
     assert!(refusal.contains("of node node2"), "{refusal}");
-    let alerts = server::api_of(second, &theirs).await;
-    alerts.patch_status("theirs", &server::strictly(), &Patch::Apply(&resolved)).await.unwrap();
+    let written = server::apply(second, &resolved, &server::strictly()).await.unwrap();
+    assert_eq!(written.data["status"]["state"], "Resolved");
+}
+
+#[tokio::test]
+async fn an_alert_is_one_write_and_without_its_state_it_is_none() {
+    let stage = Stage::set().await;
+    let agent = &stage.agents[0];
+    let whole = alert("whole", "node1", "p");
+    let written = server::apply(agent, &whole, &server::strictly()).await.unwrap();
+    assert_eq!(
+        (&written.data["status"]["state"], &written.data["status"]["severity"]),
+        (&json!("Firing"), &json!("Warning"))
+    );
+    let mut half = alert("half", "node1", "p");
+    half.as_object_mut().unwrap().remove("status");
+    let refusal = stage.refusal(agent, &half).await.unwrap();
+    assert!(refusal.contains("status: Required value"), "{refusal}");
+    // What the agents of the previous release write besides finds nothing there, and those agents try again later.
+    let alerts = server::api_of(&stage.admin, &whole).await;
+    let refusal = alerts.patch_status("whole", &server::strictly(), &Patch::Apply(&whole)).await.unwrap_err();
+    assert!(matches!(&refusal, kube::Error::Api(status) if status.code == 404), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_agent_makes_no_alert_again_that_was_deleted() {
+    let stage = Stage::set().await;
+    let mut gone = alert("gone", "node1", "p");
+    gone["metadata"]["uid"] = "of-before".into();
+    let refusal = server::apply(&stage.agents[0], &gone, &server::strictly()).await.unwrap_err();
+    assert!(matches!(&refusal, kube::Error::Api(status) if status.code == 409), "{refusal}");
 }
 
 #[tokio::test]

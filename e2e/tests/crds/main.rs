@@ -137,6 +137,10 @@ impl Cluster {
     /// Writes the object and its status.
     async fn write(&self, object: &Value) {
         self.apply(object).await;
+        // An alert is one write.
+        if object["kind"] == "PrecursorAlert" {
+            return;
+        }
         let mut status = object.clone();
         // Of the object itself only its identity belongs to a write of the status.
         status.as_object_mut().unwrap().remove("spec");

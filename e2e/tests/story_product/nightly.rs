@@ -9,6 +9,7 @@ mod density;
 mod operator_killed;
 mod outage;
 mod release;
+mod storm;
 
 use std::time::Duration;
 

@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) cluster_name: Option<String>,
     pub(super) max_alerts: Option<usize>,
     pub(super) max_alerts_per_namespace: Option<usize>,
+    #[serde(deserialize_with = "present")]
+    pub(super) share_file: Option<Written>,
 }
 
 /// A path that is there: `~`, which means nothing in YAML, does not stand for the default.

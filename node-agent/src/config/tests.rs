@@ -71,7 +71,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
     let path = taken.path().to_str().unwrap();
     let below = format!("{path}/state");
     let target = ["--target", "netns:a"];
-    let table: [(&[&str], &str); 18] = [
+    let table: [(&[&str], &str); 20] = [
         (&["--listen", "localhost"], "write for example `localhost:9470`"),
         (&["--listen", "9470"], "write for example `127.0.0.1:9470`"),
         (&["--listen", ""], "which is empty"),
@@ -88,6 +88,8 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--log", "warning"], "write for example `warn`"),
         (&["--max-alerts", "0"], "expected at least 1"),
         (&["--max-alerts", "7"], "got --max-alerts without --kubernetes"),
+        (&["--share-file", "/share"], "got --share-file without --kubernetes"),
+        (&["--share-file", ""], "got an empty path"),
         (&["--max-alerts", "-1"], "unexpected argument"),
         (&["--cluster-name", " "], "leave it out for none"),
     ];

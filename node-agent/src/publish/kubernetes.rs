@@ -3,7 +3,7 @@
 //! queue → `turns` (what next) → `prepared` (requests) → `request` (answer) → queue. One request at a time: its
 //! rate is bounded anyway, and transitions are published in the order in which they happened.
 //!
-//! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` their status, `create`
+//! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` the status of reports, `create`
 //! Events of `events.k8s.io`, `list` policies, `get` its node.
 
 mod alerts;
@@ -13,6 +13,9 @@ mod prepared;
 mod report;
 mod request;
 mod schedule;
+mod share;
+#[cfg(test)]
+mod storm;
 mod turns;
 
 use std::{
@@ -25,11 +28,10 @@ use std::{
 };
 
 use fastrand::Rng;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use netprecursor_core::alert::Transition;
-use netprecursor_crds::{condition, diagnosis::reasons::Reason, report::PrecursorNodeReportStatus};
-use netprecursor_kit::Budget;
+use netprecursor_crds::report::PrecursorNodeReportStatus;
+use netprecursor_kit::{Budget, Share};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -39,6 +41,7 @@ use self::{
     overhead::Meter,
     prepared::Prepared,
     report::Own,
+    share::ShareFile,
     turns::{Message, Turn, Turns},
 };
 use super::outbox::Outbox;
@@ -58,14 +61,14 @@ use crate::{
 /// Owner of the fields that the agent writes.
 pub const FIELD_MANAGER: &str = "netprecursor-agent";
 
-/// Writes that may go out at once, one more per this time, and by how much that is early or late: the nodes of a cluster do
-/// not write in step.
-const BURST: u32 = 30;
-const REFILL: Duration = Duration::from_secs(20);
+/// By how much a write is early or late: the nodes of a cluster do not write in step.
 const JITTER: f64 = 0.1;
 
 /// What could not be kept on disk is tried again this often.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
+
+/// What may be written is looked up this often: the kubelet brings a new share within about a minute.
+const DEAL_EVERY: Duration = Duration::from_secs(5);
 
 /// Timers count in steps: one that ends within a step may end too soon, and what was waited for would not be due.
 const TIMER_STEP: Duration = Duration::from_millis(1);
@@ -87,6 +90,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How many alerts there may be.
     pub limits: Limits,
+    /// Where its share of the writes to the API server is, if it is dealt one.
+    pub share_file: Option<PathBuf>,
     /// Release of the kernel.
     pub kernel: String,
 }
@@ -125,9 +130,9 @@ impl Sink for KubernetesSink {
     }
 }
 
-/// What an agent may write.
-pub const fn budget() -> Budget {
-    Budget::new(BURST, REFILL, JITTER)
+/// What an agent may write until it is dealt a share.
+pub fn budget() -> Budget {
+    Budget::new(Share::UNKNOWN.burst(), Share::UNKNOWN.refill(), JITTER)
 }
 
 /// A board for this sink.
@@ -202,7 +207,7 @@ pub async fn publish_from<D: Disk>(
             return writer.close(&mut transitions);
         }
         // Not for ever: `tend` has work to do by the clock.
-        let latest = writer.now() + SAVE_AGAIN;
+        let latest = writer.now() + DEAL_EVERY;
         let wake = until.map_or(latest, |until| until.min(latest));
         tokio::select! {
             biased;
@@ -227,6 +232,8 @@ struct Writer<D> {
     meter: Meter,
     metered: Duration,
     saved: Duration,
+    share: ShareFile,
+    dealt: Option<Duration>,
     has_ended_orphans: bool,
     own: Own,
     written: Option<PrecursorNodeReportStatus>,
@@ -240,6 +247,8 @@ impl<D: Disk> Writer<D> {
         Self {
             turns: Turns::new(queue, budget, Rng::new()),
             own: Own { kernel: settings.kernel.clone(), started, ..Own::default() },
+            share: ShareFile::new(settings.share_file.clone()),
+            dealt: None,
             settings,
             board,
             begun: Instant::now(),
@@ -277,6 +286,13 @@ impl<D: Disk> Writer<D> {
             self.saved = now;
             self.turns.queue.save_unsaved();
         }
+        if self.dealt.is_none_or(|dealt| now >= dealt + DEAL_EVERY) {
+            self.dealt = Some(now);
+            if let Some(share) = self.share.read() {
+                self.turns.deal(share, now);
+            }
+            self.own.share_problem = self.share.problem().map(str::to_owned);
+        }
         if now >= self.metered + METER_EVERY {
             self.metered = now;
             self.own.overhead = self.meter.read(now).or(self.own.overhead.take());
@@ -284,6 +300,7 @@ impl<D: Disk> Writer<D> {
         let queue = &self.turns.queue;
         let counters = queue.counters();
         self.own.pending = queue.pending() as u64;
+        self.own.waiting_rules = queue.waiting();
         self.own.dropped = counters.dropped;
         self.own.throttled = counters.throttled;
         self.own.throttled_rules.clone_from(queue.throttled());
@@ -325,7 +342,7 @@ impl<D: Disk> Writer<D> {
                 }
             }
             Outcome::Missing | Outcome::Gone => {}
-            Outcome::Refused { reason } | Outcome::Failed { reason } => {
+            Outcome::Refused { reason } | Outcome::Failed { reason } | Outcome::Outdated { reason } => {
                 tracing::warn!(?message, reason, "the API server refused a message");
                 self.board.failed(reason.clone());
             }
@@ -354,9 +371,4 @@ fn labels() -> BTreeMap<String, String> {
     [("app.kubernetes.io/part-of", "netprecursor"), ("app.kubernetes.io/managed-by", FIELD_MANAGER)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into()
-}
-
-/// A condition. Specs of what the agent writes never change, so that there is one generation.
-fn condition(reason: impl Into<&'static Reason>, message: &str, since: u64) -> Condition {
-    condition::of(reason, message, Some(1), &[], alerts::time(since).0)
 }

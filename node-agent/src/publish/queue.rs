@@ -24,14 +24,14 @@ use netprecursor_kit::Backoff;
 
 use self::{
     disk::Disk,
-    entry::{Delivered, Entry, MAX_EVENTS, Pending},
+    entry::{Entry, MAX_EVENTS, Pending},
     fair::Fair,
     store::Store,
 };
 use super::words;
 use crate::tick::alerts;
 
-pub use pick::{EventKey, Op, Pick};
+pub use pick::{EventKey, Op, Pick, Purse};
 
 /// Rules of which the alerts over a cap are counted one by one.
 const MAX_THROTTLED_RULES: usize = 1024;
@@ -67,6 +67,11 @@ pub enum Outcome {
     },
     /// There is no such object.
     Missing,
+    /// The object is not the one that was written before: it was deleted, or another one has its name.
+    Outdated {
+        /// Why.
+        reason: String,
+    },
     /// There is nowhere to publish it any more: the namespace or the policy is gone.
     Gone,
     /// It will never be accepted as it is.
@@ -232,14 +237,16 @@ impl<D: Disk> Queue<D> {
             Outcome::Done { uid } => {
                 slot.backoff.succeed();
                 match op {
-                    // An answer without a UID is an object all the same.
-                    Op::Object { .. } => slot.entry.object = Some(uid.clone().unwrap_or_default()),
-                    Op::Status { delivered, .. } => slot.entry.delivered = Some(*delivered),
+                    Op::Object { delivered, .. } => {
+                        // An answer without a UID is an object all the same.
+                        slot.entry.object = Some(uid.clone().unwrap_or_default());
+                        slot.entry.delivered = Some(*delivered);
+                    }
                     Op::Event { key, .. } => slot.entry.events.retain(|pending| EventKey::of(pending) != *key),
                 }
             }
             // The object was deleted: by the operator when its time was over, or by a user. It is made again.
-            Outcome::Missing if matches!(op, Op::Status { .. }) => {
+            Outcome::Outdated { .. } if matches!(op, Op::Object { .. }) => {
                 slot.entry.object = None;
                 slot.entry.delivered = None;
                 slot.backoff.fail(now, None, rng);
@@ -249,9 +256,7 @@ impl<D: Disk> Queue<D> {
             Outcome::Refused { .. } => {
                 self.counters.refused += 1;
                 match op {
-                    Op::Object { revision, .. } | Op::Status { delivered: Delivered { revision, .. }, .. } => {
-                        slot.refused = Some(*revision);
-                    }
+                    Op::Object { delivered, .. } => slot.refused = Some(delivered.revision),
                     Op::Event { key, .. } => {
                         self.counters.events_dropped += 1;
                         slot.entry.events.retain(|pending| EventKey::of(pending) != *key);
@@ -259,7 +264,7 @@ impl<D: Disk> Queue<D> {
                 }
             }
             // When the server is back, another one is tried first: this one may be what it chokes on.
-            Outcome::Failed { .. } | Outcome::Down { .. } => {
+            Outcome::Failed { .. } | Outcome::Outdated { .. } | Outcome::Down { .. } => {
                 slot.backoff.fail(now, None, rng);
                 return;
             }
@@ -280,6 +285,15 @@ impl<D: Disk> Queue<D> {
     /// Alerts that are not yet published in full; without those over a cap.
     pub fn pending(&self) -> usize {
         self.slots.values().filter(|slot| slot.entry.is_pending() && slot.throttled.is_none()).count()
+    }
+
+    /// Alerts whose object does not show their state yet, by UID of the policy and rule; without those over a cap.
+    pub fn waiting(&self) -> BTreeMap<(String, String), u64> {
+        let mut waiting = BTreeMap::new();
+        for slot in self.slots.values().filter(|slot| !slot.entry.is_published() && slot.throttled.is_none()) {
+            *waiting.entry(slot.flow().rule).or_default() += 1;
+        }
+        waiting
     }
 
     /// What was counted.

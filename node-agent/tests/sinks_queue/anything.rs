@@ -54,26 +54,33 @@ fn happening() -> impl Strategy<Value = Happening> {
 /// The server's side, as far as it matters.
 #[derive(Debug, Default)]
 struct Server {
-    objects: BTreeMap<String, Option<State>>,
+    /// Objects that are there, with the number of their UID.
+    objects: BTreeMap<String, (u64, State)>,
+    uids: u64,
     history: BTreeMap<String, Vec<State>>,
     events: BTreeMap<String, Vec<EventKey>>,
 }
 
 impl Server {
-    fn take(&mut self, op: &Op) -> Outcome {
+    /// Does what is asked of it; `known` is the UID that the object must have.
+    fn take(&mut self, op: &Op, known: Option<&str>) -> Outcome {
         let name = op.alert().to_owned();
-        let uid = Some(format!("uid of {name}"));
+        let mut uid = None;
         match op {
-            Op::Object { .. } => {
-                self.objects.entry(name).or_default();
-            }
-            Op::Status { delivered, .. } => match self.objects.get_mut(&name) {
-                None => return Outcome::Missing,
-                Some(status) => {
-                    *status = Some((delivered.count, delivered.state));
-                    self.history.entry(name).or_default().push((delivered.count, delivered.state));
+            Op::Object { delivered, .. } => {
+                let found = self.objects.get(&name).map(|(uid, _)| *uid);
+                if known.is_some() && known != found.map(|uid| uid.to_string()).as_deref() {
+                    return Outcome::Outdated { reason: "uid mismatch".to_owned() };
                 }
-            },
+                let number = found.unwrap_or_else(|| {
+                    self.uids += 1;
+                    self.uids
+                });
+                let state = (delivered.count, delivered.state);
+                self.objects.insert(name.clone(), (number, state));
+                self.history.entry(name).or_default().push(state);
+                uid = Some(number.to_string());
+            }
             Op::Event { key, .. } => {
                 let events = self.events.entry(name).or_default();
                 if !events.contains(key) {
@@ -138,17 +145,18 @@ proptest! {
                     }
                 }
                 Happening::Send { fate } => if let Pick::Do(op) = queue.pick(now, DAY, PLENTY) {
+                    let known = queue.entry(op.alert()).and_then(|entry| entry.object.clone());
                     let down = Outcome::Down { reason: "down".to_owned(), wait: None };
                     let outcome = match fate {
-                        Fate::Works => server.take(&op),
-                        Fate::AnswerLost => { server.take(&op); down }
+                        Fate::Works => server.take(&op, known.as_deref()),
+                        Fate::AnswerLost => { server.take(&op, known.as_deref()); down }
                         Fate::NeverArrives => down,
                         Fate::ObjectDeleted => {
                                 // What was published already and is deleted then stays deleted: somebody wanted it so.
-                                if matches!(op, Op::Status { .. }) {
+                                if matches!(op, Op::Object { .. }) {
                                     server.objects.remove(op.alert());
                                 }
-                                server.take(&op)
+                                server.take(&op, known.as_deref())
                             }
                             Fate::Forbidden => Outcome::Failed { reason: "forbidden".to_owned() },
                     };
@@ -173,7 +181,8 @@ proptest! {
         for _ in 0..1000 {
             now += Duration::from_secs(100);
             let Pick::Do(op) = queue.pick(now, DAY, PLENTY) else { break };
-            let outcome = server.take(&op);
+            let known = queue.entry(op.alert()).and_then(|entry| entry.object.clone());
+            let outcome = server.take(&op, known.as_deref());
             queue.settle(&op, &outcome, now, &mut rng);
         }
         prop_assert_eq!(queue.pick(now, DAY, PLENTY), Pick::Nothing);
@@ -181,7 +190,7 @@ proptest! {
         prop_assert_eq!(queue.counters().dropped, 0);
         dropped += queue.counters().events_dropped;
         for (name, states) in &expected {
-            prop_assert_eq!(server.objects.get(name).copied().flatten(), states.last().copied(), "{}", name);
+            prop_assert_eq!(server.objects.get(name).map(|(_, state)| *state), states.last().copied(), "{}", name);
             let history = server.history.get(name).cloned().unwrap_or_default();
             prop_assert!(history.is_sorted_by_key(|state| order(*state)), "{}: {:?}", name, history);
             let events = server.events.get(name).map_or(0, Vec::len);

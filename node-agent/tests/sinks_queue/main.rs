@@ -11,11 +11,11 @@ mod sinks;
 use std::time::Duration;
 
 use fastrand::Rng;
-use netprecursor_agent::publish::queue::{Limits, Op, Outcome, Pick, Queue};
+use netprecursor_agent::publish::queue::{Limits, Op, Outcome, Pick, Purse, Queue};
 use netprecursor_core::alert::{Alert, AlertState};
 use sinks::disk::MemoryDisk;
 
-const PLENTY: u32 = 100;
+const PLENTY: Purse = Purse { tokens: 100, burst: 30 };
 const DAY: u64 = 1_700_000_000;
 
 /// State and count: what an alert is, as far as anybody is warned.

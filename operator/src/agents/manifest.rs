@@ -4,7 +4,7 @@ use netprecursor_core::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::AGENT;
+use super::{AGENT, share};
 use crate::{config::Settings, owned};
 
 /// Annotation with the digest of all that was applied: shows when something that we once asked for has to go.
@@ -102,6 +102,7 @@ fn pod(settings: &Settings) -> Value {
                 {"name": "tracing", "mountPath": "/sys/kernel/tracing", "readOnly": true,
                     "mountPropagation": "HostToContainer"},
                 {"name": "state", "mountPath": agent.state_dir},
+                {"name": "share", "mountPath": share::DIRECTORY, "readOnly": true},
             ],
         }],
         "volumes": [
@@ -109,6 +110,8 @@ fn pod(settings: &Settings) -> Value {
             // Without a type: a node that lacks it degrades one sensor instead of losing the agent.
             {"name": "tracing", "hostPath": {"path": "/sys/kernel/tracing"}},
             {"name": "state", "hostPath": {"path": agent.state_dir, "type": "DirectoryOrCreate"}},
+            // Optional: an agent without a share is slow, not missing.
+            {"name": "share", "configMap": {"name": share::name(settings), "optional": true}},
         ],
     })
 }
@@ -125,6 +128,7 @@ fn arguments(settings: &Settings) -> Vec<String> {
     }
     flag("--max-alerts", config.caps.alerts_per_node.to_string());
     flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(config.caps.alerts_per_node).to_string());
+    flag("--share-file", format!("{}/{}", share::DIRECTORY, share::KEY));
     flag("--log", agent.log_level.clone());
     arguments
 }

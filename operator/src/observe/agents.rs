@@ -15,7 +15,7 @@ use netprecursor_crds::{ConditionStatus, diagnosis::node};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::owned::MANAGER;
+use crate::owned;
 
 /// The DaemonSet as it comes: fields that this build does not know are compared as well.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -97,9 +97,7 @@ impl Resource for RawDaemonSet {
 
 /// What is kept of the DaemonSet.
 pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
-    let fields = object.metadata.managed_fields.take().unwrap_or_default();
-    let ours = fields.iter().filter(|entry| entry.manager.as_deref() == Some(MANAGER) && entry.subresource.is_none());
-    let applied = ours.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max();
+    let applied = owned::applied(&object.metadata.managed_fields.take().unwrap_or_default());
     let generation = object.metadata.generation;
     let is_going = object.metadata.deletion_timestamp.is_some();
     let mut object = serde_json::to_value(&object).ok()?;

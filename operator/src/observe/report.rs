@@ -19,6 +19,8 @@ pub struct Report {
     pub targets: Vec<(RuleKey, u32)>,
     /// Alerts that no object was made for, by policy.
     pub throttled: Vec<(String, u64)>,
+    /// Alerts that wait to be written, by policy.
+    pub waiting: Vec<(String, u64)>,
     /// Whether nothing was seen for long enough yet.
     pub is_warming_up: bool,
     /// How sure rules that watch pods here have to be, and how sure they were; agents of before 0.2 do not say.
@@ -106,6 +108,12 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorNodeReport>) -> Option<Re
             .iter()
             .filter(|rule| rule.throttled > 0)
             .map(|rule| (rule.policy_uid.clone(), rule.throttled))
+            .collect(),
+        waiting: status
+            .rules
+            .iter()
+            .filter(|rule| rule.waiting > 0)
+            .map(|rule| (rule.policy_uid.clone(), rule.waiting))
             .collect(),
         is_warming_up: status
             .conditions

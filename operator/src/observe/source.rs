@@ -11,7 +11,11 @@ use super::{
     mirror::{Mirror, Seen},
     policy, report,
 };
-use crate::{agents::AGENTS, config::Settings, models, owned};
+use crate::{
+    agents::{AGENTS, share},
+    config::Settings,
+    models, owned,
+};
 
 /// Objects of one kind, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -53,6 +57,10 @@ pub fn sources(client: &Client, settings: &Settings, visitor: &mut impl Visitor)
     visitor.visit(
         Source::new("DaemonSet", own_agents, agents::daemon_set, |all| &mut all.daemon_sets)
             .with_fields(format!("metadata.name={agents}")),
+    );
+    visitor.visit(
+        Source::new("share", Api::namespaced(client(), own), share::dealt, |all| &mut all.shares)
+            .with_fields(format!("metadata.name={}", share::name(settings))),
     );
     visitor.visit(
         Source::new("agent Pod", Api::namespaced(client(), own), agents::pod, |all| &mut all.agents).labelled(AGENTS),

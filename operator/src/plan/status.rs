@@ -38,6 +38,8 @@ struct Survey<'a> {
     firing: BTreeMap<&'a str, u32>,
     /// Alerts without an object.
     throttled: BTreeMap<&'a str, u64>,
+    /// Alerts that wait to be written.
+    waiting: BTreeMap<&'a str, u32>,
     /// Nodes that watch its pods and do it with less than they could.
     degraded: BTreeMap<&'a str, Vec<String>>,
     /// Nodes that watch its pods and have not seen enough.
@@ -68,7 +70,11 @@ fn is_news(before: &PrecursorPolicyStatus, now: &PrecursorPolicyStatus) -> bool 
         });
         essence.collect::<BTreeSet<_>>()
     };
-    before.observed_generation != now.observed_generation || essence(&before.conditions) != essence(&now.conditions)
+    // That alerts wait is no figure: who waits for them reads it now or never.
+    let waits = |status: &PrecursorPolicyStatus| status.waiting.is_some_and(|waiting| waiting > 0);
+    before.observed_generation != now.observed_generation
+        || waits(before) != waits(now)
+        || essence(&before.conditions) != essence(&now.conditions)
 }
 
 fn status(
@@ -113,6 +119,7 @@ fn status(
         observed_generation: generation,
         targets: figure(&survey.watched),
         firing: figure(&survey.firing),
+        waiting: figure(&survey.waiting),
         rules: scores::rules(observed, policy, &survey.bars, &survey.merits, now),
         conditions,
     }
@@ -154,6 +161,7 @@ impl<'a> Survey<'a> {
             watched: BTreeMap::new(),
             firing: BTreeMap::new(),
             throttled: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             degraded: BTreeMap::new(),
             warming: BTreeMap::new(),
         };
@@ -185,6 +193,10 @@ impl<'a> Survey<'a> {
         }
         for (policy, count) in &report.throttled {
             *self.throttled.entry(policy).or_default() += count;
+        }
+        for (policy, count) in &report.waiting {
+            let sum = self.waiting.entry(policy).or_default();
+            *sum = sum.saturating_add(u32::try_from(*count).unwrap_or(u32::MAX));
         }
     }
 

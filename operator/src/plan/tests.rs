@@ -6,6 +6,7 @@ mod cluster;
 mod models;
 mod properties;
 mod scores;
+mod shares;
 mod targets;
 
 use serde_json::json;

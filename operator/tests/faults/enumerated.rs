@@ -23,10 +23,8 @@ pub(crate) fn violations(got: &Outcome, undisturbed: &Outcome, unsure: usize) ->
     for entry in &got.writes {
         let is_own = match entry.resource.as_str() {
             "configmaps" | "daemonsets" => entry.namespace == crate::scenes::INSTALL,
-            "precursorpolicies/status" | "clusterprecursorpolicies/status" | "precursoralerts/status" => {
-                entry.verb.as_str() == "patch"
-            }
-            "precursoralerts" => entry.verb.as_str() == "delete",
+            "precursorpolicies/status" | "clusterprecursorpolicies/status" => entry.verb.as_str() == "patch",
+            "precursoralerts" => matches!(entry.verb.as_str(), "delete" | "patch"),
             _ => false,
         };
         if !is_own {

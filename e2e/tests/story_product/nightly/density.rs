@@ -34,7 +34,7 @@ const LIMIT_KIB: u64 = 128 << 10;
 
 /// How many pods the node can take beside those that it runs.
 #[expect(clippy::print_stdout, reason = "a story prints its figures")]
-async fn room(story: &Story, node: &str) -> Result<usize, Error> {
+pub(super) async fn room(story: &Story, node: &str) -> Result<usize, Error> {
     let nodes: Api<Node> = Api::all(story.client());
     let found = nodes.get(node).await.map_err(request(format!("getting node {node}")))?;
     let allocatable = found.status.and_then(|status| status.allocatable).unwrap_or_default();
@@ -50,7 +50,7 @@ async fn room(story: &Story, node: &str) -> Result<usize, Error> {
 
 /// Starts pods that request `url` every two seconds, and waits until all of them run.
 #[expect(clippy::print_stdout, reason = "a story prints its figures")]
-async fn fill(story: &Story, node: &str, url: &str, count: usize) -> Result<(), Error> {
+pub(super) async fn fill(story: &Story, node: &str, url: &str, count: usize) -> Result<(), Error> {
     let pods: Api<Pod> = story.api();
     let begun = Instant::now();
     for number in 0..count {

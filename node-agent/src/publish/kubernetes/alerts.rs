@@ -15,6 +15,7 @@ use netprecursor_crds::{
         self, AlertModel, MAX_CAUSES, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
         PrecursorAlertStatus,
     },
+    condition,
     diagnosis::reasons,
     policy::{ClusterPrecursorPolicy, PrecursorPolicy},
 };
@@ -29,8 +30,8 @@ const MAX_NUMBER: usize = 31;
 /// Longest name of a feature in a cause.
 const MAX_FEATURE: usize = 127;
 
-/// The object without its status, for server-side apply.
-pub(super) fn object(alert: &Alert, subject: &Subject, node: &str) -> Value {
+/// All of the object, for server-side apply. With `uid` it applies to that object only, and makes none.
+pub(super) fn object(alert: &Alert, subject: &Subject, node: &str, uid: Option<&str>) -> Value {
     let mut object = PrecursorAlert::new(
         &alert.name,
         PrecursorAlertSpec {
@@ -47,6 +48,8 @@ pub(super) fn object(alert: &Alert, subject: &Subject, node: &str) -> Value {
     object.metadata.namespace = Some(subject.pod.namespace.clone());
     object.metadata.owner_references = Some(vec![owner(&subject.policy)]);
     object.metadata.labels = Some(super::labels());
+    object.metadata.uid = uid.map(str::to_owned);
+    object.status = Some(status(alert));
     json!(object)
 }
 
@@ -64,18 +67,8 @@ fn owner(policy: &PolicyRef) -> OwnerReference {
     }
 }
 
-/// The status alone, for server-side apply to the subresource.
-pub(super) fn with_status(alert: &Alert) -> Value {
-    json!({
-        "apiVersion": PrecursorAlert::api_version(&()),
-        "kind": PrecursorAlert::kind(&()),
-        "metadata": {"name": alert.name, "namespace": alert.namespace()},
-        "status": status(alert),
-    })
-}
-
 /// The status.
-pub(super) fn status(alert: &Alert) -> PrecursorAlertStatus {
+fn status(alert: &Alert) -> PrecursorAlertStatus {
     PrecursorAlertStatus {
         observed_generation: None,
         state: alert.state,
@@ -118,7 +111,7 @@ fn firing(alert: &Alert) -> Condition {
         AlertState::Firing => alert.fired_unix,
         AlertState::Resolved => alert.resolved_unix.unwrap_or(alert.fired_unix),
     };
-    super::condition(words::reason(alert), &words::note(alert), since)
+    condition::of(words::reason(alert), &words::note(alert), None, &[], time(since).0)
 }
 
 fn confirmed(alert: &Alert) -> Condition {
@@ -142,7 +135,7 @@ fn confirmed(alert: &Alert) -> Condition {
         }
         (Confirmed::Unknown, _) => (reasons::Confirmed::NotYetJudged, "The forecast's horizon is not over yet."),
     };
-    super::condition(reason, message, alert.judged_unix.unwrap_or(alert.fired_unix))
+    condition::of(reason, message, None, &[], time(alert.judged_unix.unwrap_or(alert.fired_unix)).0)
 }
 
 /// Unix seconds as the API writes time.
@@ -161,9 +154,9 @@ mod tests {
     use crate::publish::firing::alert;
 
     #[test]
-    fn the_object_says_whose_it_is_and_nothing_that_changes() {
+    fn the_object_says_whose_it_is_and_how_it_is() {
         let subject = alert(0).subject.unwrap();
-        let object = object(&alert(0), &subject, "node1");
+        let object = object(&alert(0), &subject, "node1", None);
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "policy-uid");
         assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "PrecursorPolicy");
         assert_eq!(
@@ -175,9 +168,11 @@ mod tests {
                 "nodeName": "node1",
             })
         );
-        assert!(object.get("status").is_none(), "{object}");
+        assert_eq!((&object["status"]["state"], &object["status"]["severity"]), (&json!("Firing"), &json!("Warning")));
+        assert!(object["metadata"].get("uid").is_none(), "{object}");
         let policy = PolicyRef { kind: Kind::Cluster, namespace: None, ..subject.policy.clone() };
-        let object = super::object(&alert(0), &Subject { policy, pod: Arc::clone(&subject.pod) }, "node1");
+        let object = super::object(&alert(0), &Subject { policy, pod: Arc::clone(&subject.pod) }, "node1", Some("a-1"));
+        assert_eq!(object["metadata"]["uid"], "a-1");
         assert_eq!(object["metadata"]["ownerReferences"][0]["kind"], "ClusterPrecursorPolicy");
     }
 
@@ -195,7 +190,8 @@ mod tests {
             let states: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
             assert_eq!(states, [(Some("Firing"), Some(expected[0])), (Some("Confirmed"), Some(expected[1]))]);
             for condition in conditions {
-                assert_eq!(condition["observedGeneration"], 1);
+                // Each write of a status is a generation: one that is observed would be outdated with the next.
+                assert!(condition.get("observedGeneration").is_none(), "{condition}");
                 assert!(!condition["lastTransitionTime"].is_null());
             }
         }

@@ -1,5 +1,6 @@
 //! A message as the requests that it takes, ready to be sent while the queue keeps changing.
 
+use bytes::Bytes;
 use k8s_openapi::api::{core::v1::Node, events::v1::Event};
 use kube::{
     Client, Resource,
@@ -27,13 +28,18 @@ type Http = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 pub(super) enum Prepared {
     /// One.
     One(Http),
+    /// One that writes an alert that is there.
+    Alert {
+        /// Writes it.
+        write: Box<Http>,
+    },
     /// One that makes sense only while the owner is there: objects of owners that are gone would be made and collected.
     Owned {
         /// Lists the owner by name.
         owner: Box<Http>,
         /// The UID that it must have.
         uid: String,
-        /// Makes the object.
+        /// Makes the alert.
         make: Box<Http>,
     },
     /// The report's object needs the UID of the node.
@@ -61,21 +67,19 @@ impl Prepared {
         let Subject { policy, pod } = subject;
         let url = Request::new(PrecursorAlert::url_path(&(), Some(&pod.namespace)));
         match op {
-            Op::Object { .. } => Self::Owned {
-                owner: Box::new(owner(policy, &pod.namespace)),
-                uid: policy.uid.clone(),
-                make: Box::new(url.patch(
-                    &alert.name,
-                    &apply(),
-                    &Patch::Apply(alerts::object(alert, subject, &settings.node)),
-                )),
-            },
-            Op::Status { .. } => Self::One(url.patch_subresource(
-                "status",
-                &alert.name,
-                &apply(),
-                &Patch::Apply(alerts::with_status(alert)),
-            )),
+            Op::Object { .. } => {
+                let known = entry.object.as_deref().filter(|uid| !uid.is_empty());
+                let object = alerts::object(alert, subject, &settings.node, known);
+                let write = Box::new(url.patch(&alert.name, &apply(), &Patch::Apply(object)));
+                match known {
+                    Some(_) => Self::Alert { write },
+                    None => Self::Owned {
+                        owner: Box::new(owner(policy, &pod.namespace)),
+                        uid: policy.uid.clone(),
+                        make: write,
+                    },
+                }
+            }
             Op::Event { key, .. } => {
                 let Some(pending) = entry.events.iter().find(|pending| EventKey::of(pending) == *key) else {
                     return Self::Nothing;
@@ -108,11 +112,12 @@ impl Prepared {
         match self {
             Self::Nothing => Outcome::Done { uid: None },
             Self::One(http) => request::send(client, http).await.0,
+            Self::Alert { write } => written(request::send(client, *write).await),
             Self::Owned { owner, uid, make } => {
                 let (outcome, body) = request::send(client, *owner).await;
                 match outcome {
                     Outcome::Done { .. } if uids(&body).any(|found| found == uid) => {
-                        request::send(client, *make).await.0
+                        written(request::send(client, *make).await)
                     }
                     Outcome::Done { .. } | Outcome::Missing => Outcome::Gone,
                     failed => failed,
@@ -131,6 +136,20 @@ impl Prepared {
                 failed => failed,
             },
         }
+    }
+}
+
+/// The outcome of writing an alert. A definition with a status subresource, as earlier releases had it, takes an alert and
+/// drops its status without a word.
+fn written((outcome, body): (Outcome, Bytes)) -> Outcome {
+    let has_status = || serde_json::from_slice::<Value>(&body).is_ok_and(|alert| alert["status"]["state"].is_string());
+    match outcome {
+        Outcome::Done { .. } if !has_status() => Outcome::Failed {
+            reason: "the API server took an alert without its status: the definition of precursoralerts is not the one of this \
+                     release; upgrade it with the chart"
+                .to_owned(),
+        },
+        outcome => outcome,
     }
 }
 

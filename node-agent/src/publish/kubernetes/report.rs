@@ -42,6 +42,8 @@ pub(super) struct Own {
     pub overhead: Option<Overhead>,
     /// Alerts that are not yet published in full.
     pub pending: u64,
+    /// Alerts whose object does not show their state yet, by UID of the policy and rule.
+    pub waiting_rules: BTreeMap<(String, String), u64>,
     /// Alerts dropped unpublished, in the queue and before it.
     pub dropped: u64,
     /// Alerts of which no object was made because of a cap, since the start.
@@ -50,6 +52,8 @@ pub(super) struct Own {
     pub throttled_rules: BTreeMap<(String, String), u64>,
     /// Whether alerts cannot be kept on disk.
     pub is_unsaved: bool,
+    /// Why the agent does not know its share of the writes to the API server.
+    pub share_problem: Option<String>,
 }
 
 /// The object without its status, for server-side apply.
@@ -145,7 +149,8 @@ fn model(data: &ModelData) -> ModelStatus {
 }
 
 fn rule(data: &RuleData, own: &Own) -> RuleCount {
-    let throttled = own.throttled_rules.get(&(data.policy.uid.clone(), data.rule.clone()));
+    let key = (data.policy.uid.clone(), data.rule.clone());
+    let of = |counts: &BTreeMap<(String, String), u64>| counts.get(&key).copied().unwrap_or(0);
     RuleCount {
         policy_uid: data.policy.uid.clone(),
         policy_name: data.policy.name.clone(),
@@ -154,7 +159,8 @@ fn rule(data: &RuleData, own: &Own) -> RuleCount {
         rule_hash: data.hash.clone(),
         since: time(data.since),
         targets: data.targets,
-        throttled: throttled.copied().unwrap_or(0),
+        throttled: of(&own.throttled_rules),
+        waiting: of(&own.waiting_rules),
         needed_percent: Some(words::percent(data.needed)),
         reachable_percent: Some(words::percent(data.reachable)),
         skill_percent: data.merit.map(|(skills, _)| skill(skills)),
@@ -208,6 +214,9 @@ fn degraded(data: &ReportData, own: &Own) -> Verdict {
                 .to_owned(),
         );
     }
+    if let Some(problem) = &own.share_problem {
+        reasons.push(format!("alerts are published at one write each 20 s: {problem}"));
+    }
     if own.dropped > 0 || data.transitions_lost > 0 {
         reasons.push("alerts were dropped unpublished because the queue was full".to_owned());
     }
@@ -234,7 +243,11 @@ fn degraded(data: &ReportData, own: &Own) -> Verdict {
 /// What is new in `now` against what was written `before`; gauges do not count.
 pub(super) fn change(before: Option<&PrecursorNodeReportStatus>, now: &PrecursorNodeReportStatus) -> Change {
     let Some(before) = before else { return Change { state: true, counts: true } };
-    Change { state: states(before) != states(now), counts: counts(before) != counts(now) }
+    // That many alerts wait is a state until none does. A few are a count: most are gone a moment later.
+    let (then, now_pending) = (before.queue.pending, now.queue.pending);
+    let backlog = if then >= BACKLOG { now_pending == 0 } else { now_pending >= BACKLOG };
+    let is_drained = then > 0 && now_pending == 0;
+    Change { state: backlog || states(before) != states(now), counts: is_drained || counts(before) != counts(now) }
 }
 
 /// As many alerts that wait are a backlog, which readers of the report are to know of.
@@ -247,12 +260,11 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     states.overhead = None;
     states.targets = 0;
     states.targets_over_capacity = 0;
-    // That many alerts wait is a state, how many is a gauge.
-    states.queue = Queue { pending: u64::from(status.queue.pending >= BACKLOG), dropped: 0 };
+    states.queue = Queue::default();
     states.heartbeat = None;
     for rule in &mut states.rules {
         rule.targets = 0;
-        rule.throttled = 0;
+        (rule.throttled, rule.waiting) = (0, 0);
         (rule.needed_percent, rule.reachable_percent) = (None, None);
         (rule.skill_percent, rule.leading_expert) = (None, None);
         rule.counters = Counters::default();
@@ -370,8 +382,25 @@ mod tests {
     #[test]
     fn a_backlog_of_alerts_is_a_change_of_state_when_it_comes_and_when_it_is_gone() {
         let of = |pending| status(&data(), &Own { pending, ..own() }, 1_700_000_060, None);
-        let change = |before, now| change(Some(&of(before)), &of(now)).state;
-        assert_eq!([change(0, BACKLOG), change(BACKLOG, 500), change(500, 3)], [true, false, true]);
+        let change = |before, now| change(Some(&of(before)), &of(now));
+        let states = [(0, BACKLOG - 1), (0, BACKLOG), (BACKLOG, 500), (500, 3), (500, 0), (3, 0)];
+        assert_eq!(states.map(|(before, now)| change(before, now).state), [false, true, false, false, true, false]);
+        // Nobody goes on reading that three wait.
+        assert!(change(3, 0).counts && !change(0, 3).counts);
+    }
+
+    #[test]
+    fn what_waits_is_counted_by_rule() {
+        let waiting_rules = BTreeMap::from([(("p-1".to_owned(), "rtt".to_owned()), 7)]);
+        let report = first_status(&data(), &Own { pending: 9, waiting_rules, ..own() });
+        assert_eq!((report.queue.pending, report.rules[0].waiting), (9, 7));
+    }
+
+    #[test]
+    fn an_agent_without_a_share_says_why_it_is_slow() {
+        let own = Own { share_problem: Some("no share of the writes: got a riddle".to_owned()), ..own() };
+        let degraded = &first_status(&data(), &own).conditions[2];
+        assert!(degraded.message.contains("one write each 20 s: no share of the writes: got a riddle"), "{degraded:?}");
     }
 
     #[test]

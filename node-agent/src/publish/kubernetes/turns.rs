@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use netprecursor_kit::{Backoff, Budget};
+use netprecursor_kit::{Backoff, Budget, Share};
 
 use super::schedule::{Change, Due, Schedule};
-use crate::publish::queue::{Op, Outcome, Pick, Queue, disk::Disk};
+use crate::publish::queue::{Op, Outcome, Pick, Purse, Queue, disk::Disk};
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl<D: Disk> Turns<D> {
         if let Some(until) = self.server.waits(now) {
             return Turn::Wait(Some(until));
         }
-        let tokens = self.budget.at(now, &mut self.rng);
+        let purse = Purse { tokens: self.budget.at(now, &mut self.rng), burst: self.budget.burst() };
         let due = report.map(|change| match (self.schedule.due(now, change), self.report.waits(now)) {
             (Due::Now, Some(until)) => Due::At(until),
             (due, _) => due,
@@ -82,13 +82,18 @@ impl<D: Disk> Turns<D> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        match self.queue.pick(now, unix, tokens) {
+        match self.queue.pick(now, unix, purse) {
             Pick::Do(op) => return self.send(now, Message::Alert(op)),
             Pick::Afford(_) => wake = soonest(wake, self.budget.next()),
             Pick::Until(until) => wake = soonest(wake, Some(until)),
             Pick::Nothing => {}
         }
         Turn::Wait(wake)
+    }
+
+    /// From `now` on this may be written.
+    pub(super) fn deal(&mut self, share: Share, now: Duration) {
+        self.budget.deal(share.burst(), share.refill(), now, &mut self.rng);
     }
 
     fn send(&mut self, now: Duration, message: Message) -> Turn {

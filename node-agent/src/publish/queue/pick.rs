@@ -11,7 +11,8 @@ use super::{
     fair::Flow,
 };
 
-/// Writes that are held back for more urgent requests, by urgency.
+/// Writes of a full bucket that are held back for more urgent requests, by urgency, in thirtieths: always less than the bucket
+/// holds, however small it is, so that nothing waits for ever.
 const RESERVE: [u32; 4] = [0, 2, 4, 10];
 
 /// Objects of alerts that are over count against the caps for this long: by default they live no longer.
@@ -36,18 +37,11 @@ impl EventKey {
 /// A request that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    /// Make the alert's object.
+    /// Write the alert's object, which is made where there is none: never without its status.
     Object {
         /// The alert.
         alert: String,
-        /// Its revision.
-        revision: u64,
-    },
-    /// Write its status.
-    Status {
-        /// The alert.
-        alert: String,
-        /// What its object then holds.
+        /// What the object then holds.
         delivered: Delivered,
     },
     /// Make the Event of its oldest transition.
@@ -62,7 +56,7 @@ pub enum Op {
 impl Op {
     /// The alert that it is about.
     pub fn alert(&self) -> &str {
-        let (Self::Object { alert, .. } | Self::Status { alert, .. } | Self::Event { alert, .. }) = self;
+        let (Self::Object { alert, .. } | Self::Event { alert, .. }) = self;
         alert
     }
 }
@@ -91,6 +85,22 @@ impl Urgency {
 /// turns, and last by age.
 type Order = (u8, u64, Urgency, Reverse<Severity>, u64, u64);
 
+/// What may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purse {
+    /// Now.
+    pub tokens: u32,
+    /// After a quiet time.
+    pub burst: u32,
+}
+
+impl Purse {
+    /// What is held back for requests more urgent than this.
+    const fn reserve(self, urgency: Urgency) -> u32 {
+        self.burst.saturating_mul(RESERVE[urgency as usize]) / 30
+    }
+}
+
 /// What can be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
@@ -108,7 +118,6 @@ impl Slot {
     /// What is to be done for this alert, before any bounds.
     fn op(&self) -> Option<(Urgency, Op)> {
         let entry = &self.entry;
-        let alert = || entry.alert.name.clone();
         let is_refused = self.refused == Some(entry.revision);
         if !is_refused && !entry.is_current() {
             let urgency = match (entry.is_published(), entry.alert.is_firing()) {
@@ -118,11 +127,10 @@ impl Slot {
             };
             let delivered = Delivered { revision: entry.revision, state: entry.alert.state, count: entry.alert.count };
             // Events come after, so that an Event leads to an alert that is up to date.
-            return Some(match entry.object {
-                None => (urgency, Op::Object { alert: alert(), revision: entry.revision }),
-                Some(_) if urgency == Urgency::Detail && !entry.events.is_empty() => self.event()?,
-                Some(_) => (urgency, Op::Status { alert: alert(), delivered }),
-            });
+            return match urgency {
+                Urgency::Detail if !entry.events.is_empty() => self.event(),
+                _ => Some((urgency, Op::Object { alert: entry.alert.name.clone(), delivered })),
+            };
         }
         self.event()
     }
@@ -132,12 +140,8 @@ impl Slot {
         Some((Urgency::Event, Op::Event { alert: self.entry.alert.name.clone(), key: EventKey::of(pending) }))
     }
 
-    /// Whether its object is made and empty.
-    const fn is_begun(&self) -> bool {
-        self.entry.object.is_some() && self.entry.delivered.is_none()
-    }
-
-    fn flow(&self) -> Flow {
+    /// Whose turn it takes.
+    pub(super) fn flow(&self) -> Flow {
         let alert = &self.entry.alert;
         let policy = alert.subject.as_ref().map(|subject| subject.policy.uid.clone());
         let rule = (policy.unwrap_or_default(), alert.rule.clone());
@@ -152,10 +156,10 @@ impl Slot {
 }
 
 impl<D: Disk> Queue<D> {
-    /// What to do at `now` (since any one moment; `unix` is the time of day) with `tokens` writes left.
-    pub fn pick(&mut self, now: Duration, unix: u64, tokens: u32) -> Pick {
+    /// What to do at `now` (since any one moment; `unix` is the time of day) with what `purse` allows.
+    pub fn pick(&mut self, now: Duration, unix: u64, purse: Purse) -> Pick {
         self.throttle(unix);
-        let mut best: Option<(Order, Option<Flow>, Op)> = None;
+        let mut best: Option<(Order, Flow, Op)> = None;
         let mut until: Option<Duration> = None;
         for slot in self.slots.values().filter(|slot| slot.throttled.is_none()) {
             let Some((urgency, op)) = slot.op() else { continue };
@@ -163,20 +167,17 @@ impl<D: Disk> Queue<D> {
                 until = Some(until.map_or(waits, |until| until.min(waits)));
                 continue;
             }
-            // An object is empty without its status, which takes no turn of its own.
-            let flow = (!slot.is_begun()).then(|| slot.flow());
-            let (namespace, rule) = flow.as_ref().map_or((0, 0), |flow| self.fair.turn(flow));
+            let flow = slot.flow();
+            let (namespace, rule) = self.fair.turn(&flow);
             let order = (urgency.class(), namespace, urgency, Reverse(slot.entry.alert.severity), rule, slot.since);
             if best.as_ref().is_none_or(|(least, ..)| order < *least) {
                 best = Some((order, flow, op));
             }
         }
-        let reserve = |(_, _, urgency, ..): &Order| RESERVE[*urgency as usize];
+        let reserve = |(_, _, urgency, ..): &Order| purse.reserve(*urgency);
         match (best, until) {
-            (Some((order, flow, op)), _) if tokens > reserve(&order) => {
-                if let Some(flow) = flow {
-                    self.fair.serve(&flow);
-                }
+            (Some((order, flow, op)), _) if purse.tokens > reserve(&order) => {
+                self.fair.serve(&flow);
                 Pick::Do(op)
             }
             (Some((order, ..)), _) => Pick::Afford(reserve(&order)),

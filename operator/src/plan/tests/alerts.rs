@@ -12,6 +12,26 @@ use super::{
 };
 
 #[test]
+fn alerts_that_wait_are_summed_over_nodes_and_shown_at_once() {
+    let mut cluster = Cluster::with_policy();
+    cluster.staffed_node("n1");
+    cluster.staffed_node("n2");
+    cluster.report("n1", json!({"targets": 1}));
+    cluster.settled(at(0));
+    assert_eq!(cluster.statuses(at(1)), 0);
+    for (second, of_first, of_second, written) in [(2, 30, 0, 1), (3, 30, 12, 0), (62, 30, 12, 1), (63, 0, 0, 1)] {
+        cluster.report("n1", json!({"targets": 1, "waiting": of_first}));
+        cluster.report("n2", json!({"targets": 1, "waiting": of_second}));
+        let plan = cluster.plan(at(second));
+        assert_eq!(cluster.statuses(at(second)), written, "second {second}");
+        if written > 0 {
+            assert_eq!(status(&plan).waiting, Some(of_first + of_second), "second {second}");
+            cluster.settled(at(second));
+        }
+    }
+}
+
+#[test]
 fn alerts_without_an_object_are_counted_in_the_policy() {
     let mut cluster = Cluster::with_policy();
     cluster.report("n1", json!({"targets": 1, "throttled": 17}));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{Plan, Write, plan};
 use crate::{
+    agents::share::Dealt,
     config::{Settings, tests::settings},
     models::{Looked, ModelCopy, Payload, Source, Trouble},
     observe::{self, AgentPod, Failure, Key, Mirror, Observed, Reported, Seen, Sight},
@@ -39,6 +40,7 @@ impl Cluster {
         complete(&mut observed.alerts);
         complete(&mut observed.reports);
         complete(&mut observed.daemon_sets);
+        complete(&mut observed.shares);
         complete(&mut observed.agents);
         complete(&mut observed.failures);
         complete(&mut observed.nodes);
@@ -96,6 +98,11 @@ impl Cluster {
                 self.observed.copies.take(Sight::Applied(key, seen));
             }
             Write::DeleteModel { key, .. } => self.observed.copies.take(Sight::Deleted(key.clone())),
+            Write::DealShare { manifest } => {
+                let text = manifest["data"]["share.json"].as_str().map(str::to_owned);
+                let seen = self.seen("share-uid", Dealt { text, applied: Some(now) });
+                self.observed.shares.take(Sight::Applied(Key::new("netprecursor-system", "share"), seen));
+            }
             Write::ApplyAgents { manifest } => {
                 let mut object = manifest.clone();
                 object["metadata"]["resourceVersion"] = version.to_string().into();

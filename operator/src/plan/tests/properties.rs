@@ -113,6 +113,7 @@ fn object(write: &Write) -> String {
     match write {
         Write::PublishModel { sha256, .. } => format!("model {sha256}"),
         Write::DeleteModel { key, .. } => format!("copy {key}"),
+        Write::DealShare { .. } => "share".to_owned(),
         Write::ApplyAgents { .. } | Write::DeleteAgents { .. } => "agents".to_owned(),
         Write::ResolveAlert { key, .. } | Write::DeleteAlert { key, .. } => format!("alert {key}"),
         Write::PolicyStatus { kind, key, .. } => format!("{kind:?} {key}"),
