@@ -66,7 +66,7 @@ fn canned(targets: &[String], text: &str) -> impl Fn(&str) -> Option<Value> + Se
 }
 
 fn target(name: &str, firing: bool, model: &Value) -> Value {
-    let mut rule = json!({"policy": "demo", "rule": "rtt", "thresholdUs": 100_000, "state": "Firing", "model": model});
+    let mut rule = json!({"policy": "demo", "rule": "rtt", "rtt": "RTT inflation", "thresholdUs": 100_000, "state": "Firing", "model": model});
     if !firing {
         rule["state"] = "Idle".into();
         rule["gate"] = "WarmingUp".into();
@@ -75,7 +75,7 @@ fn target(name: &str, firing: bool, model: &Value) -> Value {
     }
     json!({"target": name, "uid": name, "labels": {"app": "demo"}, "watchedSeconds": 37, "measuredUs": 61_000.0,
         "predictedUs": if firing { 132_000.0 } else { 72_000.0 }, "chance": if firing { 0.87 } else { 0.04 }, "firing": firing, "established": 12,
-        "coveragePercent": 98, "rules": [rule]})
+        "coveragePercent": 98, "rttFrom": "LowQuantile", "rules": [rule]})
 }
 
 fn alert(target: &str, text: &str, model: &Value) -> Value {
@@ -178,7 +178,7 @@ fn rows_alerts_and_causes_are_shown_and_markup_among_them_is_inert() {
         ">≤ 132 ms<",
         ">≤ 72 ms<",
         ">100 ms<",
-        "98 % of 12 sockets seen",
+        "RTT inflation · RTT inferred from small answers · 98 % of 12 sockets seen",
         "warming up 37/60",
         ">warning<",
         "came true, lead 6 s",

@@ -20,6 +20,7 @@ pub mod schema;
 pub mod score;
 pub mod sequence;
 pub mod signal;
+pub mod source;
 pub mod tick;
 pub mod watch;
 pub mod window;

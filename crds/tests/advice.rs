@@ -39,6 +39,11 @@ fn what_is_advised_in_place_of_a_wrong_value_is_accepted() {
                 "~", "yes",
             ][..],
         ),
+        (
+            "threshold: 200ms, ",
+            "threshold: 200ms, peers: {cidrs: [{}]}, ",
+            &["10.0.0.0", "10.1.2.3/8", "2001:db8::1/32", "10.0.0.0/33", "all"][..],
+        ),
         ("resolveThreshold: 160ms", "resolveThreshold: {}", &["160", "0.16", "200", "soon", "0.1s", "1500"][..]),
         (
             "holdFor: 2s",

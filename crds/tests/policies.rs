@@ -84,6 +84,38 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("resolveThreshold: 160ms", "resolve: 1ms", "spec.rules[0].rttForecast.resolve", "unknown"),
         ("    rttForecast: {threshold: 200ms, resolveThreshold: 160ms}\n", "", "spec.rules[0].rttForecast", "add it"),
         ("threshold: 200ms, ", "", "spec.rules[0].rttForecast", "expected the field `threshold`"),
+        (
+            "threshold: 200ms",
+            "threshold: 200ms, measure: rtt",
+            "spec.rules[0].rttForecast.measure",
+            "`Rtt`, `Inflation`",
+        ),
+        ("threshold: 200ms", "threshold: 200ms, statistic: P95", "spec.rules[0].rttForecast.statistic", "`P90`"),
+        ("threshold: 200ms", "threshold: 200ms, peers: {}", "spec.rules[0].rttForecast.peers", "got neither, expected"),
+        (
+            "threshold: 200ms",
+            "threshold: 200ms, peers: {scope: All, cidrs: [10.0.0.0/8]}",
+            "spec.rules[0].rttForecast.peers",
+            "got both, expected",
+        ),
+        (
+            "threshold: 200ms",
+            "threshold: 200ms, peers: {scope: External}",
+            "spec.rules[0].rttForecast.peers.scope",
+            "needs a cluster; expected networks",
+        ),
+        (
+            "threshold: 200ms",
+            "threshold: 200ms, peers: {cidrs: [10.0.0.0/8, 10.0.0.0]}",
+            "spec.rules[0].rttForecast.peers.cidrs[1]",
+            "got `10.0.0.0`, expected a network",
+        ),
+        (
+            "threshold: 200ms",
+            "threshold: 200ms, peers: {cidrs: [10.0.0.0/8], except: [11.0.0.0/8]}",
+            "spec.rules[0].rttForecast.peers.except",
+            "expected a network inside one of `cidrs`",
+        ),
         ("holdFor: 2s", "holdFor: 2s\n    debounce: {k: 1, of: 2}", "spec.rules[0].debounce", "remove the other"),
         ("holdFor: 2s", "debounce: {k: 6, of: 5}", "spec.rules[0].debounce", "k: 6, of: 5; expected 1 ≤ k ≤ of"),
         (

@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ipnet::IpNet;
 use netprecursor_core::{
     alert::{PodRef, PolicyRef},
     policy::{Labels, Policy, Rule},
@@ -79,8 +78,6 @@ pub struct Desired {
     pub pods: Vec<Pod>,
     /// The node's own addresses.
     pub host_addresses: Vec<IpAddr>,
-    /// The networks of the cluster's pods, Services and nodes; empty while they are not known.
-    pub networks: Vec<IpNet>,
     /// The models that the policies ask for, by digest.
     pub models: BTreeMap<Digest, Arc<Published>>,
 }

@@ -107,7 +107,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         None => Ledgers::new(&settings.state_dir),
     };
     ledgers.take_over(&settings.policies);
-    let suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
+    let mut suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
@@ -131,6 +131,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
                 let ledgers = ledgers.clone();
                 move |policy, rule| ledgers.read(policy, rule)
             }));
+            suite.know_networks(cluster.networks.clone());
             let end = ClusterEnd { recall, desired, transitions, report: reports_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
             (Pipeline::of_pods(suite, desired_seen), Some(following))

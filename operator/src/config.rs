@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use netprecursor_core::policy::network;
 use netprecursor_crds::{Duration, duration::Field};
 use netprecursor_settings::{
     Listen,
@@ -62,6 +63,9 @@ pub struct Config {
     /// How this cluster is called in what agents send; empty when it has no name.
     #[serde(default)]
     pub cluster_name: String,
+    /// Networks of the cluster's pods, Services and nodes, in CIDR notation.
+    #[serde(default)]
+    pub cluster_networks: Vec<String>,
     /// Log filter.
     #[serde(default = "info")]
     pub log_level: String,
@@ -133,6 +137,10 @@ impl Settings {
                 agent::state_dir()
             );
             return Err(ConfigError::Field { field: "agent.stateDir", message });
+        }
+        for text in &config.cluster_networks {
+            network(text)
+                .map_err(|error| ConfigError::Field { field: "clusterNetworks", message: error.to_string() })?;
         }
         for (field, cap) in [
             ("caps.alertsPerNode", config.caps.alerts_per_node),
@@ -249,6 +257,7 @@ agent:
             ("  logLevel: loud", "agent.logLevel"),
             ("  stateDir: ~/state", "agent.stateDir"),
             ("  stateDir: state", "agent.stateDir"),
+            ("clusterNetworks: [10.0.0.1/8]", "clusterNetworks"),
         ];
         for (line, field) in table {
             let error = refusal(line);

@@ -42,6 +42,11 @@ async fn every_example_is_applied_and_those_for_hosts_are_refused_with_the_way_o
     }
 }
 
+/// As many networks as there can be, in the longest notation, of so many bits.
+fn networks(length: u8) -> Vec<String> {
+    (0..32).map(|index| format!("2001:{index:04x}:0000:0000:0000:0000:0000:0000/{length}")).collect()
+}
+
 /// A policy of `count` rules, each as long as it can be.
 fn large(count: usize) -> Value {
     let mut policy = document(CHECKOUT);
@@ -53,7 +58,13 @@ fn large(count: usize) -> Value {
         json!({
             "name": format!("r{index:r>62}"),
             "signal": "RttForecast",
-            "rttForecast": {"threshold": "000200000us", "resolveThreshold": "0h0m0s199ms999us"},
+            "rttForecast": {
+                "threshold": "000200000us",
+                "resolveThreshold": "0h0m0s199ms999us",
+                "measure": "Inflation",
+                "statistic": "P99",
+                "peers": {"cidrs": networks(32), "except": networks(64)},
+            },
             "debounce": {"k": 59, "of": 60},
             "keepFiringFor": "0h59m60s",
             "severity": "Critical",

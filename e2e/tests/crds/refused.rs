@@ -9,6 +9,8 @@ use crate::{CHECKOUT, Cluster, VERSIONS, accepted, document, words};
 
 const THRESHOLD: &str = "/spec/rules/0/rttForecast/threshold";
 const RESOLVE: &str = "/spec/rules/0/rttForecast/resolveThreshold";
+const MEASURE: &str = "/spec/rules/0/rttForecast/measure";
+const PEERS: &str = "/spec/rules/0/rttForecast/peers";
 const RULE: &str = "/spec/rules/0";
 const SELECTOR: &str = "/spec/target/podSelector";
 
@@ -32,6 +34,7 @@ pub(crate) fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
     let hold = "spec.rules[0].holdFor";
     let threshold = "spec.rules[0].rttForecast.threshold";
     let resolve = "spec.rules[0].rttForecast.resolveThreshold";
+    let peers = "spec.rules[0].rttForecast.peers";
     let model = "spec.rules[0].model";
     let reference = |name: &str, key: &str, sha256: &str| {
         Some(json!({"configMapKeyRef": {"name": name, "key": key, "sha256": sha256}}))
@@ -51,6 +54,27 @@ pub(crate) fn mistakes() -> Vec<(String, Option<Value>, [&'static str; 2])> {
         (RESOLVE.into(), Some(json!("200ms")), [resolve, "less than threshold: lower it"]),
         (RESOLVE.into(), Some(json!("200001us")), [resolve, "less than threshold: lower it"]),
         (RESOLVE.into(), Some(json!("160")), [resolve, "numbers with units"]),
+        (MEASURE.into(), Some(json!("rtt")), ["spec.rules[0].rttForecast.measure", "\"Rtt\", \"Inflation\""]),
+        (PEERS.into(), Some(json!({})), [peers, "expected scope or cidrs"]),
+        (PEERS.into(), Some(json!({"scope": "All", "cidrs": ["10.0.0.0/8"]})), [peers, "expected scope or cidrs"]),
+        (PEERS.into(), Some(json!({"scope": "Internet"})), ["peers.scope", "\"All\", \"Cluster\", \"External\""]),
+        (
+            PEERS.into(),
+            Some(json!({"cidrs": ["10.0.0.0"]})),
+            ["peers.cidrs[0]", "got \"10.0.0.0\", expected a network"],
+        ),
+        (PEERS.into(), Some(json!({"cidrs": ["10.0.0.1/8"]})), ["peers.cidrs[0]", "no bits behind the prefix"]),
+        (
+            PEERS.into(),
+            Some(json!({"cidrs": ["10.0.0.0/8"], "except": ["11.0.0.0/8"]})),
+            ["peers.except", "inside one of cidrs"],
+        ),
+        (
+            PEERS.into(),
+            Some(json!({"scope": "All", "except": ["11.0.0.0/8"]})),
+            ["peers.except", "inside one of cidrs"],
+        ),
+        (PEERS.into(), Some(json!({"cidrs": vec!["10.0.0.0/8"; 33]})), ["peers.cidrs", "at most 32"]),
         (rule("rttForecast"), None, ["spec.rules[0].rttForecast", "write rttForecast: {threshold: 200ms}"]),
         (rule("signal"), Some(json!("Rtt")), ["spec.rules[0].signal", "supported values: \"RttForecast\""]),
         (rule("signal"), None, ["spec.rules[0].signal", "Required value"]),

@@ -87,7 +87,6 @@ impl Mirror {
             policies: policies.collect(),
             pods: pods.collect(),
             host_addresses: host_addresses.into_iter().collect(),
-            networks: Vec::new(),
             models: models.clone(),
         }
     }

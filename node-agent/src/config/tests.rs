@@ -71,7 +71,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
     let path = taken.path().to_str().unwrap();
     let below = format!("{path}/state");
     let target = ["--target", "netns:a"];
-    let table: [(&[&str], &str); 20] = [
+    let table: [(&[&str], &str); 22] = [
         (&["--listen", "localhost"], "write for example `localhost:9470`"),
         (&["--listen", "9470"], "write for example `127.0.0.1:9470`"),
         (&["--listen", ""], "which is empty"),
@@ -90,6 +90,8 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--max-alerts", "7"], "got --max-alerts without --kubernetes"),
         (&["--share-file", "/share"], "got --share-file without --kubernetes"),
         (&["--share-file", ""], "got an empty path"),
+        (&["--cluster-network", "10.0.0.0/8"], "got --cluster-network without --kubernetes"),
+        (&["--cluster-network", "10.0.0.1/8"], "write `10.0.0.0/8` for the network"),
         (&["--max-alerts", "-1"], "unexpected argument"),
         (&["--cluster-name", " "], "leave it out for none"),
     ];

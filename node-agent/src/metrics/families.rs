@@ -40,6 +40,11 @@ pub const FAMILIES: [Family; 45] = [
         "{namespace}",
         "Network namespaces that matched but could not be entered",
     ),
+    counter(
+        "netprecursor.views.uncounted",
+        "{view}",
+        "Views of targets (measure and peers of a rule) that could not be counted",
+    ),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
     gauge("netprecursor.alerts.firing", "{alert}", "Firing alerts"),
     counter("netprecursor.alerts.evicted", "{alert}", "Alerts evicted in favour of newer ones"),

@@ -246,6 +246,7 @@ fn plain(snapshot: &Snapshot, stream_lost: u64) -> Vec<(&'static str, f64)> {
         ("netprecursor.tick.duration", counters.last.as_secs_f64()),
         ("netprecursor.targets.limit", f64::from(MAX_SLOTS)),
         ("netprecursor.targets.unwatchable", counters.unwatchable as f64),
+        ("netprecursor.views.uncounted", counters.views_uncounted as f64),
         ("netprecursor.targets.over_capacity", counters.over_capacity as f64),
         ("netprecursor.alerts.evicted", snapshot.alerts_evicted as f64),
         ("netprecursor.stream.ticks.lost", stream_lost as f64),

@@ -240,9 +240,9 @@ mod tests {
         let measured =
             Alert { trigger: Trigger::Measured, measured_us: Some(244_000.0), causes: Vec::new(), ..alert(0) };
         assert_eq!(note(&measured), "RTT is 244ms, above the threshold of 200ms (policy checkout, rule rtt).");
-        let lost = Alert { measured_us: None, ..measured };
+        let lost = Alert { measured_us: None, ..measured.clone() };
         assert_eq!(note(&lost), "RTT is in breach, above the threshold of 200ms (policy checkout, rule rtt).");
-        let seen = Alert { rtt: "P90 of the RTT inflation to external peers".to_owned(), ..measured.clone() };
+        let seen = Alert { rtt: "P90 of the RTT inflation to external peers".to_owned(), ..measured };
         assert!(
             note(&seen).starts_with("P90 of the RTT inflation to external peers is 244ms, above"),
             "{}",

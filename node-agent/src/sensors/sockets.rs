@@ -2,7 +2,8 @@
 //! inside the target's network namespace) against the lines that the sensor wrote.
 //!
 //! A socket is *seen* when a line carries its cookie and has kept up with what the kernel reports as acknowledged at the
-//! previous survey. So sockets older than the agent count as unseen, and so do those whose callbacks another program
+//! previous survey: all of it had been sent by the line's last callback, after which the kernel owes none before something
+//! that was sent later is acknowledged (`tcp_rtt_estimator`: once a round trip). So sockets older than the agent count as unseen, and so do those whose callbacks another program
 //! switched off: setting callback flags overwrites what others have set.
 
 use std::collections::HashMap;
@@ -104,9 +105,14 @@ impl From<&InetResponse> for Established {
 }
 
 fn is_seen(lines: &Mapped<Line>, cookie: u64, acked_before: Option<u64>) -> bool {
-    lines
-        .read(cookie as usize & (LINES as usize - 1))
-        .is_some_and(|line| line.cookie == cookie && acked_before.is_none_or(|before| line.acked >= before))
+    let line = lines.read(cookie as usize & (LINES as usize - 1));
+    line.is_some_and(|line| line.cookie == cookie && acked_before.is_none_or(|before| keeps_up(&line, before)))
+}
+
+/// Whether no callback is missing of a socket that had so many bytes acknowledged a while ago. After a retransmission the
+/// next one may be far away, and has not been missed.
+const fn keeps_up(line: &Line, acked_before: u64) -> bool {
+    line.sent == Line::UNKNOWN || line.sent >= acked_before
 }
 
 /// `tcpi_bytes_acked` of `struct tcp_info` (include/uapi/linux/tcp.h, since Linux 4.1): eight bytes at 120.
@@ -120,6 +126,14 @@ fn bytes_acked(socket: &InetResponse) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_callback_is_missing_once_what_was_sent_after_the_last_one_is_acknowledged() {
+        let line = Line::new(7, 1_000, 20_000, 0);
+        // The rest of a flight yields no callback.
+        assert!(keeps_up(&line, 1_000) && keeps_up(&line, 20_000) && !keeps_up(&line, 20_001));
+        assert!(keeps_up(&Line::new(7, 1_000, Line::UNKNOWN, 0), 20_001));
+    }
 
     #[test]
     fn a_target_without_sockets_is_covered_in_full() {

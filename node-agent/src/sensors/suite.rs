@@ -2,7 +2,7 @@
 
 mod programs;
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
@@ -41,6 +41,8 @@ pub struct Suite {
     states: Vec<Status>,
     drops_before: Vec<u64>,
     since_survey: Vec<SinceSurvey>,
+    /// Why something that a rule means by RTT is not counted, by the target's slot.
+    uncounted: BTreeMap<u32, String>,
     // Last, so that no thread reads what is no longer written.
     programs: Programs,
 }
@@ -86,10 +88,12 @@ const FROM_OUTSIDE: &str = "the agent does not enter pods' namespaces: it counts
                             another program took over still counts as seen, and their queueing disciplines are not visible";
 
 /// What is read of each target beside its signals.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Seen {
     /// Its sockets, and the share that the `tcp` sensor sees; `None` before the first survey.
     pub coverage: Option<Coverage>,
+    /// The low quantile of the RTT samples that are not clean, µs; NaN without any.
+    pub low_us: f32,
 }
 
 impl Suite {
@@ -118,6 +122,7 @@ impl Suite {
             states,
             drops_before: vec![0; MAX_SLOTS as usize],
             since_survey: vec![SinceSurvey::default(); MAX_SLOTS as usize],
+            uncounted: BTreeMap::new(),
         }
     }
 
@@ -141,6 +146,10 @@ impl Suite {
                  trip, and connections inside a namespace are recognised by their addresses only"
                     .to_owned(),
             )),
+            ("tcp", State::Active) if let Some(reason) = self.uncounted.values().next() => Some(State::Degraded(format!(
+                "a rule's `measure` or `peers` is not counted for {} targets, so that it has no RTT: {reason}",
+                self.uncounted.len()
+            ))),
             ("sched" | "sockets", State::Active | State::Degraded(_)) => {
                 let hidden = self.surveyor.as_ref().map_or(0, Surveyor::hidden);
                 (hidden > 0).then(|| {
@@ -239,8 +248,13 @@ impl Suite {
         }
     }
 
-    /// Counts a target in `taps` besides its own slot, and nowhere else.
-    pub fn set_taps(&self, place: Place, taps: &[Tap]) {
+    /// Counts a target in `taps` besides its own slot, and nowhere else; `missing` is why something that a rule needs is
+    /// not among them.
+    pub fn set_taps(&mut self, place: Place, taps: &[Tap], missing: Option<String>) {
+        match missing {
+            Some(reason) => _ = self.uncounted.insert(place.slot, reason),
+            None => _ = self.uncounted.remove(&place.slot),
+        }
         if let Some(views) = &self.programs.views {
             views.set(place.slot, taps);
         }
@@ -306,23 +320,27 @@ impl Suite {
         self.programs.tcp.as_mut().map_or(0, Tcp::end_epoch)
     }
 
-    /// The signals of a target as its `tap` sees them, in the tick that ended with `epoch`; `plain` is the rest.
-    pub fn read_tap(&mut self, tap: Tap, epoch: u32, plain: &Signals) -> Signals {
-        let mut signals = *plain;
+    /// The signals of a target as its `tap` sees them, in the tick that ended with `epoch`, and the low quantile of the RTT
+    /// samples that are not clean; `plain` is the rest.
+    pub fn read_tap(&mut self, tap: Tap, epoch: u32, plain: &Signals) -> (Signals, f32) {
+        let (mut signals, mut low_us) = (*plain, f32::NAN);
         if let Some(tcp) = &mut self.programs.tcp {
-            tcp.read(tap.slot, epoch, &mut signals);
+            low_us = tcp.read(tap.slot, epoch, &mut signals).low_us;
         }
         let stall = signals.get(Signal::Stall).max(self.stalls.longest_us(tap.slot) as f32);
         signals.set(Signal::Stall, stall);
-        signals
+        (signals, low_us)
     }
 
     /// The signals of one target in the tick that ended with `epoch`.
     pub fn read(&mut self, place: Place, epoch: u32, signals: &mut Signals) -> Seen {
         *signals = Signals::ABSENT;
         let index = place.slot as usize;
+        let mut low_us = f32::NAN;
         if let Some(tcp) = &mut self.programs.tcp {
-            self.since_survey[index].net_opens += tcp.read(place.slot, epoch, signals);
+            let beside = tcp.read(place.slot, epoch, signals);
+            self.since_survey[index].net_opens += beside.net_opens;
+            low_us = beside.low_us;
         }
         if signals.get(Signal::Rtos) > 0.0 {
             self.stalls.note();
@@ -336,7 +354,7 @@ impl Suite {
             sched.read(place.slot, signals);
         }
         self.node.read(signals);
-        let Some(surveyor) = &self.surveyor else { return Seen::default() };
+        let Some(surveyor) = &self.surveyor else { return Seen { coverage: None, low_us } };
         let findings = surveyor.findings(place.slot);
         if let Some(queues) = findings.queues {
             signals.set(Signal::QdiscBacklog, queues.backlog_bytes as f32);
@@ -353,6 +371,6 @@ impl Suite {
             let established = i64::from(coverage.established) + since.net_opens;
             signals.set(Signal::Established, established.max(0) as f32);
         }
-        Seen { coverage: findings.coverage }
+        Seen { coverage: findings.coverage, low_us }
     }
 }

@@ -136,19 +136,35 @@ impl Tcp {
         ended
     }
 
-    /// What `slot` counted since it was read last, with the extremes of the epoch that ended. Returns how many
-    /// connections were opened net of those closed.
-    pub fn read(&mut self, slot: u32, ended: u32, signals: &mut Signals) -> i64 {
-        let Some(before) = self.before.get_mut(slot as usize) else { return 0 };
+    /// What `slot` counted since it was read last, with the extremes of the epoch that ended.
+    pub fn read(&mut self, slot: u32, ended: u32, signals: &mut Signals) -> Beside {
+        let Some(before) = self.before.get_mut(slot as usize) else { return Beside::NOTHING };
         let mut now = Reading::default();
         let extremes = sum(&self.slots, self.cpus, slot, ended, &mut now);
         let delta = now.counters.since(&before.counters);
         let clean = Tally::between(&now.clean, &before.clean);
-        let all = Tally::between(&now.unclean, &before.unclean).with(&clean);
+        let unclean = Tally::between(&now.unclean, &before.unclean);
+        let [low_us] = unclean.quantiles([LOW]);
         *before = now;
-        describe(&delta, &all, &clean, &extremes, signals);
-        delta.opens as i64 - delta.closes as i64
+        describe(&delta, &unclean.with(&clean), &clean, &extremes, signals);
+        Beside { net_opens: delta.opens as i64 - delta.closes as i64, low_us }
     }
+}
+
+/// The share of samples that are no more delayed than a low quantile.
+const LOW: f32 = 0.1;
+
+/// What is read beside the signals.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// Connections that were opened, net of those closed.
+    pub net_opens: i64,
+    /// The low quantile of the samples that are not clean, µs; NaN without any.
+    pub low_us: f32,
+}
+
+impl Beside {
+    const NOTHING: Self = Self { net_opens: 0, low_us: f32::NAN };
 }
 
 /// Sums the CPUs' copies of a slot into `reading`, which is overwritten, and merges their extremes of one epoch.

@@ -43,7 +43,9 @@ pub enum PeersError {
     #[error(transparent)]
     Crowded(#[from] Crowded),
     /// The cluster may be anywhere.
-    #[error("the networks of the cluster are not known: expected them from the operator within a minute")]
+    #[error(
+        "the networks of the cluster are not known: set `clusterNetworks` of the chart, or give the agent --cluster-network"
+    )]
     ClusterUnknown,
 }
 

@@ -18,6 +18,7 @@ use netprecursor_core::{
     policy::{Policy, Rule},
     score::Scorecard,
     signal::Signals,
+    source::RttFrom,
     tick::Tick,
     watch::{Ledger, Outlook},
     window,
@@ -110,6 +111,8 @@ pub struct TargetState {
     pub about: Arc<About>,
     /// Its sockets, as last surveyed.
     pub coverage: Option<Coverage>,
+    /// Where the RTT of all its connections comes from.
+    pub rtt_from: RttFrom,
     /// Where each rule that selects it stands.
     pub watches: Vec<WatchState>,
 }
@@ -334,6 +337,7 @@ impl From<&Target> for TargetState {
         Self {
             about: Arc::clone(&target.about),
             coverage: target.coverage,
+            rtt_from: target.source.from(),
             watches: target.watches.iter().map(WatchState::from).collect(),
         }
     }

@@ -6,6 +6,7 @@ use netprecursor_core::{
     alert::PodRef,
     gate::Start,
     policy::{Labels, View},
+    source::Source,
     tick::Tick,
     watch::Watch,
 };
@@ -87,6 +88,8 @@ pub struct Target {
     pub place: Place,
     /// Its sockets, as last surveyed.
     pub coverage: Option<Coverage>,
+    /// Where the RTT of all its connections comes from.
+    pub source: Source,
     /// What its rules mean by RTT. The first is the maximum RTT of all connections, which every target has.
     pub views: Vec<Viewed>,
     /// Where else than in its place the kernel counts it for them.
@@ -114,6 +117,7 @@ impl Target {
             about: Arc::new(about),
             place,
             coverage: None,
+            source: Source::default(),
             views: vec![Viewed::new(View::default())],
             counted: Vec::new(),
             watches: rules.iter().map(|rule| Watched { rule: *rule, view: 0, watch: Watch::new(start, now) }).collect(),

@@ -4,6 +4,7 @@ use netprecursor_core::{
     features::{self, Baseline, COUNT},
     policy::{Measure, Peers, View},
     signal::Signals,
+    source::Source,
     tick::Tick,
     window::Window,
 };
@@ -20,6 +21,8 @@ pub struct Counted {
     pub peers: Peers,
     /// Where; none when it cannot be counted.
     pub tap: Option<Tap>,
+    /// Where its RTT comes from.
+    pub source: Source,
     /// What it counted in this tick.
     pub signals: Signals,
 }

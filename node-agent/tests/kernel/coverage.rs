@@ -1,7 +1,8 @@
 //! Which sockets the `tcp` sensor sees, and that it says so.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _, Write as _},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
@@ -20,7 +21,7 @@ use netprecursor_agent::{
 use netprecursor_agent_common::{names::map, tcp::Line};
 use netprecursor_core::signal::Signal;
 
-use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, alone, ask, exchange};
+use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, Step, alone, ask, exchange, wait_for};
 
 #[test]
 fn connections_older_than_the_agent_count_as_unseen() {
@@ -66,6 +67,28 @@ fn another_program_that_switches_our_callbacks_off_shows_in_coverage() {
         sensor.last = sensor.sockets.survey(&sensor.lines).unwrap();
     }
     assert_eq!(sensor.last, Coverage { established: 2, seen: 1 });
+}
+
+#[test]
+fn a_connection_that_rests_after_a_large_answer_is_seen() {
+    let Some(_alone) = alone() else { return };
+    const REQUEST: usize = 80;
+    const ANSWER: usize = 200_000;
+    let path = Path::new();
+    let behaviour = Behaviour::Script { request: REQUEST, steps: &[Step::Send(ANSWER)] };
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), behaviour);
+    let mut sensor = Sensor::start(&path.far);
+    let mut pool: Vec<_> = (0..20).map(|_| ask(&path.near, server.address)).collect();
+    for stream in &mut pool {
+        stream.write_all(&[0; REQUEST]).unwrap();
+        stream.read_exact(&mut vec![0; ANSWER]).unwrap();
+    }
+    // All of the last flight is acknowledged at the first survey, and must have been seen by the second.
+    wait_for("the answers' acknowledgement", || {
+        sensor.last = sensor.sockets.survey(&sensor.lines).unwrap();
+        sensor.sockets.survey(&sensor.lines).is_ok_and(|again| again == sensor.last).then_some(())
+    });
+    assert_eq!(sensor.last, Coverage { established: 20, seen: 20 });
 }
 
 /// The sensor without the thread that surveys from time to time.

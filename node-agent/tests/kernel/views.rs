@@ -1,6 +1,12 @@
 //! What rules mean by RTT: the connections with some peers, and what queues add to a connection's own floor.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    net::UdpSocket,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use netprecursor_agent::{
     sensors::suite::{Setting, Suite},
@@ -9,10 +15,11 @@ use netprecursor_agent::{
 use netprecursor_core::{
     policy::{Measure, Peers, View},
     signal::{Signal, Signals},
+    source::RttFrom,
     tick::Tick,
 };
 
-use crate::fixture::{Behaviour, Family, Path, Server, alone, ask, exchange, wait_for};
+use crate::fixture::{Behaviour, Family, Path, Server, Step, alone, ask, exchange, wait_for};
 
 /// A pipeline that watches the near end under one rule for each of these.
 fn watching(path: &Path, rules: &[String]) -> Pipeline {
@@ -115,4 +122,85 @@ fn a_rule_whose_peers_cannot_be_counted_has_no_rtt_and_the_others_have() {
     let rtt = |index: usize| seen(&pipeline)[index].1.measured_rtt_us();
     assert!(rtt(0).is_some() && rtt(4).is_none());
     assert!(!matches!(seen(&pipeline)[0].0.peers, Peers::All));
+}
+
+/// Small answers, some of which take their time: none has a clean sample.
+const SMALL: &[Step] = &[
+    Step::Send(300),
+    Step::Await,
+    Step::Pause(25),
+    Step::Send(300),
+    Step::Await,
+    Step::Pause(5),
+    Step::Send(300),
+    Step::Await,
+    Step::Send(300),
+];
+/// What it asks for each.
+const REQUEST: usize = 80;
+
+#[test]
+fn a_queue_is_seen_through_small_answers_and_their_think_time_is_not() {
+    let Some(_alone) = alone() else { return };
+    // 200 kB at 20 Mbit/s: 80 ms of queue.
+    let path = Path::through_a_queue(20, 200_000);
+    let mut pipeline = watching(&path, &["measure: Rtt".to_owned()]);
+    pipeline.tick(Tick(0), 1.0, 0);
+    let behaviour = Behaviour::Script { request: REQUEST, steps: SMALL };
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), behaviour);
+    let (mut stream, mut now) = (ask(&path.near, server.address), 0);
+    // Ticks as fast as a conversation of 30 answers.
+    let mut tick = |pipeline: &mut Pipeline| {
+        let end = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < end {
+            converse_once(&mut stream);
+        }
+        now += 1;
+        pipeline.tick(Tick(now), 1.0, now);
+        let target = &pipeline.targets[0];
+        (target.source.from(), target.plain().signals.measured_rtt_us())
+    };
+    let calm: Vec<_> = (0..30).map(|_| tick(&mut pipeline)).collect();
+    let inferred = calm.iter().filter(|(from, _)| *from == RttFrom::LowQuantile).filter_map(|(_, rtt)| *rtt);
+    let highest = inferred.clone().fold(0.0, f32::max);
+    assert!(inferred.count() >= 15 && highest < 15_000.0, "{calm:?}");
+    // What fills the queue is no TCP, so that nothing else is sampled.
+    let flood = path.near.within(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    flood.connect(Path::far_address(Family::V4, 9)).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for _ in 0..20 {
+                    // What the queue has no room for is dropped, and refusals of the far end come back as errors.
+                    let _ = flood.send(&[0; 1_400]);
+                }
+                // 45 Mbit/s.
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let _over = OnDrop(&is_over);
+        wait_for("a queue", || {
+            let (from, rtt) = tick(&mut pipeline);
+            (from == RttFrom::LowQuantile && rtt? > 30_000.0).then_some(())
+        });
+    });
+}
+
+/// Ends a thread also when the test fails.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn converse_once(stream: &mut std::net::TcpStream) {
+    for step in SMALL {
+        if let Step::Send(bytes) = step {
+            stream.write_all(&[0; REQUEST]).unwrap();
+            std::io::Read::read_exact(stream, &mut vec![0; *bytes]).unwrap();
+        }
+    }
 }

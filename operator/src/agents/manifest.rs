@@ -126,6 +126,9 @@ fn arguments(settings: &Settings) -> Vec<String> {
     if !config.cluster_name.is_empty() {
         flag("--cluster-name", config.cluster_name.clone());
     }
+    for network in &config.cluster_networks {
+        flag("--cluster-network", network.clone());
+    }
     flag("--max-alerts", config.caps.alerts_per_node.to_string());
     flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(config.caps.alerts_per_node).to_string());
     flag("--share-file", format!("{}/{}", share::DIRECTORY, share::KEY));

@@ -3,6 +3,10 @@
 {{- with .Values.clusterName }}
 clusterName: {{ . | quote }}
 {{- end }}
+{{- with .Values.clusterNetworks }}
+clusterNetworks:
+  {{- include "netprecursor.yaml" . | nindent 2 }}
+{{- end }}
 logLevel: {{ default .Values.logLevel .Values.operator.logLevel | quote }}
 anchor: {{ include "netprecursor.anchor" . | quote }}
 leaseName: {{ include "netprecursor.operator" . | quote }}

@@ -158,7 +158,7 @@ impl Cluster {
                     Message::Report => (agent.change, agent.reported_backlog) = (Change::default(), backlog),
                     _ => {}
                 }
-                let done = now + (0..requests).map(|_| Duration::from_millis(self.rng.u64(20..=50))).sum();
+                let done = now + (0..requests).map(|_| Duration::from_millis(self.rng.u64(20..=50))).sum::<Duration>();
                 *self.writes.entry(done.as_secs()).or_default() += 1;
                 agent.turns.settle(&message, &Outcome::Done { uid: Some("uid".to_owned()) }, done);
                 if let Message::Alert(Op::Object { alert, delivered }) = message {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use netprecursor_core::{alert::Model, gate::Gate, policy::Identity};
+use netprecursor_core::{alert::Model, gate::Gate, policy::Identity, source::RttFrom};
 use serde::Serialize;
 
 use crate::tick::snapshot::{Snapshot, TargetState, WatchState};
@@ -14,6 +14,8 @@ struct RuleView {
     #[serde(flatten)]
     policy: Identity,
     rule: String,
+    /// What the rule means by RTT.
+    rtt: String,
     threshold_us: u64,
     state: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,7 @@ pub(in crate::serve) struct TargetView {
     firing: bool,
     established: Option<u32>,
     coverage_percent: Option<u8>,
+    rtt_from: RttFrom,
     rules: Vec<RuleView>,
 }
 
@@ -45,6 +48,7 @@ fn rule_view(snapshot: &Snapshot, watch: &WatchState) -> Option<RuleView> {
     Some(RuleView {
         policy: policy.policy.identity(),
         rule: rule.rule.name.to_string(),
+        rtt: rule.rule.view.to_string(),
         threshold_us: rule.rule.thresholds.breach_us(),
         state: match watch.state {
             netprecursor_core::decide::State::Idle => "Idle",
@@ -74,6 +78,7 @@ pub(in crate::serve) fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
             firing: target.is_firing(),
             established: target.coverage.map(|coverage| coverage.established),
             coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
+            rtt_from: target.rtt_from,
             rules: target.watches.iter().filter_map(|watch| rule_view(snapshot, watch)).collect(),
         }
     };

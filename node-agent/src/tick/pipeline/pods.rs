@@ -57,7 +57,6 @@ impl Pods {
             return;
         }
         if is_new {
-            pipeline.suite.know_networks(desired.networks.clone());
             pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
             let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
             // First, while the rules that they were watched by are still known.

@@ -4,6 +4,7 @@ use netprecursor_agent_common::{MAX_SLOTS, view::MAX_VIEWS};
 use netprecursor_core::{
     policy::{Measure, Peers, View},
     signal::Signals,
+    source::Source,
     tick::Tick,
 };
 
@@ -19,10 +20,16 @@ use crate::{
 /// Reads what the kernel counted of a target in the tick that ended with `epoch`, and takes it into each of its views.
 pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: u32) {
     let mut plain = Signals::ABSENT;
-    target.coverage = suite.read(target.place, epoch, &mut plain).coverage;
-    for counted in &mut target.counted {
-        counted.signals = counted.tap.map_or(Signals::ABSENT, |tap| suite.read_tap(tap, epoch, &plain));
+    let seen = suite.read(target.place, epoch, &mut plain);
+    target.coverage = seen.coverage;
+    for Counted { tap, source, signals, .. } in &mut target.counted {
+        let Some(tap) = tap else { continue };
+        let low_us;
+        (*signals, low_us) = suite.read_tap(*tap, epoch, &plain);
+        source.second(now, signals, low_us);
     }
+    // Last: the others are read beside what was counted, not beside what was inferred from it.
+    target.source.second(now, &mut plain, seen.low_us);
     for viewed in &mut target.views {
         let is_it = |counted: &&Counted| counted.is(viewed.view.measure, &viewed.view.peers);
         let signals = target.counted.iter().find(is_it).map_or(&plain, |counted| &counted.signals);
@@ -69,40 +76,41 @@ impl Pipeline {
         }
         let (mut kept, dropped): (Vec<Counted>, Vec<Counted>) =
             std::mem::take(&mut self.targets[position].counted).into_iter().partition(is_needed);
+        let mut missing = None;
         for (measure, peers) in needed {
             if !kept.iter().any(|counted| counted.is(measure, &peers)) {
-                let tap = self.tap(position, kept.len(), measure, &peers, now);
-                kept.push(Counted { measure, peers, tap, signals: Signals::ABSENT });
+                let others = kept.iter().filter(|counted| counted.tap.is_some()).count();
+                let tapped = self.tap(others, measure, &peers, now).inspect_err(|reason| {
+                    self.counters.views_uncounted += 1;
+                    let target = &self.targets[position].about.name;
+                    tracing::warn!(target, ?measure, %peers, reason, "a rule has no RTT: what it means is not counted");
+                });
+                let (tap, reason) = tapped.map_or_else(|reason| (None, Some(reason)), |tap| (Some(tap), None));
+                missing = missing.or(reason);
+                kept.push(Counted { measure, peers, tap, source: Source::default(), signals: Signals::ABSENT });
             }
         }
         let taps: Vec<Tap> = kept.iter().filter_map(|counted| counted.tap).collect();
         let target = &mut self.targets[position];
         target.counted = kept;
-        self.suite.set_taps(target.place, &taps);
+        self.suite.set_taps(target.place, &taps, missing);
         self.free(&dropped, now);
     }
 
-    /// Where the kernel can count it; none, and a word about it, where it cannot.
-    fn tap(&mut self, position: usize, others: usize, measure: Measure, peers: &Peers, now: Tick) -> Option<Tap> {
-        let tapped = if others >= MAX_VIEWS as usize {
+    /// Where the kernel can count it, for a target that has `others` already; or why it cannot.
+    fn tap(&mut self, others: usize, measure: Measure, peers: &Peers, now: Tick) -> Result<Tap, String> {
+        if others >= MAX_VIEWS as usize {
             Err(format!("got more than {MAX_VIEWS} different measures and peers for one target, expected fewer"))
         } else if let Some(slot) = self.slots.take(now.0) {
             self.suite.tap(slot, measure, peers).inspect_err(|_| self.slots.give_back(slot, now.0))
         } else {
             Err(format!("each of the {MAX_SLOTS} slots is taken"))
-        };
-        tapped
-            .inspect_err(|reason| {
-                self.counters.views_uncounted += 1;
-                let target = &self.targets[position].about.name;
-                tracing::warn!(target, ?measure, %peers, reason, "a rule's measure or peers are not counted: it has no RTT");
-            })
-            .ok()
+        }
     }
 
     /// Has the kernel count a target that is gone nowhere else.
     pub(super) fn drop_views(&mut self, target: &Target, now: Tick) {
-        self.suite.set_taps(target.place, &[]);
+        self.suite.set_taps(target.place, &[], None);
         self.free(&target.counted, now);
     }
 
