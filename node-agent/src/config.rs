@@ -260,21 +260,13 @@ impl Flags {
                 Some(flag) => return Err(ConfigError::ClusterOnly(flag)),
                 None => None,
             },
-            (true, true, true) => {
-                let required =
-                    |name| environment(name).filter(|value| !value.is_empty()).ok_or(ConfigError::NoLocation(name));
-                Some(InCluster {
-                    location: Location {
-                        node: required("NODE_NAME")?,
-                        pod: required("POD_NAME")?,
-                        namespace: required("POD_NAMESPACE")?,
-                    },
-                    max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
-                    max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
-                    share_file,
-                    networks,
-                })
-            }
+            (true, true, true) => Some(InCluster {
+                location: location(&environment)?,
+                max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
+                max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
+                share_file,
+                networks,
+            }),
         };
         let cluster_name = self.cluster_name.or(file.cluster_name);
         if cluster_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
@@ -299,6 +291,12 @@ impl Flags {
             log_json: self.log_json || file.log_json,
         })
     }
+}
+
+/// Where the agent is, as its pod says.
+fn location(environment: impl Fn(&str) -> Option<String>) -> Result<Location, ConfigError> {
+    let required = |name| environment(name).filter(|value| !value.is_empty()).ok_or(ConfigError::NoLocation(name));
+    Ok(Location { node: required("NODE_NAME")?, pod: required("POD_NAME")?, namespace: required("POD_NAMESPACE")? })
 }
 
 /// What is no directory now never becomes one; what is not there yet is made.

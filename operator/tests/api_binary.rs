@@ -21,7 +21,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{ListParams, ObjectMeta, PostParams},
     runtime::wait::{await_condition, conditions},
 };
 use netprecursor_child::{Ending, Running};

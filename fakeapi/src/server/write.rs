@@ -232,7 +232,7 @@ impl State {
         if kind.plural == "daemonsets" {
             builtin::count_template(old, &mut object);
         }
-        if kind.has_generation && wish(old) != wish(&object) {
+        if kind.has_generation && wish(&kind, old) != wish(&kind, &object) {
             let generation = old["metadata"]["generation"].as_u64().unwrap_or_default();
             object["metadata"]["generation"] = Value::from(generation + 1);
         }
@@ -297,10 +297,15 @@ fn is_dry(call: &Call) -> bool {
     call.parameter("dryRun") == "All"
 }
 
-/// The desired state: everything but metadata and status.
-fn wish(object: &Value) -> Vec<(&String, &Value)> {
+/// The desired state: everything but metadata, and a status with a subresource of its own.
+fn wish<'a>(kind: &Kind, object: &'a Value) -> Vec<(&'a String, &'a Value)> {
     let fields = object.as_object().into_iter().flatten();
-    fields.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion")).collect()
+    let is_wish = |name: &str| match name {
+        "metadata" | "kind" | "apiVersion" => false,
+        "status" => !kind.has_status,
+        _ => true,
+    };
+    fields.filter(|(name, _)| is_wish(name)).collect()
 }
 
 fn keep_servers_own(object: &mut Value, old: &Value) {

@@ -116,6 +116,7 @@ fn pod(settings: &Settings) -> Value {
     })
 }
 
+/// No namespace gets all objects that a node may have: in a storm of one there is room for others.
 fn arguments(settings: &Settings) -> Vec<String> {
     let (config, agent) = (&settings.config, &settings.config.agent);
     let mut arguments = vec!["run".to_owned(), "--kubernetes".to_owned()];
@@ -130,7 +131,8 @@ fn arguments(settings: &Settings) -> Vec<String> {
         flag("--cluster-network", network.clone());
     }
     flag("--max-alerts", config.caps.alerts_per_node.to_string());
-    flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(config.caps.alerts_per_node).to_string());
+    let of_one_namespace = config.caps.alerts_per_node.saturating_mul(3).div_ceil(4);
+    flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(of_one_namespace).to_string());
     flag("--share-file", format!("{}/{}", share::DIRECTORY, share::KEY));
     flag("--log", agent.log_level.clone());
     arguments
@@ -212,6 +214,18 @@ mod tests {
         let writable = pod["containers"][0]["volumeMounts"].as_array().unwrap().iter();
         let writable: Vec<_> = writable.filter(|mount| mount["readOnly"] != true).map(|mount| &mount["name"]).collect();
         assert_eq!(writable, ["state"]);
+    }
+
+    #[test]
+    fn one_namespace_leaves_room_for_others_on_each_node() {
+        for (node, namespace, expected) in [(200, 1_000, "150"), (200, 40, "40"), (1, 9, "1"), (u32::MAX, 9, "9")] {
+            let manifest = manifest(|settings| {
+                (settings.config.caps.alerts_per_node, settings.config.caps.alerts_per_namespace) = (node, namespace);
+            });
+            let arguments = manifest["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap().clone();
+            let place = arguments.iter().position(|argument| argument == "--max-alerts-per-namespace").unwrap();
+            assert_eq!(arguments[place + 1], expected, "{node} of a node, {namespace} of a namespace");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn plan(
     due: &mut Due,
     writes: &mut Vec<Write>,
 ) {
-    let is_needed = observed.all_policies().next().is_some() || observed.daemon_sets.len() > 0;
+    let is_needed = observed.all_policies().next().is_some() || observed.daemon_sets.iter().next().is_some();
     let Some(anchor) = anchor.filter(|_| is_needed) else { return };
     let share = Share::of(agents(observed));
     let dealt = observed.shares.iter().next().map(|(_, dealt)| &dealt.value);

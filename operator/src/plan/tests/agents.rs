@@ -15,7 +15,7 @@ fn agents_come_with_the_first_policy_and_go_a_while_after_the_last() {
     let mut cluster = Cluster::new();
     assert_eq!(cluster.plan(at(0)).writes, []);
     cluster.policy("shop", "checkout", json!({}));
-    assert!(matches!(cluster.settled(at(0))[0], Write::ApplyAgents { .. }));
+    assert!(matches!(cluster.settled(at(0))[..2], [Write::DealShare { .. }, Write::ApplyAgents { .. }]));
     cluster.remove_policy("shop", "checkout");
     // The first plan without a policy notes since when there is none.
     assert!(matches!(cluster.settled(at(10))[..], [Write::ApplyAgents { .. }]));
