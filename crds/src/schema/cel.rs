@@ -123,6 +123,7 @@ pub(crate) fn networks(schema: &mut Schema) {
     );
     schema.insert("items".to_owned(), network.into());
     schema.insert("maxItems".to_owned(), json!(MAX_NETWORKS));
+    schema.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
 }
 
 /// Peers by one of two ways.
