@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 45] = [
+pub const FAMILIES: [Family; 46] = [
     gauge(
         "netprecursor.rtt.max",
         "s",

@@ -96,6 +96,12 @@ pub struct Seen {
     pub low_us: f32,
 }
 
+impl Default for Seen {
+    fn default() -> Self {
+        Self { coverage: None, low_us: f32::NAN }
+    }
+}
+
 impl Suite {
     /// Starts every sensor that this kernel and these privileges allow.
     pub fn start(setting: Setting) -> Self {
@@ -354,7 +360,7 @@ impl Suite {
             sched.read(place.slot, signals);
         }
         self.node.read(signals);
-        let Some(surveyor) = &self.surveyor else { return Seen { coverage: None, low_us } };
+        let Some(surveyor) = &self.surveyor else { return Seen { low_us, ..Seen::default() } };
         let findings = surveyor.findings(place.slot);
         if let Some(queues) = findings.queues {
             signals.set(Signal::QdiscBacklog, queues.backlog_bytes as f32);
