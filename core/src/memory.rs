@@ -195,6 +195,11 @@ impl Memory {
         self.bins.iter().map(|bin| Track::Rtt.scaled(bin))
     }
 
+    /// The last tick that was taken in.
+    pub const fn last(&self) -> Option<Tick> {
+        self.last
+    }
+
     /// The bin that fills.
     pub const fn filling(&self) -> &Bin {
         &self.filling

@@ -54,6 +54,23 @@ impl Window {
         Self { ticks: VecDeque::with_capacity(LENGTH), rtt_ln: VecDeque::with_capacity(LENGTH), memory, last: None }
     }
 
+    /// A window that saw these ticks up to `last`, oldest first, of which the newest [`LENGTH`] stay in sight; `memory` may
+    /// know some of them already.
+    pub fn resume(memory: Memory, last: Tick, ticks: &[Signals]) -> Self {
+        let mut window = Self::remembering(memory);
+        let ticks = &ticks[ticks.len().saturating_sub(LENGTH)..];
+        let known = window.memory.last();
+        for (ago, signals) in (0..ticks.len() as u64).rev().zip(ticks) {
+            let tick = Tick(last.0.saturating_sub(ago));
+            window.append(*signals);
+            if known.is_none_or(|known| tick > known) {
+                window.memory.push(tick, signals);
+            }
+        }
+        window.last = (!ticks.is_empty()).then_some(last);
+        window
+    }
+
     /// Takes in one tick. Ticks left out since the last one count as [`Signals::ABSENT`]; when more than a window's
     /// length was left out nothing of the old content is in sight, and the window starts over (its memory does not).
     ///
@@ -142,6 +159,11 @@ impl Window {
         self.rtt_ln.iter().copied()
     }
 
+    /// The memory alone.
+    pub fn into_memory(self) -> Memory {
+        self.memory
+    }
+
     /// The last hour, fed by the same pushes.
     pub const fn memory(&self) -> &Memory {
         &self.memory
@@ -199,6 +221,27 @@ mod tests {
         assert_eq!(filled([1, 2, 2 + LENGTH as u64]).len(), LENGTH);
         assert_eq!(filled([1, 2, 3 + LENGTH as u64]).len(), 1);
         assert_eq!(filled([1, u64::MAX]).len(), 1);
+    }
+
+    #[test]
+    fn a_window_that_is_resumed_goes_on_as_if_nothing_had_happened() {
+        for (end, known) in [(40, 40), (100, 40), (100, 100), (100, 0)] {
+            let mut one = filled(1..=end);
+            let ticks: Vec<Signals> = one.iter().copied().collect();
+            let mut other = Window::resume(filled(1..=known).memory().clone(), Tick(end), &ticks);
+            for tick in [end + 3, end + 4] {
+                one.push(Tick(tick), &rtt(5.0)).unwrap();
+                other.push(Tick(tick), &rtt(5.0)).unwrap();
+            }
+            assert!(one.measured().eq(other.measured()), "{known} of {end}");
+            assert!(one.measured_ln().map(f32::to_bits).eq(other.measured_ln().map(f32::to_bits)));
+            // Of what was never known nothing comes back; all that was in sight does.
+            if known >= 40 {
+                assert_eq!(one.memory().keep(), other.memory().keep(), "{known} of {end}");
+            }
+            assert_eq!(other.push(Tick(end), &rtt(1.0)).unwrap_err().to_string().contains("expected one after"), true);
+        }
+        assert_eq!(Window::resume(Memory::new(), Tick(7), &[]).tick(), None);
     }
 
     #[test]
