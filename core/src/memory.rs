@@ -107,6 +107,8 @@ pub struct Memory {
     recurrences: [Option<Recurrence>; Track::ALL.len()],
     /// Likewise.
     maxima: Option<[f32; QUANTILES.len()]>,
+    /// Likewise, ln µs; NaN for none.
+    largest_ln: f32,
     clock: Clock,
 }
 
@@ -125,6 +127,7 @@ impl Memory {
             last: None,
             recurrences: [None; 3],
             maxima: None,
+            largest_ln: f32::NAN,
             clock: Clock::default(),
         }
     }
@@ -153,6 +156,7 @@ impl Memory {
         self.recurrences = Track::ALL
             .map(|track| Recurrence::find::<BINS>(self.bins.iter().map(|bin| track.scaled(bin)), SHORTEST, LONGEST));
         self.maxima = self.quantiles();
+        self.largest_ln = self.bins_rtt_ln().chain(self.clock.bins()).fold(f32::NAN, f32::max);
     }
 
     fn complete(&mut self) {
@@ -178,6 +182,11 @@ impl Memory {
     /// [`LEAST_MAXIMA`] were measured.
     pub const fn maxima(&self) -> Option<[f32; QUANTILES.len()]> {
         self.maxima
+    }
+
+    /// The largest RTT of the last six hours in µs, as of the last complete bin; `None` when none was measured.
+    pub fn largest_us(&self) -> Option<f32> {
+        (!self.largest_ln.is_nan()).then(|| self.largest_ln.exp())
     }
 
     /// The last six hours by the phase of the clock's periods.

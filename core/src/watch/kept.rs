@@ -90,7 +90,9 @@ mod tests {
             }
             let measured = calm(tick) * if (100..105).contains(&tick) { 10.0 } else { 1.0 };
             let basis = alone(forecast(tick));
-            steps.extend(watch.step(Tick(tick), Some(measured), basis.as_ref(), &rule(), &mut ledger).map(|it| (tick, it)));
+            steps.extend(
+                watch.step(Tick(tick), Some(measured), basis.as_ref(), &rule(), &mut ledger).map(|it| (tick, it)),
+            );
         }
         (ledger, steps)
     }

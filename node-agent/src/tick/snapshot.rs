@@ -110,6 +110,8 @@ pub struct TargetState {
     pub about: Arc<About>,
     /// Its sockets, as last surveyed.
     pub coverage: Option<Coverage>,
+    /// The most that is forecast of it, µs.
+    pub ceiling_us: Option<f32>,
     /// Where each rule that selects it stands.
     pub watches: Vec<WatchState>,
 }
@@ -243,6 +245,12 @@ pub struct Counters {
     pub unwatchable: u64,
     /// Namespaces or pods that found no free slot.
     pub over_capacity: u64,
+    /// Targets that go on where the last run of the agent left them.
+    pub resumed: u64,
+    /// Files of the last run that were refused.
+    pub handover_refused: u64,
+    /// Times that nothing could be handed over to the next run.
+    pub handover_unwritten: u64,
     /// How long the last tick took.
     pub last: Duration,
 }
@@ -332,6 +340,7 @@ impl From<&Target> for TargetState {
         Self {
             about: Arc::clone(&target.about),
             coverage: target.coverage,
+            ceiling_us: target.window.ceiling_us(),
             watches: target.watches.iter().map(|(rule, watch)| (rule, watch).into()).collect(),
         }
     }
