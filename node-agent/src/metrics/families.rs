@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 45] = [
+pub const FAMILIES: [Family; 48] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
@@ -41,6 +41,21 @@ pub const FAMILIES: [Family; 45] = [
         "Network namespaces that matched but could not be entered",
     ),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
+    counter(
+        "netprecursor.handover.resumed",
+        "{target}",
+        "Targets that go on where the last run of the agent left them",
+    ),
+    counter(
+        "netprecursor.handover.refused",
+        "{file}",
+        "Files that the last run of the agent left and that were refused; the log has the reason",
+    ),
+    counter(
+        "netprecursor.handover.unwritten",
+        "{attempt}",
+        "Times that nothing could be handed over to the next run of the agent",
+    ),
     gauge("netprecursor.alerts.firing", "{alert}", "Firing alerts"),
     counter("netprecursor.alerts.evicted", "{alert}", "Alerts evicted in favour of newer ones"),
     counter("netprecursor.rule.alerts", "{alert}", "Alerts fired"),
