@@ -143,6 +143,16 @@ pub const fn retire(state: State) -> Option<Action> {
 }
 
 impl State {
+    /// After so many ticks that were left out: they favour nothing.
+    #[must_use]
+    pub const fn after(self, left_out: u64) -> Self {
+        match self {
+            Self::Pending { .. } if left_out >= u64::BITS as u64 => Self::Idle,
+            Self::Pending { history } => Self::Pending { history: history << left_out },
+            other => other,
+        }
+    }
+
     /// The alert that is out, if one is.
     pub const fn firing(&self) -> Option<&Firing> {
         match self {

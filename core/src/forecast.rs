@@ -1,10 +1,12 @@
 //! Forecasts: quantiles of the maximum measured RTT over the next [`HORIZON`](crate::tick::HORIZON) ticks.
 
+mod ceiling;
 mod naive;
 mod offsets;
 
 use serde::{Deserialize, Serialize};
 
+pub use ceiling::ceiling_us;
 pub use naive::Naive;
 pub(crate) use naive::nearest_rank;
 pub use offsets::{OffsetsError, QuantileOffsets};
@@ -34,6 +36,12 @@ impl Forecast {
         let quantiles_us = ln_us.map(f32::exp);
         let valid = ln_us.iter().all(|ln| ln.is_finite()) && quantiles_us.iter().all(|us| us.is_normal());
         valid.then_some(Self { quantiles_us })
+    }
+
+    /// The forecast, with nothing above the [ceiling](ceiling_us).
+    #[must_use]
+    pub fn at_most(&self, ceiling_us: f32) -> Self {
+        Self { quantiles_us: self.quantiles_us.map(|us| us.min(ceiling_us)) }
     }
 
     /// µs in the order of [`QUANTILES`].

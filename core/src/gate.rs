@@ -55,7 +55,7 @@ pub enum Gate {
 }
 
 /// How a target came under watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Start {
     /// It appeared.
     #[default]
@@ -65,7 +65,8 @@ pub enum Start {
 }
 
 /// What the gates need to know of a target's past.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gatekeeper {
     start: Start,
     began: Tick,

@@ -107,6 +107,8 @@ pub struct Memory {
     recurrences: [Option<Recurrence>; Track::ALL.len()],
     /// Likewise.
     maxima: Option<[f32; QUANTILES.len()]>,
+    /// Likewise, ln µs; NaN for none.
+    largest_ln: f32,
     clock: Clock,
 }
 
@@ -125,6 +127,7 @@ impl Memory {
             last: None,
             recurrences: [None; 3],
             maxima: None,
+            largest_ln: f32::NAN,
             clock: Clock::default(),
         }
     }
@@ -153,6 +156,7 @@ impl Memory {
         self.recurrences = Track::ALL
             .map(|track| Recurrence::find::<BINS>(self.bins.iter().map(|bin| track.scaled(bin)), SHORTEST, LONGEST));
         self.maxima = self.quantiles();
+        self.largest_ln = self.bins_rtt_ln().chain(self.clock.bins()).fold(f32::NAN, f32::max);
     }
 
     fn complete(&mut self) {
@@ -180,6 +184,11 @@ impl Memory {
         self.maxima
     }
 
+    /// The largest RTT of the last six hours in µs, as of the last complete bin; `None` when none was measured.
+    pub fn largest_us(&self) -> Option<f32> {
+        (!self.largest_ln.is_nan()).then(|| self.largest_ln.exp())
+    }
+
     /// The last six hours by the phase of the clock's periods.
     pub const fn clock(&self) -> &Clock {
         &self.clock
@@ -193,6 +202,11 @@ impl Memory {
     /// ln of [`Bin::rtt_max_us`] (at least 1 µs) per complete bin, oldest first; NaN where none was measured.
     pub fn bins_rtt_ln(&self) -> impl DoubleEndedIterator<Item = f32> + Clone + ExactSizeIterator + '_ {
         self.bins.iter().map(|bin| Track::Rtt.scaled(bin))
+    }
+
+    /// The last tick that was taken in.
+    pub const fn last(&self) -> Option<Tick> {
+        self.last
     }
 
     /// The bin that fills.

@@ -31,22 +31,27 @@ pub enum Verdict {
     Late,
     /// No incident followed in time.
     Unconfirmed,
-    /// Nothing was measured until the deadline: neither right nor wrong.
+    /// Nothing was measured until the deadline, or not all of it was watched: neither right nor wrong.
     Unjudged,
 }
 
 /// Scores the alerts of one target and rule. Holds the warnings whose deadline has not passed.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Judge {
     incidents: Incidents,
     open: [Option<Warning>; OPEN],
+    last: Option<Tick>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Warning {
     since: Tick,
     deadline: Tick,
     measured: bool,
+    /// Whether ticks were left out since: an incident may have come in them.
+    unwatched: bool,
 }
 
 /// What a tick means for the score.
@@ -73,7 +78,8 @@ pub enum Standing {
 
 impl Judge {
     /// Takes in what was measured, before the decision of the same tick: a warning cannot be confirmed by its own
-    /// tick. `breached` is `None` when nothing was measured.
+    /// tick. `breached` is `None` when nothing was measured. Ticks may be left out: a warning that they hide the outcome of
+    /// stays unjudged.
     pub fn observe(
         &mut self,
         now: Tick,
@@ -82,20 +88,23 @@ impl Judge {
         card: &mut Scorecard,
     ) -> Judgement {
         bump(&mut card.target_seconds);
-        let incident = self.incidents.observe(now, breached);
-        let verdict = match incident {
-            Some(IncidentEvent::Started) => self.confirm(now, standing, card),
-            _ => None,
-        };
+        let mut judgement = Judgement::default();
+        if self.last.is_some_and(|last| now > last.plus(1)) {
+            for warning in self.open.iter_mut().flatten() {
+                warning.unwatched = true;
+            }
+            // Their incident may have begun in time or too late.
+            self.close(|warning| warning.deadline < now, &mut judgement, card);
+        }
+        self.last = Some(now);
+        judgement.incident = self.incidents.observe(now, breached);
+        if judgement.incident == Some(IncidentEvent::Started) {
+            judgement.verdict = self.confirm(now, standing, card).or(judgement.verdict);
+        }
         for warning in self.open.iter_mut().flatten() {
             warning.measured |= breached.is_some() && now > warning.since;
         }
-        let mut judgement = Judgement { verdict, incident, unconfirmed: 0 };
-        for slot in &mut self.open {
-            if let Some(warning) = slot.take_if(|warning| warning.deadline <= now) {
-                judgement.close(warning, card);
-            }
-        }
+        self.close(|warning| warning.deadline <= now, &mut judgement, card);
         judgement
     }
 
@@ -114,7 +123,8 @@ impl Judge {
             judgement.close(oldest, card);
         }
         if let Some(free) = self.open.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(Warning { since: now, deadline: now.plus(HORIZON + hold_delay), measured: false });
+            let deadline = now.plus(HORIZON + hold_delay);
+            *free = Some(Warning { since: now, deadline, measured: false, unwatched: false });
         }
         judgement
     }
@@ -122,6 +132,19 @@ impl Judge {
     /// The ongoing incident.
     pub const fn incident(&self) -> Option<Incident> {
         self.incidents.current()
+    }
+
+    /// Whether a warning waits for its verdict.
+    pub fn is_open(&self) -> bool {
+        self.open.iter().any(Option::is_some)
+    }
+
+    fn close(&mut self, is_due: impl Fn(&Warning) -> bool, judgement: &mut Judgement, card: &mut Scorecard) {
+        for slot in &mut self.open {
+            if let Some(warning) = slot.take_if(|warning| is_due(warning)) {
+                judgement.close(warning, card);
+            }
+        }
     }
 
     fn confirm(&mut self, now: Tick, standing: Standing, card: &mut Scorecard) -> Option<Verdict> {
@@ -148,7 +171,7 @@ impl Judge {
 
 impl Judgement {
     fn close(&mut self, warning: Warning, card: &mut Scorecard) {
-        let verdict = if warning.measured { Verdict::Unconfirmed } else { Verdict::Unjudged };
+        let verdict = if warning.measured && !warning.unwatched { Verdict::Unconfirmed } else { Verdict::Unjudged };
         match verdict {
             Verdict::Unconfirmed => {
                 bump(&mut card.unconfirmed);
@@ -210,6 +233,29 @@ mod tests {
         ];
         for (name, measured, fires, hold_delay, expected) in table {
             assert_eq!(counts(&scored(measured, fires, hold_delay)), expected, "{name}");
+        }
+    }
+
+    /// As [`scored`], with ticks left out where `measured` has `.`.
+    #[test]
+    fn a_warning_is_not_called_false_when_its_incident_may_have_come_unwatched() {
+        #[rustfmt::skip]
+        let table: [(&str, &str, [u64; 8]); 5] = [
+            ("the deadline passes unwatched", "----......................--", [0, 0, 0, 1, 0, 0, 0, 0]),
+            ("… and ends in a breach", "----......................X-", [0, 0, 0, 1, 0, 1, 0, 0]),
+            ("a hole before the deadline", "----...-------------------", [0, 0, 0, 1, 0, 0, 0, 0]),
+            ("a hole before the incident", "----...-X-----------------", [1, 0, 0, 0, 1, 0, 0, 0]),
+            ("a hole after the verdict", "------------....----", [0, 0, 1, 0, 0, 0, 0, 0]),
+        ];
+        for (name, measured, expected) in table {
+            let (mut judge, mut card) = (Judge::default(), Scorecard::default());
+            for (tick, measured) in measured.chars().enumerate().filter(|(_, measured)| *measured != '.') {
+                judge.observe(Tick(tick as u64), Some(measured == 'X'), Standing::Quiet, &mut card);
+                if tick == 0 {
+                    judge.fired(Tick(0), 0, &mut card);
+                }
+            }
+            assert_eq!(counts(&card), expected, "{name}");
         }
     }
 

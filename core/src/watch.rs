@@ -2,6 +2,7 @@
 //! and every comparison run this fold and no other.
 
 mod claim;
+mod kept;
 mod ledger;
 mod prediction;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use claim::Claim;
+pub use kept::{Kept, KeptError};
 pub use ledger::{Ledger, LedgerError};
 pub use prediction::{Basis, Prediction};
 
@@ -32,6 +34,8 @@ struct Open {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch {
     last: Option<Tick>,
+    /// The tick that ended the latest gap in what was watched.
+    gap: Option<Tick>,
     gatekeeper: Gatekeeper,
     gate: Option<Gate>,
     truth: Truth<Open>,
@@ -89,6 +93,7 @@ impl Watch {
     pub fn new(start: Start, now: Tick) -> Self {
         Self {
             last: None,
+            gap: None,
             gatekeeper: Gatekeeper::new(start, now),
             gate: None,
             truth: Truth::default(),
@@ -102,7 +107,8 @@ impl Watch {
 
     /// Takes in one tick: what was measured in it (µs) and what a forecaster gives at its end. Learns and counts in
     /// `ledger`, which all targets of the rule share. `None`, and no effect, when `now` is not later than the step before.
-    /// Ticks may be left out; a target that yields nothing is stepped with `None`s.
+    /// Ticks may be left out: they favour no alert, and what came in them unseen is not scored. A target that yields
+    /// nothing is stepped with `None`s.
     pub fn step(
         &mut self,
         now: Tick,
@@ -113,6 +119,12 @@ impl Watch {
     ) -> Option<Step> {
         if self.last.is_some_and(|last| now <= last) {
             return None;
+        }
+        let left_out = self.last.map_or(0, |last| now.since(last) - 1);
+        if left_out > 0 {
+            self.gap = Some(now);
+            self.state = self.state.after(left_out);
+            self.claim.skip();
         }
         self.last = Some(now);
         ledger.turn(now);
@@ -140,6 +152,8 @@ impl Watch {
         let standing = match (self.state.firing(), gate) {
             (Some(_), _) => Standing::Firing,
             (None, Some(_)) => Standing::Gated,
+            // No warning was possible: an alert takes as many ticks of evidence.
+            (None, None) if self.gap.is_some_and(|gap| now.since(gap) <= rule.hold.delay()) => Standing::Gated,
             (None, None) => Standing::Quiet,
         };
         let judged = self.judge.observe(now, breached, standing, &mut ledger.scorecard);
@@ -238,7 +252,7 @@ mod tests {
         window,
     };
 
-    fn rule() -> Rule {
+    pub(super) fn rule() -> Rule {
         Rule {
             name: Name::label("rtt").unwrap(),
             view: View::default(),
@@ -252,7 +266,7 @@ mod tests {
         }
     }
 
-    fn alone(ln_us: [f32; 3]) -> Option<Basis> {
+    pub(super) fn alone(ln_us: [f32; 3]) -> Option<Basis> {
         Forecast::from_ln(ln_us).map(Basis::Alone)
     }
 
@@ -273,7 +287,7 @@ mod tests {
         (ledger, steps)
     }
 
-    fn calm(tick: u64) -> f32 {
+    pub(super) fn calm(tick: u64) -> f32 {
         20_000.0 + (tick * 7 % 13) as f32 * 50.0
     }
 

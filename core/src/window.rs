@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use crate::{
+    forecast::ceiling_us,
     memory::Memory,
     signal::{Signal, Signals},
     tick::Tick,
@@ -52,6 +53,23 @@ impl Window {
     /// A window with nothing in sight that knows what the last hours were like.
     pub fn remembering(memory: Memory) -> Self {
         Self { ticks: VecDeque::with_capacity(LENGTH), rtt_ln: VecDeque::with_capacity(LENGTH), memory, last: None }
+    }
+
+    /// A window that saw these ticks up to `last`, oldest first, of which the newest [`LENGTH`] stay in sight; `memory` may
+    /// know some of them already.
+    pub fn resume(memory: Memory, last: Tick, ticks: &[Signals]) -> Self {
+        let mut window = Self::remembering(memory);
+        let ticks = &ticks[ticks.len().saturating_sub(LENGTH)..];
+        let known = window.memory.last();
+        for (ago, signals) in (0..ticks.len() as u64).rev().zip(ticks) {
+            let tick = Tick(last.0.saturating_sub(ago));
+            window.append(*signals);
+            if known.is_none_or(|known| tick > known) {
+                window.memory.push(tick, signals);
+            }
+        }
+        window.last = (!ticks.is_empty()).then_some(last);
+        window
     }
 
     /// Takes in one tick. Ticks left out since the last one count as [`Signals::ABSENT`]; when more than a window's
@@ -142,6 +160,18 @@ impl Window {
         self.rtt_ln.iter().copied()
     }
 
+    /// The memory alone.
+    pub fn into_memory(self) -> Memory {
+        self.memory
+    }
+
+    /// The most that is forecast of the target in µs ([`ceiling_us`]), after the largest RTT in sight or in memory; `None`
+    /// when there is none.
+    pub fn ceiling_us(&self) -> Option<f32> {
+        let seen = self.measured().flatten().chain(self.memory.largest_us());
+        seen.reduce(f32::max).map(ceiling_us)
+    }
+
     /// The last hour, fed by the same pushes.
     pub const fn memory(&self) -> &Memory {
         &self.memory
@@ -199,6 +229,39 @@ mod tests {
         assert_eq!(filled([1, 2, 2 + LENGTH as u64]).len(), LENGTH);
         assert_eq!(filled([1, 2, 3 + LENGTH as u64]).len(), 1);
         assert_eq!(filled([1, u64::MAX]).len(), 1);
+    }
+
+    #[test]
+    fn the_ceiling_follows_the_largest_rtt_of_hours() {
+        assert_eq!(Window::new().ceiling_us(), None);
+        let mut window = Window::new();
+        for tick in 0..7_200 {
+            window.push(Tick(tick), &rtt(if tick == 100 { 500_000.0 } else { 20_000.0 })).unwrap();
+        }
+        assert!((window.ceiling_us().unwrap() / 8e6 - 1.0).abs() < 1e-4, "{:?}", window.ceiling_us());
+        window.push(Tick(7_200), &rtt(3e6)).unwrap();
+        assert_eq!(window.ceiling_us(), Some(13e6));
+    }
+
+    #[test]
+    fn a_window_that_is_resumed_goes_on_as_if_nothing_had_happened() {
+        for (end, known) in [(40, 40), (100, 40), (100, 100), (100, 0)] {
+            let mut one = filled(1..=end);
+            let ticks: Vec<Signals> = one.iter().copied().collect();
+            let mut other = Window::resume(filled(1..=known).memory().clone(), Tick(end), &ticks);
+            for tick in [end + 3, end + 4] {
+                one.push(Tick(tick), &rtt(5.0)).unwrap();
+                other.push(Tick(tick), &rtt(5.0)).unwrap();
+            }
+            assert!(one.measured().eq(other.measured()), "{known} of {end}");
+            assert!(one.measured_ln().map(f32::to_bits).eq(other.measured_ln().map(f32::to_bits)));
+            // Of what was never known nothing comes back; all that was in sight does.
+            if known >= 40 {
+                assert_eq!(one.memory().keep(), other.memory().keep(), "{known} of {end}");
+            }
+            assert!(other.push(Tick(end), &rtt(1.0)).is_err());
+        }
+        assert_eq!(Window::resume(Memory::new(), Tick(7), &[]).tick(), None);
     }
 
     #[test]

@@ -135,8 +135,10 @@ impl Forecaster {
     /// features are `features`.
     pub fn basis(&self, row: usize, window: &Window, features: &[f32; COUNT]) -> Option<Basis> {
         match &self.0 {
-            Engine::Naive { naive, offsets } => naive.forecast(window.measured(), offsets).map(Basis::Alone),
-            Engine::Model(model) => model.forecast(row).map(Basis::Alone),
+            Engine::Naive { naive, offsets } => {
+                naive.forecast(window.measured(), offsets).map(|forecast| alone(forecast, window))
+            }
+            Engine::Model(model) => model.forecast(row).map(|forecast| alone(forecast, window)),
             Engine::Experts { models, offsets } => {
                 let forecasts = models.each_ref().map(|model| model.forecast(row));
                 Evidence::of(window, features, offsets, forecasts).map(Basis::Experts)
@@ -162,6 +164,11 @@ impl Forecaster {
         };
         causes::causes(window, features, &rests_on)
     }
+}
+
+/// The basis of a forecast by one alone, with nothing above what the target has ever led to.
+fn alone(forecast: Forecast, window: &Window) -> Basis {
+    Basis::Alone(window.ceiling_us().map_or(forecast, |ceiling_us| forecast.at_most(ceiling_us)))
 }
 
 #[cfg(test)]

@@ -46,11 +46,13 @@ pub mod constant {
         SWITCH_NEXT_PID_OFFSET,
         SWITCH_PREV_PID_OFFSET,
         SWITCH_PREV_STATE_OFFSET,
+        TASK_PID_OFFSET,
+        TASK_STATE_OFFSET,
         WAKEUP_PID_OFFSET,
     );
 }
 
-/// Programs; those of tracepoints have the tracepoint's name.
+/// Programs; those of tracepoints have the tracepoint's name, those of raw tracepoints the same with an ending.
 pub mod program {
     names!(
         SCHED_PROCESS_EXIT = "sched_process_exit",
@@ -58,6 +60,11 @@ pub mod program {
         SCHED_SWITCH = "sched_switch",
         SCHED_WAKEUP = "sched_wakeup",
         SCHED_WAKEUP_NEW = "sched_wakeup_new",
+        RAW_PROCESS_EXIT = "sched_process_exit_raw",
+        RAW_PROCESS_FORK = "sched_process_fork_raw",
+        RAW_SWITCH = "sched_switch_raw",
+        RAW_WAKEUP = "sched_wakeup_raw",
+        RAW_WAKEUP_NEW = "sched_wakeup_new_raw",
         TCP = "tcp",
         TCP_EMPTY = "tcp_empty",
         TCP_UNFILTERED = "tcp_unfiltered",

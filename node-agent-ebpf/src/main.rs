@@ -18,8 +18,8 @@ mod traffic;
 mod views;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, sock_ops, tracepoint},
-    programs::{SkBuffContext, SockOpsContext, TracePointContext},
+    macros::{cgroup_skb, raw_tracepoint, sock_ops, tracepoint},
+    programs::{RawTracePointContext, SkBuffContext, SockOpsContext, TracePointContext},
 };
 
 /// `cgroup_skb` verdict: the packet passes.
@@ -87,27 +87,57 @@ fn leaves(ctx: &SkBuffContext, slot: Option<u32>) {
     }
 }
 
+#[raw_tracepoint]
+pub fn sched_wakeup_raw(ctx: RawTracePointContext) -> i32 {
+    sched::arguments::wakeup(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn sched_wakeup_new_raw(ctx: RawTracePointContext) -> i32 {
+    sched::arguments::wakeup(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn sched_switch_raw(ctx: RawTracePointContext) -> i32 {
+    sched::arguments::switch(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn sched_process_fork_raw(ctx: RawTracePointContext) -> i32 {
+    sched::arguments::fork(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn sched_process_exit_raw(_ctx: RawTracePointContext) -> i32 {
+    sched::exit();
+    0
+}
+
 #[tracepoint]
 pub fn sched_wakeup(ctx: TracePointContext) -> u32 {
-    sched::wakeup(&ctx);
+    sched::fields::wakeup(&ctx);
     0
 }
 
 #[tracepoint]
 pub fn sched_wakeup_new(ctx: TracePointContext) -> u32 {
-    sched::wakeup(&ctx);
+    sched::fields::wakeup(&ctx);
     0
 }
 
 #[tracepoint]
 pub fn sched_switch(ctx: TracePointContext) -> u32 {
-    sched::switch(&ctx);
+    sched::fields::switch(&ctx);
     0
 }
 
 #[tracepoint]
 pub fn sched_process_fork(ctx: TracePointContext) -> u32 {
-    sched::fork(&ctx);
+    sched::fields::fork(&ctx);
     0
 }
 

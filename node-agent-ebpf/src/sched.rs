@@ -1,23 +1,23 @@
 //! How long the targets' tasks wait for a CPU, by the scheduler's tracepoints.
 //!
 //! The agent names the tasks of a target when it finds them; children inherit the slot at fork. Only known tasks are
-//! timed. Offsets of the tracepoints' fields differ between kernels and come from their `format` files.
+//! timed. Where the kernel keeps what is read differs between kernels. There are two ways to know, and a set of programs for
+//! each: [`arguments`] and [`fields`]; the agent attaches one of them.
+
+pub(crate) mod arguments;
+pub(crate) mod fields;
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_ns},
     macros::map,
     maps::{Array, HashMap},
-    programs::TracePointContext,
 };
 use netprecursor_agent_common::{
     Counter, MAX_SLOTS,
     sched::{MAX_TASKS, SchedSlot, Task},
 };
 
-use crate::{
-    histogram,
-    slots::{self, constant},
-};
+use crate::{histogram, slots};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -27,30 +27,21 @@ static SCHED_SLOTS: Array<SchedSlot> = Array::with_max_entries(MAX_SLOTS, slots:
 #[map]
 static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(MAX_TASKS, 0);
 
-#[unsafe(no_mangle)]
-static WAKEUP_PID_OFFSET: u32 = 0;
-#[unsafe(no_mangle)]
-static SWITCH_PREV_PID_OFFSET: u32 = 0;
-#[unsafe(no_mangle)]
-static SWITCH_PREV_STATE_OFFSET: u32 = 0;
-#[unsafe(no_mangle)]
-static SWITCH_NEXT_PID_OFFSET: u32 = 0;
-#[unsafe(no_mangle)]
-static FORK_CHILD_PID_OFFSET: u32 = 0;
-
-/// Bits of `prev_state` that mean asleep; none set: still runnable, it was preempted.
-const ASLEEP: u64 = 0xff;
-
-#[inline(always)]
-fn field<T: Copy>(ctx: &TracePointContext, offset: &'static u32) -> Option<T> {
-    // SAFETY: the loader took the offset from the tracepoint's format file.
-    unsafe { ctx.read_at::<T>(constant(offset) as usize) }.ok()
-}
-
 #[inline(always)]
 fn now() -> u64 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_ns() }
+}
+
+/// The thread that is running.
+#[inline(always)]
+fn current() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
+#[inline(always)]
+fn is_timed(thread: u32) -> bool {
+    thread != 0 && TASKS.get_ptr(&thread).is_some()
 }
 
 #[inline(always)]
@@ -61,22 +52,12 @@ fn became_runnable(thread: u32) {
     }
 }
 
-pub(crate) fn wakeup(ctx: &TracePointContext) {
-    if let Some(thread) = field::<u32>(ctx, &WAKEUP_PID_OFFSET) {
-        became_runnable(thread);
-    }
-}
-
-pub(crate) fn switch(ctx: &TracePointContext) {
-    let Some(previous) = field::<u32>(ctx, &SWITCH_PREV_PID_OFFSET) else { return };
-    if previous != 0 && field::<u64>(ctx, &SWITCH_PREV_STATE_OFFSET).is_some_and(|state| state & ASLEEP == 0) {
-        became_runnable(previous);
-    }
-    let Some(next) = field::<u32>(ctx, &SWITCH_NEXT_PID_OFFSET) else { return };
-    if next == 0 {
+#[inline(always)]
+fn begins_to_run(thread: u32) {
+    if thread == 0 {
         return;
     }
-    let Some(task) = TASKS.get_ptr_mut(&next) else { return };
+    let Some(task) = TASKS.get_ptr_mut(&thread) else { return };
     // SAFETY: points into the map.
     let task = unsafe { &mut *task };
     if task.runnable_since_ns == 0 {
@@ -97,18 +78,16 @@ fn record(slot: u32, wait_ns: u64) {
     histogram::count(&mut counts.waits_us, (wait_ns / 1000).min(u64::from(u32::MAX)) as u32);
 }
 
-pub(crate) fn fork(ctx: &TracePointContext) {
-    let parent = bpf_get_current_pid_tgid() as u32;
+/// A thread that the running one has made is of the same target.
+#[inline(always)]
+fn inherits(child: u32) {
     // SAFETY: values are plain data.
-    let Some(task) = (unsafe { TASKS.get(&parent) }) else { return };
-    let child = Task::new(task.slot);
-    let Some(thread) = field::<u32>(ctx, &FORK_CHILD_PID_OFFSET) else { return };
-    if TASKS.insert(&thread, &child, 0).is_err() {
+    let Some(task) = (unsafe { TASKS.get(&current()) }) else { return };
+    if TASKS.insert(&child, &Task::new(task.slot), 0).is_err() {
         slots::count(Counter::TaskLost);
     }
 }
 
 pub(crate) fn exit() {
-    let thread = bpf_get_current_pid_tgid() as u32;
-    let _ = TASKS.remove(&thread);
+    let _ = TASKS.remove(&current());
 }

@@ -137,10 +137,11 @@ impl fmt::Display for Report {
             writeln!(f, "{name:<15} {:<5} {needed_for}", if *held { "yes" } else { "no" })?;
         }
         writeln!(f, "\nSENSOR    NEED      STATE        REASON")?;
-        for Status { name, need, state, limits } in &self.sensors {
-            let why = match (state.reason(), limits) {
-                ("", Some(limits)) => format!("by design: {limits}"),
-                (reason, _) => reason.to_owned(),
+        for Status { name, need, state, limits, means } in &self.sensors {
+            let why = match (state.reason(), limits, means) {
+                ("", Some(limits), _) => format!("by design: {limits}"),
+                ("", None, Some(means)) => (*means).to_owned(),
+                (reason, ..) => reason.to_owned(),
             };
             let line = format!("{name:<9} {:<9} {:<12} {why}", format!("{need:?}"), state.word());
             writeln!(f, "{}", line.trim_end())?;

@@ -1,7 +1,7 @@
 //! Facts of the machine: its name, its kernel, its clocks.
 
 use std::{
-    fs,
+    fs, io,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -26,6 +26,14 @@ pub fn monotonic_ns() -> u64 {
     // SAFETY: `now` is valid for writes.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// The id of this start of the machine.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// As `uname -r` prints it.

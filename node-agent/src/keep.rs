@@ -1,16 +1,16 @@
-//! What outlives the agent: ledgers of rules, memories of workloads. Written by a thread of its own, because a disk may take
-//! seconds to sync and the tick never waits.
+//! What outlives the agent: ledgers of rules, memories of workloads, and where every target stands. Written by threads of
+//! their own, because a disk may take seconds to sync and the tick never waits.
 
+pub mod handover;
 pub mod ledgers;
 pub mod memories;
+mod writer;
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::mpsc::{self, SyncSender, TrySendError},
-    thread::{self, JoinHandle},
 };
 
 use netprecursor_core::{
@@ -19,6 +19,7 @@ use netprecursor_core::{
 };
 use thiserror::Error;
 
+pub use self::writer::Writer;
 use self::{ledgers::Ledgers, memories::MemoryFile};
 use crate::tick::{
     active::{ActivePolicy, ActiveRule},
@@ -39,6 +40,18 @@ pub enum KeepError {
         #[source]
         source: io::Error,
     },
+    /// There is more of it than expected.
+    #[error("got {got} bytes for {path}, expected at most {most}; {loss} if the agent stops")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What there is.
+        got: usize,
+        /// What there may be.
+        most: usize,
+        /// What is lost, with its verb.
+        loss: &'static str,
+    },
     /// A ledger cannot be encoded.
     #[error(transparent)]
     Encode(#[from] LedgerError),
@@ -53,12 +66,8 @@ pub struct State {
     pub memories: Option<BTreeMap<String, Memory>>,
 }
 
-/// The thread that writes.
-#[derive(Debug)]
-pub struct Keeper {
-    sender: SyncSender<State>,
-    thread: JoinHandle<()>,
-}
+/// The thread that writes it.
+pub type Keeper = Writer<State>;
 
 impl State {
     /// What is to be kept of the rules, each in its file among `ledgers`; with the memories when they are due.
@@ -75,37 +84,12 @@ impl State {
     }
 }
 
-impl Keeper {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// There may be no more threads.
-    pub fn start(ledgers: Ledgers, memories: MemoryFile) -> io::Result<Self> {
-        // One waits while another is written: a disk that falls further behind is not helped by more.
-        let (sender, received) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("keep".to_owned())
-            .spawn(move || keep(received.into_iter(), &ledgers, &memories))?;
-        Ok(Self { sender, thread })
-    }
-
-    /// Keeps the state, now or soon; gives it back when the one before is still waiting for the disk.
-    ///
-    /// # Errors
-    /// What was handed over: it is still to be kept.
-    pub fn try_keep(&self, state: State) -> Result<(), State> {
-        self.sender.try_send(state).map_err(|refused| match refused {
-            TrySendError::Full(state) | TrySendError::Disconnected(state) => state,
-        })
-    }
-
-    /// Keeps it for the last time, and returns when it is on disk.
-    pub fn finish(self, state: State) {
-        // Both fail only when the thread panicked, whose message is in the log.
-        let _ = self.sender.send(state);
-        drop(self.sender);
-        let _ = self.thread.join();
-    }
+/// Starts the thread that writes.
+///
+/// # Errors
+/// There may be no more threads.
+pub fn start(ledgers: Ledgers, memories: MemoryFile) -> io::Result<Keeper> {
+    Writer::start("keep", move |received| keep(received.into_iter(), &ledgers, &memories))
 }
 
 fn keep(received: impl Iterator<Item = State>, ledgers: &Ledgers, memories: &MemoryFile) {
@@ -182,7 +166,7 @@ mod tests {
         // Opening a pipe for writing waits for a reader, as a disk that hangs does.
         let pipe = directory.path().join("ledger.json.new");
         mkfifo(&pipe, Mode::S_IRWXU).unwrap();
-        let keeper = Keeper::start(Ledgers::new(directory.path()), MemoryFile::new(directory.path())).unwrap();
+        let keeper = start(Ledgers::new(directory.path()), MemoryFile::new(directory.path())).unwrap();
         let refused = (1..=50)
             .map(|alerts| keeper.try_keep(of_rules(&[(&path, Some(counted(alerts)))])))
             .filter(Result::is_err)

@@ -1,6 +1,8 @@
 //! `run`: start the sensors, tick once a second on a thread of its own, follow the cluster on another, serve HTTP, drain
 //! on SIGTERM.
 
+mod keepers;
+
 use std::{
     fs, io,
     path::Path,
@@ -22,6 +24,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use self::keepers::Keepers;
 use crate::{
     cluster::{
         recall::Recall,
@@ -31,7 +34,7 @@ use crate::{
     desired::Desired,
     health::Board,
     host::{host_name, kernel_release, monotonic_ns, unix, unix_ms},
-    keep::{self, Keeper, ledgers::Ledgers, memories::MemoryFile},
+    keep::{ledgers::Ledgers, memories::MemoryFile},
     metrics::seen::{By, Seen},
     publish::{
         kubernetes::{self, KubernetesSink},
@@ -47,18 +50,13 @@ use crate::{
         stream::Stream,
     },
     tick::{
+        handover::Counted,
         memories::Memories,
         pipeline::Pipeline,
         report::ReportData,
         snapshot::{Moment, Snapshot},
     },
 };
-
-/// What rules learned is written this often, in seconds, and at the end.
-const KEEP_EVERY: u64 = 60;
-
-/// Likewise the memories of workloads: they span hours, so that a few lost minutes matter little.
-const KEEP_MEMORIES_EVERY: u64 = 10 * KEEP_EVERY;
 
 /// The node report is put together this often, in ticks.
 const REPORT_EVERY: u64 = 5;
@@ -107,6 +105,13 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         None => Ledgers::new(&settings.state_dir),
     };
     ledgers.take_over(&settings.policies);
+    let mut files = keepers::handover_files(&settings.state_dir);
+    let found = keepers::find(&mut files);
+    let counted = found.handover.as_ref().map(Counted::of).unwrap_or_default();
+    let remembered = {
+        let ledgers = ledgers.clone();
+        move |policy: &_, rule: &_| counted.add_to(ledgers.read(policy, rule), policy, rule)
+    };
     let mut suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
     for status in suite.statuses() {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
@@ -115,10 +120,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let mut report = None;
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
     let (mut pipeline, cluster) = match &settings.cluster {
-        None => {
-            let remembered = |policy: &_, rule: &_| ledgers.read(policy, rule);
-            (Pipeline::new(suite, settings.targets, settings.policies, remembered), None)
-        }
+        None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
         Some(cluster) => {
             let (desired, desired_seen) = watch::channel(Arc::<Desired>::default());
             let (reports, reports_seen) = watch::channel(Arc::default());
@@ -127,10 +129,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             sinks.push(Box::new(KubernetesSink::new(outbox, board.clone())));
             report = Some(reports);
             boards.push(board.clone());
-            let recall = Recall::new(Arc::new({
-                let ledgers = ledgers.clone();
-                move |policy, rule| ledgers.read(policy, rule)
-            }));
+            let recall = Recall::new(Arc::new(remembered));
             suite.know_networks(cluster.networks.clone());
             let end = ClusterEnd { recall, desired, transitions, report: reports_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
@@ -140,7 +139,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let now = Tick(unix());
     let memories = MemoryFile::new(&settings.state_dir);
     pipeline.memories = Memories::new(memories.read(now), now);
-    let keeper = Keeper::start(ledgers.clone(), memories).context("cannot start a thread")?;
+    pipeline.counters.handover_refused = found.refused;
+    found.handover.into_iter().for_each(|handover| pipeline.take_over(handover));
+    let keepers = Keepers::start(ledgers, memories, files).context("cannot start a thread")?;
     let (latest, latest_seen) = watch::channel(Arc::new(pipeline.snapshot(moment())));
     let stream = Stream::default();
     let publishers = Publishers { sinks, report, latest, stream: stream.clone() };
@@ -150,7 +151,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         let stop = Arc::clone(&stop);
         thread::Builder::new()
             .name("tick".to_owned())
-            .spawn(move || tick_until(&stop, pipeline, publishers, &ledgers, keeper))
+            .spawn(move || tick_until(&stop, pipeline, publishers, keepers))
             .context("cannot start a thread")?
     };
     tracing::info!(%address, "listening");
@@ -247,20 +248,13 @@ async fn serve(
 }
 
 /// Ticks once a second until it is to stop, then waits until everything learned is on disk.
-fn tick_until(
-    stop: &AtomicBool,
-    mut pipeline: Pipeline,
-    mut publishers: Publishers,
-    ledgers: &Ledgers,
-    keeper: Keeper,
-) {
+fn tick_until(stop: &AtomicBool, mut pipeline: Pipeline, mut publishers: Publishers, mut keepers: Keepers) {
     // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
     let origin = unix();
     let begun = Instant::now();
     let mut last = begun;
     let mut second = 0;
-    let mut are_memories_due = false;
     while !stop.load(Ordering::Acquire) {
         let due = begun + Duration::from_secs(second + 1);
         let now = Instant::now();
@@ -275,18 +269,9 @@ fn tick_until(
         let moment = moment();
         let transitions = pipeline.tick(Tick(origin + second), seconds, moment.unix_ms / 1000);
         publishers.publish(&transitions, pipeline.snapshot(moment));
-        if second.is_multiple_of(KEEP_EVERY) {
-            are_memories_due |= second.is_multiple_of(KEEP_MEMORIES_EVERY);
-            match keeper.try_keep(keep::State::of(&pipeline, ledgers, are_memories_due)) {
-                Ok(()) => {
-                    pipeline.mark_kept();
-                    are_memories_due = false;
-                }
-                Err(_) => tracing::warn!("the disk has not taken what was to be kept a minute ago; it is tried again"),
-            }
-        }
+        keepers.keep(second, &mut pipeline);
     }
-    keeper.finish(keep::State::of(&pipeline, ledgers, true));
+    keepers.finish(&pipeline);
 }
 
 impl Publishers {

@@ -1,6 +1,7 @@
 //! What the agent measures with. A sensor is the BPF programs, maps and files behind some signals, managed as one unit
 //! with one status. Nothing here ends the process: what cannot attach reports why, and its signals stay absent.
 
+pub mod btf;
 pub mod cgroup;
 pub mod ends;
 pub mod histogram;

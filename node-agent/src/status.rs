@@ -47,12 +47,15 @@ pub struct Status {
     /// What it cannot measure in an installation of this kind, by design: no degradation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<&'static str>,
+    /// How it measures, where there is more than one way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub means: Option<&'static str>,
 }
 
 impl Status {
     /// The status of a sensor that measures all that it is made for.
     pub const fn new(name: &'static str, need: Need, state: State) -> Self {
-        Self { name, need, state, limits: None }
+        Self { name, need, state, limits: None, means: None }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod active;
 pub mod alerts;
 pub mod forecaster;
 pub mod frames;
+pub mod handover;
 pub mod memories;
 pub mod pipeline;
 pub mod report;

@@ -54,11 +54,17 @@ pub(super) struct Plot<'a> {
     pub(super) rows: usize,
 }
 
+/// How many times what was measured, or the threshold, a forecast may raise the upper edge to.
+const FORECAST: f32 = 2.0;
+
 impl Plot<'_> {
-    /// The value at the upper edge.
+    /// The value at the upper edge: what was measured decides, and a forecast that is far above stands at the edge.
     pub(super) fn top(&self) -> f32 {
-        let values = self.points.iter().flat_map(|point| [point.measured_us, point.predicted_us]);
-        values.flatten().filter(|value| value.is_finite()).fold(self.threshold_us, f32::max).max(1.0) * 1.05
+        let highest = |of: fn(&Point) -> Option<f32>, least: f32| {
+            self.points.iter().filter_map(of).filter(|value| value.is_finite()).fold(least, f32::max)
+        };
+        let measured = highest(|point| point.measured_us, self.threshold_us);
+        highest(|point| point.predicted_us, measured).min(FORECAST * measured).max(1.0) * 1.05
     }
 
     /// The row of the threshold, counted from above.
@@ -183,6 +189,14 @@ mod tests {
         let lines = plot.lines(Style::PLAIN);
         assert_eq!(lines, [" •• ", "  █ ", "──█─", "•██ "], "{lines:#?}");
         assert_eq!(plot.threshold_row(), 2);
+    }
+
+    #[test]
+    fn a_forecast_far_above_what_was_measured_does_not_flatten_it() {
+        let points = points(&[(Some(50.0), Some(50_000.0)), (Some(100.0), None)]);
+        let plot = Plot { points: &points, threshold_us: 100.0, columns: 2, rows: 4 };
+        assert_eq!(plot.top(), 210.0);
+        assert_eq!(plot.lines(Style::PLAIN)[0], "• ");
     }
 
     #[test]

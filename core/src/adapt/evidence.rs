@@ -92,6 +92,8 @@ pub struct Evidence {
     pub(super) experts: [[f32; EXPERTS]; QUANTILES.len()],
     /// In natural units, finite.
     pub(super) features: [f32; FEATURES],
+    /// The most that is forecast, µs.
+    pub(super) ceiling_us: f32,
 }
 
 impl Expert {
@@ -179,7 +181,13 @@ impl Evidence {
             .chain([mean4, clock.map_or(f32::NAN, |ln_us| ln_us[0])].map(over_max10));
         let mut features = [0.0; FEATURES];
         features.iter_mut().zip(known).for_each(|(slot, value)| *slot = value);
-        Some(Self { experts, features })
+        let ceiling_us = window.ceiling_us().unwrap_or(f32::INFINITY);
+        Some(Self { experts, features, ceiling_us })
+    }
+
+    /// The most that is forecast, µs ([`Window::ceiling_us`]).
+    pub const fn ceiling_us(&self) -> f32 {
+        self.ceiling_us
     }
 
     /// The features that are learned from, in natural units.

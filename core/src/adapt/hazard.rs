@@ -299,7 +299,11 @@ mod tests {
 
     /// Every expert forecasts the same.
     fn evidence(us: f32) -> Evidence {
-        Evidence { experts: [[us.ln(); EXPERTS]; QUANTILES.len()], features: [0.0; FEATURES] }
+        Evidence {
+            experts: [[us.ln(); EXPERTS]; QUANTILES.len()],
+            features: [0.0; FEATURES],
+            ceiling_us: f32::INFINITY,
+        }
     }
 
     fn of(evidence: &Evidence, threshold_us: f32) -> Situation<'_> {

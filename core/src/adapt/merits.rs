@@ -163,7 +163,7 @@ mod tests {
             experts[MODEL.position()] = model_us.ln();
             experts
         });
-        Evidence { experts, features: [0.0; FEATURES] }
+        Evidence { experts, features: [0.0; FEATURES], ceiling_us: f32::INFINITY }
     }
 
     /// An hour and a half in which the truth wobbles around what the rules forecast.

@@ -74,7 +74,8 @@ mod tests {
             let us = 1_000.0 * (1.0 + (tick as f32 * 0.618_034).fract());
             let mut experts = [[500.0_f32.ln(); EXPERTS]; QUANTILES.len()];
             experts.iter_mut().for_each(|experts| experts[Expert::Hour.position()] = us.ln());
-            let made = learned.make(&Evidence { experts, features: [0.0; FEATURES] }).unwrap();
+            let made =
+                learned.make(&Evidence { experts, features: [0.0; FEATURES], ceiling_us: f32::INFINITY }).unwrap();
             merits.learn(&made, us);
             learned.learn_forecast(&made, us);
             learned.close();

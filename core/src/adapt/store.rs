@@ -304,7 +304,7 @@ mod tests {
             experts[1][3] = f32::NAN;
             let mut features = [0.1; FEATURES];
             features[4] = (tick as f32 * 0.37).fract();
-            let evidence = Evidence { experts, features };
+            let evidence = Evidence { experts, features, ceiling_us: f32::INFINITY };
             let made = learned.make(&evidence).unwrap();
             let odds = odds(&learned, &evidence);
             learned.learn_forecast(&made, us * 1.2);
@@ -318,7 +318,11 @@ mod tests {
     fn what_was_learned_survives_json() {
         let learned = taught();
         let read: Learned = serde_json::from_str(&serde_json::to_string(&learned).unwrap()).unwrap();
-        let evidence = Evidence { experts: [[7.0; EXPERTS]; QUANTILES.len()], features: [0.05; FEATURES] };
+        let evidence = Evidence {
+            experts: [[7.0; EXPERTS]; QUANTILES.len()],
+            features: [0.05; FEATURES],
+            ceiling_us: f32::INFINITY,
+        };
         let outputs = |learned: &Learned| {
             let log_odds = odds(learned, &evidence).mixed;
             let forecast = learned.make(&evidence).and_then(|made| made.forecast()).unwrap();

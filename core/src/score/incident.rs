@@ -26,7 +26,8 @@ pub enum IncidentEvent {
 }
 
 /// Follows the incidents of one target and threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Incidents {
     current: Option<Incident>,
 }

@@ -1,10 +1,13 @@
 //! Whether a rule would have been right to warn, were it not new and without a budget: what it learns its bar from, also while
 //! it is too careful to warn.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tick::{HORIZON, Tick};
 
 /// A target's open claim: a rise of the chance above the bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Claim {
     since: Option<Tick>,
     /// Whether anything was measured since.
@@ -13,6 +16,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Ticks were left out: nobody knows whether an open claim came true in them.
+    pub const fn skip(&mut self) {
+        self.since = None;
+    }
+
     /// Takes in a tick: whether it breached the threshold (`None`: nothing was measured) and whether the chance is above the
     /// bar. Returns whether a claim came true when that is known. A breach that lasts, or comes back within the horizon,
     /// is no news, and claims nothing.

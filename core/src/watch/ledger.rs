@@ -111,7 +111,7 @@ impl Ledger {
             Basis::Experts(evidence) => {
                 let made = self.learned.make(evidence)?;
                 let of = self.learned.situation(evidence, threshold_us, &mut self.peers, shown);
-                let (forecast, odds) = (made.forecast()?, self.learned.odds(&of));
+                let (forecast, odds) = (made.forecast()?.at_most(evidence.ceiling_us()), self.learned.odds(&of));
                 let log_odds = odds.mixed;
                 let chance = chance(log_odds);
                 Prediction { raw: forecast, forecast, log_odds, chance, made: Some((made, odds)) }

@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 46] = [
+pub const FAMILIES: [Family; 49] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
@@ -46,6 +46,21 @@ pub const FAMILIES: [Family; 46] = [
         "Views of targets (measure and peers of a rule) that could not be counted",
     ),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
+    counter(
+        "netprecursor.handover.resumed",
+        "{target}",
+        "Targets that go on where the last run of the agent left them",
+    ),
+    counter(
+        "netprecursor.handover.refused",
+        "{file}",
+        "Files that the last run of the agent left and that were refused; the log has the reason",
+    ),
+    counter(
+        "netprecursor.handover.unwritten",
+        "{attempt}",
+        "Times that nothing could be handed over to the next run of the agent",
+    ),
     gauge("netprecursor.alerts.firing", "{alert}", "Firing alerts"),
     counter("netprecursor.alerts.evicted", "{alert}", "Alerts evicted in favour of newer ones"),
     counter("netprecursor.rule.alerts", "{alert}", "Alerts fired"),

@@ -123,7 +123,7 @@ struct Slot {
     refused: Option<u64>,
     /// The count for which it was over a cap.
     throttled: Option<u64>,
-    /// It fired before the agent started, and has had no transition since.
+    /// It is from before the agent started, and has had no transition since.
     is_orphan: bool,
     is_unsaved: bool,
 }
@@ -173,8 +173,8 @@ impl<D: Disk> Queue<D> {
         for entry in found.entries {
             queue.make_room();
             queue.sequence += 1;
-            let (name, base, is_orphan) = (entry.alert.name.clone(), entry.alert.count, entry.alert.is_firing());
-            queue.slots.insert(name, Slot { base, is_orphan, ..Slot::new(entry, queue.sequence) });
+            let (name, base) = (entry.alert.name.clone(), entry.alert.count);
+            queue.slots.insert(name, Slot { base, is_orphan: true, ..Slot::new(entry, queue.sequence) });
         }
         queue
     }
@@ -185,6 +185,10 @@ impl<D: Disk> Queue<D> {
         self.sequence += 1;
         if let Some(slot) = self.slots.get_mut(&name) {
             let known = &slot.entry.alert;
+            if slot.is_orphan && known.fired_unix == alert.fired_unix {
+                // The agent goes on with it, and with its count.
+                slot.base = known.count.saturating_sub(alert.count);
+            }
             let least = known.count + u64::from(known.fired_unix != alert.fired_unix);
             slot.base = slot.base.max(least.saturating_sub(alert.count));
             alert.count += slot.base;
@@ -209,8 +213,8 @@ impl<D: Disk> Queue<D> {
 
     /// Ends alerts from before a restart that did not fire again; to be called once [`ORPHANED_AFTER`] has passed.
     pub fn end_orphans(&mut self, unix: u64) {
-        let orphans: Vec<String> =
-            self.slots.iter().filter(|(_, slot)| slot.is_orphan).map(|(name, _)| name.clone()).collect();
+        let is_firing_orphan = |(_, slot): &(&String, &Slot)| slot.is_orphan && slot.entry.alert.is_firing();
+        let orphans: Vec<String> = self.slots.iter().filter(is_firing_orphan).map(|(name, _)| name.clone()).collect();
         for name in orphans {
             let Some(slot) = self.slots.get_mut(&name) else { continue };
             self.sequence += 1;

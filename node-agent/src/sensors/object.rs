@@ -1,6 +1,9 @@
 //! The BPF object: loaded once, with what only this machine knows filled in as constants.
 
-use std::{fs, io};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use netprecursor_agent_common::{
@@ -9,7 +12,10 @@ use netprecursor_agent_common::{
 };
 use thiserror::Error;
 
-use super::tracepoint::{self, TracepointError};
+use super::{
+    btf::{Btf, BtfError},
+    tracepoint::{self, TracepointError},
+};
 
 /// Why the object could not be loaded.
 #[derive(Debug, Error)]
@@ -25,15 +31,53 @@ pub enum ObjectError {
 /// The object as it was built.
 const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netprecursor.bpf.o"));
 
-/// The offsets that the `sched` sensor needs, by the constant that takes them.
-fn sched_offsets() -> Result<[(&'static str, u32); 5], TracepointError> {
-    tracepoint::mount()?;
-    Ok([
-        (constant::WAKEUP_PID_OFFSET, tracepoint::sched_offset("sched_wakeup", "pid", 4)?),
-        (constant::SWITCH_PREV_PID_OFFSET, tracepoint::sched_offset("sched_switch", "prev_pid", 4)?),
-        (constant::SWITCH_PREV_STATE_OFFSET, tracepoint::sched_offset("sched_switch", "prev_state", 8)?),
-        (constant::SWITCH_NEXT_PID_OFFSET, tracepoint::sched_offset("sched_switch", "next_pid", 4)?),
-        (constant::FORK_CHILD_PID_OFFSET, tracepoint::sched_offset("sched_process_fork", "child_pid", 4)?),
+/// Where the kernel describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptions {
+    /// Its types.
+    pub btf: PathBuf,
+    /// The fields of its tracepoints.
+    pub tracefs: PathBuf,
+}
+
+impl Default for Descriptions {
+    fn default() -> Self {
+        Self { btf: "/sys/kernel/btf/vmlinux".into(), tracefs: tracepoint::TRACEFS.into() }
+    }
+}
+
+/// Constants of the BPF programs, by name.
+type Constants = Vec<(&'static str, u32)>;
+
+/// Where tasks have what raw tracepoints are read for.
+fn task_offsets(btf: &Path) -> Result<Constants, BtfError> {
+    const TASK: &str = "task_struct";
+    let btf = Btf::read(btf)?;
+    for (tracepoint, places, expected) in [
+        ("sched_wakeup", &[0][..], "a task"),
+        ("sched_wakeup_new", &[0], "a task"),
+        ("sched_switch", &[1, 2], "whether it preempts, and two tasks"),
+        ("sched_process_fork", &[0, 1], "two tasks"),
+    ] {
+        if !btf.passes(tracepoint, TASK, places) {
+            return Err(BtfError::Tracepoint { tracepoint, expected });
+        }
+    }
+    let (pid, _) = btf.field(TASK, "pid")?;
+    // Its name since 5.14; the eight bytes before begin with the same four on machines whose least byte comes first.
+    let (state, _) = btf.field(TASK, "__state").or_else(|_| btf.field(TASK, "state"))?;
+    Ok(vec![(constant::TASK_PID_OFFSET, pid), (constant::TASK_STATE_OFFSET, state)])
+}
+
+/// Where tracepoints have what they are read for.
+fn field_offsets(tracefs: &Path) -> Result<Constants, TracepointError> {
+    let offset = |event, field, size| tracepoint::sched_offset(tracefs, event, field, size);
+    Ok(vec![
+        (constant::WAKEUP_PID_OFFSET, offset("sched_wakeup", "pid", 4)?),
+        (constant::SWITCH_PREV_PID_OFFSET, offset("sched_switch", "prev_pid", 4)?),
+        (constant::SWITCH_PREV_STATE_OFFSET, offset("sched_switch", "prev_state", 8)?),
+        (constant::SWITCH_NEXT_PID_OFFSET, offset("sched_switch", "next_pid", 4)?),
+        (constant::FORK_CHILD_PID_OFFSET, offset("sched_process_fork", "child_pid", 4)?),
     ])
 }
 
@@ -44,18 +88,30 @@ pub struct Object {
     pub bpf: Ebpf,
     /// CPUs that a slot has a copy for.
     pub cpus: u32,
-    /// Whether the tracepoints' offsets are known.
-    pub tracepoints: Result<(), TracepointError>,
+    /// Whether the offsets in tasks are known, which raw tracepoints pass.
+    pub tasks: Result<(), BtfError>,
+    /// Whether the offsets of the tracepoints' fields are known.
+    pub fields: Result<(), TracepointError>,
 }
 
 impl Object {
     /// Creates the maps and prepares the programs.
     pub fn load() -> Result<Self, ObjectError> {
+        Self::load_with(&Descriptions::default())
+    }
+
+    /// The same on a kernel that describes itself elsewhere, or not at all.
+    pub fn load_with(descriptions: &Descriptions) -> Result<Self, ObjectError> {
         let cpus = possible_cpus().map_err(ObjectError::Cpus)?;
         let mut constants = vec![(constant::POSSIBLE_CPUS, cpus), (constant::JIFFY_NS, jiffy_ns())];
-        let tracepoints = sched_offsets().map(|offsets| constants.extend(offsets));
+        let Descriptions { btf, tracefs } = descriptions;
+        let tasks = task_offsets(btf).map(|offsets| constants.extend(offsets));
+        // Nothing is mounted that is not needed.
+        let is_wanted = tasks.is_err() && tracefs == Path::new(tracepoint::TRACEFS);
+        let mounted = if is_wanted { tracepoint::mount() } else { Ok(()) };
+        let fields = mounted.and_then(|()| field_offsets(tracefs)).map(|offsets| constants.extend(offsets));
         let mut loader = EbpfLoader::new();
-        // The programs read no kernel type: kernels without BTF of their own will do.
+        // Nothing is relocated by kernel types: kernels without BTF of their own will do.
         loader.btf(None);
         for map in [map::TCP_SLOTS, map::TRAFFIC_SLOTS, map::SCHED_SLOTS] {
             loader.map_max_entries(map, MAX_SLOTS * cpus);
@@ -64,7 +120,7 @@ impl Object {
             loader.override_global(name, value, true);
         }
         let bpf = loader.load(OBJECT).map_err(ObjectError::Load)?;
-        Ok(Self { bpf, cpus, tracepoints })
+        Ok(Self { bpf, cpus, tasks, fields })
     }
 }
 

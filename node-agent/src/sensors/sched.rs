@@ -1,5 +1,7 @@
 //! How long each target's tasks wait for a CPU, from the scheduler's tracepoints.
 
+mod way;
+
 use std::{
     collections::HashSet,
     fs,
@@ -7,20 +9,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapData, MapError},
-    programs::{ProgramError, TracePoint},
-};
+use aya::maps::{HashMap, MapData, MapError};
 use netprecursor_agent_common::{
     MAX_SLOTS,
     histogram::BUCKETS,
-    names::{map, program},
+    names::map,
     sched::{SchedSlot, Task},
 };
 use netprecursor_core::signal::{Signal, Signals};
 use thiserror::Error;
 
+pub use self::way::Way;
 use super::{
     histogram::Tally,
     mapped::{Mapped, MappedError},
@@ -31,23 +30,22 @@ use crate::lock::lock;
 /// Why the sensor does not work.
 #[derive(Debug, Error)]
 pub enum SchedError {
-    /// The tracepoints' fields are not known.
-    #[error("{0}")]
-    Tracepoint(String),
     /// Its map cannot be read.
     #[error(transparent)]
     Mapped(#[from] MappedError),
     /// The object has no such program or map.
     #[error("the BPF object has no {0}; the agent and its BPF object are from different builds")]
     Missing(&'static str),
-    /// The kernel refused a program.
-    #[error("the kernel refused the tracepoint program {program} (needs CAP_PERFMON and tracefs)")]
-    Program {
-        /// The program, named as its tracepoint.
-        program: &'static str,
-        /// Why.
-        #[source]
-        source: ProgramError,
+    /// There is no way to the scheduler's events.
+    #[error(
+        "neither way to the scheduler's events works; by BTF: {arguments}; by tracefs: {fields}; expected one of them, and \
+         CAP_PERFMON"
+    )]
+    NoWay {
+        /// Why not by the arguments of raw tracepoints.
+        arguments: String,
+        /// Why not by the fields of tracepoints.
+        fields: String,
     },
     /// The table of tasks is not usable.
     #[error("cannot use the table of tasks")]
@@ -69,6 +67,8 @@ pub struct Tasks(Arc<Mutex<HashMap<MapData, u32, TaskValue>>>);
 /// The sensor: the attached programs, their slots and their last values.
 #[derive(Debug)]
 pub struct Sched {
+    /// How it learns of the scheduler's events.
+    pub way: Way,
     slots: Mapped<SchedSlot>,
     cpus: usize,
     before: Vec<SchedSlot>,
@@ -81,21 +81,12 @@ const NOTHING: SchedSlot = SchedSlot { waits: 0, wait_sum_ns: 0, waits_us: [0; B
 impl Sched {
     /// Attaches to the scheduler's tracepoints.
     pub fn start(object: &mut Object) -> Result<Self, SchedError> {
-        object.tracepoints.as_ref().map_err(|error| SchedError::Tracepoint(crate::error::chain(error)))?;
         let bpf = &mut object.bpf;
         let tasks = bpf.take_map(map::TASKS).ok_or(SchedError::Missing("map TASKS"))?;
         let tasks = Tasks(Arc::new(Mutex::new(HashMap::try_from(tasks).map_err(SchedError::Tasks)?)));
         let slots = Mapped::take(bpf, map::SCHED_SLOTS)?;
-        for program in [
-            program::SCHED_PROCESS_EXIT,
-            program::SCHED_PROCESS_FORK,
-            program::SCHED_WAKEUP,
-            program::SCHED_WAKEUP_NEW,
-            program::SCHED_SWITCH,
-        ] {
-            attach(bpf, program)?;
-        }
-        Ok(Self { slots, cpus: object.cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], tasks })
+        let way = Way::attach(object)?;
+        Ok(Self { way, slots, cpus: object.cpus as usize, before: vec![NOTHING; MAX_SLOTS as usize], tasks })
     }
 
     /// Forgets what the slot counted for its previous target.
@@ -132,15 +123,6 @@ impl Sched {
         }
         sum
     }
-}
-
-fn attach(bpf: &mut Ebpf, program: &'static str) -> Result<(), SchedError> {
-    let refused = |source| SchedError::Program { program, source };
-    let point: &mut TracePoint =
-        bpf.program_mut(program).ok_or(SchedError::Missing("tracepoint program"))?.try_into().map_err(refused)?;
-    point.load().map_err(refused)?;
-    point.attach("sched", program).map_err(refused)?;
-    Ok(())
 }
 
 impl Tasks {

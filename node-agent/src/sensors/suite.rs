@@ -16,6 +16,7 @@ use super::{
     cgroup,
     identity::Identity,
     node::Node,
+    object::Descriptions,
     sockets::Coverage,
     stalls::Stalls,
     surveyor::{PodSite, Surveyor},
@@ -105,9 +106,14 @@ impl Default for Seen {
 impl Suite {
     /// Starts every sensor that this kernel and these privileges allow.
     pub fn start(setting: Setting) -> Self {
+        Self::start_with(setting, &Descriptions::default())
+    }
+
+    /// The same on a kernel that describes itself elsewhere, or not at all.
+    pub fn start_with(setting: Setting, descriptions: &Descriptions) -> Self {
         let is_cluster = setting != Setting::Host;
         let (node, node_state) = Node::start();
-        let (programs, mut states) = Programs::start(setting);
+        let (programs, mut states) = Programs::start(setting, descriptions);
         let surveyor =
             Surveyor::start(programs.lines.clone(), programs.sched.as_ref().map(|sched| sched.tasks.clone()));
         let sockets = match (&surveyor, programs.lines.is_some()) {

@@ -35,9 +35,10 @@ pub enum TracepointError {
     },
 }
 
-const TRACEFS: &str = "/sys/kernel/tracing";
+/// Where tracefs is mounted.
+pub const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Mounts tracefs where it is not.
+/// Mounts tracefs at its usual place, where it is not.
 pub fn mount() -> Result<(), TracepointError> {
     if Path::new(TRACEFS).join("events").is_dir() {
         return Ok(());
@@ -62,8 +63,13 @@ fn offset_in(format: &str, field: &str, size: u32) -> Option<u32> {
 }
 
 /// Offset of a field of `size` bytes in the tracepoint `sched:event`.
-pub fn sched_offset(event: &'static str, field: &'static str, size: u32) -> Result<u32, TracepointError> {
-    let path = Path::new(TRACEFS).join("events/sched").join(event).join("format");
+pub fn sched_offset(
+    tracefs: &Path,
+    event: &'static str,
+    field: &'static str,
+    size: u32,
+) -> Result<u32, TracepointError> {
+    let path = tracefs.join("events/sched").join(event).join("format");
     let format = fs::read_to_string(&path).map_err(|source| TracepointError::Format { path, source })?;
     offset_in(&format, field, size).ok_or(TracepointError::Field { event, field, size })
 }

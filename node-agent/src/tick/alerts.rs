@@ -30,6 +30,20 @@ impl AlertBook {
         alert
     }
 
+    /// An alert of the last run of the agent goes on.
+    pub fn restore(&mut self, alert: Alert) {
+        self.shared = None;
+        if !self.alerts.contains_key(&alert.name) && self.alerts.len() >= CAPACITY {
+            self.evict();
+        }
+        self.alerts.insert(alert.name.clone(), Arc::new(alert));
+    }
+
+    /// The alert of this name.
+    pub fn named(&self, name: &str) -> Option<&Alert> {
+        self.alerts.get(name).map(AsRef::as_ref)
+    }
+
     /// The alert of this name, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Alert> {
         let alert = self.alerts.get_mut(name)?;

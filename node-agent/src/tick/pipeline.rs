@@ -3,6 +3,7 @@
 
 mod namespaces;
 mod pods;
+mod resume;
 mod revision;
 mod rewatch;
 mod views;
@@ -36,6 +37,7 @@ use crate::{
 };
 use namespaces::Namespaces;
 use pods::Pods;
+use resume::Handed;
 
 /// Everything that a tick needs and changes.
 pub struct Pipeline {
@@ -62,6 +64,7 @@ pub struct Pipeline {
     pods: Option<Pods>,
     slots: Slots,
     start: Start,
+    handed: Option<Handed>,
 }
 
 impl Pipeline {
@@ -102,6 +105,7 @@ impl Pipeline {
             pods: None,
             slots: Slots::default(),
             start: Start::Fresh,
+            handed: None,
         }
     }
 
@@ -242,11 +246,12 @@ impl Pipeline {
             .collect()
     }
 
-    /// Admits a target, with what is remembered of its workload.
+    /// Admits a target, with what is remembered of its workload, and what the last run of the agent knew of itself.
     fn admit(&mut self, mut target: Target, now: Tick) {
         if let Some(workload) = target.about.workload() {
             target.views[0].window = Window::remembering(self.memories.recall(&workload, &self.targets));
         }
+        self.resume(&mut target);
         self.targets.push(target);
         self.align_views(self.targets.len() - 1, now);
     }

@@ -113,6 +113,8 @@ pub struct TargetState {
     pub coverage: Option<Coverage>,
     /// Where the RTT of all its connections comes from.
     pub rtt_from: RttFrom,
+    /// The most that is forecast of it, µs.
+    pub ceiling_us: Option<f32>,
     /// Where each rule that selects it stands.
     pub watches: Vec<WatchState>,
 }
@@ -248,6 +250,12 @@ pub struct Counters {
     pub over_capacity: u64,
     /// What rules mean by RTT that could not be counted for a target.
     pub views_uncounted: u64,
+    /// Targets that go on where the last run of the agent left them.
+    pub resumed: u64,
+    /// Files of the last run that were refused.
+    pub handover_refused: u64,
+    /// Times that nothing could be handed over to the next run.
+    pub handover_unwritten: u64,
     /// How long the last tick took.
     pub last: Duration,
 }
@@ -338,6 +346,7 @@ impl From<&Target> for TargetState {
             about: Arc::clone(&target.about),
             coverage: target.coverage,
             rtt_from: target.source.from(),
+            ceiling_us: target.plain().window.ceiling_us(),
             watches: target.watches.iter().map(WatchState::from).collect(),
         }
     }

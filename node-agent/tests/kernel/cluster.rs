@@ -256,7 +256,7 @@ fn each_privilege_that_is_missing_costs_what_is_documented_and_no_more() {
                 only(command, &GRANTED);
             }),
             ready: 200,
-            sensors: &[("tcp", "Active", ""), ("identity", "Active", ""), ("sched", "Unavailable", "tracefs")],
+            sensors: &[("tcp", "Active", ""), ("identity", "Active", ""), ("sched", "Active", "")],
         },
     ];
     for Shortage { missing, prepare, ready, sensors } in table {

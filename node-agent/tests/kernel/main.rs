@@ -7,6 +7,7 @@ mod cluster;
 mod coverage;
 mod fixture;
 mod fold;
+mod handover;
 mod identity;
 mod local;
 mod pods;

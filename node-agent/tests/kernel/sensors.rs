@@ -3,7 +3,10 @@
 use std::{io::Write, process::Stdio};
 
 use netprecursor_agent::{
-    sensors::suite::{Setting, Suite},
+    sensors::{
+        object::Descriptions,
+        suite::{Setting, Suite},
+    },
     status::State,
 };
 use netprecursor_child::{Ending, Running};
@@ -45,6 +48,70 @@ fn waits_for_a_cpu_are_counted_when_more_want_one_than_there_are() {
     assert!(seen.max(0, Signal::RunQueueMean) > 200.0, "{}", seen.describe(0));
     assert!(seen.max(0, Signal::RunQueueP99) >= seen.min(0, Signal::RunQueueMean), "{}", seen.describe(0));
     assert_eq!(seen.sum(1, Signal::RunQueueCount), 0.0, "the idle host: {}", seen.describe(1));
+}
+
+/// The kernel's own type information alone, and tracefs alone.
+fn one_way_each() -> [Descriptions; 2] {
+    let nowhere = std::path::PathBuf::from("/nonexistent");
+    let (by_types, by_fields) = (Descriptions::default(), Descriptions::default());
+    [Descriptions { tracefs: nowhere.clone(), ..by_types }, Descriptions { btf: nowhere, ..by_fields }]
+}
+
+#[test]
+fn waits_for_a_cpu_are_the_same_with_tracefs_and_without() {
+    let Some(_alone) = alone() else { return };
+    let busy = Host::new();
+    let [mut without, mut with] = one_way_each().map(|descriptions| Observation::with(&descriptions, &[&busy]));
+    let means = |seen: &Observation| {
+        seen.suite
+            .statuses()
+            .iter()
+            .find(|status| status.name == "sched")
+            .and_then(|status| status.means)
+            .unwrap_or_default()
+    };
+    assert!(
+        means(&without).contains("BTF") && means(&with).contains("tracefs"),
+        "{} {}",
+        means(&without),
+        means(&with)
+    );
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    // Some want to run all the time, others sleep in between.
+    let spinners = spinners(&busy, 2 * cpus);
+    let mut sleeper = busy.command("sh");
+    sleeper.args(["-c", "while :; do sleep 0.01; done"]).stdin(Stdio::null());
+    let sleeper = Running::spawn(&mut sleeper, Ending::Killed).unwrap();
+    without.until("waits", |seen| seen.sum(0, Signal::RunQueueCount) >= 500.0);
+    with.tick();
+    // From here on both see the same tasks.
+    [&mut without, &mut with].map(Observation::forget_all);
+    without.until("more waits", |seen| seen.sum(0, Signal::RunQueueCount) >= 1000.0);
+    drop((spinners, sleeper));
+    [&mut without, &mut with].map(Observation::tick);
+    let described = format!("without {}\nwith {}", without.describe(0), with.describe(0));
+    eprintln!("{described}");
+    for (what, seen) in [
+        ("waits", [&without, &with].map(|seen| seen.sum(0, Signal::RunQueueCount))),
+        ("the longest of a tick", [&without, &with].map(|seen| seen.max(0, Signal::RunQueueP99))),
+    ] {
+        let ratio = seen[0] / seen[1];
+        assert!((0.8..1.25).contains(&ratio), "{what}: {described}");
+    }
+}
+
+#[test]
+fn without_tracefs_and_without_types_sched_says_what_it_lacks() {
+    let Some(_alone) = alone() else { return };
+    let [without_tracefs, without_types] = one_way_each();
+    let neither = Descriptions { btf: without_types.btf, tracefs: without_tracefs.tracefs };
+    let suite = Suite::start_with(Setting::Host, &neither);
+    let sched = suite.statuses().into_iter().find(|status| status.name == "sched").unwrap();
+    assert!(matches!(sched.state, State::Unavailable(_)));
+    let reason = sched.state.reason();
+    for word in ["CONFIG_DEBUG_INFO_BTF", "tracefs", "expected one of them"] {
+        assert!(reason.contains(word), "{word}: {reason}");
+    }
 }
 
 #[test]

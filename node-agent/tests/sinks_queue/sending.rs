@@ -57,6 +57,31 @@ fn a_repeat_counts_on_after_the_agent_was_started_anew() {
 }
 
 #[test]
+fn an_alert_that_the_agent_goes_on_with_after_a_restart_is_neither_counted_again_nor_ended() {
+    let disk = MemoryDisk::default();
+    let mut queue = open(&disk);
+    queue.accept(fired(0, 1));
+    queue.accept(over(0, 1));
+    queue.accept(fired(0, 2));
+    publish(&mut queue, &mut Rng::with_seed(1));
+    drop(queue);
+    // Twice: what is continued once may be continued again.
+    for _ in 0..2 {
+        let mut queue = open(&disk);
+        queue.accept(Alert { measured_us: Some(9e5), ..fired(0, 2) });
+        queue.end_orphans(DAY + 1000);
+        assert_eq!(queue.entry(&sinks::alert(0).name).map(|entry| state(&entry.alert)), Some((2, AlertState::Firing)));
+        let events =
+            publish(&mut queue, &mut Rng::with_seed(1)).iter().filter(|op| matches!(op, Op::Event { .. })).count();
+        assert_eq!(events, 0);
+    }
+    let mut queue = open(&disk);
+    queue.accept(Alert { measured_us: Some(9e5), ..fired(0, 2) });
+    queue.accept(Alert { fired_unix: DAY + 999, ..fired(0, 3) });
+    assert_eq!(queue.entry(&sinks::alert(0).name).map(|entry| entry.alert.count), Some(3));
+}
+
+#[test]
 fn an_alert_that_does_not_fire_again_after_a_restart_is_over() {
     let disk = MemoryDisk::default();
     let mut queue = open(&disk);

@@ -7,7 +7,13 @@ use netprecursor_agent_common::{names::map, tcp::Line};
 
 use super::{
     super::{
-        identity::Identity, mapped::Mapped, object::Object, sched::Sched, tcp::Tcp, traffic::Traffic, views::Views,
+        identity::Identity,
+        mapped::Mapped,
+        object::{Descriptions, Object},
+        sched::Sched,
+        tcp::Tcp,
+        traffic::Traffic,
+        views::Views,
     },
     Setting,
 };
@@ -38,22 +44,23 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Loads the object and starts each sensor that can be; with their states.
-    pub(super) fn start(setting: Setting) -> (Self, Vec<Status>) {
-        let mut object = match Object::load() {
+    pub(super) fn start(setting: Setting, descriptions: &Descriptions) -> (Self, Vec<Status>) {
+        let mut object = match Object::load_with(descriptions) {
             Ok(object) => object,
             Err(error) => return (Self::default(), lost(&setting, &crate::error::chain(&error))),
         };
         let mut states = Vec::new();
-        let mut state = |name, need, state| states.push(Status::new(name, need, state));
+        let state = |states: &mut Vec<Status>, name, need, state| states.push(Status::new(name, need, state));
         let bpf = &mut object.bpf;
         let tcp = Tcp::start(bpf, object.cpus);
-        state("tcp", Need::Required, State::of(&tcp));
+        state(&mut states, "tcp", Need::Required, State::of(&tcp));
         let traffic = Traffic::start(bpf, object.cpus);
         let works = traffic.as_ref().map_or_else(|_| State::of(&traffic), |traffic| traffic.state.clone());
-        state("traffic", Need::Required, works);
+        state(&mut states, "traffic", Need::Required, works);
         let traffic = traffic.ok();
         let sched = Sched::start(&mut object);
-        state("sched", Need::Optional, State::of(&sched));
+        let means = sched.as_ref().ok().map(|sched| sched.way.describe());
+        states.push(Status { means, ..Status::new("sched", Need::Optional, State::of(&sched)) });
         let bpf = &mut object.bpf;
         let namespaces = bpf.take_map(map::NETNS_SLOTS);
         let namespaces = namespaces.and_then(|map: Map| HashMap::try_from(map).ok());
@@ -62,7 +69,7 @@ impl Programs {
         if let Setting::Cluster { cgroups } = setting {
             let has_members = traffic.as_ref().is_some_and(|traffic| traffic.knows_namespaces);
             let started = Identity::start(bpf, namespaces.as_ref(), has_members, cgroups);
-            state(IDENTITY, Need::Required, State::of(&started));
+            state(&mut states, IDENTITY, Need::Required, State::of(&started));
             identity = started.ok();
         }
         let views = Views::take(bpf);

@@ -23,6 +23,8 @@ pub(in crate::serve) struct ForecastView {
     horizon_seconds: u64,
     /// At the probabilities 0.5, 0.9 and 0.99; none when there is nothing to forecast from.
     quantiles_us: Option<[f32; 3]>,
+    /// What none of them exceeds, by what was ever measured of the target.
+    ceiling_us: Option<f32>,
     /// The chance that the horizon breaches the rule's threshold.
     chance: Option<f32>,
     /// The chance that a warning needs.
@@ -42,6 +44,7 @@ pub(in crate::serve) fn forecasts(snapshot: &Snapshot) -> Vec<ForecastView> {
             tick: snapshot.tick,
             horizon_seconds: HORIZON,
             quantiles_us: outlook.map(|outlook| outlook.forecast.quantiles_us()),
+            ceiling_us: target.ceiling_us,
             chance: outlook.map(|outlook| outlook.chance),
             needed: rule.needed,
         })

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
+use netprecursor_core::{alert::Transition, tick::Tick};
 
 use super::{Pipeline, revision::Revision};
 use crate::{
@@ -75,8 +75,7 @@ impl Namespaces {
                 None => self.take_up(pipeline, *inode, named, now),
             }
         }
-        // What appears after the first look came while the agent was running.
-        pipeline.start = Start::Fresh;
+        pipeline.first_look_is_over(unix, transitions);
     }
 
     fn take_up(&mut self, pipeline: &mut Pipeline, inode: u64, named: &Named, now: Tick) {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use netprecursor_core::{alert::Transition, gate::Start, tick::Tick};
+use netprecursor_core::{alert::Transition, tick::Tick};
 use tokio::sync::watch;
 
 use super::Pipeline;
@@ -83,8 +83,7 @@ impl Pods {
             pipeline.forget_unused();
         }
         self.take_up(pipeline, &desired, now);
-        // What appears after the first list came while the agent was running.
-        pipeline.start = Start::Fresh;
+        pipeline.first_look_is_over(unix, transitions);
     }
 
     fn take_up(&mut self, pipeline: &mut Pipeline, desired: &Desired, now: Tick) {

@@ -1,0 +1,124 @@
+//! An agent that starts again goes on where the last one stopped.
+
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicU8, Ordering},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+
+use crate::fixture::{Agent, Behaviour, Family, Path, Server, alone, ask, policy, scratch, wait_for};
+
+/// A queue of 100 kB that empties with 2 Mbit/s holds packets for 400 ms.
+const RULE: &str = "[{name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms, resolveThreshold: 60ms}, holdFor: 2s, \
+                    keepFiringFor: 2s, model: {builtin: max-10}}]";
+
+const CALM: u8 = 0;
+const SURGE: u8 = 1;
+const OVER: u8 = 2;
+
+/// Traffic that fills the queue while there is a surge.
+fn traffic(path: &Path, server: &Server, phase: &AtomicU8) {
+    loop {
+        match phase.load(Ordering::Relaxed) {
+            CALM => {
+                drop(ask(&path.near, server.address));
+                thread::sleep(Duration::from_millis(100));
+            }
+            SURGE => {
+                let mut stream = ask(&path.near, server.address);
+                stream.set_nonblocking(true).unwrap();
+                while phase.load(Ordering::Relaxed) == SURGE {
+                    while stream.write(&[b'x'; 16 * 1024]).is_ok() {}
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+            _ => return,
+        }
+    }
+}
+
+fn unix() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// The only alert, once there is one.
+fn alert(agent: &Agent) -> Option<Value> {
+    agent.get("/api/v1/alerts")?;
+    agent.json("/api/v1/alerts").as_array()?.first().cloned()
+}
+
+fn until_alert_is(agent: &Agent, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    wait_for(&format!("{what}; log: {}", agent.log()), || alert(agent).filter(&is))
+}
+
+fn is_firing(alert: &Value) -> bool {
+    alert["state"] == "Firing"
+}
+
+/// Whether nothing forbids the only rule to fire.
+fn is_warm(agent: &Agent) -> bool {
+    let rule = &agent.json("/api/v1/targets")[0]["rules"][0];
+    rule.is_object() && rule.get("gate").is_none()
+}
+
+/// When the latest handover was written.
+fn written(state: &std::path::Path) -> Option<SystemTime> {
+    let files = ["handover.0", "handover.1"].map(|name| state.join(name));
+    files.iter().filter_map(|file| file.metadata().ok()?.modified().ok()).max()
+}
+
+#[test]
+fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_alerts_go_on() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::through_a_queue(2, 100_000);
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), Behaviour::Swallow);
+    let (state, policy, phase) = (scratch(), policy(RULE), AtomicU8::new(CALM));
+    let arguments = [
+        "--target".to_owned(),
+        format!("netns:{}", path.near.name),
+        "--policy".to_owned(),
+        policy.path().display().to_string(),
+    ];
+    let start = || Agent::start(state.path(), &arguments.each_ref().map(String::as_str));
+    thread::scope(|scope| {
+        scope.spawn(|| traffic(&path, &server, &phase));
+        let agent = start();
+        agent.until_ready_is(200);
+        // A minute of warm-up, of which there is none again.
+        let began = Instant::now();
+        while !is_warm(&agent) {
+            assert!(began.elapsed() < Duration::from_secs(90), "{}", agent.json("/api/v1/targets"));
+            thread::sleep(Duration::from_millis(200));
+        }
+        assert!(agent.terminate().0.success(), "{}", agent.log());
+
+        let (began, agent) = (unix(), start());
+        phase.store(SURGE, Ordering::Relaxed);
+        let fired = until_alert_is(&agent, "an alert after the planned restart", is_firing);
+        let planned = unix() - began;
+        assert!(planned <= 5.0, "{planned} s after the start; {}", agent.log());
+
+        let since = SystemTime::now();
+        wait_for("it is on disk that the alert is out", || written(state.path()).filter(|at| *at > since));
+        agent.kill();
+        let agent = start();
+        let went_on = until_alert_is(&agent, "the alert goes on", is_firing);
+        for field in ["name", "count", "firedUnix"] {
+            assert_eq!(went_on[field], fired[field], "{field}");
+        }
+        phase.store(CALM, Ordering::Relaxed);
+        until_alert_is(&agent, "the alert resolves once", |alert| alert["state"] == "Resolved" && alert["count"] == 1);
+
+        agent.kill();
+        let (began, agent) = (unix(), start());
+        phase.store(SURGE, Ordering::Relaxed);
+        until_alert_is(&agent, "an alert after the crash", is_firing);
+        let crashed = unix() - began;
+        assert!(crashed <= 15.0, "{crashed} s after the crash; {}", agent.log());
+        eprintln!("fired {planned:.1} s after a planned restart, {crashed:.1} s after a crash");
+        phase.store(OVER, Ordering::Relaxed);
+    });
+}
