@@ -67,7 +67,7 @@ pub enum ConfigError {
     TwoSources(&'static str),
     /// What only means something in a cluster.
     #[error(
-        "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects to count"
+        "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects and no tokens"
     )]
     ClusterOnly(&'static str),
     /// An agent that may never publish.
@@ -135,9 +135,13 @@ pub struct Flags {
     /// the environment
     #[arg(long)]
     kubernetes: bool,
-    /// Address of /healthz, /readyz and /metrics alone, for probes and scrapes from outside the pod
+    /// Address of /healthz, /readyz and /metrics alone, for probes and scrapes from outside the pod. In a cluster, /metrics
+    /// there needs a bearer token of a user that may `get` the non-resource URL /metrics
     #[arg(long, value_name = "ADDRESS:PORT")]
     probe_listen: Option<Listen>,
+    /// Have /metrics of --probe-listen answer without a token
+    #[arg(long)]
+    open_metrics: bool,
     /// What telemetry calls the cluster
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<String>,
@@ -158,6 +162,8 @@ pub struct InCluster {
     pub max_alerts: usize,
     /// Of these, in one namespace.
     pub max_alerts_per_namespace: usize,
+    /// Whether everybody who reaches the agent may read its metrics.
+    pub open_metrics: bool,
 }
 
 /// The settings in force.
@@ -229,14 +235,18 @@ impl Flags {
         if let Some((flag, _)) = caps.iter().find(|(_, cap)| *cap == Some(0)) {
             return Err(ConfigError::NoAlerts(flag));
         }
+        let open_metrics = self.open_metrics || file.open_metrics;
         let cluster = match (self.kubernetes || file.kubernetes, targets.is_empty(), policies.is_empty()) {
             (true, false, _) => return Err(ConfigError::TwoSources("--target")),
             (true, true, false) => return Err(ConfigError::TwoSources("--policy")),
             (false, true, _) => return Err(ConfigError::NoTarget),
-            (false, false, _) => match caps.iter().find(|(_, cap)| cap.is_some()) {
-                Some((flag, _)) => return Err(ConfigError::ClusterOnly(flag)),
-                None => None,
-            },
+            (false, false, _) => {
+                let cap = caps.iter().find(|(_, cap)| cap.is_some()).map(|(flag, _)| *flag);
+                match cap.or(open_metrics.then_some("--open-metrics")) {
+                    Some(flag) => return Err(ConfigError::ClusterOnly(flag)),
+                    None => None,
+                }
+            }
             (true, true, true) => {
                 let required =
                     |name| environment(name).filter(|value| !value.is_empty()).ok_or(ConfigError::NoLocation(name));
@@ -248,6 +258,7 @@ impl Flags {
                     },
                     max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
                     max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
+                    open_metrics,
                 })
             }
         };

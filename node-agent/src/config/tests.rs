@@ -71,7 +71,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
     let path = taken.path().to_str().unwrap();
     let below = format!("{path}/state");
     let target = ["--target", "netns:a"];
-    let table: [(&[&str], &str); 18] = [
+    let table: [(&[&str], &str); 19] = [
         (&["--listen", "localhost"], "write for example `localhost:9470`"),
         (&["--listen", "9470"], "write for example `127.0.0.1:9470`"),
         (&["--listen", ""], "which is empty"),
@@ -89,6 +89,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--max-alerts", "0"], "expected at least 1"),
         (&["--max-alerts", "7"], "got --max-alerts without --kubernetes"),
         (&["--max-alerts", "-1"], "unexpected argument"),
+        (&["--open-metrics"], "got --open-metrics without --kubernetes"),
         (&["--cluster-name", " "], "leave it out for none"),
     ];
     for (arguments, words) in table {
