@@ -21,6 +21,7 @@ pub const fn reason(alert: &Alert) -> Firing {
             Resolution::Silent => Firing::RttNotMeasured,
             Resolution::Gone | Resolution::TargetGone => Firing::TargetGone,
             Resolution::AgentLost => Firing::AgentRestarted,
+            Resolution::Uninstalled => Firing::Uninstalled,
         },
     }
 }
@@ -48,6 +49,7 @@ pub fn note(alert: &Alert) -> String {
                 Resolution::Silent => "RTT is no longer measured",
                 Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone",
                 Resolution::AgentLost => "the agent restarted and has seen no breach since",
+                Resolution::Uninstalled => "netprecursor was uninstalled",
             };
             let worst = us(alert.measured_us)
                 .map(|us| format!(" The highest measured RTT was {}; the threshold is {threshold}.", rounded(us)));

@@ -26,6 +26,7 @@ pub(crate) fn violations(got: &Outcome, undisturbed: &Outcome, unsure: usize) ->
             "precursorpolicies/status" | "clusterprecursorpolicies/status" | "precursoralerts/status" => {
                 entry.verb.as_str() == "patch"
             }
+            "events" => entry.namespace == crate::scenes::INSTALL && entry.verb.as_str() == "create",
             "precursoralerts" => entry.verb.as_str() == "delete",
             _ => false,
         };

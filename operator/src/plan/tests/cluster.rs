@@ -96,7 +96,7 @@ impl Cluster {
                 self.observed.copies.take(Sight::Applied(key, seen));
             }
             Write::DeleteModel { key, .. } => self.observed.copies.take(Sight::Deleted(key.clone())),
-            Write::ApplyAgents { manifest } => {
+            Write::ApplyAgents { manifest, .. } => {
                 let mut object = manifest.clone();
                 object["metadata"]["resourceVersion"] = version.to_string().into();
                 object["metadata"]["uid"] = "agents-uid".into();
@@ -106,6 +106,7 @@ impl Cluster {
                 let (key, seen) = observe::seen(object, observe::daemon_set);
                 self.observed.daemon_sets.take(Sight::Applied(key, seen.unwrap()));
             }
+            Write::RecordEvent { .. } => self.observed.reverted = None,
             Write::DeleteAgents { key, .. } => self.observed.daemon_sets.take(Sight::Deleted(key.clone())),
             Write::ResolveAlert { key, uid, .. } => {
                 let mut alert = self.observed.alerts.find(key).unwrap().value.clone();
@@ -125,6 +126,8 @@ impl Cluster {
                 (policy.status, policy.written) = (status.as_ref().clone(), Some(now));
                 mirror.take(Sight::Applied(key.clone(), Seen { uid: uid.clone(), version, value: policy }));
             }
+            Write::DeleteReport { key, .. } => self.observed.reports.take(Sight::Deleted(key.clone())),
+            Write::DeleteScores { .. } => {}
             Write::KeepScores { shard, .. } => {
                 self.observed.ledger.kept(*shard);
                 self.observed.kept.insert(*shard, now);
