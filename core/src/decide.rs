@@ -92,6 +92,8 @@ pub enum Resolution {
     TargetGone,
     /// The operator found that the agent or its node is gone.
     AgentLost,
+    /// netprecursor was uninstalled: nothing watches the pod any more.
+    Uninstalled,
 }
 
 /// What is to be done.

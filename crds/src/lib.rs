@@ -14,6 +14,7 @@ pub mod condition;
 pub mod convert;
 pub mod diagnosis;
 pub mod duration;
+pub mod installation;
 mod label;
 pub mod model_copy;
 pub mod policy;

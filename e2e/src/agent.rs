@@ -1,5 +1,7 @@
 //! The agent of a node and its metrics, read through the API server, which works wherever the cluster is.
 
+mod scrape;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -104,12 +106,7 @@ impl Agent {
     /// # Errors
     /// It does not answer.
     pub async fn samples(&self) -> Result<Samples, Error> {
-        let name = self.pod.name_any();
-        let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{name}:{PORT}/proxy/metrics");
-        let what = || format!("metrics of {name}");
-        let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError);
-        let request = request.map_err(Error::request(what()))?;
-        let text = self.cluster.client().request_text(request).await.map_err(Error::request(what()))?;
+        let text = scrape::metrics(self.cluster.client(), &self.pod.name_any(), PORT).await?;
         Ok(Samples::parse(&text))
     }
 

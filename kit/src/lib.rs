@@ -1,8 +1,11 @@
 //! What every program of ours that talks to an API server needs, once: agent, operator and kubectl plugin.
 //!
-//! The feature `daemon` has what only programs need that run on: mirrors, watches, budget and back-off. Without it there is
+//! The feature `daemon` has what only programs need that run on: mirrors, watches, budget, back-off, and who may read their
+//! metrics. Without it there is
 //! nothing here but types of kube's client.
 
+#[cfg(feature = "daemon")]
+pub mod access;
 #[cfg(feature = "daemon")]
 pub mod backoff;
 #[cfg(feature = "daemon")]
@@ -18,6 +21,7 @@ pub mod watch;
 
 #[cfg(feature = "daemon")]
 pub use {
+    access::Access,
     backoff::Backoff,
     budget::Budget,
     mirror::{Key, Mirror, Sight},

@@ -68,7 +68,7 @@ pub enum ConfigError {
     TwoSources(&'static str),
     /// What only means something in a cluster.
     #[error(
-        "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects to count"
+        "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects and no tokens"
     )]
     ClusterOnly(&'static str),
     /// An agent that may never publish.
@@ -139,9 +139,13 @@ pub struct Flags {
     /// the environment
     #[arg(long)]
     kubernetes: bool,
-    /// Address of /healthz, /readyz and /metrics alone, for probes and scrapes from outside the pod
+    /// Address of /healthz, /readyz and /metrics alone, for probes and scrapes from outside the pod. In a cluster, /metrics
+    /// there needs a bearer token of a user that may `get` the non-resource URL /metrics
     #[arg(long, value_name = "ADDRESS:PORT")]
     probe_listen: Option<Listen>,
+    /// Have /metrics of --probe-listen answer without a token
+    #[arg(long)]
+    open_metrics: bool,
     /// What telemetry calls the cluster
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<String>,
@@ -173,6 +177,8 @@ pub struct InCluster {
     pub share_file: Option<PathBuf>,
     /// Where pods, Services and nodes of the cluster are; empty when that is not known.
     pub networks: Vec<IpNet>,
+    /// Whether everybody who reaches the agent may read its metrics.
+    pub open_metrics: bool,
 }
 
 /// The settings in force.
@@ -251,7 +257,9 @@ impl Flags {
         }
         let only_in_cluster = caps.iter().filter(|(_, cap)| cap.is_some()).map(|(flag, _)| *flag);
         let only_in_cluster = only_in_cluster.chain(share_file.is_some().then_some("--share-file"));
-        let mut only_in_cluster = only_in_cluster.chain((!networks.is_empty()).then_some("--cluster-network"));
+        let only_in_cluster = only_in_cluster.chain((!networks.is_empty()).then_some("--cluster-network"));
+        let open_metrics = self.open_metrics || file.open_metrics;
+        let mut only_in_cluster = only_in_cluster.chain(open_metrics.then_some("--open-metrics"));
         let cluster = match (self.kubernetes || file.kubernetes, targets.is_empty(), policies.is_empty()) {
             (true, false, _) => return Err(ConfigError::TwoSources("--target")),
             (true, true, false) => return Err(ConfigError::TwoSources("--policy")),
@@ -266,6 +274,7 @@ impl Flags {
                 max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
                 share_file,
                 networks,
+                open_metrics,
             }),
         };
         let cluster_name = self.cluster_name.or(file.cluster_name);

@@ -18,6 +18,7 @@ use std::{
 use anyhow::Context;
 use futures::FutureExt as _;
 use netprecursor_core::{alert::Transition, tick::Tick};
+use netprecursor_kit::Access;
 use netprecursor_settings::Listen;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -35,7 +36,7 @@ use crate::{
     health::Board,
     host::{host_name, kernel_release, monotonic_ns, unix, unix_ms},
     keep::{ledgers::Ledgers, memories::MemoryFile},
-    metrics::seen::{By, Seen},
+    metrics::seen::By,
     publish::{
         kubernetes::{self, KubernetesSink},
         otlp::{self, Telemetry},
@@ -145,7 +146,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let (latest, latest_seen) = watch::channel(Arc::new(pipeline.snapshot(moment())));
     let stream = Stream::default();
     let publishers = Publishers { sinks, report, latest, stream: stream.clone() };
-    let shared = Shared { latest: latest_seen, stream, kernel: kernel_release().into(), boards: boards.into() };
+    let access = settings.cluster.as_ref().filter(|cluster| !cluster.open_metrics).map(|_| Access::of_cluster());
+    let kernel = kernel_release().into();
+    let shared = Shared { latest: latest_seen, stream, kernel, boards: boards.into(), access };
     let stop = Arc::new(AtomicBool::new(false));
     let ticker = {
         let stop = Arc::clone(&stop);
@@ -222,7 +225,7 @@ async fn serve(
     let mut exporting = pin!(async move {
         let Some(telemetry) = telemetry else { return ended.await };
         let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
-        let look = || Seen::of(&seen.read(), seconds, seen.health(), seen.stream.lost(), By::Workload);
+        let look = || seen.seen(seconds, By::Workload);
         telemetry.run(look, ended).await;
     });
     let probe_routes = api::probes(shared.clone());

@@ -4,7 +4,7 @@ mod drift;
 mod manifest;
 pub mod share;
 
-pub use drift::covers;
+pub use drift::{Difference, difference};
 pub use manifest::{MANIFEST_HASH, daemon_set};
 
 /// `app.kubernetes.io/name` of agent pods.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{core::v1::ConfigMap, events::v1::Event};
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective},
     core::{DeserializeGuard, PartialObjectMeta},
 };
-use netprecursor_crds::{PrecursorAlert, alert::PolicyKind};
+use netprecursor_crds::{PrecursorAlert, PrecursorNodeReport, alert::PolicyKind};
 use netprecursor_kit::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::{
     agents::share,
     config::Settings,
     models,
-    observe::{self, Key, Mirror, Observed, RawDaemonSet, Seen, Sight, Wire, watch::Change},
+    observe::{self, Key, Mirror, Observed, RawDaemonSet, Reverted, Seen, Sight, Wire, watch::Change},
     owned::MANAGER,
     plan::{Deletion, Write},
 };
@@ -80,9 +80,26 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
             let object = apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;
             Ok(taken(observe::seen(object, share::dealt), |observed| &mut observed.shares))
         }
-        Write::ApplyAgents { manifest } => {
+        Write::ApplyAgents { manifest, reverts } => {
             let object = apply_object::<RawDaemonSet>(Api::namespaced(client, own), &manifest).await?;
-            Ok(taken(observe::seen(object, observe::daemon_set), |observed| &mut observed.daemon_sets))
+            let (key, seen) = observe::seen(object, observe::daemon_set);
+            let place = seen.as_ref().map(|seen| (seen.uid.clone(), seen.version));
+            let reverted = place.zip(reverts).map(|((uid, version), change)| Reverted { uid, version, change });
+            let take = taken((key, seen), |observed| &mut observed.daemon_sets);
+            Ok(Box::new(move |observed| {
+                take(observed);
+                observed.reverted = reverted.or_else(|| observed.reverted.take());
+            }))
+        }
+        Write::RecordEvent { event } => {
+            let event: Event = serde_json::from_value(event).map_err(|error| ApplyError::Refused(error.to_string()))?;
+            match Api::<Event>::namespaced(client, own).create(&PostParams::default(), &event).await {
+                Ok(_) => {}
+                // The answer to the first request was lost.
+                Err(error) if Failure::from(&error) == Failure::Exists => {}
+                Err(error) => return Err(failed(&error)),
+            }
+            Ok(Box::new(|observed| observed.reverted = None))
         }
         Write::DeleteAgents { key, uid } => {
             delete::<RawDaemonSet>(Api::namespaced(client, own), &key, &uid, None).await?;
@@ -121,6 +138,14 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
                     apply_status(Api::all(client), key, &body, reduce, |observed| &mut observed.cluster_policies).await
                 }
             }
+        }
+        Write::DeleteReport { key, uid } => {
+            delete::<PrecursorNodeReport>(Api::all(client), &key, &uid, None).await?;
+            Ok(deleted(key, |observed| &mut observed.reports))
+        }
+        Write::DeleteScores { key, uid } => {
+            delete::<ConfigMap>(Api::namespaced(client, own), &key, &uid, None).await?;
+            Ok(Box::new(|_| ()))
         }
         Write::KeepScores { shard, manifest } => {
             apply_object::<ConfigMap>(Api::namespaced(client, own), &manifest).await?;

@@ -84,6 +84,19 @@ pub struct Config {
     /// Address of health and metrics.
     #[serde(default = "all_addresses")]
     pub metrics_listen: Listen,
+    /// Who may read metrics, the operator's and the agents'.
+    #[serde(default)]
+    pub metrics_authorization: Authorization,
+}
+
+/// Who may read metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Authorization {
+    /// Whoever presents a token of a user that may `get` the non-resource URL `/metrics`.
+    #[default]
+    Required,
+    /// Everybody.
+    None,
 }
 
 /// How many alert objects there may be at once.

@@ -16,10 +16,13 @@ use tokio::{sync::watch, time::Instant};
 
 pub use claim::{Claim, Claims};
 
-use crate::http::Health;
+use crate::{http::Health, installation::Permit};
 
 /// How long the others wait after the last sign of life.
 pub const LEASE: Duration = Duration::from_secs(15);
+
+/// The longest that a lease is respected, whatever it says.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// How long a leader leads without a renewal.
 pub const RENEW_WITHIN: Duration = Duration::from_secs(10);
@@ -40,6 +43,7 @@ pub struct Candidate {
     name: String,
     claims: Claims,
     until: watch::Sender<Option<Instant>>,
+    permit: Option<watch::Receiver<Permit>>,
     health: Health,
 }
 
@@ -69,13 +73,29 @@ impl Candidate {
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, health: Health) -> (Self, Leadership) {
         let (until, leadership) = watch::channel(None);
         let claims = Claims::new(identity.to_owned());
-        let candidate = Self { api: Api::namespaced(client, namespace), name: name.to_owned(), claims, until, health };
+        let (api, name) = (Api::namespaced(client, namespace), name.to_owned());
+        let candidate = Self { api, name, claims, until, permit: None, health };
         (candidate, Leadership(leadership))
+    }
+
+    /// The same, which leads only while it may.
+    pub fn permitted_by(self, permit: watch::Receiver<Permit>) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 
     /// Campaigns until the future is dropped.
     pub async fn campaign(&mut self) {
         loop {
+            let permit = self.permit.as_ref().map_or(Permit::Granted, |permit| permit.borrow().clone());
+            self.health.is_refused(permit.refusal());
+            if permit != Permit::Granted {
+                self.health.is_alive();
+                if self.claims.held().is_some() {
+                    self.release().await;
+                }
+                tokio::time::sleep(RETRY / 3).await;
+                continue;
+            }
             let begun = Instant::now();
             let attempted = self.attempt(Timestamp::now()).await;
             // Liveness does not depend on the API server, readiness does.

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use prometheus_client::{
@@ -20,10 +20,14 @@ pub enum Kind {
     Agents,
     /// What each agent may write.
     Share,
+    /// Events.
+    Event,
     /// Alerts that are resolved.
     Resolution,
     /// Alerts that are deleted.
     Deletion,
+    /// Reports of nodes.
+    Report,
     /// How policies are doing.
     Status,
     /// Snapshots of scores.
@@ -86,6 +90,7 @@ pub struct Metrics {
     looks: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
     objects: Family<KindLabel, Gauge<i64, AtomicI64>>,
     over_cap: Gauge<i64, AtomicI64>,
+    requests: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
 }
 
 /// Seconds of a round: from nothing to do to thousands of writes within the budget.
@@ -110,6 +115,7 @@ impl Default for Metrics {
             looks: Family::default(),
             objects: Family::default(),
             over_cap: Gauge::default(),
+            requests: Family::default(),
         };
         registry.register("leading", "1 if this operator is the leader", metrics.leading.clone());
         registry.register("synced", "1 once every watch has listed its objects", metrics.synced.clone());
@@ -126,6 +132,8 @@ impl Default for Metrics {
         registry.register("objects", "Objects in the cache", metrics.objects.clone());
         let help = "Alerts of existing policies that were deleted because they exceeded the caps";
         registry.register("alerts_over_cap", help, metrics.over_cap.clone());
+        let help = "Requests for metrics, by whether they were allowed";
+        registry.register("metrics_requests", help, metrics.requests.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -149,6 +157,13 @@ impl Metrics {
     /// A model was looked at; `trouble` is what was wrong.
     pub fn looked(&self, trouble: Option<&'static str>) {
         self.looks.get_or_create(&OutcomeLabel { outcome: trouble.unwrap_or("Good") }).inc();
+    }
+
+    /// So many requests for metrics there were, by what became of them.
+    pub fn requested(&self, counts: &[(&'static str, u64)]) {
+        for (outcome, count) in counts {
+            self.requests.get_or_create(&OutcomeLabel { outcome }).inner().store(*count, Ordering::Relaxed);
+        }
     }
 
     /// A round took so many seconds, and this is what is known.
@@ -183,12 +198,14 @@ mod tests {
         metrics.written(Kind::Status, Outcome::Done);
         metrics.looked(None);
         metrics.round(0.5, &Tally::default());
+        metrics.requested(&[("allowed", 3)]);
         let text = metrics.text().unwrap();
         for line in [
             "netprecursor_operator_leading 1",
             "netprecursor_operator_writes_total{kind=\"Status\",outcome=\"Done\"} 1",
             "netprecursor_operator_model_checks_total{outcome=\"Good\"} 1",
             "netprecursor_operator_round_seconds_count 1",
+            "netprecursor_operator_metrics_requests_total{outcome=\"allowed\"} 3",
         ] {
             // Whole lines: a metric's help may begin with the same words.
             assert!(text.lines().any(|one| one == line), "{line} in {text}");

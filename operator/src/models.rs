@@ -60,14 +60,31 @@ pub type Models = BTreeMap<Source, Looked>;
 /// After a look that failed for good, the next one: the user may have corrected it.
 const AGAIN_SECONDS: i64 = 300;
 
+/// After a look that found nothing: who applies a policy and its model together does not wait for long. Names cannot be known
+/// when roles are made, so a watch would take the right to see all ConfigMaps of the namespace.
+const APPEARS_SECONDS: i64 = 10;
+
+/// Sources that are not there and are looked for each second, at most: those beyond wait longer.
+const LOOKS_PER_SECOND: i64 = 5;
+
 /// After a look that failed by chance.
 const RETRY_SECONDS: i64 = 20;
 
 impl Looked {
-    /// When the source is to be looked at again; `None` for one that is good.
-    pub fn again(&self) -> Option<Timestamp> {
+    /// Whether there was nothing to look at.
+    pub fn is_missing(&self) -> bool {
+        self.outcome.as_ref().is_err_and(Trouble::is_missing)
+    }
+
+    /// When the source is to be looked at again, while so many are `missing`; `None` for one that is good.
+    pub fn again(&self, missing: usize) -> Option<Timestamp> {
         let trouble = self.outcome.as_ref().err()?;
-        let seconds = if trouble.is_passing() { RETRY_SECONDS } else { AGAIN_SECONDS };
+        let missing = i64::try_from(missing).unwrap_or(i64::MAX);
+        let seconds = match (trouble.is_missing(), trouble.is_passing()) {
+            (true, _) => (missing / LOOKS_PER_SECOND).clamp(APPEARS_SECONDS, AGAIN_SECONDS),
+            (false, true) => RETRY_SECONDS,
+            (false, false) => AGAIN_SECONDS,
+        };
         Some(self.at + jiff::SignedDuration::from_secs(seconds))
     }
 }
@@ -97,8 +114,5 @@ impl std::fmt::Debug for Payload {
 /// Looks at a source: reads it, and checks what is there.
 pub async fn look(client: &Client, checker: &Checker, source: &Source, generation: i64, at: Timestamp) -> Looked {
     let outcome = check(client, checker, source).await.map(Arc::new);
-    if let Err(trouble) = &outcome {
-        tracing::info!(%source, reason = trouble.reason().row().name, %trouble, "a model cannot be used");
-    }
     Looked { at, generation, outcome }
 }

@@ -84,6 +84,19 @@ pub struct Observed {
     pub refused: BTreeMap<String, Timestamp>,
     /// Why it refused the DaemonSet.
     pub agents_refused: Option<String>,
+    /// What was put right in the DaemonSet last and has no Event yet.
+    pub reverted: Option<Reverted>,
+}
+
+/// A change by somebody else that was put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// The object.
+    pub uid: String,
+    /// Its version since.
+    pub version: u64,
+    /// What was changed, in words.
+    pub change: String,
 }
 
 /// Since when things are missed that something else refers to.

@@ -6,7 +6,9 @@
 mod agents;
 mod alerts;
 mod condition;
+mod events;
 mod models;
+mod retire;
 mod scores;
 mod shares;
 mod status;
@@ -22,6 +24,7 @@ use netprecursor_crds::{
 use serde_json::Value;
 
 pub use agents::IDLE_SINCE;
+pub use retire::retire;
 pub use scores::{CONTENT, SCORES, snapshot_of};
 
 use crate::{
@@ -72,6 +75,13 @@ pub enum Write {
     ApplyAgents {
         /// All of it.
         manifest: Value,
+        /// What somebody else changed and is put right, if that is why.
+        reverts: Option<String>,
+    },
+    /// Tells whoever changed the DaemonSet that it was put right.
+    RecordEvent {
+        /// The Event.
+        event: Value,
     },
     /// Deletes the agents' DaemonSet.
     DeleteAgents {
@@ -113,12 +123,26 @@ pub enum Write {
         /// All of its status.
         status: Box<PrecursorPolicyStatus>,
     },
+    /// Deletes what a node's agent reported.
+    DeleteReport {
+        /// The report.
+        key: Key,
+        /// Its UID.
+        uid: String,
+    },
     /// Keeps a shard of the ledger.
     KeepScores {
         /// The shard.
         shard: u32,
         /// The ConfigMap.
         manifest: Value,
+    },
+    /// Deletes a kept shard.
+    DeleteScores {
+        /// The ConfigMap.
+        key: Key,
+        /// Its UID.
+        uid: String,
     },
 }
 
@@ -144,11 +168,14 @@ impl Write {
             Self::DeleteModel { uid, .. } => format!("delete model {uid}"),
             Self::DealShare { .. } => "deal share".to_owned(),
             Self::ApplyAgents { .. } => "apply agents".to_owned(),
+            Self::RecordEvent { event } => format!("record {}", event["metadata"]["name"]),
             Self::DeleteAgents { uid, .. } => format!("delete agents {uid}"),
             Self::ResolveAlert { uid, .. } => format!("resolve {uid}"),
             Self::DeleteAlert { uid, .. } => format!("delete alert {uid}"),
             Self::PolicyStatus { uid, .. } => format!("status {uid}"),
+            Self::DeleteReport { uid, .. } => format!("delete report {uid}"),
             Self::KeepScores { shard, .. } => format!("keep {shard}"),
+            Self::DeleteScores { uid, .. } => format!("delete scores {uid}"),
         }
     }
 }
@@ -191,9 +218,10 @@ pub fn plan(observed: &Observed, settings: &Settings, now: Timestamp) -> Plan {
     // Before the agents, which begin with it.
     shares::plan(observed, settings, anchor, &mut due, &mut plan.writes);
     agents::plan(observed, settings, anchor, &mut due, &mut plan.writes);
+    plan.writes.extend(events::reverted(observed, settings, now));
     alerts::plan(observed, settings, &mut due, &mut plan.writes);
     status::plan(observed, settings, &mut due, &mut plan.writes);
-    scores::plan(observed, settings, anchor, &mut due, &mut plan.writes);
+    scores::plan(observed, settings, &mut due, &mut plan.writes);
     plan.again = Duration::try_from(now.duration_until(due.next)).unwrap_or(LONGEST).max(Duration::from_millis(100));
     plan
 }

@@ -155,7 +155,13 @@ async fn look(context: &Context, observed: &mut Observed, plan: &Plan) {
     for (source, generation) in plan.looks.iter().take(LOOKS) {
         let now = (context.clock)();
         let looked = models::look(&context.client, &context.checker, source, *generation, now).await;
-        context.metrics.looked(looked.outcome.as_ref().err().map(|trouble| trouble.reason().row().name));
+        let trouble = looked.outcome.as_ref().err();
+        context.metrics.looked(trouble.map(|trouble| trouble.reason().row().name));
+        // A model that is waited for is news once.
+        let before = observed.models.get(source).and_then(|looked| looked.outcome.as_ref().err());
+        if let Some(trouble) = trouble.filter(|trouble| before != Some(trouble)) {
+            tracing::info!(%source, reason = trouble.reason().row().name, %trouble, "a model cannot be used");
+        }
         observed.models.insert(source.clone(), looked);
     }
 }
@@ -166,10 +172,12 @@ const fn kind(write: &Write) -> Kind {
         Write::PublishModel { .. } | Write::DeleteModel { .. } => Kind::Model,
         Write::DealShare { .. } => Kind::Share,
         Write::ApplyAgents { .. } | Write::DeleteAgents { .. } => Kind::Agents,
+        Write::RecordEvent { .. } => Kind::Event,
         Write::ResolveAlert { .. } => Kind::Resolution,
         Write::DeleteAlert { .. } => Kind::Deletion,
         Write::PolicyStatus { .. } => Kind::Status,
-        Write::KeepScores { .. } => Kind::Scores,
+        Write::DeleteReport { .. } => Kind::Report,
+        Write::KeepScores { .. } | Write::DeleteScores { .. } => Kind::Scores,
     }
 }
 

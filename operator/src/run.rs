@@ -6,16 +6,19 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, Config, api::ListParams};
+use netprecursor_kit::Access;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::watch,
     time::Instant,
 };
 
 use crate::{
     client::Clients,
-    config::Settings,
+    config::{Authorization, Settings},
     election::{Candidate, Leadership},
     http::{self, Health},
+    installation::{self, Permit},
     metrics::Metrics,
     models,
     observe::{Observed, watch::Watches},
@@ -59,6 +62,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         &settings.pod_name,
         health.clone(),
     );
+    let (permit, permitted) = watch::channel(Permit::Unknown);
+    candidate = candidate.permitted_by(permitted);
+    let namespace = settings.namespace.clone();
     let context = Context {
         client: clients.requests.clone(),
         settings,
@@ -67,12 +73,17 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         checker: models::contract_check(program),
         metrics,
     };
+    let access = match context.settings.config.metrics_authorization {
+        Authorization::Required => Some(Access::of_cluster()),
+        Authorization::None => None,
+    };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let ended = tokio::select! {
-        served = async { axum::serve(listener, http::router(health.clone())).await } => served.context("HTTP"),
+        served = async { axum::serve(listener, http::router(health.clone(), access)).await } => served.context("HTTP"),
         () = candidate.campaign() => Ok(()),
         () = follow_and_lead(&clients, context) => Ok(()),
+        () = installation::watch(clients.lease.clone(), &namespace, permit) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };

@@ -43,7 +43,8 @@ impl Operator {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file = directory.join(format!("{name}.yaml"));
         let settings = format!(
-            "anchor: netprecursor-anchor\nleaseName: netprecursor-operator\nmetricsListen: 127.0.0.1:{port}\nagent:\n  \
+            "anchor: netprecursor-anchor\nleaseName: netprecursor-operator\nmetricsListen: 127.0.0.1:{port}\n\
+             metricsAuthorization: None\nagent:\n  \
              name: netprecursor-agent\n  serviceAccountName: netprecursor-agent\n  image: netprecursor/agent:0.1.0\n\
              caps: {{alertsPerNode: 10000, alertsPerNamespace: 10000, alertsPerCluster: 10000}}\n"
         );

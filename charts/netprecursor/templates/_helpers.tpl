@@ -34,6 +34,7 @@ a digest of itself: two that differ never share a name. */}}
 {{- end -}}
 
 {{- define "netprecursor.operator" -}}{{ include "netprecursor.fullname" . }}-operator{{- end -}}
+{{- define "netprecursor.retire" -}}{{ include "netprecursor.fullname" . }}-retire{{- end -}}
 {{- define "netprecursor.anchor" -}}{{ include "netprecursor.fullname" . }}-anchor{{- end -}}
 {{- define "netprecursor.agent" -}}{{ include "netprecursor.fullname" . }}-agent{{- end -}}
 

@@ -91,7 +91,9 @@ pub(super) fn transitions(before: Option<&Alert>, now: &Alert, threshold: &str) 
     if now.state == AlertState::Resolved && !was_over {
         transitions.push(match now.resolution {
             Some(Resolution::Silent) => format!("{name} is over: nothing is measured any more"),
-            Some(Resolution::Gone | Resolution::TargetGone | Resolution::AgentLost) => format!("{name} is gone"),
+            Some(Resolution::Gone | Resolution::TargetGone | Resolution::AgentLost | Resolution::Uninstalled) => {
+                format!("{name} is gone")
+            }
             Some(Resolution::Recovered) | None => format!("{name} has recovered"),
         });
     }

@@ -310,6 +310,18 @@ impl Cluster {
         })
     }
 
+    /// Namespaces that have an operator, in order.
+    pub(super) async fn operators(&self) -> Result<Answer<Vec<String>>, ClusterError> {
+        let api: Api<Deployment> = Api::all(self.client.clone());
+        let listed = self.judge("list deployments", api.list(&ListParams::default().labels(PART_OF)).await)?;
+        Ok(listed.map(|list| {
+            let operators = list.items.into_iter().filter(is_operator);
+            let mut namespaces: Vec<String> = operators.filter_map(|operator| operator.metadata.namespace).collect();
+            namespaces.sort();
+            namespaces
+        }))
+    }
+
     /// The agents' DaemonSet.
     pub(super) async fn daemon_set(&self, namespace: &str) -> Result<Answer<DaemonSet>, ClusterError> {
         let api: Api<DaemonSet> = Api::namespaced(self.client.clone(), namespace);

@@ -104,6 +104,7 @@ pub(super) fn report(facts: &Facts, now: Timestamp) -> InstallCheck {
     let known = facts.installed.facts(policies, facts.has_policy(), None);
     let diagnosis = diagnose(&known, now);
     let mut checks = vec![server(&facts.version), definitions(&facts.definitions, is_installed)];
+    checks.extend(one_release(facts));
     checks.extend(operator(&facts.installed.operator, &known, is_installed, now));
     checks.push(agents(&facts.installed.agents, &diagnosis, facts.has_policy()));
     checks.extend(policies_check(facts, &diagnosis));
@@ -159,6 +160,43 @@ fn definitions(definitions: &[(String, Definition)], is_installed: bool) -> Chec
             let how = if is_seen { "served and Established" } else { "served" };
             Check::good(NAME, format!("{} of v1alpha1 {how}", definitions.len()))
         }
+    }
+}
+
+/// Whether there is one release in the cluster; nothing where there is none.
+fn one_release(facts: &Facts) -> Option<Check> {
+    const NAME: &str = "one release";
+    let operators = match &facts.operators {
+        Answer::Found(operators) => operators.as_slice(),
+        Answer::Absent => &[],
+        Answer::Forbidden(message) => return Some(Check::hidden(NAME, message)),
+    };
+    let claim = match &facts.claim {
+        Answer::Found(claim) => claim.as_ref(),
+        Answer::Absent => None,
+        Answer::Forbidden(message) => return Some(Check::hidden(NAME, message)),
+    };
+    let refused = operators.iter().find_map(|own| Some((own, claim?.refusal(own)?)));
+    match (refused, operators, claim) {
+        (Some((own, why)), ..) => {
+            let fix =
+                format!("run `helm uninstall RELEASE --namespace {own}` (`helm list --namespace {own}` lists it)");
+            Some(Check::bad(NAME, format!("the operator in {own} does not work: {why}"), fix))
+        }
+        (None, [_, _, ..], _) => {
+            let fix = "uninstall all of them but one: they measure everything twice and write the same objects";
+            Some(Check::bad(NAME, format!("operators in namespaces {}", operators.join(", ")), fix))
+        }
+        (None, [own], None) => Some(Check::open(
+            NAME,
+            format!("in {own}, without the mark that keeps a second one from working (rbac.create)"),
+        )),
+        (None, [own], Some(_)) => Some(Check::good(NAME, format!("in {own}"))),
+        (None, [], Some(claim)) => {
+            let says = format!("release {} in {} has no operator", claim.release, claim.namespace);
+            Some(Check::open(NAME, says))
+        }
+        (None, [], None) => None,
     }
 }
 

@@ -95,6 +95,9 @@ reasons! {
     Watching = well(NOTHING),
     Invalid = fault("correct the policy: the message lists every problem with the expected value"),
     AgentsNotReady = fault("see `AgentsReady`"),
+    Uninstalled = open(
+        "install netprecursor again to have the policy followed, or delete it: it was kept when the release was uninstalled"
+    ),
 }
 
 reasons! {
@@ -251,6 +254,7 @@ reasons! {
     TargetGone = row(ConditionStatus::False, None, "the pod is gone, or the rule or policy no longer selects it"),
     AgentRestarted = row(ConditionStatus::False, None, "the agent restarted and has seen no breach since"),
     AgentLost = row(ConditionStatus::False, None, "the operator resolved it: the agent or the node did not come back"),
+    Uninstalled = row(ConditionStatus::False, None, "netprecursor was uninstalled: nothing watches the pod any more"),
 }
 
 reasons! {
@@ -263,6 +267,7 @@ reasons! {
     NotJudged = row(ConditionStatus::Unknown, None, "too little was measured, or the breach came before the warning"),
     TargetGone = row(ConditionStatus::Unknown, None, "there can be no verdict any more: the pod is gone"),
     AgentLost = row(ConditionStatus::Unknown, None, "there can be no verdict any more: the agent or the node is gone"),
+    Uninstalled = row(ConditionStatus::Unknown, None, "there can be no verdict any more: netprecursor was uninstalled"),
 }
 
 reasons! {

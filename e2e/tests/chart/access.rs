@@ -89,8 +89,13 @@ async fn the_operator_reads_everywhere_and_writes_what_is_its_own() {
         "create configmaps netprecursor-system netprecursor-model-0",
         "watch events netprecursor-system",
         "get coordination.k8s.io/leases netprecursor-system netprecursor-operator",
+        "create authentication.k8s.io/tokenreviews",
+        "create authorization.k8s.io/subjectaccessreviews",
+        "create events.k8s.io/events netprecursor-system",
+        "delete netprecursor.io/precursornodereports node1",
     ];
     let refused = [
+        "create events.k8s.io/events shop",
         "get configmaps default model",
         "list configmaps shop",
         "watch configmaps shop",
@@ -125,6 +130,8 @@ async fn agents_write_alerts_reports_and_events_and_read_little() {
         "patch netprecursor.io/precursoralerts shop alert",
         "patch netprecursor.io/precursornodereports/status",
         "create events.k8s.io/events shop",
+        "create authentication.k8s.io/tokenreviews",
+        "create authorization.k8s.io/subjectaccessreviews",
     ];
     let refused = [
         "list configmaps netprecursor-system",

@@ -56,7 +56,7 @@ async fn policy(client: &Client) -> Value {
 async fn life(helm: Helm) {
     let server = ApiServer::builder(Version::DEFAULT).controller_manager().start().await.unwrap();
     let client = server.client().await.unwrap();
-    let rendered = helm.template(&[]);
+    let rendered = helm.template(&["--no-hooks"]);
     let helm = helm.with(server.kubeconfig());
     let chart = chart();
     let chart = chart.to_str().unwrap();
@@ -93,7 +93,7 @@ async fn life(helm: Helm) {
     a_lost_anchor_comes_back_by_what_the_condition_advises(&client, &helm, chart).await;
 
     // Uninstalled: definitions and policies stay, agents go.
-    helm.expect(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
+    helm.expect(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--no-hooks"]);
     let sets: Api<DaemonSet> = Api::namespaced(client.clone(), NAMESPACE);
     until("agents are gone", async || sets.get_opt("netprecursor-agent").await.unwrap().is_none()).await;
     for object in &rendered {

@@ -96,12 +96,13 @@ fn every_object_has_an_identity_of_its_own_and_says_what_it_is_part_of() {
 fn each_switch_moves_its_own_objects_and_no_others() {
     let helm = Helm::current();
     let whole = identities(&helm.everything());
-    let switches: [(&str, &[&str]); 9] = [
+    let switches: [(&str, &[&str]); 10] = [
         ("crds.enabled", &["CustomResourceDefinition"]),
         ("rbac.create", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
         ("rbac.aggregate", &["ClusterRole"]),
         ("admissionPolicy.enabled", &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]),
         ("operator.podDisruptionBudget.enabled", &["PodDisruptionBudget"]),
+        ("operator.retire", &["Job", "NetworkPolicy"]),
         ("monitoring.serviceMonitor.enabled", &["Service", "ServiceMonitor"]),
         ("monitoring.podMonitor.enabled", &["PodMonitor"]),
         ("networkPolicy.enabled", &["NetworkPolicy"]),
@@ -117,6 +118,28 @@ fn each_switch_moves_its_own_objects_and_no_others() {
         let gone: BTreeSet<&str> = whole.difference(&without).filter_map(|gone| gone.split(' ').next()).collect();
         assert_eq!(gone, BTreeSet::from_iter(kinds.iter().copied()), "{switch}");
     }
+}
+
+/// Without a token in the monitors, an installation that asks for one is never scraped; where none is asked for, none is made.
+#[test]
+fn monitors_present_a_token_where_one_is_asked_for() {
+    let helm = Helm::current();
+    let monitors = ["--set", "monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true"];
+    let objects = helm.template(&monitors);
+    let secret = find(&objects, "Secret", "netprecursor-metrics-reader");
+    assert_eq!(secret["metadata"]["annotations"]["kubernetes.io/service-account.name"], "netprecursor-metrics-reader");
+    let credentials = json!({"credentials": {"name": "netprecursor-metrics-reader", "key": "token"}});
+    let pods = &find(&objects, "PodMonitor", "netprecursor-agent")["spec"]["podMetricsEndpoints"][0];
+    let service = &find(&objects, "ServiceMonitor", "netprecursor-operator")["spec"]["endpoints"][0];
+    assert_eq!((&pods["authorization"], &service["authorization"]), (&credentials, &credentials));
+    let binding = find(&objects, "ClusterRoleBinding", "netprecursor-metrics-reader");
+    assert_eq!(binding["subjects"][0]["name"], "netprecursor-metrics-reader");
+    let open = helm.template(&[&monitors[..], &["--set", "metrics.authorization=None"]].concat());
+    let text = serde_json::to_string(&open).unwrap();
+    for word in ["metrics-reader", "tokenreviews", "subjectaccessreviews", "credentials"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    assert!(operator_yaml(&open, "netprecursor-operator").contains("metricsAuthorization: \"None\""));
 }
 
 #[test]
@@ -175,6 +198,20 @@ fn the_operator_understands_its_configuration() {
     }
 }
 
+/// Whatever a release is called, it claims the same object, so that Helm refuses a second one.
+#[test]
+fn every_release_claims_the_cluster_for_its_namespace() {
+    use netprecursor_crds::installation::{CLAIM, Claim};
+
+    let helm = Helm::current();
+    for (release, namespace) in [("netprecursor", NAMESPACE), ("other", "elsewhere")] {
+        let objects = helm.release(release, namespace, &chart(), &[]);
+        let annotations = find(&objects, "ClusterRole", CLAIM)["metadata"]["annotations"].clone();
+        let claim = Claim::of(&serde_json::from_value(annotations).unwrap()).unwrap();
+        assert_eq!((claim.namespace.as_str(), claim.release.as_str()), (namespace, release));
+    }
+}
+
 #[test]
 fn a_change_of_configuration_restarts_the_operator() {
     let helm = Helm::current();
@@ -224,7 +261,7 @@ fn definitions_are_those_of_the_types_and_are_kept() {
 #[test]
 fn the_kustomize_base_is_the_chart() {
     let base = checkout().join("deploy/kustomize");
-    let mut expected = Helm::current().template(&[]);
+    let mut expected = Helm::current().template(&["--no-hooks"]);
     for object in &mut expected {
         strip(object);
     }

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) log_json: bool,
     pub(super) kubernetes: bool,
     pub(super) probe_listen: Option<Listen>,
+    pub(super) open_metrics: bool,
     pub(super) cluster_name: Option<String>,
     pub(super) max_alerts: Option<usize>,
     pub(super) max_alerts_per_namespace: Option<usize>,

@@ -71,7 +71,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
     let path = taken.path().to_str().unwrap();
     let below = format!("{path}/state");
     let target = ["--target", "netns:a"];
-    let table: [(&[&str], &str); 22] = [
+    let table: [(&[&str], &str); 23] = [
         (&["--listen", "localhost"], "write for example `localhost:9470`"),
         (&["--listen", "9470"], "write for example `127.0.0.1:9470`"),
         (&["--listen", ""], "which is empty"),
@@ -93,6 +93,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--cluster-network", "10.0.0.0/8"], "got --cluster-network without --kubernetes"),
         (&["--cluster-network", "10.0.0.1/8"], "write `10.0.0.0/8` for the network"),
         (&["--max-alerts", "-1"], "unexpected argument"),
+        (&["--open-metrics"], "got --open-metrics without --kubernetes"),
         (&["--cluster-name", " "], "leave it out for none"),
     ];
     for (arguments, words) in table {

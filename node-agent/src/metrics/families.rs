@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 49] = [
+pub const FAMILIES: [Family; 50] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
@@ -114,6 +114,11 @@ pub const FAMILIES: [Family; 49] = [
     counter("netprecursor.ticks", "{tick}", "Ticks completed"),
     counter("netprecursor.ticks.skipped", "{tick}", "Seconds without a tick"),
     gauge("netprecursor.tick.duration", "s", "Duration of the last tick"),
+    counter(
+        "netprecursor.metrics.requests",
+        "{request}",
+        "Requests for metrics from outside the pod, by whether they were allowed",
+    ),
     counter("netprecursor.stream.ticks.lost", "{tick}", "Ticks that slow clients of the stream missed"),
     counter("netprecursor.survey.failures", "{query}", "Queries that the kernel did not answer"),
     counter(

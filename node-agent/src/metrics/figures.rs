@@ -198,6 +198,9 @@ impl Figures {
         for (event, count) in &seen.kernel {
             self.add("netprecursor.kernel.events", vec![(label::EVENT, (*event).to_owned())], *count as f64);
         }
+        for (outcome, count) in &seen.scrapes {
+            self.add("netprecursor.metrics.requests", vec![(label::OUTCOME, (*outcome).to_owned())], *count as f64);
+        }
         if let Some(identities) = &seen.identities {
             for (state, count) in [("bound", identities.tally.bound), ("open", identities.tally.open)] {
                 let labels = vec![(label::IDENTITY_STATE, state.to_owned())];

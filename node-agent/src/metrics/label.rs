@@ -53,6 +53,8 @@ pub const EVENT: Label = label("netprecursor.kernel.event", "event");
 pub const IDENTITY_STATE: Label = label("netprecursor.identity.state", "state");
 /// A table of the kernel's.
 pub const TABLE: Label = label("netprecursor.identity.table", "table");
+/// What became of a request for metrics.
+pub const OUTCOME: Label = label("netprecursor.metrics.outcome", "outcome");
 /// Received or transmitted.
 pub const DIRECTION: Label = label("network.io.direction", "direction");
 

@@ -136,6 +136,8 @@ pub struct Seen {
     /// What is remembered of namespaces, all of it bounded, so that churn of pods shows as numbers that come back; none
     /// outside a cluster.
     pub identities: Option<Report>,
+    /// Scrapes from outside the pod, by what became of them; none where everybody may.
+    pub scrapes: Vec<(&'static str, u64)>,
     /// What series of targets are about.
     pub by: By,
 }
@@ -156,6 +158,7 @@ impl Seen {
             plain: plain(snapshot, stream_lost),
             kernel: KERNEL_EVENTS.map(|(event, counter)| (event, sensors.counter(counter))).into(),
             identities: sensors.identities.clone(),
+            scrapes: Vec::new(),
             by,
         }
     }

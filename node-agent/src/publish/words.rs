@@ -24,6 +24,7 @@ pub const fn reason(alert: &Alert) -> Firing {
             Resolution::Silent => Firing::RttNotMeasured,
             Resolution::Gone | Resolution::TargetGone => Firing::TargetGone,
             Resolution::AgentLost => Firing::AgentRestarted,
+            Resolution::Uninstalled => Firing::Uninstalled,
         },
     }
 }
@@ -51,6 +52,7 @@ pub fn note(alert: &Alert) -> String {
                 Resolution::Silent => format!("{} is no longer measured", rtt(alert)),
                 Resolution::Gone | Resolution::TargetGone => "the pod or the rule is gone".to_owned(),
                 Resolution::AgentLost => "the agent restarted and has seen no breach since".to_owned(),
+                Resolution::Uninstalled => "netprecursor was uninstalled".to_owned(),
             };
             let worst = us(alert.measured_us).map(|us| {
                 format!(" The highest measured {} was {}; the threshold is {threshold}.", rtt(alert), rounded(us))

@@ -11,6 +11,7 @@ use axum::{
     routing::get,
 };
 use netprecursor_core::alert::Alert;
+use netprecursor_kit::{Access, access::guarded};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::BroadcastStream};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub kernel: Arc<str>,
     /// How the sinks are doing.
     pub boards: Arc<[Board]>,
+    /// Who may read metrics from outside the pod; everybody where there is nothing to decide it.
+    pub access: Option<Arc<Access>>,
 }
 
 impl Shared {
@@ -54,21 +57,28 @@ impl Shared {
         self.boards.iter().map(Board::read).collect()
     }
 
+    /// What metrics show of the last `seconds`.
+    pub fn seen(&self, seconds: u64, by: By) -> Seen {
+        let scrapes = self.access.as_ref().map(|access| access.counts().into()).unwrap_or_default();
+        Seen { scrapes, ..Seen::of(&self.read(), seconds, self.health(), self.stream.lost(), by) }
+    }
+
     fn is_alive(&self) -> bool {
         self.latest.borrow().is_fresh(STUCK)
     }
 }
 
-/// What probes and scrapes ask, alone.
+/// What probes and scrapes ask, alone: metrics name every watched pod, so not everybody who reaches the address reads them.
 pub fn probes(shared: Shared) -> Router {
+    let metrics = guarded(get(metrics_text), shared.access.clone());
     Router::new()
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_text))
+        .route("/metrics", metrics)
         .with_state(shared)
 }
 
-/// All routes.
+/// All routes, for whoever is on this host, or in the agent's pod.
 pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/", get(page))
@@ -133,7 +143,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> Response {
-    let seen = Seen::of(&shared.read(), 1, shared.health(), shared.stream.lost(), By::Target);
+    let seen = shared.seen(1, By::Target);
     let text = metrics::encode(&seen);
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }

@@ -1,23 +1,63 @@
-//! Whether an object that was observed still has all that was applied.
+//! What an object that was observed lacks of what was applied.
 //!
 //! The API server adds defaults and writes quantities its own way, others may add entries of their own: only what we
 //! asked for counts.
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
 /// What distinguishes the entries of a list, where Kubernetes merges lists by key.
 const LIST_KEYS: &[&str] = &["name", "mountPath", "containerPort", "uid", "type"];
 
-/// Whether `observed` has all of `wanted`.
-pub fn covers(observed: &Value, wanted: &Value) -> bool {
+/// Characters of a value in words.
+const SHOWN: usize = 80;
+
+/// A field that is not as it was applied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Names of the fields that lead to it, innermost first.
+    path: Vec<String>,
+    got: String,
+    expected: String,
+}
+
+impl Difference {
+    fn between(observed: &Value, wanted: &Value) -> Self {
+        let shown = |value: &Value| match value {
+            Value::Null => "nothing".to_owned(),
+            value => value.to_string().chars().take(SHOWN).collect(),
+        };
+        Self { path: Vec::new(), got: shown(observed), expected: shown(wanted) }
+    }
+
+    fn below(mut self, name: impl Into<String>) -> Self {
+        self.path.push(name.into());
+        self
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+        write!(f, "{}: got {}, expected {}", path.join("."), self.got, self.expected)
+    }
+}
+
+/// The first field of `wanted` that `observed` does not have like that.
+pub fn difference(observed: &Value, wanted: &Value) -> Option<Difference> {
     match (observed, wanted) {
-        (Value::Object(observed), Value::Object(wanted)) => wanted.iter().all(|(key, value)| match observed.get(key) {
-            Some(observed) => covers(observed, value),
-            // The API server drops what is empty.
-            None => is_empty(value),
+        (Value::Object(observed), Value::Object(wanted)) => wanted.iter().find_map(|(key, value)| {
+            let found = match observed.get(key) {
+                Some(observed) => difference(observed, value),
+                // The API server drops what is empty.
+                None => (!is_empty(value)).then(|| Difference::between(&Value::Null, value)),
+            };
+            found.map(|found| found.below(key))
         }),
-        (Value::Array(observed), Value::Array(wanted)) => list_covers(observed, wanted),
-        _ => observed == wanted || is_same_quantity(observed, wanted),
+        (Value::Array(observed), Value::Array(wanted)) => list_difference(observed, wanted),
+        _ if observed == wanted || is_same_quantity(observed, wanted) => None,
+        _ => Some(Difference::between(observed, wanted)),
     }
 }
 
@@ -31,16 +71,22 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn list_covers(observed: &[Value], wanted: &[Value]) -> bool {
+fn list_difference(observed: &[Value], wanted: &[Value]) -> Option<Difference> {
     let keyed = |entry: &Value| entry.as_object().and_then(key_of);
     match wanted.iter().map(keyed).collect::<Option<Vec<_>>>() {
-        Some(keys) => wanted.iter().zip(keys).all(|(wanted, (field, key))| {
-            observed.iter().find(|entry| entry.get(field) == Some(&key)).is_some_and(|entry| covers(entry, wanted))
+        Some(keys) => wanted.iter().zip(keys).find_map(|(wanted, (field, key))| {
+            let found = match observed.iter().find(|entry| entry.get(field) == Some(&key)) {
+                Some(entry) => difference(entry, wanted),
+                None => Some(Difference::between(&Value::Null, wanted)),
+            };
+            found.map(|found| found.below(key.as_str().map_or_else(|| key.to_string(), str::to_owned)))
         }),
-        None => {
-            observed.len() == wanted.len()
-                && observed.iter().zip(wanted).all(|(observed, wanted)| covers(observed, wanted))
+        None if observed.len() != wanted.len() => {
+            Some(Difference::between(&Value::from(observed.to_vec()), &Value::from(wanted.to_vec())))
         }
+        None => observed.iter().zip(wanted).enumerate().find_map(|(index, (observed, wanted))| {
+            difference(observed, wanted).map(|found| found.below(index.to_string()))
+        }),
     }
 }
 
@@ -96,7 +142,7 @@ mod tests {
             "a": 1, "b": 2,
             "containers": [{"name": "sidecar"}, {"name": "agent", "image": "x", "terminationMessagePath": "/dev"}],
         });
-        assert!(covers(&observed, &wanted));
+        assert_eq!(difference(&observed, &wanted), None);
     }
 
     #[test]
@@ -108,7 +154,7 @@ mod tests {
             json!({"containers": [{"name": "agent", "args": ["run"]}]}),
             json!({"containers": [{"name": "agent", "args": ["--log", "run"]}]}),
         ] {
-            assert!(!covers(&observed, &wanted), "{observed}");
+            assert!(difference(&observed, &wanted).is_some(), "{observed}");
         }
     }
 
@@ -117,10 +163,26 @@ mod tests {
         for (one, other) in
             [("1000m", json!(1)), ("0.5", json!("500m")), ("1Ki", json!(1024)), ("1.5Gi", json!("1536Mi"))]
         {
-            assert!(covers(&other, &json!(one)), "{one} {other}");
+            assert_eq!(difference(&other, &json!(one)), None, "{one} {other}");
         }
         for (one, other) in [("1m", json!(1)), ("1M", json!("1Mi")), ("a", json!("b")), ("", json!("0"))] {
-            assert!(!covers(&other, &json!(one)), "{one} {other}");
+            assert!(difference(&other, &json!(one)).is_some(), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_difference_names_the_field_and_both_values() {
+        let wanted = json!({"spec": {"containers": [{"name": "agent", "image": "a:1", "args": ["run", "--log"]}]}});
+        let changed = |change: fn(&mut Value)| {
+            let mut observed = wanted.clone();
+            change(&mut observed["spec"]["containers"][0]);
+            difference(&observed, &wanted).unwrap().to_string()
+        };
+        let image = changed(|agent| agent["image"] = "b:2".into());
+        assert_eq!(image, r#"spec.containers.agent.image: got "b:2", expected "a:1""#);
+        let argument = changed(|agent| agent["args"][1] = "--loud".into());
+        assert_eq!(argument, r#"spec.containers.agent.args.1: got "--loud", expected "--log""#);
+        let gone = changed(|agent| *agent = json!({"name": "sidecar"}));
+        assert!(gone.starts_with("spec.containers.agent: got nothing, expected {"), "{gone}");
     }
 }

@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{AGENT, share};
-use crate::{config::Settings, owned};
+use crate::{
+    config::{Authorization, Settings},
+    owned,
+};
 
 /// Annotation with the digest of all that was applied: shows when something that we once asked for has to go.
 pub const MANIFEST_HASH: &str = "netprecursor.io/manifest-hash";
@@ -135,6 +138,9 @@ fn arguments(settings: &Settings) -> Vec<String> {
     flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(of_one_namespace).to_string());
     flag("--share-file", format!("{}/{}", share::DIRECTORY, share::KEY));
     flag("--log", agent.log_level.clone());
+    if config.metrics_authorization == Authorization::None {
+        arguments.push("--open-metrics".to_owned());
+    }
     arguments
 }
 
@@ -239,7 +245,8 @@ mod tests {
     #[test]
     fn a_change_of_configuration_or_version_changes_the_pods() {
         let before = manifest(|_| {});
-        let changes: [fn(&mut Settings); 4] = [
+        let changes: [fn(&mut Settings); 5] = [
+            |settings| settings.config.metrics_authorization = Authorization::None,
             |settings| settings.config.agent.image = "netprecursor/agent:0.2.0".to_owned(),
             |settings| settings.config.caps.alerts_per_node = 7,
             |settings| settings.config.cluster_name = "east".to_owned(),

@@ -1,5 +1,7 @@
 //! What to do about the lease that was seen: pure, with both clocks as parameters.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -7,7 +9,7 @@ use k8s_openapi::{
 };
 use tokio::time::Instant;
 
-use super::LEASE;
+use super::{LEASE, LONGEST};
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,13 +82,24 @@ impl Claims {
         Some(lease)
     }
 
+    /// The lease as it has to be to take it from whoever holds it, for `length`: the holder finds out when it renews. For who
+    /// ends what the holder does.
+    pub fn seize(&self, lease: Option<Lease>, length: Duration, wall: Timestamp) -> Lease {
+        let mut lease = lease.unwrap_or_default();
+        let spec = self.spec(lease.spec.take(), wall);
+        let seconds = i32::try_from(length.as_secs()).ok();
+        lease.spec = Some(LeaseSpec { lease_duration_seconds: seconds, ..spec });
+        lease.metadata.managed_fields = None;
+        lease
+    }
+
     fn is_free(&mut self, lease: &Lease, now: Instant) -> bool {
         let Some(holder) = holder(lease) else { return true };
         if *holder == self.identity {
             return true;
         }
         match &self.seen {
-            Some((spec, since)) if *spec == lease.spec => now.duration_since(*since) >= LEASE,
+            Some((spec, since)) if *spec == lease.spec => now.duration_since(*since) >= length(lease),
             _ => {
                 self.seen = Some((lease.spec.clone(), now));
                 false
@@ -110,14 +123,18 @@ impl Claims {
     }
 }
 
+/// How long a lease lasts. Leaders' last [`LEASE`]; a longer one is of somebody who keeps them away, though not for ever.
+fn length(lease: &Lease) -> Duration {
+    let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).clamp(LEASE, LONGEST)
+}
+
 fn holder(lease: &Lease) -> Option<&String> {
     lease.spec.as_ref()?.holder_identity.as_ref().filter(|holder| !holder.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const AFTER_THE_LEASE: Duration = LEASE.saturating_add(Duration::from_millis(1));
@@ -158,6 +175,19 @@ mod tests {
         assert_eq!(b.claim(Some(lease_of("a", 9)), late + LEASE / 2, wall(20)), Claim::Wait);
         let spec = taken(b.claim(Some(lease_of("a", 9)), late + AFTER_THE_LEASE, wall(31))).spec.unwrap();
         assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("b"), Some(1)));
+    }
+
+    #[test]
+    fn a_lease_that_was_seized_keeps_others_away_for_as_long_as_it_says_and_no_longer_than_is_sane() {
+        for (asked, lasts) in [(300, 300), (1, LEASE.as_secs()), (1_000_000, LONGEST.as_secs())] {
+            let seized = claims("end").seize(Some(lease_of("a", 0)), Duration::from_secs(asked), wall(1));
+            assert_eq!(seized.spec.as_ref().unwrap().lease_transitions, Some(1));
+            let (mut b, start) = (claims("b"), Instant::now());
+            assert_eq!(b.claim(Some(seized.clone()), start, wall(1)), Claim::Wait);
+            let early = start + Duration::from_secs(lasts - 1);
+            assert_eq!(b.claim(Some(seized.clone()), early, wall(2)), Claim::Wait, "{asked}");
+            assert!(matches!(b.claim(Some(seized), start + Duration::from_secs(lasts), wall(3)), Claim::Replace(_)));
+        }
     }
 
     #[test]

@@ -104,6 +104,11 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Whether there is no model yet.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::KeyMissing { .. })
+    }
+
     /// A reason as conditions have it.
     pub const fn reason(&self) -> ModelReady {
         match self {

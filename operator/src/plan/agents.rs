@@ -10,15 +10,25 @@ use netprecursor_crds::diagnosis::{
 };
 use serde_json::Map;
 
-use super::{Due, Write, condition::Verdict};
+use super::{
+    Due, Write,
+    condition::{Verdict, seconds},
+};
 use crate::{
-    agents::{MANIFEST_HASH, covers, daemon_set},
+    agents::{MANIFEST_HASH, daemon_set, difference},
     config::Settings,
     observe::{Absent, AgentPod, Agents, Key, Observed, Report, Seen},
 };
 
 /// Annotation that says since when there is no policy: survives a restart of the operator.
 pub const IDLE_SINCE: &str = "netprecursor.io/idle-since";
+
+/// Annotation with the time at which the DaemonSet's controller was last made to try again.
+pub(super) const RETRIED_AT: &str = "netprecursor.io/retried-at";
+
+/// Between two such times. The controller tries again by itself after up to 17 minutes; any change of the object makes it try
+/// at once, and one of an annotation replaces no pod.
+const RETRY_SECONDS: i64 = 20;
 
 /// What others change is put right after so long: two that put right what the other does must not do so all the time.
 const REPAIR_SECONDS: i64 = 60;
@@ -38,7 +48,8 @@ pub(super) fn plan(
     let Some(anchor) = anchor else { return };
     let Some((key, agents)) = found else {
         if is_wanted {
-            writes.push(Write::ApplyAgents { manifest: daemon_set(settings, anchor, Map::new()) });
+            let manifest = daemon_set(settings, anchor, Map::new());
+            writes.push(Write::ApplyAgents { manifest, reverts: None });
         }
         return;
     };
@@ -58,16 +69,27 @@ pub(super) fn plan(
         writes.push(Write::DeleteAgents { key: key.clone(), uid: agents.uid.clone() });
         return;
     }
-    let annotations = idle.map(|since| (IDLE_SINCE.to_owned(), since.to_string().into())).into_iter().collect();
-    let manifest = daemon_set(settings, anchor, annotations);
-    if covers(&agents.value.object, &manifest) {
-        return;
-    }
+    let times = [(IDLE_SINCE, idle), (RETRIED_AT, retried_at(observed, &agents.value, due))];
+    let annotations = times.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at?.to_string().into())));
+    let manifest = daemon_set(settings, anchor, annotations.collect());
+    let Some(difference) = difference(&agents.value.object, &manifest) else { return };
     let hash = |object: &serde_json::Value| object["metadata"]["annotations"][MANIFEST_HASH].clone();
-    let is_ours_to_change = hash(&agents.value.object) != hash(&manifest);
-    if is_ours_to_change || agents.value.applied.is_none_or(|applied| due.passed(applied, REPAIR_SECONDS)) {
-        writes.push(Write::ApplyAgents { manifest });
+    if hash(&agents.value.object) != hash(&manifest) {
+        writes.push(Write::ApplyAgents { manifest, reverts: None });
+    } else if agents.value.applied.is_none_or(|applied| due.passed(applied, REPAIR_SECONDS)) {
+        writes.push(Write::ApplyAgents { manifest, reverts: Some(difference.to_string()) });
     }
+}
+
+/// Until when the controller was made to try again to create pods that the API server refused, such as for a quota; `None`
+/// when no pod is held back.
+fn retried_at(observed: &Observed, agents: &Agents, due: &mut Due) -> Option<Timestamp> {
+    let failed = observed.failures.iter().map(|(_, failure)| failure.value.at).max()?;
+    if !agents.is_current || agents.scheduled >= agents.wanted {
+        return None;
+    }
+    let before = time(agents, RETRIED_AT);
+    if due.passed(before.unwrap_or(failed), RETRY_SECONDS) { Some(seconds(due.now)) } else { before }
 }
 
 fn found(observed: &Observed) -> Option<(&Key, &Seen<Agents>)> {
@@ -75,7 +97,11 @@ fn found(observed: &Observed) -> Option<(&Key, &Seen<Agents>)> {
 }
 
 fn idle_since(agents: &Agents) -> Option<Timestamp> {
-    agents.object["metadata"]["annotations"][IDLE_SINCE].as_str()?.parse().ok()
+    time(agents, IDLE_SINCE)
+}
+
+fn time(agents: &Agents, annotation: &str) -> Option<Timestamp> {
+    agents.object["metadata"]["annotations"][annotation].as_str()?.parse().ok()
 }
 
 /// Whether agents do their work, as the condition of a policy says that did not say so before, and of one that did. What is

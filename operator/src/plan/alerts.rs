@@ -75,7 +75,7 @@ fn closed(
     Some(Write::ResolveAlert { key: key.clone(), uid: alert.uid.clone(), resolution, status })
 }
 
-fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Write {
+pub(super) fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Write {
     Write::DeleteAlert { key: key.clone(), uid: alert.uid.clone(), version: alert.version, reason }
 }
 
@@ -101,10 +101,11 @@ fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut 
 }
 
 /// What is applied to the status of an alert that is resolved by us.
-fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, now: Timestamp) -> Value {
+pub(super) fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, now: Timestamp) -> Value {
     let at = seconds(now);
     let (firing, confirmed, why) = match resolution {
         Resolution::TargetGone => (Firing::TargetGone, Confirmed::TargetGone, "the pod is gone"),
+        Resolution::Uninstalled => (Firing::Uninstalled, Confirmed::Uninstalled, "netprecursor was uninstalled"),
         _ => (Firing::AgentLost, Confirmed::AgentLost, "the node's agent stopped reporting"),
     };
     let mut conditions = vec![condition::of(firing, &format!("resolved by the operator: {why}"), None, &[], at)];

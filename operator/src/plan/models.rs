@@ -28,6 +28,7 @@ pub(super) fn plan(observed: &Observed, settings: &Settings, anchor: Option<&str
         }
     }
     let mut published = BTreeSet::new();
+    let missing = observed.models.values().filter(|looked| looked.is_missing()).count();
     for (source, generation) in wanted {
         if is_published(observed, settings, &source.sha256) {
             continue;
@@ -44,7 +45,7 @@ pub(super) fn plan(observed: &Observed, settings: &Settings, anchor: Option<&str
                             anchor: anchor.to_owned(),
                         });
                     }
-                } else if looked.generation != generation || looked.again().is_some_and(|at| due.has_come(at)) {
+                } else if looked.generation != generation || looked.again(missing).is_some_and(|at| due.has_come(at)) {
                     plan.looks.push((source, generation));
                 }
             }

@@ -43,14 +43,7 @@ const JUDGED_SECONDS: u64 = 3_600;
 /// Decimals of false alerts per pod and day.
 const DECIMALS: usize = 2;
 
-pub(super) fn plan(
-    observed: &Observed,
-    settings: &Settings,
-    anchor: Option<&str>,
-    due: &mut Due,
-    writes: &mut Vec<Write>,
-) {
-    let Some(anchor) = anchor else { return };
+pub(super) fn plan(observed: &Observed, settings: &Settings, due: &mut Due, writes: &mut Vec<Write>) {
     for shard in observed.ledger.changed() {
         if observed.kept.get(&shard).is_some_and(|kept| !due.passed(*kept, KEEP_SECONDS)) {
             continue;
@@ -64,14 +57,15 @@ pub(super) fn plan(
                         "the snapshot is full: some rules lose their scores when the operator restarts"
                     );
                 }
-                writes.push(Write::KeepScores { shard, manifest: manifest(settings, anchor, shard, packed) });
+                writes.push(Write::KeepScores { shard, manifest: manifest(settings, shard, packed) });
             }
             Err(error) => tracing::error!(shard, %error, "cannot pack the scores"),
         }
     }
 }
 
-fn manifest(settings: &Settings, anchor: &str, shard: u32, packed: Vec<u8>) -> Value {
+/// The ConfigMap of a shard. Nothing owns it: scores are all that cannot be made again, so they do not go with the anchor.
+fn manifest(settings: &Settings, shard: u32, packed: Vec<u8>) -> Value {
     let base = settings.config.anchor.trim_end_matches("-anchor");
     let mut labels = owned::labels();
     labels.insert(CONTENT.to_owned(), SCORES.into());
@@ -82,7 +76,6 @@ fn manifest(settings: &Settings, anchor: &str, shard: u32, packed: Vec<u8>) -> V
             "name": format!("{base}-{SCORES}-{shard}"),
             "namespace": settings.namespace,
             "labels": labels,
-            "ownerReferences": [owned::reference(&settings.config.anchor, anchor)],
         },
         "binaryData": {KEY: ByteString(packed)},
     })

@@ -5,6 +5,7 @@ mod alerts;
 mod cluster;
 mod models;
 mod properties;
+mod retire;
 mod scores;
 mod shares;
 mod targets;

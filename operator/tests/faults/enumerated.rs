@@ -24,6 +24,7 @@ pub(crate) fn violations(got: &Outcome, undisturbed: &Outcome, unsure: usize) ->
         let is_own = match entry.resource.as_str() {
             "configmaps" | "daemonsets" => entry.namespace == crate::scenes::INSTALL,
             "precursorpolicies/status" | "clusterprecursorpolicies/status" => entry.verb.as_str() == "patch",
+            "events" => entry.namespace == crate::scenes::INSTALL && entry.verb.as_str() == "create",
             "precursoralerts" => matches!(entry.verb.as_str(), "delete" | "patch"),
             _ => false,
         };

@@ -8,5 +8,6 @@ mod enumerated;
 mod leaders;
 mod mixes;
 mod play;
+mod retired;
 mod scenes;
 mod state;

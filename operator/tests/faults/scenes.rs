@@ -153,6 +153,17 @@ pub(crate) fn cluster() -> Server {
     server
 }
 
+/// A policy whose pods agents watch, with alerts that fire.
+pub(crate) fn watched(server: &Server) {
+    create(server, &policy("checkout", "200ms"));
+    for node in ["n1", "n2"] {
+        report(server, node, 3);
+    }
+    for (pod, node) in [("web-1", "n1"), ("web-2", "n2"), ("web-3", "n1")] {
+        alert(server, pod, node, "Firing", 0);
+    }
+}
+
 /// The usual settings.
 pub(crate) fn settings(scene: &Scene) -> Settings {
     let config = json!({

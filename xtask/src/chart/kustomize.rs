@@ -60,7 +60,7 @@ pub(super) fn render(helm: &Path) -> anyhow::Result<Vec<Generated>> {
 fn template(helm: &Path) -> anyhow::Result<String> {
     let output = Command::new(helm)
         // The oldest cluster that the chart accepts.
-        .args(["template", "netprecursor", CHART, "--namespace", NAMESPACE, "--kube-version", "1.32.0"])
+        .args(["template", "netprecursor", CHART, "--namespace", NAMESPACE, "--kube-version", "1.32.0", "--no-hooks"])
         .output()
         .with_context(|| format!("starting {}; expected Helm: give it by --helm", helm.display()))?;
     if !output.status.success() {

@@ -11,6 +11,7 @@ logLevel: {{ default .Values.logLevel .Values.operator.logLevel | quote }}
 anchor: {{ include "netprecursor.anchor" . | quote }}
 leaseName: {{ include "netprecursor.operator" . | quote }}
 metricsListen: "0.0.0.0:8080"
+metricsAuthorization: {{ .Values.metrics.authorization | quote }}
 alertTtl: {{ .Values.alerts.ttl | quote }}
 caps:
   alertsPerNode: {{ int64 .Values.alerts.caps.perNode }}

@@ -5,6 +5,7 @@ use k8s_openapi::{
         admissionregistration::v1::ValidatingAdmissionPolicy,
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
         core::v1::{Capabilities, Container, Namespace, Pod, PodSpec, SecurityContext},
+        rbac::v1::ClusterRole,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::version::Info,
@@ -16,6 +17,7 @@ use kube::{
 use netprecursor_crds::{
     ClusterPrecursorPolicy, ConditionStatus, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy,
     diagnosis::Policy,
+    installation::{CLAIM, Claim},
     policy::{API_VERSION, GROUP, PrecursorPolicyStatus},
 };
 
@@ -31,6 +33,10 @@ const ADMISSION: &str = "admissionregistration.k8s.io/v1";
 pub(in crate::kubectl) struct Facts {
     /// What of an installation can be seen.
     pub(super) installed: Installed,
+    /// Where the cluster's one installation is, by its mark; `None` where there is none.
+    pub(super) claim: Answer<Option<Claim>>,
+    /// Namespaces that have an operator.
+    pub(super) operators: Answer<Vec<String>>,
     /// Where the user would create policies.
     pub(super) user_namespace: String,
     pub(super) version: Info,
@@ -74,6 +80,9 @@ pub(in crate::kubectl) async fn ask(cluster: &Cluster) -> Result<Facts, ClusterE
     let admission: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let ours = ListParams::default().labels(PART_OF);
     let places: Api<Namespace> = Api::all(client.clone());
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let (claim, operators) = tokio::try_join!(cluster.get(&roles, CLAIM), cluster.operators())?;
+    let claim = claim.map(|role| Claim::of(&role.metadata.annotations.unwrap_or_default()));
     let (version, definitions, policies, serves_admission, admission_policies, place, dry_run, may_create) = tokio::try_join!(
         async { Ok(cluster.judge("ask for the version", client.apiserver_version().await)?.found()) },
         definitions(cluster),
@@ -86,6 +95,8 @@ pub(in crate::kubectl) async fn ask(cluster: &Cluster) -> Result<Facts, ClusterE
     )?;
     Ok(Facts {
         installed,
+        claim,
+        operators,
         user_namespace: cluster.namespace.clone(),
         version: version.unwrap_or_default(),
         definitions,

@@ -1,5 +1,6 @@
 //! Clusters before, in the middle of and after an installation, and what is reported of them.
 
+use netprecursor_crds::installation::Claim;
 use serde_json::{Value, json};
 
 use super::{facts::tests::policy, *};
@@ -18,11 +19,17 @@ fn version(minor: &str) -> Info {
     )
 }
 
+fn claim(namespace: &str) -> Claim {
+    Claim { namespace: namespace.to_owned(), release: "np".to_owned() }
+}
+
 /// A cluster on which everything works.
 fn installed() -> Facts {
     let there = || Definition::There { serves: true, is_established: Some(true) };
     Facts {
         installed: scenes::installed(&["node1", "node2", "node3"]),
+        claim: Answer::Found(Some(claim("net"))),
+        operators: Answer::Found(vec!["net".to_owned()]),
         user_namespace: "shop".to_owned(),
         version: version("34"),
         definitions: vec![("precursorpolicies.netprecursor.io".to_owned(), there())],
@@ -62,12 +69,31 @@ fn a_fit_cluster_with_nothing_on_it_is_well() {
             ..scenes::installed(&["node1"])
         },
         policies: Some(Vec::new()),
+        claim: Answer::Absent,
+        operators: Answer::Found(Vec::new()),
         place: Answer::Absent,
         ..installed()
     };
     assert_eq!(bad(&nothing), Vec::<&str>::new());
     let text = text(&report(&nothing, at(0)), Style::PLAIN);
     assert!(text.contains("helm install") && text.contains("pod-security.kubernetes.io/enforce=privileged"), "{text}");
+}
+
+#[test]
+fn a_second_release_is_bad_and_named_with_the_command_that_removes_it() {
+    let both = || Answer::Found(vec!["elsewhere".to_owned(), "net".to_owned()]);
+    let second = Facts { operators: both(), ..installed() };
+    assert_eq!(bad(&second), ["one release"]);
+    let shown = text(&report(&second, at(0)), Style::PLAIN);
+    assert!(
+        shown.contains("the operator in elsewhere does not work") && shown.contains("--namespace elsewhere"),
+        "{shown}"
+    );
+    // Without the mark nobody keeps the second from working.
+    assert_eq!(bad(&Facts { operators: both(), claim: Answer::Absent, ..installed() }), ["one release"]);
+    assert_eq!(bad(&Facts { claim: Answer::Absent, ..installed() }), Vec::<&str>::new());
+    let moved = Facts { claim: Answer::Found(Some(claim("elsewhere"))), ..installed() };
+    assert_eq!(bad(&moved), ["one release"]);
 }
 
 #[test]

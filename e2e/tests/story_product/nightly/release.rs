@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::{apps::v1::DaemonSet, core::v1::Pod},
+    api::{apps::v1::DaemonSet, core::v1::Pod, events::v1::Event},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -25,7 +25,7 @@ use netprecursor_e2e::{
 use serde_json::{Value, json};
 
 use super::{Trouble, delivered};
-use crate::shared::{DEFINITIONS, clean, is_in_use, policy, request, wait_with_kubectl};
+use crate::shared::{DEFINITIONS, clean, condition, is_in_use, policy, request, wait_with_kubectl};
 
 const HELM: Duration = Duration::from_secs(180);
 const LIMIT: Duration = Duration::from_secs(120);
@@ -72,6 +72,22 @@ async fn budget(story: &Story) -> Result<Option<u32>, Error> {
     Ok(patched.spec.rules.first().and_then(|rule| rule.max_false_alerts_per_day))
 }
 
+/// What somebody changes in the agents' DaemonSet is put right, and an Event says so.
+async fn edited(story: &Story) -> Result<(), Error> {
+    const LABEL: &str = "app.kubernetes.io/part-of";
+    let sets: Api<DaemonSet> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
+    // One that replaces no pod.
+    let edit = json!({"metadata": {"labels": {LABEL: "edited"}}});
+    let edited = sets.patch(AGENTS, &PatchParams::default(), &Patch::Merge(edit)).await;
+    edited.map_err(request("editing the agents"))?;
+    let is_right =
+        |set: Option<&DaemonSet>| set.is_some_and(|set| set.labels().get(LABEL).is_some_and(|is| is == RELEASE));
+    wait_for(&sets, AGENTS, "the edit to be put right", LIMIT, is_right).await?;
+    let events: Api<Event> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
+    let config = Config::default().fields("reason=EditReverted");
+    wait_for_list(&events, config, "an Event about the edit", LIMIT, |events| (!events.is_empty()).then_some(())).await
+}
+
 #[tokio::test]
 #[ignore = "nightly: installs and removes everything; E2E_STORIES=nightly make e2e"]
 async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_alert_out() {
@@ -112,6 +128,8 @@ async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_a
         trouble.end(story).await?;
         delivered::once(story).await?;
 
+        edited(story).await?;
+
         // Removed: agents go, what users wrote and read stays, nothing hangs.
         let begun = Instant::now();
         product.uninstall().await?;
@@ -122,6 +140,15 @@ async fn a_release_is_upgraded_rolled_back_removed_and_installed_again_with_an_a
         wait_for_list(&pods, Config::default(), "no pod to be left", LIMIT, none).await?;
         println!("uninstalled after {:.1} s", begun.elapsed().as_secs_f64());
         is_kept(story, &trouble, "the removal").await?;
+        let kept: Api<PrecursorPolicy> = story.api();
+        let kept = kept.get("web").await.map_err(request("getting the kept policy"))?;
+        let conditions = &kept.status.as_ref().unwrap().conditions;
+        let said: Vec<&str> = conditions.iter().map(|condition| condition.reason.as_str()).collect();
+        assert_eq!(
+            (said, condition(conditions, "Ready")),
+            (vec!["Uninstalled"], "Unknown"),
+            "the policy claims to be watched"
+        );
         let definitions: Api<CustomResourceDefinition> = Api::all(story.client());
         for name in DEFINITIONS {
             definitions.get(name).await.map_err(request(format!("getting {name}, which is kept")))?;

@@ -122,3 +122,50 @@ fn refused_agents_come_with_the_command_that_lets_them_in() {
     cluster.agents(3, 3, 3);
     assert_eq!(condition(&cluster.plan(at(6)), "AgentsReady"), is("True", "AllReady"));
 }
+
+#[test]
+fn an_edit_that_is_put_right_leaves_an_event_that_names_it() {
+    let mut cluster = Cluster::with_policy();
+    cluster.settled(at(0));
+    cluster.change_agents(|object| object["spec"]["template"]["spec"]["hostPID"] = false.into());
+    let writes = cluster.plan(at(60)).writes;
+    let Write::ApplyAgents { reverts: Some(change), .. } = &writes[0] else { panic!("{writes:?}") };
+    assert_eq!(change, "spec.template.spec.hostPID: got false, expected true");
+    let (uid, change) = ("agents-uid".to_owned(), change.clone());
+    cluster.observed.reverted = Some(crate::observe::Reverted { uid, version: 7, change });
+    let plan = cluster.plan(at(61));
+    let event = plan.writes.iter().find_map(|write| match write {
+        Write::RecordEvent { event } => Some(event),
+        _ => None,
+    });
+    let event = event.expect("an Event");
+    assert_eq!((&event["reason"], &event["regarding"]["uid"]), (&json!("EditReverted"), &json!("agents-uid")));
+    assert!(event["note"].as_str().unwrap().contains("hostPID: got false, expected true"), "{event}");
+    // A change of the configuration is nobody's edit.
+    cluster.settled(at(61));
+    cluster.settings.config.agent.image = "netprecursor/agent:0.2.0".to_owned();
+    assert!(matches!(cluster.plan(at(200)).writes[0], Write::ApplyAgents { reverts: None, .. }));
+}
+
+#[test]
+fn agents_that_a_quota_held_back_are_asked_for_every_twenty_seconds_until_they_come() {
+    let mut cluster = Cluster::with_policy();
+    cluster.settled(at(0));
+    cluster.agents(3, 1, 1);
+    cluster.failure("pods \"a-\" is forbidden: exceeded quota: pods");
+    let nudges = |cluster: &mut Cluster, second| {
+        let writes = cluster.settled(at(second));
+        let nudges = writes.iter().filter(|write| matches!(write, Write::ApplyAgents { reverts: None, .. })).count();
+        cluster.agents(3, 1, 1);
+        nudges
+    };
+    assert_eq!([5, 19, 20, 21, 39, 40, 60].map(|second| nudges(&mut cluster, second)), [0, 0, 1, 0, 0, 1, 1]);
+    assert!(cluster.plan(at(61)).again <= Duration::from_secs(19), "nothing wakes the operator");
+    // Nothing that replaces pods changes.
+    let (_, agents) = cluster.observed.daemon_sets.iter().next().unwrap();
+    assert_eq!(agents.value.object["metadata"]["annotations"][super::super::agents::RETRIED_AT], at(60).to_string());
+    assert!(!agents.value.object["spec"].to_string().contains("retried-at"));
+    cluster.agents(3, 3, 3);
+    cluster.settled(at(80));
+    assert_eq!(cluster.settled(at(200)).iter().filter(|write| matches!(write, Write::ApplyAgents { .. })).count(), 0);
+}

@@ -103,7 +103,7 @@ impl Cluster {
                 let seen = self.seen("share-uid", Dealt { text, applied: Some(now) });
                 self.observed.shares.take(Sight::Applied(Key::new("netprecursor-system", "share"), seen));
             }
-            Write::ApplyAgents { manifest } => {
+            Write::ApplyAgents { manifest, .. } => {
                 let mut object = manifest.clone();
                 object["metadata"]["resourceVersion"] = version.to_string().into();
                 object["metadata"]["uid"] = "agents-uid".into();
@@ -113,6 +113,7 @@ impl Cluster {
                 let (key, seen) = observe::seen(object, observe::daemon_set);
                 self.observed.daemon_sets.take(Sight::Applied(key, seen.unwrap()));
             }
+            Write::RecordEvent { .. } => self.observed.reverted = None,
             Write::DeleteAgents { key, .. } => self.observed.daemon_sets.take(Sight::Deleted(key.clone())),
             Write::ResolveAlert { key, uid, .. } => {
                 let mut alert = self.observed.alerts.find(key).unwrap().value.clone();
@@ -132,6 +133,8 @@ impl Cluster {
                 (policy.status, policy.written) = (status.as_ref().clone(), Some(now));
                 mirror.take(Sight::Applied(key.clone(), Seen { uid: uid.clone(), version, value: policy }));
             }
+            Write::DeleteReport { key, .. } => self.observed.reports.take(Sight::Deleted(key.clone())),
+            Write::DeleteScores { .. } => {}
             Write::KeepScores { shard, .. } => {
                 self.observed.ledger.kept(*shard);
                 self.observed.kept.insert(*shard, now);

@@ -40,7 +40,9 @@ fn a_model_is_looked_at_published_and_swept_when_nobody_wants_it() {
     cluster.looked(&source, generation, at(0), Err(trouble));
     let refused = cluster.plan(at(1));
     assert_eq!((refused.looks.len(), condition(&refused, "ModelReady")), (0, is("False", "NotFound")));
-    assert_eq!(cluster.plan(at(300)).looks.len(), 1);
+    // A model that appears is noticed soon: within the time until the next look, and that of the look.
+    assert_eq!((cluster.plan(at(9)).looks.len(), cluster.plan(at(9)).again.as_secs()), (0, 1));
+    assert_eq!(cluster.plan(at(10)).looks.len(), 1);
     let payload = Arc::new(Payload { stored: vec![1], is_gzip: false });
     cluster.looked(&source, generation, at(300), Ok(payload));
     assert!(matches!(cluster.settled(at(300))[0], Write::PublishModel { .. }));
@@ -49,6 +51,21 @@ fn a_model_is_looked_at_published_and_swept_when_nobody_wants_it() {
     cluster.settled(at(400));
     assert!(!cluster.plan(at(999)).writes.iter().any(|write| matches!(write, Write::DeleteModel { .. })));
     assert!(cluster.plan(at(1_000)).writes.iter().any(|write| matches!(write, Write::DeleteModel { .. })));
+}
+
+#[test]
+fn many_missing_models_are_looked_for_less_often_and_wrong_ones_rarely() {
+    let looked = |outcome| crate::models::Looked { at: at(0), generation: 1, outcome: Err(outcome) };
+    let source = crate::models::Source {
+        namespace: "shop".to_owned(),
+        name: "models".to_owned(),
+        key: "m.onnx".to_owned(),
+        sha256: "ab".repeat(32),
+    };
+    let missing = looked(Trouble::NotFound(source));
+    let again = [1, 50, 500, 100_000].map(|missing_now| missing.again(missing_now));
+    assert_eq!(again, [10, 10, 100, 300].map(|second| Some(at(second))));
+    assert_eq!(looked(Trouble::NotGzip(String::new())).again(1), Some(at(300)));
 }
 
 #[test]

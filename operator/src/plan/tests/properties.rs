@@ -118,6 +118,8 @@ fn object(write: &Write) -> String {
         Write::ResolveAlert { key, .. } | Write::DeleteAlert { key, .. } => format!("alert {key}"),
         Write::PolicyStatus { kind, key, .. } => format!("{kind:?} {key}"),
         Write::KeepScores { shard, .. } => format!("scores {shard}"),
+        Write::RecordEvent { event } => format!("event {}", event["metadata"]["name"]),
+        Write::DeleteReport { .. } | Write::DeleteScores { .. } => panic!("{write:?} is for who retires the release"),
     }
 }
 

@@ -1,0 +1,73 @@
+//! Metrics as Prometheus reads them: by a token of a service account that may. The API server's proxy keeps tokens to itself,
+//! so the way is a port-forward.
+
+use std::time::Duration;
+
+use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
+    core::v1::{Pod, ServiceAccount},
+    rbac::v1::ClusterRoleBinding,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
+
+use crate::{Error, cluster::SYSTEM_NAMESPACE, product::RELEASE};
+
+/// The service account that scrapes, by the chart's role.
+const READER: &str = "e2e-metrics-reader";
+/// For one scrape.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// The text that a pod's `/metrics` answers.
+///
+/// # Errors
+/// It does not answer with 200, in time.
+pub(super) async fn metrics(client: Client, pod: &str, port: u16) -> Result<String, Error> {
+    let what = || format!("metrics of {pod}");
+    let token = token(&client).await.map_err(Error::request(what()))?;
+    let request = format!("GET /metrics HTTP/1.0\r\nHost: {pod}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let failed = |got: String| Error::Command { command: what(), got };
+    let pods: Api<Pod> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    let asking = async {
+        let mut forward = pods.portforward(pod, &[port]).await.map_err(Error::request(what()))?;
+        let mut stream = forward.take_stream(port).ok_or_else(|| failed("no stream of its port".to_owned()))?;
+        let mut answer = String::new();
+        let exchanged = async {
+            stream.write_all(request.as_bytes()).await?;
+            stream.read_to_string(&mut answer).await
+        };
+        exchanged.await.map_err(|error| failed(error.to_string()))?;
+        Ok::<_, Error>(answer)
+    };
+    let answer = timeout(LIMIT, asking).await.map_err(|_| failed(format!("no end within {LIMIT:?}")))??;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(body.to_owned()),
+        _ => Err(failed(answer)),
+    }
+}
+
+/// A token of an account that may read metrics.
+async fn token(client: &Client) -> kube::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": READER}});
+    let apply = PatchParams::apply("e2e").force();
+    accounts.patch(READER, &apply, &Patch::Apply(account)).await?;
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": READER},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": format!("{RELEASE}-metrics-reader")},
+        "subjects": [{"kind": "ServiceAccount", "name": READER, "namespace": SYSTEM_NAMESPACE}],
+    });
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    bindings.patch(READER, &apply, &Patch::Apply(binding)).await?;
+    let request = accounts.create_token_request(READER, &PostParams::default(), &TokenRequest::default()).await?;
+    Ok(request.status.map(|status| status.token).unwrap_or_default())
+}
