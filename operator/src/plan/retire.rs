@@ -45,6 +45,7 @@ fn status(policy: &Policy, now: Timestamp) -> PrecursorPolicyStatus {
         observed_generation: Some(policy.generation),
         targets: Some(0),
         firing: Some(0),
+        waiting: None,
         rules: before.rules.clone(),
         conditions: vec![ready.condition(&before.conditions, Some(policy.generation), now)],
     }

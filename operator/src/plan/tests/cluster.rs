@@ -111,7 +111,13 @@ impl Cluster {
                     json!([{"manager": "netprecursor-operator", "operation": "Apply", "time": now.to_string()}]);
                 let object = serde_json::from_value(object).unwrap();
                 let (key, seen) = observe::seen(object, observe::daemon_set);
-                self.observed.daemon_sets.take(Sight::Applied(key, seen.unwrap()));
+                let mut seen = seen.unwrap();
+                // What the controller counted stays.
+                if let Some(known) = self.observed.daemon_sets.find(&key).map(|known| &known.value) {
+                    let counts = (known.wanted, known.scheduled, known.ready);
+                    (seen.value.wanted, seen.value.scheduled, seen.value.ready) = counts;
+                }
+                self.observed.daemon_sets.take(Sight::Applied(key, seen));
             }
             Write::RecordEvent { .. } => self.observed.reverted = None,
             Write::DeleteAgents { key, .. } => self.observed.daemon_sets.take(Sight::Deleted(key.clone())),
