@@ -55,7 +55,7 @@ pub(super) struct Plot<'a> {
 }
 
 /// How many times what was measured, or the threshold, a forecast may raise the upper edge to.
-const FORECAST: f32 = 2.0;
+const HEADROOM: f32 = 2.0;
 
 impl Plot<'_> {
     /// The value at the upper edge: what was measured decides, and a forecast that is far above stands at the edge.
@@ -64,7 +64,7 @@ impl Plot<'_> {
             self.points.iter().filter_map(of).filter(|value| value.is_finite()).fold(least, f32::max)
         };
         let measured = highest(|point| point.measured_us, self.threshold_us);
-        highest(|point| point.predicted_us, measured).min(FORECAST * measured).max(1.0) * 1.05
+        highest(|point| point.predicted_us, measured).min(HEADROOM * measured).max(1.0) * 1.05
     }
 
     /// The row of the threshold, counted from above.
