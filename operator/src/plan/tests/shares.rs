@@ -28,7 +28,7 @@ fn a_share_is_there_before_the_agents_are() {
     let plan = cluster.plan(at(0));
     assert!(matches!(plan.writes[..2], [Write::DealShare { .. }, Write::ApplyAgents { .. }]), "{:?}", plan.writes);
     assert_eq!(dealt(&plan), Some(Share::of(40)));
-    let Write::ApplyAgents { manifest } = &plan.writes[1] else { panic!() };
+    let Write::ApplyAgents { manifest, .. } = &plan.writes[1] else { panic!() };
     let pod = &manifest["spec"]["template"]["spec"];
     let volume = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "share").unwrap();
     assert_eq!(volume["configMap"], json!({"name": "netprecursor-agent-share", "optional": true}));
