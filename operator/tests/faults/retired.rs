@@ -92,8 +92,8 @@ fn kept_objects_say_that_nothing_watches_and_no_operator_says_otherwise_afterwar
             () = retiring => {}
         }
         assert_eq!(ready(&server), json!(["Unknown", "Uninstalled", 1]));
-        assert_eq!(server.objects("daemonsets.apps"), Vec::<Value>::new());
-        assert_eq!(server.objects("precursornodereports.netprecursor.io"), Vec::<Value>::new());
+        assert_eq!(server.objects("daemonsets.apps"), Vec::new());
+        assert_eq!(server.objects("precursornodereports.netprecursor.io"), Vec::new());
         for alert in server.objects("precursoralerts.netprecursor.io") {
             assert_eq!(
                 (&alert["status"]["state"], &alert["status"]["resolution"]),

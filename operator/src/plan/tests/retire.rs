@@ -40,7 +40,7 @@ fn what_is_kept_says_that_nothing_watches_any_more() {
         assert_eq!((said, status.firing), (("Ready", "Unknown", "Uninstalled"), Some(0)));
     }
     let Write::PolicyStatus { status, .. } = &writes[2] else { panic!("{writes:?}") };
-    assert_eq!(status.rules.len(), 1, "scores are of the past and stay");
+    assert!(status.rules.iter().any(|rule| rule.alerts > 0), "scores are of the past and stay: {:?}", status.rules);
     // An installation that comes back takes over: whatever it says then is news.
     writes.iter().for_each(|write| cluster.carry_out(write));
     assert_eq!(cluster.statuses(at(101)), 2);
