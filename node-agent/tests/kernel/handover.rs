@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::fixture::{Agent, Behaviour, Family, Path, Server, alone, ask, policy, scratch, wait_for};
+use crate::fixture::{Agent, Behaviour, Family, PATIENCE, Path, Server, alone, ask, policy, scratch, wait_for};
 
 /// A queue of 100 kB that empties with 2 Mbit/s holds packets for 400 ms.
 const RULE: &str = "[{name: rtt, signal: RttForecast, rttForecast: {threshold: 100ms, resolveThreshold: 60ms}, holdFor: 2s, \
@@ -28,10 +28,15 @@ fn traffic(path: &Path, server: &Server, phase: &AtomicU8) {
                 thread::sleep(Duration::from_millis(100));
             }
             SURGE => {
-                let mut stream = ask(&path.near, server.address);
-                stream.set_nonblocking(true).unwrap();
+                // Each fills its window; together they fill the queue.
+                let mut streams = [(); 4].map(|()| ask(&path.near, server.address));
+                for stream in &streams {
+                    stream.set_nonblocking(true).unwrap();
+                }
                 while phase.load(Ordering::Relaxed) == SURGE {
-                    while stream.write(&[b'x'; 16 * 1024]).is_ok() {}
+                    for stream in &mut streams {
+                        while stream.write(&[b'x'; 16 * 1024]).is_ok() {}
+                    }
                     thread::sleep(Duration::from_millis(20));
                 }
             }
@@ -51,7 +56,15 @@ fn alert(agent: &Agent) -> Option<Value> {
 }
 
 fn until_alert_is(agent: &Agent, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-    wait_for(&format!("{what}; log: {}", agent.log()), || alert(agent).filter(&is))
+    let began = Instant::now();
+    loop {
+        if let Some(found) = alert(agent).filter(&is) {
+            return found;
+        }
+        let state = || format!("{}; log: {}", agent.json("/api/v1/targets"), agent.log());
+        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}; {}", state());
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn is_firing(alert: &Value) -> bool {
@@ -106,6 +119,8 @@ fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_al
         assert!(agent.terminate().0.success(), "{}", agent.log());
 
         let (began, agent) = (unix(), start());
+        // Connections that are opened while no agent runs are never measured.
+        agent.until_ready_is(200);
         phase.store(SURGE, Ordering::Relaxed);
         let fired = until_alert_is(&agent, "an alert after the planned restart", is_firing);
         let planned = unix() - began;
@@ -124,6 +139,8 @@ fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_al
 
         agent.kill();
         let (began, agent) = (unix(), start());
+        // Connections that are opened while no agent runs are never measured.
+        agent.until_ready_is(200);
         phase.store(SURGE, Ordering::Relaxed);
         until_alert_is(&agent, "an alert after the crash", is_firing);
         let crashed = unix() - began;

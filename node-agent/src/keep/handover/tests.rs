@@ -75,10 +75,10 @@ fn the_latest_of_two_files_is_found_and_the_other_is_written_next() {
     let directory = tempfile::tempdir().unwrap();
     let mut writing = files(&directory);
     assert!(writing.read(later(1)).handover.is_none());
-    for tick in 98..=100 {
+    for tick in 100..=102 {
         writing.write(&Handover { tick: Tick(tick), ..handover(2) }).unwrap();
         let mut reading = files(&directory);
-        let found = reading.read(later(1));
+        let found = reading.read(later(3));
         assert_eq!((found.refused, reading.next), (0, writing.next));
         assert_eq!(described(&found.handover.unwrap()), described(&Handover { tick: Tick(tick), ..handover(2) }));
     }
@@ -88,16 +88,16 @@ fn the_latest_of_two_files_is_found_and_the_other_is_written_next() {
 fn after_a_write_that_was_cut_short_the_one_before_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let mut writing = files(&directory);
-    writing.write(&Handover { tick: Tick(99), ..handover(3) }).unwrap();
     writing.write(&handover(3)).unwrap();
+    writing.write(&Handover { tick: Tick(101), ..handover(3) }).unwrap();
     // Half of the next one is written over the older: its beginning, or anything but that.
-    let whole = encoded(&Handover { tick: Tick(98), ..handover(2) });
+    let whole = encoded(&Handover { tick: Tick(102), ..handover(2) });
     let path = directory.path().join(NAMES[0]);
     for kept in [20, 40, 60, whole.len() - 1] {
-        let old = encoded(&Handover { tick: Tick(99), ..handover(3) });
+        let old = encoded(&handover(3));
         fs::write(&path, [&whole[..kept], &old[kept..]].concat()).unwrap();
-        let found = files(&directory).read(later(1));
-        assert_eq!((found.refused, found.handover.unwrap().tick), (1, Tick(100)), "{kept}");
+        let found = files(&directory).read(later(2));
+        assert_eq!((found.refused, found.handover.unwrap().tick), (1, Tick(101)), "{kept}");
     }
 }
 
