@@ -65,8 +65,10 @@ impl Share {
         let Some(agents) = stepped(agents) else {
             return Self { writes_per_second: LEAST_PER_SECOND, burst: LEAST_BURST };
         };
+        // Three decimals, so that what is read is what was written.
+        let rate = (1_000.0 * CLUSTER_PER_SECOND / f64::from(agents)).floor() / 1_000.0;
         Self {
-            writes_per_second: (CLUSTER_PER_SECOND / f64::from(agents)).clamp(LEAST_PER_SECOND, MOST_PER_SECOND),
+            writes_per_second: rate.clamp(LEAST_PER_SECOND, MOST_PER_SECOND),
             burst: (CLUSTER_BURST / agents).clamp(LEAST_BURST, MOST_BURST),
         }
     }
@@ -102,10 +104,10 @@ impl Share {
     }
 }
 
-/// The number of agents, rounded up by an eighth at most: not every node that comes or goes is news to all others.
+/// The number of agents, rounded up by a sixteenth at most: not every node that comes or goes is news to all others.
 fn stepped(agents: usize) -> Option<u32> {
     let agents = u32::try_from(agents).unwrap_or(u32::MAX);
-    let step = (1 << agents.checked_ilog2()?) / 8;
+    let step = (1 << agents.checked_ilog2()?) / 16;
     Some(agents.checked_next_multiple_of(step.max(1)).unwrap_or(u32::MAX))
 }
 
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn a_few_agents_have_all_they_may_have_and_many_what_they_need() {
         assert_eq!([dealt(1), dealt(3), dealt(25)], [(10.0, 30); 3]);
-        assert_eq!(dealt(250), (250.0 / 256.0, 30));
+        assert_eq!(dealt(250), (0.976, 30));
         assert_eq!([dealt(5_000), dealt(100_000), dealt(usize::MAX)], [(0.05, 10); 3]);
         assert_eq!(Share::of(5_000).refill(), Duration::from_secs(20));
     }
@@ -131,7 +133,7 @@ mod tests {
         for agents in 25..=5_000_u32 {
             let (rate, burst) = dealt(agents as usize);
             let all = rate * f64::from(agents);
-            assert!((200.0..=250.0 + 1e-6).contains(&all), "{agents} agents write {all} times a second");
+            assert!((230.0..=250.0 + 1e-6).contains(&all), "{agents} agents write {all} times a second");
             assert!(
                 burst <= LEAST_BURST || burst * agents <= CLUSTER_BURST,
                 "{agents} agents write {burst} times each"
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn nodes_that_come_and_go_are_news_to_others_only_now_and_then() {
         let changes = (1_000..2_000).filter(|agents| Share::of(*agents) != Share::of(agents + 1)).count();
-        assert!((8..=16).contains(&changes), "{changes}");
+        assert!((12..=20).contains(&changes), "{changes}");
     }
 
     #[test]
