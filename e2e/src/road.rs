@@ -65,20 +65,20 @@ pub fn section<'a>(document: &'a str, heading: &str) -> Option<&'a str> {
 /// One fails, or all together take longer than `limit`.
 pub async fn walk(environment: &[(&str, OsString)], steps: &[Step], limit: Duration) -> Result<String, Error> {
     let directory = tempfile::tempdir().map_err(|error| failed("making a directory", &error))?;
-    let output = directory.path().join("output");
+    let (output, at) = (directory.path().join("output"), directory.path().join("at"));
     let mut shell = Command::new("bash");
-    shell.args(["-c", &script(steps, &output)]).current_dir(checkout()).envs(environment.iter().cloned());
+    shell.args(["-c", &script(steps, &output, &at)]).current_dir(checkout()).envs(environment.iter().cloned());
     // The documents name the place where programs are built when nobody says otherwise.
     shell.env_remove("CARGO_TARGET_DIR").kill_on_drop(true).stdin(Stdio::null());
     let ended = timeout(limit, shell.status()).await;
     let printed = std::fs::read_to_string(&output).unwrap_or_default();
+    let at = std::fs::read_to_string(&at).ok().and_then(|at| at.trim().parse::<usize>().ok());
+    let current = at.and_then(|at| steps.get(at)).map_or("bash", |step| step.command.as_str());
     match ended {
         Ok(Ok(status)) if status.success() => Ok(printed),
-        Ok(Ok(status)) => Err(failed("the command that was shown last", &format!("{status}: {printed}"))),
+        Ok(Ok(status)) => Err(failed(current, &format!("{status}: {printed}"))),
         Ok(Err(error)) => Err(failed("bash", &error)),
-        Err(_) => {
-            Err(failed("the command that was shown last", &format!("no end within {} s: {printed}", limit.as_secs())))
-        }
+        Err(_) => Err(failed(current, &format!("no end within {} s: {printed}", limit.as_secs()))),
     }
 }
 
@@ -86,13 +86,15 @@ fn failed(command: &str, got: &impl ToString) -> Error {
     Error::Command { command: command.to_owned(), got: got.to_string() }
 }
 
-/// A script that shows each command, runs it and stops at the first that fails. `output` has what the current one printed.
-fn script(steps: &[Step], output: &Path) -> String {
+/// A script that shows each command, runs it and stops at the first that fails. `output` has what the current one printed,
+/// `at` its position.
+fn script(steps: &[Step], output: &Path, at: &Path) -> String {
     let mut script = "set -e -o pipefail\n".to_owned();
-    for step in steps {
+    for (position, step) in steps.iter().enumerate() {
         // In this shell, not in one of a pipe: what a command exports is there for the next.
         script += &format!(
-            "printf '$ %s\\n' {shown}\n{{\n{command}\n}} >{output} 2>&1\ncat {output}\n",
+            "echo {position} >{at}\nprintf '$ %s\\n' {shown}\n{{\n{command}\n}} >{output} 2>&1\ncat {output}\n",
+            at = quoted(&at.display().to_string()),
             shown = quoted(&step.command),
             command = step.command,
             output = quoted(&output.display().to_string()),
@@ -159,7 +161,7 @@ $ i
         let run = |page: &str| {
             let directory = tempfile::tempdir().unwrap();
             let output = directory.path().join("it's here");
-            let script = script(&steps(page), &output);
+            let script = script(&steps(page), &output, &directory.path().join("at"));
             let ran = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
             let text = String::from_utf8(ran.stdout).unwrap();
             (ran.status.success(), text, std::fs::read_to_string(&output).unwrap())
@@ -171,6 +173,14 @@ $ i
         assert_eq!(last, "hello   you\n");
         let (ok, shown, last) = run("```console\n$ echo one && ls /nowhere/at/all\n$ echo two\n```\n");
         assert!(!ok && !shown.contains("two") && last.contains("/nowhere/at/all"), "{shown}{last}");
+    }
+
+    #[tokio::test]
+    async fn a_walk_that_fails_names_the_command() {
+        let steps = steps("```console\n$ echo one\n$ ls /nowhere/at/all\n$ echo two\n```\n");
+        let error = walk(&[], &steps, Duration::from_secs(60)).await.unwrap_err();
+        let Error::Command { command, got } = &error else { panic!("{error}") };
+        assert!(command == "ls /nowhere/at/all" && got.contains("exit status"), "{error}");
     }
 
     /// The documents that a story walks along.

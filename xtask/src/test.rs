@@ -82,17 +82,19 @@ struct Finding {
     outcome: Outcome,
     counts: Counts,
     notes: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Finding {
     fn skipped(reason: &str, able: bool) -> Self {
         let outcome = Outcome::Skipped { reason: reason.to_owned(), able };
-        Self { outcome, counts: Counts::default(), notes: Vec::new() }
+        Self { outcome, counts: Counts::default(), notes: Vec::new(), failures: Vec::new() }
     }
 
     fn failed(error: &anyhow::Error) -> Self {
         let outcome = Outcome::Failed { reason: format!("{error:#}") };
-        Self { outcome, counts: Counts { failed: 1, ..Counts::default() }, notes: Vec::new() }
+        let counts = Counts { failed: 1, ..Counts::default() };
+        Self { outcome, counts, notes: Vec::new(), failures: Vec::new() }
     }
 
     /// Failed with the first of `problems`, ran without any.
@@ -104,7 +106,7 @@ impl Finding {
         };
         // A failure without counted checks counts as one.
         let failed = if problems.is_empty() { counts.failed } else { counts.failed.max(1) };
-        Self { outcome, counts: Counts { failed, ..counts }, notes }
+        Self { outcome, counts: Counts { failed, ..counts }, notes, failures: Vec::new() }
     }
 }
 
@@ -150,7 +152,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn timed(name: &'static str, log: &Log, find: impl FnOnce() -> anyhow::Result<Finding>) -> Row {
     println!("{name}: log in {}", log.path().display());
     let begun = Instant::now();
-    let Finding { outcome, counts, notes } = find().unwrap_or_else(|error| Finding::failed(&error));
+    let Finding { outcome, counts, notes, failures } = find().unwrap_or_else(|error| Finding::failed(&error));
     let seconds = begun.elapsed().as_secs_f64();
     let result = match &outcome {
         Outcome::Ran => format!("ran, {} passed", counts.passed),
@@ -158,7 +160,7 @@ fn timed(name: &'static str, log: &Log, find: impl FnOnce() -> anyhow::Result<Fi
         Outcome::Failed { reason } => format!("FAILED: {reason}\n{}", log.tail(40)),
     };
     println!("{name}: {result} ({seconds:.1} s)");
-    Row { name, outcome, seconds, counts, notes }
+    Row { name, outcome, seconds, counts, notes, failures }
 }
 
 fn is_root() -> bool {

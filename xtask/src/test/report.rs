@@ -58,6 +58,28 @@ pub(crate) fn excuses(output: &str) -> Vec<String> {
     output.lines().filter_map(|line| line.strip_prefix("skipped: ")).map(str::to_owned).collect()
 }
 
+/// The tests that failed, each with what it panicked with, in a line.
+pub(crate) fn failures(output: &str) -> Vec<String> {
+    let failed = output.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
+    failed.map(|test| format!("{test}: {}", last_words(output, test))).collect()
+}
+
+/// Where and with what a test panicked, as libtest shows it.
+fn last_words(output: &str, test: &str) -> String {
+    let mut lines = output.lines().skip_while(|line| *line != format!("---- {test} stdout ----"));
+    let Some(place) = lines.find_map(|line| line.split_once(" panicked at ").map(|(_, place)| place)) else {
+        return "no panic in its output".to_owned();
+    };
+    let message = lines.next().unwrap_or_default();
+    // What a command printed is one line here, of which both ends say most.
+    let letters: Vec<char> = message.chars().collect();
+    let text = match letters.len() {
+        0..=800 => message.to_owned(),
+        length => letters[..400].iter().chain(&[' ', '…', ' ']).chain(&letters[length - 400..]).collect(),
+    };
+    format!("{place} {text}")
+}
+
 /// The outcome of a tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
@@ -93,6 +115,8 @@ pub(crate) struct Row {
     pub(crate) counts: Counts,
     /// Parts that did not run, and figures worth a line.
     pub(crate) notes: Vec<String>,
+    /// Tests that failed, with the reason.
+    pub(crate) failures: Vec<String>,
 }
 
 /// All tiers.
@@ -154,6 +178,9 @@ impl Report {
         }
         let Counts { passed, failed, skipped } = self.counts;
         let _ = writeln!(text, "\n{passed} passed, {failed} failed, {skipped} skipped");
+        for (tier, failure) in self.tiers.iter().flat_map(|row| row.failures.iter().map(move |one| (row.name, one))) {
+            let _ = writeln!(text, "FAILED {tier} {failure}");
+        }
         text
     }
 }
@@ -163,7 +190,7 @@ mod tests {
     use super::*;
 
     fn row(name: &'static str, outcome: Outcome, counts: Counts) -> Row {
-        Row { name, outcome, seconds: 1.25, counts, notes: Vec::new() }
+        Row { name, outcome, seconds: 1.25, counts, notes: Vec::new(), failures: Vec::new() }
     }
 
     #[test]
@@ -183,6 +210,17 @@ mod tests {
     fn a_test_that_excuses_itself_has_not_passed() {
         let output = "---- a stdout ----\nskipped: not root\n\ntest result: ok. 5 passed; 0 failed; 0 ignored;\n";
         assert_eq!(Counts::in_output(output), Counts { passed: 4, failed: 0, skipped: 1 });
+    }
+
+    #[test]
+    fn a_test_that_failed_is_named_below_the_table_with_its_panic() {
+        let output = "test a ... ok\ntest b::c ... FAILED\ntest d ... FAILED\n\nfailures:\n\n---- b::c stdout ----\n\
+            $ kubectl get pods\n\nthread 'b::c' (7) panicked at e2e/tests/b.rs:59:5:\nno end within 300 s\nnote: run with\n";
+        let failures = failures(output);
+        assert_eq!(failures, ["b::c: e2e/tests/b.rs:59:5: no end within 300 s", "d: no panic in its output"]);
+        let failed = Row { failures, ..row("api", Outcome::Failed { reason: "x".into() }, Counts::default()) };
+        let table = Report::new(vec![failed], true).table();
+        assert!(table.ends_with("FAILED api d: no panic in its output\n"), "{table}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use super::{Counts, Finding, report::excuses};
+use super::{
+    Counts, Finding,
+    report::{excuses, failures},
+};
 use crate::{
     cargo::{Kind, TestBinary, cargo},
     process::{self, Log, Output, Stop},
@@ -83,6 +86,7 @@ pub(super) fn run_with(
     command: &dyn Fn(&Path) -> Command,
 ) -> anyhow::Result<Finding> {
     let (mut counts, mut problems, mut excuses, mut binaries) = (Counts::default(), Vec::new(), Vec::new(), 0);
+    let mut failures = Vec::new();
     for test in tests.iter().filter(|test| Suite::of(test) == suite) {
         binaries += 1;
         let mut command = command(&test.executable);
@@ -91,6 +95,7 @@ pub(super) fn run_with(
         counts.add(ran.counts);
         problems.extend(ran.problem.map(|problem| format!("{} {}: {problem}", test.package, test.name)));
         excuses.extend(ran.excuses);
+        failures.extend(ran.failures);
     }
     excuses.sort();
     excuses.dedup();
@@ -100,7 +105,10 @@ pub(super) fn run_with(
         (_, Some(excuse)) if problems.is_empty() && counts.passed == 0 => {
             Ok(Finding { counts, ..Finding::skipped(excuse, true) })
         }
-        _ => Ok(Finding::of(&problems, counts, excuses.iter().map(|excuse| format!("skipped: {excuse}")).collect())),
+        _ => {
+            let notes = excuses.iter().map(|excuse| format!("skipped: {excuse}")).collect();
+            Ok(Finding { failures, ..Finding::of(&problems, counts, notes) })
+        }
     }
 }
 
@@ -116,6 +124,7 @@ pub(super) fn has(suite: Suite, tests: &[TestBinary]) -> bool {
 pub(super) fn doc_tests(finding: &mut Finding, log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let ran = one("unit", &mut cargo(&["test", "--workspace", "--doc"]), Duration::from_secs(15 * 60), log, stop)?;
     finding.counts.add(ran.counts);
+    finding.failures.extend(ran.failures);
     if let (Some(problem), super::Outcome::Ran) = (ran.problem, &finding.outcome) {
         finding.outcome = super::Outcome::Failed { reason: format!("examples in the documentation: {problem}") };
     }
@@ -125,6 +134,7 @@ pub(super) fn doc_tests(finding: &mut Finding, log: &Log, stop: &Stop) -> anyhow
 struct Ran {
     counts: Counts,
     excuses: Vec<String>,
+    failures: Vec<String>,
     problem: Option<String>,
 }
 
@@ -138,7 +148,7 @@ fn one(tier: &str, command: &mut Command, limit: Duration, log: &Log, stop: &Sto
     if problem.is_some() {
         counts.failed = counts.failed.max(1);
     }
-    Ok(Ran { counts, excuses: excuses(&output), problem })
+    Ok(Ran { counts, excuses: excuses(&output), failures: failures(&output), problem })
 }
 
 #[cfg(test)]
