@@ -341,14 +341,7 @@ fn count(ctx: &SockOpsContext, counts: &mut TcpSlot, happened: &Happened, is_inf
 }
 
 #[inline(always)]
-fn sample(
-    ctx: &SockOpsContext,
-    counts: &mut TcpSlot,
-    rtt_us: u32,
-    newly_acked: u64,
-    clean: bool,
-    is_inflation: bool,
-) {
+fn sample(ctx: &SockOpsContext, counts: &mut TcpSlot, rtt_us: u32, newly_acked: u64, clean: bool, is_inflation: bool) {
     let ops = ctx.ops;
     // SAFETY: reads context fields.
     unsafe {

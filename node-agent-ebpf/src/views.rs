@@ -3,10 +3,7 @@
 use aya_ebpf::{
     bindings::bpf_sock_ops,
     macros::map,
-    maps::{
-        Array, LpmTrie,
-        lpm_trie::Key,
-    },
+    maps::{Array, LpmTrie, lpm_trie::Key},
 };
 use netprecursor_agent_common::{
     MAX_SLOTS,

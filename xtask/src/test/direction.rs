@@ -20,7 +20,8 @@ const NOT_IN_CORE: &[&str] = &["aya", "kube", "libc", "nix", "rand", "rand_chach
 /// Dependencies that only some crates may have, because they exist to keep them out of the others.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("aya", &["netprecursor-agent"]),
-    ("axum", &["netprecursor-agent", "netprecursor-operator"]),
+    // In the kit for programs that run on alone: who may read their metrics is one piece of middleware.
+    ("axum", &["netprecursor-agent", "netprecursor-operator", "netprecursor-kit"]),
     ("parquet", &["netprecursor-cli"]),
     ("indicatif", &["netprecursor-cli"]),
 ];
