@@ -81,7 +81,7 @@ pub struct Alert {
     pub state: AlertState,
     /// What triggered it.
     pub trigger: Trigger,
-    /// What the rule means by RTT, in words: a [`View`](crate::policy::View).
+    /// What the rule means by RTT, in words: a [`View`].
     #[serde(default = "plain")]
     pub rtt: String,
     /// The rule's threshold, µs.

@@ -319,7 +319,7 @@ mod tests {
             .map(|(at, byte)| if at == 31 { 0x1f } else { *byte })
             .collect::<Vec<_>>();
         assert!(Btf::parse(&unknown).is_none(), "a kind that nobody knows");
-        assert!(Btf::parse(&vec![0; 100]).is_none());
+        assert!(Btf::parse(&[0; 100]).is_none());
     }
 
     #[test]

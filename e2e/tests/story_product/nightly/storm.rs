@@ -70,7 +70,6 @@ async fn alerts_in(story: &Story, state: AlertState, count: usize, limit: Durati
 
 #[tokio::test]
 #[ignore = "nightly: fills a node with pods; E2E_STORIES=nightly make e2e"]
-#[expect(clippy::print_stdout, reason = "a story prints its figures")]
 async fn in_a_storm_every_namespace_is_shown_and_what_is_shown_is_true() {
     story("storm", async |storm| {
         let product = Product::new(storm.cluster());

@@ -109,7 +109,7 @@ impl Pipeline {
             match Watch::resume(kept, now) {
                 Ok(resumed) => *watch = resumed,
                 Err(error) => {
-                    tracing::warn!(target = target.about.name, rule = %active.rules[id.rule].rule.name, %error, "a rule begins anew")
+                    tracing::warn!(target = target.about.name, rule = %active.rules[id.rule].rule.name, %error, "a rule begins anew");
                 }
             }
         }
