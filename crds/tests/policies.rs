@@ -88,7 +88,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "threshold: 200ms",
             "threshold: 200ms, measure: rtt",
             "spec.rules[0].rttForecast.measure",
-            "`Rtt`, `Inflation`",
+            "`Rtt` or `Inflation`",
         ),
         ("threshold: 200ms", "threshold: 200ms, statistic: P95", "spec.rules[0].rttForecast.statistic", "`P90`"),
         ("threshold: 200ms", "threshold: 200ms, peers: {}", "spec.rules[0].rttForecast.peers", "got neither, expected"),

@@ -40,7 +40,7 @@ pub enum PeersError {
     },
     /// An address inside a network.
     #[error(
-        "got `{got}`, which is an address in a network: write `{network}` for the network, or `{host}` for the one address"
+        "got `{got}`, which is an address in a network, expected a network: write `{network}`, or `{host}` for the one address"
     )]
     HostBits {
         /// As written.
@@ -51,7 +51,7 @@ pub enum PeersError {
         host: IpNet,
     },
     /// IPv4 in IPv6 notation.
-    #[error("got `{got}`, which is IPv4 in the notation of IPv6: write it as IPv4, for example `10.0.0.0/8`")]
+    #[error("got `{got}`, which is IPv4 in the notation of IPv6, expected IPv4: write for example `10.0.0.0/8`")]
     Mapped {
         /// As written.
         got: String,

@@ -91,7 +91,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--share-file", "/share"], "got --share-file without --kubernetes"),
         (&["--share-file", ""], "got an empty path"),
         (&["--cluster-network", "10.0.0.0/8"], "got --cluster-network without --kubernetes"),
-        (&["--cluster-network", "10.0.0.1/8"], "write `10.0.0.0/8` for the network"),
+        (&["--cluster-network", "10.0.0.1/8"], "expected a network: write `10.0.0.0/8`"),
         (&["--max-alerts", "-1"], "unexpected argument"),
         (&["--open-metrics"], "got --open-metrics without --kubernetes"),
         (&["--cluster-name", " "], "leave it out for none"),
