@@ -46,7 +46,7 @@ pub struct Source {
     unclean: Option<Tick>,
     /// Seconds with samples: how many, and their low quantile.
     recent: VecDeque<(Tick, f32, f32)>,
-    /// The least delayed of each such second, for as long as what is usual is taken from.
+    /// The least delayed of each of the last seconds with samples.
     lows: VecDeque<f32>,
 }
 

@@ -43,7 +43,7 @@ pub const FAMILIES: [Family; 50] = [
     counter(
         "netprecursor.views.uncounted",
         "{view}",
-        "Views of targets (measure and peers of a rule) that could not be counted",
+        "Times that the measure or peers of a target's rules could not be counted",
     ),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
     counter(

@@ -261,15 +261,16 @@ impl Suite {
     }
 
     /// Counts a target in `taps` besides its own slot, and nowhere else; `missing` is why something that a rule needs is
-    /// not among them.
-    pub fn set_taps(&mut self, place: Place, taps: &[Tap], missing: Option<String>) {
-        match missing {
-            Some(reason) => _ = self.uncounted.insert(place.slot, reason),
-            None => _ = self.uncounted.remove(&place.slot),
-        }
+    /// not among them. Returns whether that is news.
+    pub fn set_taps(&mut self, place: Place, taps: &[Tap], missing: Option<&str>) -> bool {
+        let before = match missing {
+            Some(reason) => self.uncounted.insert(place.slot, reason.to_owned()),
+            None => self.uncounted.remove(&place.slot),
+        };
         if let Some(views) = &self.programs.views {
             views.set(place.slot, taps);
         }
+        missing.is_some() && before.as_deref() != missing
     }
 
     /// Makes a slot ready for its next target: what it counted before is forgotten.

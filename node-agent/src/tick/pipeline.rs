@@ -165,27 +165,33 @@ impl Pipeline {
         let Self { targets, policies, forecasters, alerts, .. } = self;
         let target = &mut targets[row];
         // Charts draw what the target's first rule sees.
-        let drawn = target.watches.first().map_or(0, |watched| watched.view);
-        let mut point = Point { measured_us: target.views[drawn].signals.measured_rtt_us(), ..Point::default() };
+        let drawn = target.watches.first().map_or(Some(0), |watched| watched.view);
+        let measured_us = drawn.and_then(|drawn| target.views[drawn].signals.measured_rtt_us());
+        let mut point = Point { measured_us, ..Point::default() };
         for index in 0..target.watches.len() {
             let Watched { rule: id, view, watch } = &mut target.watches[index];
-            let (view, viewed) = (*view, &mut target.views[*view]);
+            let view = *view;
+            let mut viewed = view.and_then(|view| target.views.get_mut(view));
             let active = &mut policies[id.policy];
             let mode = active.policy.mode;
             let ActiveRule { rule, ledger, forecaster, .. } = &mut active.rules[id.rule];
-            let measured_us = viewed.signals.measured_rtt_us();
-            let basis = forecasters.basis(*forecaster, viewed.row, &viewed.window, &viewed.features);
+            let measured_us = viewed.as_ref().and_then(|viewed| viewed.signals.measured_rtt_us());
+            let basis = viewed
+                .as_ref()
+                .and_then(|viewed| forecasters.basis(*forecaster, viewed.row, &viewed.window, &viewed.features));
             let Some(step) = watch.step(now, measured_us, basis.as_ref(), rule, ledger) else { continue };
             if view == drawn {
                 point.predicted_us = point.predicted_us.or(step.predicted_us);
                 point.chance = point.chance.or(step.chance);
             }
-            viewed.is_troubled |= measured_us.is_some_and(|us| rule.thresholds.breached(us)) || step.is_likely();
+            if let Some(viewed) = &mut viewed {
+                viewed.is_troubled |= measured_us.is_some_and(|us| rule.thresholds.breached(us)) || step.is_likely();
+            }
             if mode == Mode::Shadow || (step.action.is_none() && step.verdict.is_none()) {
                 continue;
             }
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
-            if let Some(Action::Fire { .. }) = step.action {
+            if let (Some(Action::Fire { .. }), Some(viewed)) = (step.action, viewed) {
                 let baseline = viewed.baseline.median();
                 let (window, features) = (&viewed.window, &viewed.features);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());

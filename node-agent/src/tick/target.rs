@@ -103,8 +103,8 @@ pub struct Target {
 pub struct Watched {
     /// The rule.
     pub rule: RuleId,
-    /// Position of its view among the target's.
-    pub view: usize,
+    /// Position of its view among the target's; none where what it means by RTT is not counted.
+    pub view: Option<usize>,
     /// Where it stands.
     pub watch: Watch,
 }
@@ -120,7 +120,10 @@ impl Target {
             source: Source::default(),
             views: vec![Viewed::new(View::default())],
             counted: Vec::new(),
-            watches: rules.iter().map(|rule| Watched { rule: *rule, view: 0, watch: Watch::new(start, now) }).collect(),
+            watches: rules
+                .iter()
+                .map(|rule| Watched { rule: *rule, view: Some(0), watch: Watch::new(start, now) })
+                .collect(),
         }
     }
 

@@ -19,8 +19,8 @@ pub struct Counted {
     pub measure: Measure,
     /// Of whose connections.
     pub peers: Peers,
-    /// Where; none when it cannot be counted.
-    pub tap: Option<Tap>,
+    /// Where.
+    pub tap: Tap,
     /// Where its RTT comes from.
     pub source: Source,
     /// What it counted in this tick.
@@ -28,6 +28,11 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// Nothing counted yet.
+    pub fn new(measure: Measure, peers: Peers, tap: Tap) -> Self {
+        Self { measure, peers, tap, source: Source::default(), signals: Signals::ABSENT }
+    }
+
     /// Whether this is what it counts.
     pub fn is(&self, measure: Measure, peers: &Peers) -> bool {
         self.measure == measure && self.peers == *peers

@@ -56,7 +56,7 @@ impl Pipeline {
         }
         let target = |target: &Target| {
             // What else rules mean by RTT begins anew: its window is not handed over.
-            let watches = target.watches.iter().filter(|watched| watched.view == 0);
+            let watches = target.watches.iter().filter(|watched| watched.view == Some(0));
             let handed = |watched: &Watched| Some((*positions.get(&watched.rule)?, watched.watch.keep()?));
             let watches = watches.filter_map(handed).collect();
             let plain = target.plain();
@@ -77,7 +77,7 @@ impl Pipeline {
     /// Names of the alerts that are out or wait for their verdict, of what is handed over.
     fn unsettled(&self) -> BTreeSet<String> {
         let watches = self.targets.iter().flat_map(|target| target.watches.iter().map(move |watch| (target, watch)));
-        let unsettled = watches.filter(|(_, watched)| watched.view == 0 && !watched.watch.is_settled());
+        let unsettled = watches.filter(|(_, watched)| watched.view == Some(0) && !watched.watch.is_settled());
         let name = |(target, watched): (&Target, &Watched)| {
             let active = &self.policies[watched.rule.policy];
             let rule = &active.rules[watched.rule.rule].rule;

@@ -38,7 +38,7 @@ impl Pipeline {
             if !watches.iter().any(|known| known.rule == *rule) {
                 // The window that is known counts as warm-up.
                 let watch = Watch::new(Start::Fresh, target.about.since);
-                watches.push(Watched { rule: *rule, view: 0, watch });
+                watches.push(Watched { rule: *rule, view: None, watch });
             }
         }
         watches.sort_by_key(|watched| watched.rule);

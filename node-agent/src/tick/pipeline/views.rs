@@ -4,11 +4,10 @@ use netprecursor_agent_common::{MAX_SLOTS, view::MAX_VIEWS};
 use netprecursor_core::{
     policy::{Measure, Peers, View},
     signal::Signals,
-    source::Source,
     tick::Tick,
 };
 
-use super::Pipeline;
+use super::{Pipeline, RuleId};
 use crate::{
     sensors::{suite::Suite, views::Tap},
     tick::{
@@ -23,7 +22,6 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
     let seen = suite.read(target.place, epoch, &mut plain);
     target.coverage = seen.coverage;
     for Counted { tap, source, signals, .. } in &mut target.counted {
-        let Some(tap) = tap else { continue };
         let low_us;
         (*signals, low_us) = suite.read_tap(*tap, epoch, &plain);
         source.second(now, signals, low_us);
@@ -39,61 +37,62 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
 }
 
 impl Pipeline {
-    /// Gives a target the views that its rules need, and each rule its own. What is in sight of a view stays as long as a
-    /// rule needs it.
+    /// Gives a target the views that its rules need, and each rule its own; none where what it means is not counted. What is in
+    /// sight of a view stays as long as a rule needs it. There are as many views as statistics of what is counted, at most.
     pub(super) fn align_views(&mut self, position: usize, now: Tick) {
-        let target = &self.targets[position];
-        let view_of = |id: super::RuleId| self.policies[id.policy].rules[id.rule].rule.view.clone();
-        let wanted: Vec<View> = target.watches.iter().map(|watched| view_of(watched.rule)).collect();
-        let target = &mut self.targets[position];
-        target.views.retain(|viewed| viewed.view == View::default() || wanted.contains(&viewed.view));
-        for (watched, view) in target.watches.iter_mut().zip(&wanted) {
-            let known = target.views.iter().position(|viewed| viewed.view == *view);
-            watched.view = known.unwrap_or_else(|| {
-                target.views.push(Viewed::new(view.clone()));
-                target.views.len() - 1
+        let view_of = |id: RuleId| self.policies[id.policy].rules[id.rule].rule.view.clone();
+        let wanted: Vec<View> = self.targets[position].watches.iter().map(|watched| view_of(watched.rule)).collect();
+        self.align_counted(position, &wanted, now);
+        let Target { views, counted, watches, .. } = &mut self.targets[position];
+        let is_counted =
+            |view: &View| view.is_plain() || counted.iter().any(|counted| counted.is(view.measure, &view.peers));
+        views.retain(|viewed| {
+            viewed.view == View::default() || wanted.contains(&viewed.view) && is_counted(&viewed.view)
+        });
+        for (watched, view) in watches.iter_mut().zip(wanted) {
+            let known = views.iter().position(|viewed| viewed.view == view);
+            watched.view = known.or_else(|| {
+                is_counted(&view).then(|| {
+                    views.push(Viewed::new(view));
+                    views.len() - 1
+                })
             });
         }
-        self.align_counted(position, now);
     }
 
-    /// Has the kernel count what the views of a target need beside the RTT of all connections.
-    fn align_counted(&mut self, position: usize, now: Tick) {
-        let target = &self.targets[position];
-        let mut needed: Vec<(Measure, Peers)> = Vec::new();
-        for viewed in target.views.iter().filter(|viewed| !viewed.view.is_plain()) {
-            let key = (viewed.view.measure, viewed.view.peers.clone());
-            if !needed.contains(&key) {
-                needed.push(key);
+    /// Has the kernel count what the `wanted` views of a target need beside the RTT of all connections.
+    fn align_counted(&mut self, position: usize, wanted: &[View], now: Tick) {
+        let mut needed: Vec<(Measure, &Peers)> = Vec::new();
+        for view in wanted.iter().filter(|view| !view.is_plain()) {
+            if !needed.contains(&(view.measure, &view.peers)) {
+                needed.push((view.measure, &view.peers));
             }
         }
-        // What could not be counted is tried again.
-        let is_needed = |counted: &Counted| {
-            counted.tap.is_some() && needed.iter().any(|(measure, peers)| counted.is(*measure, peers))
-        };
-        if target.counted.len() == needed.len() && target.counted.iter().all(is_needed) {
+        let counted = &self.targets[position].counted;
+        let is_needed = |counted: &Counted| needed.iter().any(|(measure, peers)| counted.is(*measure, peers));
+        if counted.len() == needed.len() && counted.iter().all(is_needed) {
             return;
         }
-        let (mut kept, dropped): (Vec<Counted>, Vec<Counted>) =
-            std::mem::take(&mut self.targets[position].counted).into_iter().partition(is_needed);
+        let counted = std::mem::take(&mut self.targets[position].counted);
+        let (mut kept, dropped): (Vec<Counted>, Vec<Counted>) = counted.into_iter().partition(is_needed);
         let mut missing = None;
         for (measure, peers) in needed {
-            if !kept.iter().any(|counted| counted.is(measure, &peers)) {
-                let others = kept.iter().filter(|counted| counted.tap.is_some()).count();
-                let tapped = self.tap(others, measure, &peers, now).inspect_err(|reason| {
-                    self.counters.views_uncounted += 1;
-                    let target = &self.targets[position].about.name;
-                    tracing::warn!(target, ?measure, %peers, reason, "a rule has no RTT: what it means is not counted");
-                });
-                let (tap, reason) = tapped.map_or_else(|reason| (None, Some(reason)), |tap| (Some(tap), None));
-                missing = missing.or(reason);
-                kept.push(Counted { measure, peers, tap, source: Source::default(), signals: Signals::ABSENT });
+            if kept.iter().any(|counted| counted.is(measure, peers)) {
+                continue;
+            }
+            match self.tap(kept.len(), measure, peers, now) {
+                Ok(tap) => kept.push(Counted::new(measure, peers.clone(), tap)),
+                Err(reason) => missing = missing.or(Some(format!("{measure:?} with {peers}: {reason}"))),
             }
         }
-        let taps: Vec<Tap> = kept.iter().filter_map(|counted| counted.tap).collect();
         let target = &mut self.targets[position];
+        let taps: Vec<Tap> = kept.iter().map(|counted| counted.tap).collect();
         target.counted = kept;
-        self.suite.set_taps(target.place, &taps, missing);
+        if self.suite.set_taps(target.place, &taps, missing.as_deref()) {
+            self.counters.views_uncounted += 1;
+            let target = &target.about.name;
+            tracing::warn!(target, reason = missing, "a rule has no RTT: what it means is not counted");
+        }
         self.free(&dropped, now);
     }
 
@@ -115,11 +114,9 @@ impl Pipeline {
     }
 
     fn free(&mut self, counted: &[Counted], now: Tick) {
-        for counted in counted {
-            if let Some(tap) = counted.tap {
-                self.suite.untap(&counted.peers);
-                self.slots.give_back(tap.slot, now.0);
-            }
+        for Counted { tap, peers, .. } in counted {
+            self.suite.untap(peers);
+            self.slots.give_back(tap.slot, now.0);
         }
     }
 }
