@@ -18,10 +18,15 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 use netprecursor_agent::{
-    sensors::{cgroup, object::Object},
+    sensors::{
+        cgroup,
+        object::Object,
+        views::{Tap, Views},
+    },
     targets::namespace::Namespace,
 };
 use netprecursor_agent_common::names::{map, program};
+use netprecursor_core::policy::{Measure, Networks, Peers, network};
 use serde::Serialize;
 
 use super::{crowd::Crowd, hosts::Path, median};
@@ -30,7 +35,12 @@ use super::{crowd::Crowd, hosts::Path, median};
 const CONNECTIONS: [usize; 3] = [32, 3_000, 30_000];
 /// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
 const GROUPS: [&[Program]; 2] = [
-    &[Program::SockOps(program::TCP_EMPTY), Program::SockOps(program::TCP), Program::SockOps(program::TCP_UNFILTERED)],
+    &[
+        Program::SockOps(program::TCP_EMPTY),
+        Program::SockOps(program::TCP),
+        Program::Viewed,
+        Program::SockOps(program::TCP_UNFILTERED),
+    ],
     &[Program::Egress(program::TRAFFIC_EGRESS_COUNTING), Program::Egress(program::TRAFFIC_EGRESS)],
 ];
 /// Each is measured so often, in turns; the median counts.
@@ -43,6 +53,8 @@ const ENOUGH: u64 = 1_000;
 enum Program {
     /// At each callback of a socket.
     SockOps(&'static str),
+    /// The sensor's, for targets whose rules ask for as many classes of peers and measures as there may be.
+    Viewed,
     /// At each packet that leaves, beside the sensor's own sock_ops program.
     Egress(&'static str),
 }
@@ -51,6 +63,14 @@ impl Program {
     const fn name(self) -> &'static str {
         match self {
             Self::SockOps(name) | Self::Egress(name) => name,
+            Self::Viewed => program::TCP,
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Viewed => "tcp_viewed",
+            Self::SockOps(_) | Self::Egress(_) => self.name(),
         }
     }
 
@@ -58,7 +78,7 @@ impl Program {
     fn attach(self, object: &mut Object, cgroup: &fs::File) -> anyhow::Result<()> {
         let callbacks = match self {
             Self::SockOps(name) => name,
-            Self::Egress(_) => program::TCP,
+            Self::Viewed | Self::Egress(_) => program::TCP,
         };
         let sock_ops: &mut SockOps = object.bpf.program_mut(callbacks).context("no such program")?.try_into()?;
         sock_ops.load()?;
@@ -144,9 +164,22 @@ fn together(
     let mut baseline = None;
     let cost = |(program, (runs, ns)): (&Program, (u64, Vec<f64>))| {
         let ns = median(ns);
-        Cost { program: program.name(), connections, runs, ns, net_ns: ns - *baseline.get_or_insert(ns) }
+        Cost { program: program.label(), connections, runs, ns, net_ns: ns - *baseline.get_or_insert(ns) }
     };
     Ok(group.iter().zip(measured).map(cost).collect())
+}
+
+/// Has both hosts counted in three more slots each: inflation, the peers of a class, and both.
+fn more_views(object: &mut Object) -> anyhow::Result<Views> {
+    let mut views = Views::take(&mut object.bpf)?;
+    let networks = Networks::new(vec![network("0.0.0.0/0")?, network("::/0")?], vec![network("192.0.2.0/24")?])?;
+    let peers = views.take_peers(&Peers::Networks(networks.into()))?;
+    for host in [0, 1] {
+        let tap = |index, measure, peers| Tap { slot: 2 + 3 * host + index, measure, peers };
+        let taps = [tap(0, Measure::Inflation, None), tap(1, Measure::Rtt, peers), tap(2, Measure::Inflation, peers)];
+        views.set(host, &taps);
+    }
+    Ok(views)
 }
 
 /// Runs and ns per run of one program under traffic.
@@ -158,6 +191,7 @@ fn one(program: Program, cage: &Cage, path: &Path, connections: usize, time: Dur
     for (slot, host) in [&path.near, &path.far].into_iter().enumerate() {
         slots.insert(Namespace::enter(&host.name)?.cookie, slot as u32, 0)?;
     }
+    let _views = matches!(program, Program::Viewed).then(|| more_views(&mut object)).transpose()?;
     let mut crowd = Crowd::connect(path, connections)?;
     crowd.round()?;
     let accounted = |object: &mut Object| -> anyhow::Result<(u64, Duration)> {
