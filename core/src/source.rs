@@ -4,9 +4,10 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    policy::Measure,
     signal::{Signal, Signals},
     tick::Tick,
 };
@@ -25,7 +26,7 @@ const USUAL_SECONDS: usize = 300;
 const LOWER: usize = 4;
 
 /// Where the RTT of a target comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum RttFrom {
     /// Clean samples of data.
     #[default]
@@ -37,8 +38,10 @@ pub enum RttFrom {
 }
 
 /// What is remembered of a target to choose by.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
+    measure: Measure,
     from: RttFrom,
     /// The last second with clean samples of data.
     clean: Option<Tick>,
@@ -51,12 +54,31 @@ pub struct Source {
 }
 
 impl Source {
+    /// Nothing seen yet of this measure.
+    pub fn of(measure: Measure) -> Self {
+        Self { measure, ..Self::default() }
+    }
+
+    /// Whether it can have come of what was measured; for one that was kept.
+    pub fn is_sound(&self) -> bool {
+        let is_rtt = |us: &f32| us.is_finite() && *us >= 0.0;
+        self.lows.len() <= USUAL_SECONDS
+            && self.recent.len() <= LOOK_BACK as usize
+            && self.lows.iter().all(is_rtt)
+            && self.recent.iter().all(|(_, samples, low)| is_rtt(samples) && is_rtt(low))
+    }
+
     /// Takes in a second with the low quantile of its samples that are not clean, and makes of its signals what forecasts
     /// shall see.
     pub fn second(&mut self, now: Tick, signals: &mut Signals, low_us: f32) {
         let handshakes = signals.get(Signal::HandshakeCount);
         let samples = signals.get(Signal::RttAllCount) - signals.get(Signal::RttCount);
-        if signals.get(Signal::RttCount) > handshakes {
+        // A handshake is its connection's floor, and no sample of inflation.
+        let data = match self.measure {
+            Measure::Rtt => signals.get(Signal::RttCount) - handshakes,
+            Measure::Inflation => signals.get(Signal::RttCount),
+        };
+        if data > 0.0 {
             (self.clean, self.unclean) = (Some(now), None);
         } else if samples > 0.0 {
             self.unclean = self.unclean.or(Some(now));
@@ -117,8 +139,12 @@ impl Source {
     /// Puts the RTT that is inferred where clean samples would have put theirs; a handshake of the second says more.
     fn put(&self, signals: &mut Signals, low: f32) {
         let usual = self.usual().unwrap_or(low);
-        // The kernel's floor of the path holds no delay of an ACK, if it ever saw a sample without one.
-        let floor = signals.get(Signal::RttFloor);
+        let floor = match self.measure {
+            // The kernel's floor of the path holds no delay of an ACK, if it ever saw a sample without one.
+            Measure::Rtt => signals.get(Signal::RttFloor),
+            // As little as the kernel counts.
+            Measure::Inflation => 1.0,
+        };
         let floor = if floor.is_finite() { floor.min(low).min(usual) } else { usual.min(low) };
         let rtt = floor + (low - usual).max(0.0);
         let max = rtt.max(signals.get(Signal::HandshakeMax));
@@ -214,6 +240,45 @@ mod tests {
         );
         // What a delayed ACK adds was there when it was first seen, and is no rise.
         assert!(seen[90..150].iter().all(|(_, rtt)| *rtt == Some(FLOOR)), "{:?}", &seen[85..95]);
+    }
+
+    #[test]
+    fn connections_of_one_clean_sample_each_have_clean_inflation() {
+        let (mut signals, low) = small(&[700.0; 10]);
+        for (signal, value) in [(Signal::HandshakeCount, 5.0), (Signal::RttCount, 5.0), (Signal::RttMax, 90_000.0)] {
+            signals.set(signal, value);
+        }
+        let mut source = Source::of(Measure::Inflation);
+        for tick in 0..60 {
+            let mut seen = signals;
+            source.second(Tick(tick), &mut seen, low);
+            assert_eq!((source.from(), seen.measured_rtt_us()), (RttFrom::Clean, Some(90_000.0)));
+        }
+    }
+
+    #[test]
+    fn inflation_that_is_inferred_has_no_path_in_it() {
+        let mut source = Source::of(Measure::Inflation);
+        for tick in 0..60 {
+            // Every ACK is delayed by 40 ms, on a path of 1 ms.
+            let (mut signals, low) = small(&[40_000.0; 12]);
+            source.second(Tick(tick), &mut signals, low);
+            assert!(signals.measured_rtt_us().is_none_or(|us| us == 1.0), "{:?}", signals.measured_rtt_us());
+        }
+        assert_eq!(source.from(), RttFrom::LowQuantile);
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_where_it_was() {
+        let mut source = Source::default();
+        for tick in 0..400 {
+            let (mut signals, low) = small(&[delayed(tick, 0, 0.0), delayed(tick, 1, 0.0)]);
+            source.second(Tick(tick), &mut signals, low);
+        }
+        let kept: Source = serde_json::from_str(&serde_json::to_string(&source).unwrap()).unwrap();
+        assert!(kept == source && kept.is_sound());
+        let many = Source { lows: [1.0; USUAL_SECONDS + 1].into(), ..Source::default() };
+        assert!(!many.is_sound());
     }
 
     #[test]

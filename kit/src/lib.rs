@@ -1,8 +1,7 @@
 //! What every program of ours that talks to an API server needs, once: agent, operator and kubectl plugin.
 //!
 //! The feature `daemon` has what only programs need that run on: mirrors, watches, budget, back-off, and who may read their
-//! metrics. Without it there is
-//! nothing here but types of kube's client.
+//! metrics. Without it there is nothing here but types of kube's client.
 
 #[cfg(feature = "daemon")]
 pub mod access;

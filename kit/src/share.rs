@@ -1,4 +1,4 @@
-//! What of the writes that a cluster's API server is asked to take falls to one agent. The operator deals it by the number of
+//! One agent's share of the cluster's writes to the API server. The operator deals it by the number of
 //! nodes, agents read it from a file. Pure.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Writes per second of all agents together.
 const CLUSTER_PER_SECOND: f64 = 250.0;
 
-/// Writes at once of all agents together.
+/// Writes at once of all agents together, as long as each has at least [`LEAST_BURST`].
 const CLUSTER_BURST: u32 = 30_000;
 
 /// Most writes per second of one agent.

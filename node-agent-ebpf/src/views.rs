@@ -31,7 +31,7 @@ static PEERS_VERSION: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Bits of an address.
 const ADDRESS_BITS: u32 = 128;
 
-/// Calls `view` with slot and measure of each view that the socket is seen in.
+/// Calls `count` with the slot and measure of each view that the socket belongs to.
 #[inline(always)]
 pub(crate) fn each(ops: *mut bpf_sock_ops, slot: u32, line: &mut Line, mut count: impl FnMut(u32, bool)) {
     for index in 0..MAX_VIEWS {

@@ -1,5 +1,4 @@
-//! What a forecast never exceeds, whoever made it: what nothing on the path and no clock of the kernel leads to within the
-//! horizon.
+//! The upper bound on every forecast: no path and no kernel timer leads to more within the horizon.
 //!
 //! What is measured in the horizon was sent before its end. Either it was sent within it, and has waited no longer than the
 //! horizon; or it waits already, about as long as the longest wait so far. Where that is short, growth bounds it sooner: a

@@ -49,7 +49,7 @@ impl Rule {
         }
         hash.update(model_name);
         hash.update(model_digest.map_or(&[][..], |digest| &digest[..]));
-        // Rules were scored before there were views: the default one adds nothing.
+        // Rules were scored before there were views: the default one adds nothing. A view's words are part of what is kept.
         if *view != View::default() {
             hash.update(b"\0view\0");
             hash.update(view.to_string());
@@ -62,7 +62,8 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use crate::policy::{
-        Confidence, Hold, KeepFiring, Measure, ModelRef, Name, Peers, Rule, Severity, Statistic, Thresholds, View,
+        Confidence, Hold, KeepFiring, Measure, ModelRef, Name, Networks, Peers, Rule, Severity, Statistic, Thresholds,
+        View, network,
     };
 
     fn rule() -> Rule {
@@ -114,5 +115,10 @@ mod tests {
     #[test]
     fn a_meaning_is_stable_across_releases() {
         assert_eq!(rule().meaning(), "b3a7caa6da4c924a");
+        let net = |text| network(text).unwrap();
+        let networks = Networks::new(vec![net("10.0.0.0/8")], vec![net("10.1.0.0/16")]).unwrap();
+        let peers = Peers::Networks(networks.into());
+        let view = View { measure: Measure::Inflation, statistic: Statistic::P90, peers };
+        assert_eq!(Rule { view, ..rule() }.meaning(), "241322fef60d0918");
     }
 }

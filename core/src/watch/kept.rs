@@ -27,7 +27,7 @@ pub struct Kept {
 /// Why a watch is not taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeptError {
-    /// The clock was set back, or the file is from elsewhere.
+    /// The clock was set back.
     #[error("got a watch up to tick {}, expected one before {}", last.0, now.0)]
     Future {
         /// Its last tick.

@@ -77,9 +77,12 @@ impl HandoverFiles {
                     self.next = 1 - place;
                 }
                 Ok(_) => {}
+                Err(refused) if refused.is_expected() => {
+                    tracing::info!(path = %path.display(), reason = %refused, "cannot resume from the handover file");
+                }
                 Err(refused) => {
                     found.refused += 1;
-                    tracing::warn!(path = %path.display(), error = %refused, "what the last run of the agent handed over is not taken up");
+                    tracing::warn!(path = %path.display(), error = %refused, "cannot resume from the handover file");
                 }
             }
         }

@@ -24,6 +24,8 @@ pub struct PeerSets {
     /// By bit, with the number of users.
     sets: [Option<(Peers, usize)>; MAX_PEER_SETS as usize],
     cluster: Vec<IpNet>,
+    /// Whether the prefixes are others than when that was asked last.
+    is_changed: bool,
 }
 
 impl PeerSets {
@@ -43,16 +45,18 @@ impl PeerSets {
         }
         let free = self.sets.iter().position(Option::is_none).ok_or(Crowded)?;
         self.sets[free] = Some((peers.clone(), 1));
+        self.is_changed = true;
         Ok(Some(free as u32))
     }
 
-    /// One user less.
+    /// One fewer user.
     pub fn give_back(&mut self, peers: &Peers) {
         let Some(known) = self.position(peers) else { return };
         if let Some((_, users)) = &mut self.sets[known] {
             *users -= 1;
             if *users == 0 {
                 self.sets[known] = None;
+                self.is_changed = true;
             }
         }
     }
@@ -60,8 +64,22 @@ impl PeerSets {
     /// The networks of the cluster from now on; of too many the largest.
     pub fn know(&mut self, mut cluster: Vec<IpNet>) {
         cluster.sort_unstable_by_key(|net| (net.prefix_len(), *net));
+        if cluster.len() > MAX_CLUSTER {
+            let got = cluster.len();
+            tracing::warn!(
+                got,
+                most = MAX_CLUSTER,
+                "too many networks of the cluster: peers in the smallest are external"
+            );
+        }
+        self.is_changed = true;
         cluster.truncate(MAX_CLUSTER);
         self.cluster = cluster;
+    }
+
+    /// The prefixes, if they are others than when this was asked last.
+    pub fn news(&mut self) -> Option<BTreeMap<IpNet, u32>> {
+        std::mem::take(&mut self.is_changed).then(|| self.prefixes())
     }
 
     /// Whether it is known where the cluster is.
@@ -75,7 +93,7 @@ impl PeerSets {
 
     /// The bits of the sets for each prefix that any of them names. An address has those of its longest prefix: whatever
     /// set names a prefix that contains the address, that prefix contains the longest one too.
-    pub fn prefixes(&self) -> BTreeMap<IpNet, u32> {
+    fn prefixes(&self) -> BTreeMap<IpNet, u32> {
         let sets = || self.sets.iter().enumerate().filter_map(|(bit, set)| set.as_ref().map(|(peers, _)| (bit, peers)));
         let mut prefixes = BTreeMap::new();
         for (_, peers) in sets() {
@@ -89,6 +107,11 @@ impl PeerSets {
                     prefixes.extend(self.cluster.iter().copied().chain(everything).map(|net| (net, 0)));
                 }
             }
+        }
+        // The kernel's table holds IPv4 as v4-mapped IPv6, which lies in `::/0`: without a prefix of its own, IPv4 would be in
+        // whatever IPv6 is.
+        if !prefixes.is_empty() {
+            prefixes.entry(IpNet::from(Ipv4Net::default())).or_insert(0);
         }
         for (net, bits) in &mut prefixes {
             let in_cluster = self.cluster.iter().any(|cluster| cluster.contains(net));
@@ -123,9 +146,18 @@ mod tests {
         Peers::Networks(Networks::new(nets(cidrs), nets(except)).unwrap().into())
     }
 
-    /// What the kernel finds.
+    /// What the kernel finds, for which every address is one of IPv6.
     fn bits(prefixes: &BTreeMap<IpNet, u32>, address: IpAddr) -> u32 {
-        let longest = prefixes.iter().filter(|(net, _)| net.contains(&address)).max_by_key(|(net, _)| net.prefix_len());
+        let mapped = |address| match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        let key = |net: &IpNet| {
+            let bits = if net.addr().is_ipv4() { 96 } else { 0 };
+            Ipv6Net::new(mapped(net.addr()), bits + net.prefix_len()).unwrap()
+        };
+        let holding = prefixes.iter().map(|(net, bits)| (key(net), bits));
+        let longest = holding.filter(|(key, _)| key.contains(&mapped(address))).max_by_key(|(key, _)| key.prefix_len());
         longest.map_or(0, |(_, bits)| *bits)
     }
 
@@ -156,6 +188,13 @@ mod tests {
         ] {
             assert_eq!(found(&sets, address), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn all_of_ipv6_is_nothing_of_ipv4() {
+        let mut sets = PeerSets::default();
+        sets.take(&networks(&["::/0"], &[])).unwrap();
+        assert_eq!([found(&sets, "8.8.8.8"), found(&sets, "2001:db8::1")], [0, 1]);
     }
 
     #[test]

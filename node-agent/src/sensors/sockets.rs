@@ -3,8 +3,9 @@
 //!
 //! A socket is *seen* when a line carries its cookie and has kept up with what the kernel reports as acknowledged at the
 //! previous survey: all of it had been sent by the line's last callback, after which the kernel owes none before something
-//! that was sent later is acknowledged (`tcp_rtt_estimator`: once a round trip). So sockets older than the agent count as unseen, and so do those whose callbacks another program
-//! switched off: setting callback flags overwrites what others have set.
+//! that was sent later is acknowledged (`tcp_rtt_estimator`: once a round trip). So sockets older than the agent count as
+//! unseen, and so do those whose callbacks another program switched off: setting callback flags overwrites what others have
+//! set.
 
 use std::collections::HashMap;
 

@@ -21,7 +21,7 @@ use super::{
     stalls::Stalls,
     surveyor::{PodSite, Surveyor},
     tcp::Tcp,
-    views::Tap,
+    views::{Tap, Views},
 };
 use crate::{
     host::monotonic_ns,
@@ -162,6 +162,11 @@ impl Suite {
                 "a rule's `measure` or `peers` is not counted for {} targets, so that it has no RTT: {reason}",
                 self.uncounted.len()
             ))),
+            ("tcp", State::Active) if self.programs.views.as_ref().is_some_and(|views| views.refused() > 0) => {
+                let refused = self.programs.views.as_ref().map_or(0, Views::refused);
+                let reason = format!("the kernel's table of peers refused {refused} networks: their peers are in no class");
+                Some(State::Degraded(reason))
+            }
             ("sched" | "sockets", State::Active | State::Degraded(_)) => {
                 let hidden = self.surveyor.as_ref().map_or(0, Surveyor::hidden);
                 (hidden > 0).then(|| {

@@ -32,11 +32,11 @@ pub enum ViewsError {
     #[error("the BPF object has no table of peers; the agent and its BPF object are from different builds")]
     Missing,
     /// Of another kind.
-    #[error("the BPF object's table of peers is none")]
+    #[error("the BPF object's map PEERS is no LPM trie; the agent and its BPF object are from different builds")]
     Kind(#[source] MapError),
 }
 
-/// Why some peers cannot be told from others.
+/// Why a set of peers cannot be classed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PeersError {
     /// Every bit is taken.
@@ -49,7 +49,7 @@ pub enum PeersError {
     ClusterUnknown,
 }
 
-/// Where and of what a target is counted besides.
+/// A further slot of a target, and what it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tap {
     /// The slot.
@@ -68,7 +68,8 @@ pub struct Views {
     version: Mapped<u32>,
     sets: PeerSets,
     written: BTreeMap<IpNet, u32>,
-    failures: u64,
+    /// Prefixes that the kernel's table refused.
+    refused: usize,
 }
 
 impl Views {
@@ -82,14 +83,14 @@ impl Views {
             version: Mapped::take(bpf, map::PEERS_VERSION)?,
             sets: PeerSets::default(),
             written: BTreeMap::new(),
-            failures: 0,
+            refused: 0,
         })
     }
 
     /// One more user of a set of peers; its bit, or `None` for all peers.
     ///
     /// # Errors
-    /// There are too many, or where the cluster is, is not known.
+    /// There are too many, or the cluster's networks are not known.
     pub fn take_peers(&mut self, peers: &Peers) -> Result<Option<u32>, PeersError> {
         if matches!(peers, Peers::Cluster | Peers::External) && !self.sets.knows_cluster() {
             return Err(PeersError::ClusterUnknown);
@@ -99,7 +100,7 @@ impl Views {
         Ok(bit)
     }
 
-    /// One user less of a set of peers.
+    /// One fewer user of a set of peers.
     pub fn give_peers_back(&mut self, peers: &Peers) {
         self.sets.give_back(peers);
         self.write();
@@ -111,12 +112,12 @@ impl Views {
         self.write();
     }
 
-    /// Prefixes that the kernel's table refused.
-    pub const fn failures(&self) -> u64 {
-        self.failures
+    /// Networks that the kernel's table refused: their peers are in no class.
+    pub const fn refused(&self) -> usize {
+        self.refused
     }
 
-    /// Counts the target of `slot` in `taps` besides, and nowhere else.
+    /// Sets the further slots of the target in `slot`.
     pub fn set(&self, slot: u32, taps: &[Tap]) {
         // From the last to the first: the kernel stops at the first that is not there.
         for index in (0..MAX_VIEWS).rev() {
@@ -135,10 +136,8 @@ impl Views {
 
     /// Brings the kernel's table to the sets in use. Sockets look their peers up anew once that is done.
     fn write(&mut self) {
-        let wanted = self.sets.prefixes();
-        if wanted == self.written {
-            return;
-        }
+        let Some(wanted) = self.sets.news() else { return };
+        let number = wanted.len();
         let mut written = BTreeMap::new();
         for net in self.written.keys().filter(|net| !wanted.contains_key(*net)) {
             // Gone already is gone.
@@ -152,12 +151,14 @@ impl Views {
             match self.table.insert(&key(&net), bits, 0) {
                 Ok(()) => _ = written.insert(net, bits),
                 Err(error) => {
-                    self.failures += 1;
+                    // What it was in before, it is not in now.
+                    let _ = self.table.remove(&key(&net));
                     let error = crate::error::chain(&error);
                     tracing::warn!(%net, error, "the kernel's table of peers refused a network: its peers are in no class");
                 }
             }
         }
+        self.refused = number - written.len();
         self.written = written;
         // Zero is the version that no socket has looked up.
         let next = self.version.read(0).unwrap_or_default().wrapping_add(1).max(1);

@@ -9,6 +9,7 @@ use netprecursor_core::{
     policy::{Policy, Rule},
     score::Scorecard,
     signal::Signals,
+    source::Source,
     tick::Tick,
     watch::{Kept, Ledger},
 };
@@ -58,6 +59,8 @@ pub struct HandedTarget {
     pub since: Tick,
     /// The last tick in its window.
     pub last: Tick,
+    /// Where the RTT of all its connections comes from.
+    pub source: Source,
     /// Its window, oldest first.
     pub signals: Vec<Signals>,
     /// How its features looked before: what causes are measured against.

@@ -11,8 +11,8 @@ use netprecursor_core::{
 
 use crate::sensors::views::Tap;
 
-/// Where the kernel counts a target for what rules mean beside the RTT of all its connections. Views that differ in their
-/// statistic alone share one.
+/// A further slot in which the kernel counts a target, for one measure and set of peers. Views that differ in their statistic
+/// alone share one.
 #[derive(Debug)]
 pub struct Counted {
     /// What is measured.
@@ -30,7 +30,7 @@ pub struct Counted {
 impl Counted {
     /// Nothing counted yet.
     pub fn new(measure: Measure, peers: Peers, tap: Tap) -> Self {
-        Self { measure, peers, tap, source: Source::default(), signals: Signals::ABSENT }
+        Self { measure, peers, tap, source: Source::of(measure), signals: Signals::ABSENT }
     }
 
     /// Whether this is what it counts.

@@ -83,7 +83,7 @@ fn waits_for_a_cpu_are_the_same_with_tracefs_and_without() {
     sleeper.args(["-c", "while :; do sleep 0.01; done"]).stdin(Stdio::null());
     let sleeper = Running::spawn(&mut sleeper, Ending::Killed).unwrap();
     without.until("waits", |seen| seen.sum(0, Signal::RunQueueCount) >= 500.0);
-    with.tick();
+    with.until("waits with tracefs", |seen| seen.sum(0, Signal::RunQueueCount) >= 500.0);
     // From here on both see the same tasks.
     for seen in [&mut without, &mut with] {
         seen.forget_all();

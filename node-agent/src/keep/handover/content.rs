@@ -9,6 +9,7 @@ use netprecursor_core::{
     features::COUNT,
     hex, schema,
     signal::{Signal, Signals},
+    source::Source,
     tick::Tick,
     watch::Kept,
     window,
@@ -56,15 +57,15 @@ pub(super) enum Refused {
         "got version {version} with schema {schema:.12}, expected {VERSION} with {expected:.12}: another release wrote it"
     )]
     Schema { version: u32, schema: String, expected: String },
-    #[error("got one of boot {got}, expected {expected}: the machine has started anew")]
+    #[error("got boot {got}, expected {expected}: the machine has rebooted")]
     Boot { got: String, expected: String },
-    #[error("got one of {seconds} s ago, expected at most {} s", MAX_AGE.as_secs())]
+    #[error("got a handover that is {seconds} s old, expected at most {} s", MAX_AGE.as_secs())]
     Old { seconds: u64 },
-    #[error("got tick {} for now, expected {}: the clock was set", got.0, expected.0)]
+    #[error("got current tick {}, expected {}: the clock was set", got.0, expected.0)]
     Clock { got: Tick, expected: Tick },
-    #[error("got content that nothing measured leads to: {0}")]
+    #[error("got invalid content: {0}")]
     Unsound(&'static str),
-    #[error("got a head that is not understood: {0}")]
+    #[error("cannot parse the header: {0}")]
     Head(#[from] serde_json::Error),
 }
 
@@ -93,9 +94,17 @@ struct TargetHead {
     uid: String,
     since: Tick,
     last: Tick,
+    source: Source,
     ticks: usize,
     has_usual: bool,
     watches: Vec<(usize, Kept)>,
+}
+
+impl Refused {
+    /// Whether it comes of a reboot, an upgrade or a pause, and so is nothing to look into.
+    pub(super) const fn is_expected(&self) -> bool {
+        matches!(self, Self::Boot { .. } | Self::Old { .. } | Self::Schema { .. })
+    }
 }
 
 /// What came of encoding.
@@ -116,6 +125,7 @@ pub(super) fn encode(handover: &Handover, boot: &str) -> io::Result<Encoded> {
         uid: target.uid.clone(),
         since: target.since,
         last: target.last,
+        source: target.source.clone(),
         ticks: target.signals.len(),
         has_usual: target.usual.is_some(),
         watches: target.watches.clone(),
@@ -206,6 +216,7 @@ fn check(head: &Head, boot: &str, moment: Moment) -> Result<(), Refused> {
         target.last <= head.tick
             && target.since <= head.tick
             && target.ticks <= window::LENGTH
+            && target.source.is_sound()
             && target.watches.iter().all(|(rule, _)| *rule < head.rules.len())
     };
     if head.targets.len() > MAX_SLOTS as usize || head.alerts.len() > CAPACITY {
@@ -227,7 +238,7 @@ struct Numbers<'a>(&'a [u8]);
 impl Numbers<'_> {
     fn targets(mut self, heads: Vec<TargetHead>) -> Result<Vec<HandedTarget>, Refused> {
         let mut targets = Vec::with_capacity(heads.len());
-        for TargetHead { uid, since, last, ticks, has_usual, watches } in heads {
+        for TargetHead { uid, since, last, source, ticks, has_usual, watches } in heads {
             let mut signals = Vec::with_capacity(ticks);
             for _ in 0..ticks {
                 signals.push(Signals::from_values(&self.take()?));
@@ -236,7 +247,7 @@ impl Numbers<'_> {
             if usual.iter().any(|usual| !usual.iter().all(|value| value.is_finite())) {
                 return Err(Refused::Unsound("features that are no numbers"));
             }
-            targets.push(HandedTarget { uid, since, last, signals, usual, watches });
+            targets.push(HandedTarget { uid, since, last, source, signals, usual, watches });
         }
         if self.0.is_empty() { Ok(targets) } else { Err(Refused::Unsound("more numbers than its targets have")) }
     }

@@ -6,6 +6,7 @@ use netprecursor_core::{
     gate::Start,
     policy::Policy,
     signal::{Signal, Signals},
+    source::Source,
     watch::{Ledger, Watch},
     window,
 };
@@ -36,6 +37,7 @@ fn handover(targets: usize) -> Handover {
         uid: "netns:web:7".to_owned(),
         since: Tick(0),
         last: Tick(100),
+        source: Source::default(),
         signals: (0..window::LENGTH).map(|tick| if tick % 7 == 3 { Signals::ABSENT } else { signals }).collect(),
         usual: Some(Box::new([0.25; COUNT])),
         watches: vec![(0, watch.keep().unwrap())],
@@ -162,7 +164,7 @@ fn as_many_targets_as_there_may_be_fit() {
 }
 
 #[test]
-fn a_disk_without_room_is_reported_once_and_every_attempt_is_counted() {
+fn every_attempt_on_a_disk_without_room_is_counted() {
     // A device without room simulates a full disk.
     let directory = tempfile::tempdir().unwrap();
     for name in NAMES {

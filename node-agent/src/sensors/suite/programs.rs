@@ -34,7 +34,7 @@ pub(super) struct Programs {
     pub(super) tcp: Option<Tcp>,
     pub(super) traffic: Option<Traffic>,
     pub(super) sched: Option<Sched>,
-    /// What else is counted of targets; the reason where it cannot be.
+    /// The tables of further slots.
     pub(super) views: Option<Views>,
     pub(super) lines: Option<Arc<Mapped<Line>>>,
     pub(super) counters: Option<PerCpuArray<MapData, u64>>,

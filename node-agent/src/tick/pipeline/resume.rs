@@ -64,6 +64,7 @@ impl Pipeline {
                 uid: target.about.uid.clone(),
                 since: target.about.since,
                 last: plain.window.tick()?,
+                source: target.source.clone(),
                 signals: plain.window.iter().copied().collect(),
                 usual: plain.baseline.median().map(Box::new),
                 watches,
@@ -93,6 +94,7 @@ impl Pipeline {
         };
         let now = target.about.since;
         Arc::make_mut(&mut target.about).since = handed.since;
+        target.source = handed.source;
         let plain = &mut target.views[0];
         let memory = std::mem::take(&mut plain.window).into_memory();
         plain.window = Window::resume(memory, handed.last, &handed.signals);

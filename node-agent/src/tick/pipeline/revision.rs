@@ -34,6 +34,8 @@ pub(super) struct Now {
     pub(super) rule: RuleId,
     /// Whether it means what it meant.
     pub(super) is_same: bool,
+    /// Whether it means the same by RTT.
+    pub(super) has_same_view: bool,
     /// Whether its policy has just stopped publishing alerts.
     pub(super) is_muted: bool,
 }
@@ -45,7 +47,7 @@ impl Revision {
         for (policy, active) in policies.iter().enumerate() {
             for (index, rule) in active.rules.iter().enumerate() {
                 let at = RuleId { policy, rule: index };
-                let now = Some(Now { rule: at, is_same: true, is_muted: false });
+                let now = Some(Now { rule: at, is_same: true, has_same_view: true, is_muted: false });
                 entries.insert(at, Entry::new(&active.policy, &rule.rule, now));
             }
         }
@@ -105,9 +107,10 @@ impl Pipeline {
                 let active = match found {
                     Some((id, old)) => {
                         let is_same = old.rule.meaning() == rule.meaning();
+                        let has_same_view = old.rule.view == rule.view;
                         if let Some(entry) = revision.get_mut(&id) {
                             let rule = RuleId { policy: position, rule: index };
-                            entry.now = Some(Now { rule, is_same, is_muted });
+                            entry.now = Some(Now { rule, is_same, has_same_view, is_muted });
                         }
                         if is_same {
                             ActiveRule { rule: Arc::new(rule.clone()), forecaster, ..old }

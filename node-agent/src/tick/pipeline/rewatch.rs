@@ -17,27 +17,32 @@ impl Pipeline {
         unix: u64,
         transitions: &mut Vec<Transition>,
     ) {
-        let target = &mut self.targets[position];
+        let Self { targets, policies, alerts, .. } = self;
+        let target = &mut targets[position];
         let mut watches = Vec::with_capacity(rules.len());
         for Watched { rule: old, view, mut watch } in std::mem::take(&mut target.watches) {
             let Some(entry) = revision.entry(old) else { continue };
             let name = entry.alert_name(&target.about.uid);
             match entry.now.filter(|now| rules.contains(&now.rule)) {
+                // What it means by RTT is another quantity now: nothing of the alert and of the last minute is about it.
+                Some(now) if !now.has_same_view => resolve(watch.retire(), &name, alerts, unix, transitions),
                 Some(now) => {
                     if now.is_muted {
-                        resolve(watch.restart(), &name, &mut self.alerts, unix, transitions);
+                        resolve(watch.restart(), &name, alerts, unix, transitions);
                     } else if !now.is_same {
                         watch.forget_score();
                     }
                     watches.push(Watched { rule: now.rule, view, watch });
                 }
-                None => resolve(watch.retire(), &name, &mut self.alerts, unix, transitions),
+                None => resolve(watch.retire(), &name, alerts, unix, transitions),
             }
         }
         for rule in rules {
             if !watches.iter().any(|known| known.rule == *rule) {
-                // The window that is known counts as warm-up.
-                let watch = Watch::new(Start::Fresh, target.about.since);
+                let view = &policies[rule.policy].rules[rule.rule].rule.view;
+                // A window that is known counts as warm-up.
+                let is_known = target.views.iter().any(|viewed| viewed.view == *view);
+                let watch = Watch::new(Start::Fresh, if is_known { target.about.since } else { now });
                 watches.push(Watched { rule: *rule, view: None, watch });
             }
         }

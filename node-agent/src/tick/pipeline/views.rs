@@ -1,6 +1,6 @@
 //! What the rules of a target mean by RTT: where that is counted, and what of it is in sight.
 
-use netprecursor_agent_common::{MAX_SLOTS, view::MAX_VIEWS};
+use netprecursor_agent_common::view::MAX_VIEWS;
 use netprecursor_core::{
     policy::{Measure, Peers, View},
     signal::Signals,
@@ -10,6 +10,7 @@ use netprecursor_core::{
 use super::{Pipeline, RuleId};
 use crate::{
     sensors::{suite::Suite, views::Tap},
+    targets::registry::MAX_SPARE,
     tick::{
         target::Target,
         viewed::{Counted, Viewed},
@@ -100,14 +101,14 @@ impl Pipeline {
     fn tap(&mut self, others: usize, measure: Measure, peers: &Peers, now: Tick) -> Result<Tap, String> {
         if others >= MAX_VIEWS as usize {
             Err(format!("got more than {MAX_VIEWS} different measures and peers for one target, expected fewer"))
-        } else if let Some(slot) = self.slots.take(now.0) {
-            self.suite.tap(slot, measure, peers).inspect_err(|_| self.slots.give_back(slot, now.0))
+        } else if let Some(slot) = self.slots.take_spare(now.0) {
+            self.suite.tap(slot, measure, peers).inspect_err(|_| self.slots.give_spare_back(slot, now.0, false))
         } else {
-            Err(format!("each of the {MAX_SLOTS} slots is taken"))
+            Err(format!("each of the {MAX_SPARE} slots for further views is taken"))
         }
     }
 
-    /// Has the kernel count a target that is gone nowhere else.
+    /// Frees the further slots of a target that is gone.
     pub(super) fn drop_views(&mut self, target: &Target, now: Tick) {
         self.suite.set_taps(target.place, &[], None);
         self.free(&target.counted, now);
@@ -116,7 +117,7 @@ impl Pipeline {
     fn free(&mut self, counted: &[Counted], now: Tick) {
         for Counted { tap, peers, .. } in counted {
             self.suite.untap(peers);
-            self.slots.give_back(tap.slot, now.0);
+            self.slots.give_spare_back(tap.slot, now.0, true);
         }
     }
 }
