@@ -119,9 +119,9 @@ fn what_is_of_no_use_is_refused_and_says_why() {
         content::decode(&encoded(handover), boot, moment).map(|_| ()).unwrap_err().to_string()
     };
     assert!(content::decode(&encoded(&handover(1)), BOOT, later(MAX_AGE.as_secs())).is_ok());
-    assert!(decode(&handover(1), "another", later(1)).contains("expected another: the machine has started anew"));
+    assert!(decode(&handover(1), "another", later(1)).contains("expected another: the machine has rebooted"));
     let old = decode(&handover(1), BOOT, later(MAX_AGE.as_secs() + 1));
-    assert!(old.contains("got one of 181 s ago, expected at most 180 s"), "{old}");
+    assert!(old.contains("got a handover that is 181 s old, expected at most 180 s"), "{old}");
     for now in [95, 104] {
         let set = decode(&handover(1), BOOT, Moment { now: Tick(now), ..later(1) });
         assert!(set.contains("expected 101: the clock was set"), "{set}");
