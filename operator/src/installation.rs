@@ -52,8 +52,8 @@ pub async fn watch(client: Client, own: &str, permit: watch::Sender<Permit>) {
     }
 }
 
-/// What the mark says; `None` when it cannot be read now.
-async fn look(client: &Client, own: &str) -> Option<Permit> {
+/// What the mark says to an operator in the namespace `own`; `None` when it cannot be read now.
+pub async fn look(client: &Client, own: &str) -> Option<Permit> {
     let roles: Api<ClusterRole> = Api::all(client.clone());
     let annotations = match roles.get_metadata(CLAIM).await {
         Ok(role) => role.metadata.annotations.unwrap_or_default(),

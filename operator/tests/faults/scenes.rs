@@ -210,7 +210,7 @@ pub(crate) fn kubernetes(server: &Server) {
     }
 }
 
-fn create(server: &Server, object: &Value) {
+pub(crate) fn create(server: &Server, object: &Value) {
     server.create(object).unwrap_or_else(|refusal| panic!("{}: {object}", refusal.message));
 }
 
@@ -218,7 +218,7 @@ fn delete(server: &Server, api_version: &str, kind: &str, namespace: &str, name:
     server.delete(&named(api_version, kind, namespace, name)).unwrap();
 }
 
-fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
+pub(crate) fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     if !namespace.is_empty() {
         object["metadata"]["namespace"] = json!(namespace);
