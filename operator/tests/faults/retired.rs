@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::{
     play::in_paused_time,
-    scenes::{INSTALL, SCENES, cluster, create, kubernetes, named, settings},
+    scenes::{INSTALL, SCENES, cluster, cluster_with, create, kubernetes, named, settings},
 };
 
 const LEASE: &str = "netprecursor-operator";
@@ -218,5 +218,21 @@ fn a_release_whose_definitions_are_gone_is_retired_all_the_same() {
         create(&server, &named("v1", "ConfigMap", INSTALL, "netprecursor-anchor"));
         let (client, now) = (server.client(RETIRING, INSTALL), server.clone());
         retire(&client, &settings(&SCENES[0]), Arc::new(move || now.now())).await.unwrap();
+    });
+}
+
+#[test]
+fn alerts_that_the_server_keeps_firing_by_an_old_definition_are_an_error_that_says_so() {
+    in_paused_time(async {
+        let server = cluster_with(|definition| {
+            if definition["spec"]["names"]["kind"] == "PrecursorAlert" {
+                definition["spec"]["versions"][0]["subresources"] = json!({"status": {}});
+            }
+        });
+        crate::scenes::watched(&server);
+        let (client, now) = (server.client(RETIRING, INSTALL), server.clone());
+        let retired = retire(&client, &settings(&SCENES[0]), Arc::new(move || now.now())).await;
+        let error = format!("{:#}", retired.unwrap_err());
+        assert!(error.contains("3 of") && error.contains("definition of PrecursorAlert"), "{error}");
     });
 }

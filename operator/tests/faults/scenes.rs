@@ -131,9 +131,16 @@ pub(crate) const SCENES: &[Scene] = &[
 
 /// A cluster of two nodes with pods of a shop, and the chart installed.
 pub(crate) fn cluster() -> Server {
+    cluster_with(|_| {})
+}
+
+/// The same, with definitions that were changed.
+pub(crate) fn cluster_with(change: fn(&mut Value)) -> Server {
     let mut kinds = Kinds::builtin();
     for definition in netprecursor_crds::schema::definitions().unwrap() {
-        kinds = kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
+        let mut definition = serde_json::to_value(definition).unwrap();
+        change(&mut definition);
+        kinds = kinds.with(Kind::custom(&definition).unwrap());
     }
     let server = Server::new(kinds, 11);
     for namespace in [INSTALL, "shop"] {
