@@ -23,6 +23,8 @@ pub const SELECTOR: &str = "app.kubernetes.io/name=netprecursor-agent";
 const PORT: u16 = 9471;
 /// An agent starts in seconds, after the back-off of a container that ended several times.
 const START_LIMIT: Duration = Duration::from_secs(180);
+/// The same port of operators.
+const OPERATOR_PORT: u16 = 8080;
 /// Between two scrapes: a metric cannot be watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -134,6 +136,14 @@ impl Agent {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// The current metrics of an operator's pod.
+///
+/// # Errors
+/// It does not answer.
+pub async fn operator_samples(cluster: &Cluster, pod: &str) -> Result<Samples, Error> {
+    scrape::metrics(cluster.client(), pod, OPERATOR_PORT).await.map(|text| Samples::parse(&text))
 }
 
 impl Samples {

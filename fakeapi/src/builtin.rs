@@ -82,6 +82,11 @@ fn kinds() -> Vec<Kind> {
             is_unconditional: true,
             ..builtin("apps", "daemonsets", "DaemonSet", &set, daemon_set)
         },
+        Kind {
+            is_namespaced: false,
+            is_unconditional: true,
+            ..builtin("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", &[], plain)
+        },
         Kind { creates_on_update: true, ..builtin("coordination.k8s.io", "leases", "Lease", &[], plain) },
         // A separate store: Events written in one API group are not seen in the other.
         Kind {

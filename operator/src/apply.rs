@@ -26,6 +26,11 @@ use crate::{
 /// For one request.
 const REQUEST: Duration = Duration::from_secs(10);
 
+/// What it means that an alert is firing after it was resolved.
+const OLD_DEFINITION: &str = "the API server ignored the alert's status, because the definition of PrecursorAlert is of an \
+    earlier release and has a status subresource; expected this release's: upgrade the release with crds.enabled=true, or run \
+    `kubectl apply --server-side -f deploy/kustomize/crds.yaml`";
+
 /// Why a write was not done.
 #[derive(Debug, Error)]
 pub enum ApplyError {
@@ -109,7 +114,11 @@ async fn request(client: &Client, settings: &Settings, write: Write) -> Result<C
         Write::ResolveAlert { key, status, .. } => {
             let api = Api::namespaced(client, &key.namespace);
             let object = apply_object::<DeserializeGuard<PrecursorAlert>>(api, &status).await?;
-            Ok(taken(observe::seen(object, observe::alert::reduce), |observed| &mut observed.alerts))
+            let (key, seen) = observe::seen(object, observe::alert::reduce);
+            if seen.as_ref().is_some_and(|seen| seen.value.is_firing()) {
+                return Err(ApplyError::Refused(OLD_DEFINITION.to_owned()));
+            }
+            Ok(taken((key, seen), |observed| &mut observed.alerts))
         }
         Write::DeleteAlert { key, uid, version, reason } => {
             let api: Api<PrecursorAlert> = Api::namespaced(client, &key.namespace);

@@ -27,11 +27,10 @@ pub enum Permit {
 }
 
 impl Permit {
-    /// Why it may not work now.
+    /// Why it may not work. What is not known yet is no reason: then the API server has not answered.
     pub fn refusal(&self) -> Option<&str> {
         match self {
-            Self::Unknown => Some("it is not known yet whether another installation is in the cluster"),
-            Self::Granted => None,
+            Self::Unknown | Self::Granted => None,
             Self::Refused(why) => Some(why),
         }
     }
@@ -52,8 +51,8 @@ pub async fn watch(client: Client, own: &str, permit: watch::Sender<Permit>) {
     }
 }
 
-/// What the mark says; `None` when it cannot be read now.
-async fn look(client: &Client, own: &str) -> Option<Permit> {
+/// What the mark says to an operator in the namespace `own`; `None` when it cannot be read now.
+pub async fn look(client: &Client, own: &str) -> Option<Permit> {
     let roles: Api<ClusterRole> = Api::all(client.clone());
     let annotations = match roles.get_metadata(CLAIM).await {
         Ok(role) => role.metadata.annotations.unwrap_or_default(),
@@ -116,23 +115,37 @@ mod tests {
         assert_eq!(permit(500, failed(500, "InternalError")).await, None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_operator_that_is_refused_leaves_the_lease_alone_and_is_not_ready() {
+    /// What a candidate with this permit asked the API server for in two minutes, and what `/readyz` answers then.
+    async fn campaign(permit: Permit) -> (usize, String) {
         let asked = Arc::new(AtomicUsize::new(0));
         let client = server(200, json!({}), Arc::clone(&asked));
         let health = Health::new(Metrics::default());
         let (candidate, leadership) = Candidate::new(client, "second-ns", "lease", "operator-0", health.clone());
-        let (permit, permitted) = watch::channel(Permit::Refused("another is here".to_owned()));
+        let (permit, permitted) = watch::channel(permit);
         let mut candidate = candidate.permitted_by(permitted);
         let campaign = tokio::time::timeout(Duration::from_secs(120), candidate.campaign());
         assert!(campaign.await.is_err());
-        assert_eq!((asked.load(Ordering::Relaxed), leadership.left()), (0, None));
+        assert_eq!(leadership.left(), None);
         let routes = crate::http::router(health, None);
         let request = http::Request::get("/readyz").body(Body::empty()).unwrap();
         let answer = tower::ServiceExt::oneshot(routes, request).await.unwrap();
         assert_eq!(answer.status(), 503);
         let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
-        assert!(String::from_utf8_lossy(&body).contains("another is here"), "{body:?}");
         drop(permit);
+        (asked.load(Ordering::Relaxed), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_that_is_refused_leaves_the_lease_alone_and_is_not_ready() {
+        let (asked, ready) = campaign(Permit::Refused("another is here".to_owned())).await;
+        assert_eq!(asked, 0);
+        assert!(ready.contains("another is here"), "{ready}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_that_cannot_read_the_mark_leaves_the_lease_alone_and_blames_the_server() {
+        let (asked, ready) = campaign(Permit::Unknown).await;
+        assert_eq!(asked, 0);
+        assert!(ready.contains("the API server was not reached yet"), "{ready}");
     }
 }

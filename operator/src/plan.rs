@@ -226,7 +226,8 @@ pub fn plan(observed: &Observed, settings: &Settings, now: Timestamp) -> Plan {
     plan
 }
 
-/// The UID of the object that owns what the operator makes. Without it nothing is made, for nothing would clean it up.
+/// The UID of the object that owns the agents, their shares and the copies of models. Without it none of them is made, for
+/// nothing would clean them up.
 fn anchor(observed: &Observed) -> Option<&str> {
     observed.anchors.iter().next().map(|(_, anchor): (&Key, &Seen<()>)| anchor.uid.as_str())
 }

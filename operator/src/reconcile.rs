@@ -1,5 +1,5 @@
 //! One round: make of what was seen what is known, plan, and do what is planned. Whoever calls decides what was seen
-//! ([`crate::observe::watch`], or [`crate::observe::read`] in tests), what time it is and who leads.
+//! ([`crate::observe::watch`]), what time it is and who leads.
 
 use std::{sync::Arc, time::Duration};
 

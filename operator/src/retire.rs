@@ -1,5 +1,6 @@
 //! `retire`: the last act before a release is uninstalled. It takes the lead from the operators, ends the agents, and then
-//! says of all that is kept that nothing watches any more. Without finalizers: where it does not run, nothing hangs.
+//! says of all that is kept that nothing watches any more, unless another installation does. Without finalizers: where it
+//! does not run, nothing hangs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use kube::{
     Api, Client, Config,
     api::{DeleteParams, ListParams, PostParams},
 };
+use netprecursor_crds::installation::CLAIM;
 use netprecursor_kit::{Failure, Limits};
 use tokio::time::Instant;
 
@@ -26,6 +28,7 @@ use crate::{
     apply::{ApplyError, apply},
     config::Settings,
     election::{Claims, RENEW_WITHIN},
+    installation::{self, Permit},
     observe::{Key, Observed, read},
     plan::{self, CONTENT, SCORES, Write},
 };
@@ -42,8 +45,11 @@ const AGENTS_END: Duration = Duration::from_secs(60);
 /// Between two looks at what ends by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Tries of one write.
+/// Tries of one request.
 const TRIES: usize = 5;
+
+/// How often what is kept is read and written, where objects change or go in between.
+const PASSES: usize = 3;
 
 /// Writes under way at once: five thousand alerts and policies take less than a minute.
 const AT_ONCE: usize = 8;
@@ -87,23 +93,101 @@ async fn act(
     lead: &Lead,
     clock: &Arc<dyn Fn() -> Timestamp + Send + Sync>,
 ) -> anyhow::Result<()> {
+    let permit = permit(client, settings).await?;
     let was_held = lead.seize(clock()).await.context("cannot take the lead from the operators")?;
     // Who led may write until its own time is up.
     let quiet = Instant::now() + if was_held { RENEW_WITHIN } else { Duration::ZERO };
     end_agents(client, settings, quiet).await.context("cannot end the agents")?;
-    let mut observed = Observed::default();
-    read::everything(client, settings, &mut observed).await.context("cannot read what is kept")?;
-    let scores = scores(client, settings).await.context("cannot list the scores")?;
-    let writes = plan::retire(&observed, scores, clock());
-    let count = writes.len();
-    let doing = writes.into_iter().map(|write| carry_out(client, settings, write));
-    let undone: Vec<String> =
-        stream::iter(doing).buffer_unordered(AT_ONCE).filter_map(async |failed| failed.err()).collect().await;
-    if let Some(first) = undone.first() {
-        bail!("{} of {count} objects could not be written, for example: {first}", undone.len());
+    let mut pass = 1;
+    loop {
+        let writes = match &permit {
+            Permit::Refused(_) => delete_scores(client, settings).await?,
+            Permit::Granted | Permit::Unknown => last_writes(client, settings, clock()).await?,
+        };
+        let count = writes.len();
+        let undone = carry_all_out(client, settings, writes).await;
+        let Some(first) = undone.first() else {
+            match &permit {
+                Permit::Refused(why) => {
+                    tracing::warn!(
+                        why,
+                        "another installation is the cluster's: policies, alerts and reports are left to it"
+                    );
+                }
+                Permit::Granted | Permit::Unknown => {
+                    tracing::info!(written = count, "retired: nothing that is kept claims to be watched");
+                }
+            }
+            return Ok(());
+        };
+        if pass == PASSES {
+            bail!("{} of {count} objects could not be written, for example: {first}", undone.len());
+        }
+        // What was read may have changed or gone since.
+        tracing::warn!(undone = undone.len(), of = count, first, "not everything was written: reading it again");
+        pass += 1;
     }
-    tracing::info!(written = count, "retired: nothing that is kept claims to be watched");
-    Ok(())
+}
+
+/// Whether the release is the cluster's.
+async fn permit(client: &Client, settings: &Settings) -> anyhow::Result<Permit> {
+    for _ in 0..TRIES {
+        if let Some(permit) = installation::look(client, &settings.namespace).await {
+            return Ok(permit);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    bail!(
+        "cannot find out whether another installation is in the cluster; expected an answer about ClusterRole {CLAIM}"
+    )
+}
+
+/// What to write about all that is kept, as it is now.
+async fn last_writes(client: &Client, settings: &Settings, now: Timestamp) -> anyhow::Result<Vec<Write>> {
+    let observed = persist(async || {
+        let mut observed = Observed::default();
+        read::everything(client, settings, &mut observed).await.map(|()| observed)
+    });
+    let observed = observed.await.context("cannot read what is kept")?;
+    Ok(plan::retire(&observed, scores(client, settings).await?, now))
+}
+
+/// Scores are the release's own, whoever the cluster's installation is.
+async fn delete_scores(client: &Client, settings: &Settings) -> anyhow::Result<Vec<Write>> {
+    let scores = scores(client, settings).await?.into_iter();
+    Ok(scores.map(|(key, uid)| Write::DeleteScores { key, uid }).collect())
+}
+
+/// A request, made again while the API server is busy.
+async fn persist<T>(request: impl AsyncFn() -> kube::Result<T>) -> kube::Result<T> {
+    let mut tries = 1;
+    loop {
+        let failed = match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        let pause = match Failure::from(&failed) {
+            Failure::Busy { retry_after } => retry_after.unwrap_or(LOOK_EVERY),
+            Failure::Refused | Failure::Garbled | Failure::Unanswered => LOOK_EVERY,
+            Failure::Missing
+            | Failure::Forbidden
+            | Failure::Ending
+            | Failure::Exists
+            | Failure::Conflict
+            | Failure::Invalid => return Err(failed),
+        };
+        if tries == TRIES {
+            return Err(failed);
+        }
+        tries += 1;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Does all writes; in words what was not done, and why.
+async fn carry_all_out(client: &Client, settings: &Settings, writes: Vec<Write>) -> Vec<String> {
+    let doing = writes.into_iter().map(|write| carry_out(client, settings, write));
+    stream::iter(doing).buffer_unordered(AT_ONCE).filter_map(async |failed| failed.err()).collect().await
 }
 
 /// One write, tried again while the API server is busy; in words why it was not done.
@@ -139,11 +223,11 @@ async fn end_agents(client: &Client, settings: &Settings, quiet: Instant) -> kub
         (ListParams::default().fields(&format!("metadata.name={name}")), ListParams::default().labels(AGENTS));
     let end = Instant::now() + AGENTS_END;
     loop {
-        let set = sets.list_metadata(&named).await?.items.pop();
-        let left = pods.list_metadata(&labelled).await?.items.len();
+        let set = persist(async || sets.list_metadata(&named).await).await?.items.pop();
+        let left = persist(async || pods.list_metadata(&labelled).await).await?.items.len();
         match &set {
             Some(set) if set.metadata.deletion_timestamp.is_none() => {
-                match sets.delete(name, &DeleteParams::background()).await {
+                match persist(async || sets.delete(name, &DeleteParams::background()).await).await {
                     Ok(_) => {}
                     Err(error) if Failure::from(&error) == Failure::Missing => {}
                     Err(error) => return Err(error),
@@ -162,14 +246,15 @@ async fn end_agents(client: &Client, settings: &Settings, quiet: Instant) -> kub
 }
 
 /// The kept shards of the ledger. Nothing owns them, so that nothing else deletes them.
-async fn scores(client: &Client, settings: &Settings) -> kube::Result<Vec<(Key, String)>> {
+async fn scores(client: &Client, settings: &Settings) -> anyhow::Result<Vec<(Key, String)>> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &settings.namespace);
-    let kept = maps.list_metadata(&ListParams::default().labels(&format!("{CONTENT}={SCORES}"))).await?;
+    let labelled = ListParams::default().labels(&format!("{CONTENT}={SCORES}"));
+    let kept = persist(async || maps.list_metadata(&labelled).await).await.context("cannot list the scores")?;
     let kept = kept.items.into_iter();
     Ok(kept.map(|map| (Key::from(&map.metadata), map.metadata.uid.unwrap_or_default())).collect())
 }
 
-/// The lease, as who ends the operators' work uses it.
+/// Takes the lease from the operators and gives it back.
 struct Lead {
     leases: Api<Lease>,
     anchors: Api<ConfigMap>,
@@ -191,10 +276,11 @@ impl Lead {
 
     /// Takes the lease, and has it go with the anchor; whether somebody held it.
     async fn seize(&self, now: Timestamp) -> kube::Result<bool> {
-        let owner = self.anchors.get_opt(&self.anchor).await?.and_then(|anchor| anchor.metadata.uid);
+        let owner =
+            persist(async || self.anchors.get_opt(&self.anchor).await).await?.and_then(|anchor| anchor.metadata.uid);
         let mut tries = 1;
         loop {
-            let seen = self.leases.get_opt(&self.name).await?;
+            let seen = persist(async || self.leases.get_opt(&self.name).await).await?;
             let holder = seen.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.clone());
             let is_new = seen.is_none();
             let mut lease = Claims::new(self.identity.clone()).seize(seen, AWAY, now);
@@ -204,13 +290,13 @@ impl Lead {
                 vec![OwnerReference { api_version, kind, name, uid, ..OwnerReference::default() }]
             });
             let params = PostParams::default();
-            let written = match is_new {
+            let write = async || match is_new {
                 true => self.leases.create(&params, &lease).await,
                 false => self.leases.replace(&self.name, &params, &lease).await,
             };
-            match written {
+            match persist(write).await {
                 Ok(_) => return Ok(holder.is_some_and(|holder| !holder.is_empty())),
-                // Renewed in between.
+                // Renewed in between, or written by a request whose answer was lost.
                 Err(error) if matches!(Failure::from(&error), Failure::Conflict | Failure::Exists) && tries < TRIES => {
                     tries += 1;
                 }

@@ -126,7 +126,8 @@ pub(crate) fn networks(schema: &mut Schema) {
     schema.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
 }
 
-/// Peers by one of two ways.
+/// Peers by one of two ways. Not by `containsCIDR`, which in Kubernetes 1.32.0 to 1.32.3 is true only of networks that begin
+/// at the same address.
 pub(crate) fn peers(schema: &mut Schema) {
     let cidrs = "(has(self.cidrs) && size(self.cidrs) > 0)";
     require(
@@ -139,7 +140,7 @@ pub(crate) fn peers(schema: &mut Schema) {
         Check {
             rule: format!(
                 "!has(self.except) || self.except.all(one, !isCIDR(one) || ({cidrs} && self.cidrs.exists(other, isCIDR(other) \
-                 && cidr(other).containsCIDR(one))))"
+                 && cidr(other).containsIP(cidr(one).ip()) && cidr(other).prefixLength() <= cidr(one).prefixLength())))"
             ),
             message: "expected networks inside one of cidrs: remove them, or add the network they are an exception from",
             field: Some(".except"),

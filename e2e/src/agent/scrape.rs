@@ -1,10 +1,11 @@
 //! Metrics as Prometheus reads them: by a token of a service account that may. The API server's proxy keeps tokens to itself,
 //! so the way is a port-forward.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::{
-    authentication::v1::TokenRequest,
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
     core::v1::{Pod, ServiceAccount},
     rbac::v1::ClusterRoleBinding,
 };
@@ -15,6 +16,7 @@ use kube::{
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::OnceCell,
     time::timeout,
 };
 
@@ -24,6 +26,13 @@ use crate::{Error, cluster::SYSTEM_NAMESPACE, product::RELEASE};
 const READER: &str = "e2e-metrics-reader";
 /// For one scrape.
 const LIMIT: Duration = Duration::from_secs(15);
+/// Longer than all stories take.
+const TOKEN_SECONDS: i64 = 86_400;
+/// Between two questions whether the binding has taken effect.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// One for all scrapes of the process. Account and binding are not the release's, and outlive it.
+static TOKEN: OnceCell<String> = OnceCell::const_new();
 
 /// The text that a pod's `/metrics` answers.
 ///
@@ -31,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// It does not answer with 200, in time.
 pub(super) async fn metrics(client: Client, pod: &str, port: u16) -> Result<String, Error> {
     let what = || format!("metrics of {pod}");
-    let token = token(&client).await.map_err(Error::request(what()))?;
+    let token = TOKEN.get_or_try_init(|| token(&client)).await?;
     let request = format!("GET /metrics HTTP/1.0\r\nHost: {pod}\r\nAuthorization: Bearer {token}\r\n\r\n");
     let failed = |got: String| Error::Command { command: what(), got };
     let pods: Api<Pod> = Api::namespaced(client, SYSTEM_NAMESPACE);
@@ -55,7 +64,19 @@ pub(super) async fn metrics(client: Client, pod: &str, port: u16) -> Result<Stri
 }
 
 /// A token of an account that may read metrics.
-async fn token(client: &Client) -> kube::Result<String> {
+async fn token(client: &Client) -> Result<String, Error> {
+    let failed = || Error::request(format!("making a token of {READER}"));
+    bound(client).await.map_err(failed())?;
+    allowed(client).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let request = accounts.create_token_request(READER, &PostParams::default(), &request).await.map_err(failed())?;
+    Ok(request.status.map(|status| status.token).unwrap_or_default())
+}
+
+/// The account and its binding to the chart's role.
+async fn bound(client: &Client) -> kube::Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": READER}});
     let apply = PatchParams::apply("e2e").force();
@@ -67,7 +88,29 @@ async fn token(client: &Client) -> kube::Result<String> {
         "subjects": [{"kind": "ServiceAccount", "name": READER, "namespace": SYSTEM_NAMESPACE}],
     });
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
-    bindings.patch(READER, &apply, &Patch::Apply(binding)).await?;
-    let request = accounts.create_token_request(READER, &PostParams::default(), &TokenRequest::default()).await?;
-    Ok(request.status.map(|status| status.token).unwrap_or_default())
+    bindings.patch(READER, &apply, &Patch::Apply(binding)).await.map(|_| ())
+}
+
+/// Waits until the server has taken in the binding: agents remember a refusal for a while.
+async fn allowed(client: &Client) -> Result<(), Error> {
+    let attributes = NonResourceAttributes { path: Some("/metrics".to_owned()), verb: Some("get".to_owned()) };
+    let spec = SubjectAccessReviewSpec {
+        user: Some(format!("system:serviceaccount:{SYSTEM_NAMESPACE}:{READER}")),
+        non_resource_attributes: Some(attributes),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let asked = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    let (reviews, begun): (Api<SubjectAccessReview>, _) = (Api::all(client.clone()), Instant::now());
+    loop {
+        let review = reviews.create(&PostParams::default(), &asked).await;
+        let status = review.map_err(Error::request(format!("asking what {READER} may do")))?.status.unwrap_or_default();
+        if status.allowed {
+            return Ok(());
+        }
+        if begun.elapsed() > LIMIT {
+            let (what, last) = (format!("{READER} to be allowed to get /metrics"), format!("{status:?}"));
+            return Err(Error::Timeout { what, waited: LIMIT, last });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }

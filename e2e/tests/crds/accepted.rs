@@ -42,9 +42,14 @@ async fn every_example_is_applied_and_those_for_hosts_are_refused_with_the_way_o
     }
 }
 
-/// As many networks as there can be, in the longest notation, of so many bits.
-fn networks(length: u8) -> Vec<String> {
-    (0..32).map(|index| format!("2001:{index:04x}:0000:0000:0000:0000:0000:0000/{length}")).collect()
+/// As many networks as there can be, in the longest notation.
+fn networks() -> Vec<String> {
+    (0..32).map(|index| format!("2001:{index:04x}:0000:0000:0000:0000:0000:0000/32")).collect()
+}
+
+/// As many exceptions, all from the last of [`networks`], and none with its first address.
+fn exceptions() -> Vec<String> {
+    (1..=32).map(|index| format!("2001:001f:{index:04x}:0000:0000:0000:0000:0000/64")).collect()
 }
 
 /// A policy of `count` rules, each as long as it can be.
@@ -63,7 +68,7 @@ fn large(count: usize) -> Value {
                 "resolveThreshold": "0h0m0s199ms999us",
                 "measure": "Inflation",
                 "statistic": "P99",
-                "peers": {"cidrs": networks(32), "except": networks(64)},
+                "peers": {"cidrs": networks(), "except": exceptions()},
             },
             "debounce": {"k": 59, "of": 60},
             "keepFiringFor": "0h59m60s",

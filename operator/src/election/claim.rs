@@ -82,8 +82,8 @@ impl Claims {
         Some(lease)
     }
 
-    /// The lease as it has to be to take it from whoever holds it, for `length`: the holder finds out when it renews. For who
-    /// ends what the holder does.
+    /// The lease as it has to be to take it from whoever holds it, for `length`: the holder finds out when it renews. Used by
+    /// `retire`.
     pub fn seize(&self, lease: Option<Lease>, length: Duration, wall: Timestamp) -> Lease {
         let mut lease = lease.unwrap_or_default();
         let spec = self.spec(lease.spec.take(), wall);

@@ -1,7 +1,8 @@
-//! Reads all that is observed once, without watching: for tests that decide themselves when something is seen.
+//! Reads all that is observed once, without watching: for `retire`.
 
 use futures::{FutureExt, future::BoxFuture};
 use kube::Client;
+use netprecursor_kit::Failure;
 
 use super::{Observed, Sight, Source, Visitor, Wire};
 use crate::config::Settings;
@@ -17,7 +18,12 @@ impl Visitor for Readings {
             let mut listed = Vec::new();
             let mut params = source.list_params();
             loop {
-                let page = source.api.list(&params).await?;
+                let page = match source.api.list(&params).await {
+                    Ok(page) => page,
+                    // A kind that is not defined has no objects.
+                    Err(error) if Failure::from(&error) == Failure::Missing => break,
+                    Err(error) => return Err(error),
+                };
                 listed.extend(page.items.into_iter().map(|object| source.seen(object)));
                 match page.metadata.continue_.filter(|token| !token.is_empty()) {
                     Some(token) => params.continue_token = Some(token),

@@ -1,4 +1,4 @@
-//! Events about what the operator did to an object that somebody else had changed.
+//! Events about what the operator did to an object that somebody else changed.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -18,7 +18,7 @@ pub(super) fn reverted(observed: &Observed, settings: &Settings, now: Timestamp)
     let Reverted { uid, version, change } = observed.reverted.as_ref()?;
     let name = &settings.config.agent.name;
     let mut note = format!(
-        "put right what was changed by hand: {change}; set it by the chart's values under `agent`, for example with `helm upgrade`"
+        "put right what somebody else changed: {change}; set it by the chart's values under `agent`, for example with `helm upgrade`"
     );
     note.truncate(note.floor_char_boundary(NOTE));
     let event = json!({

@@ -131,9 +131,16 @@ pub(crate) const SCENES: &[Scene] = &[
 
 /// A cluster of two nodes with pods of a shop, and the chart installed.
 pub(crate) fn cluster() -> Server {
+    cluster_with(|_| {})
+}
+
+/// The same, with definitions that were changed.
+pub(crate) fn cluster_with(change: fn(&mut Value)) -> Server {
     let mut kinds = Kinds::builtin();
     for definition in netprecursor_crds::schema::definitions().unwrap() {
-        kinds = kinds.with(Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
+        let mut definition = serde_json::to_value(definition).unwrap();
+        change(&mut definition);
+        kinds = kinds.with(Kind::custom(&definition).unwrap());
     }
     let server = Server::new(kinds, 11);
     for namespace in [INSTALL, "shop"] {
@@ -210,7 +217,7 @@ pub(crate) fn kubernetes(server: &Server) {
     }
 }
 
-fn create(server: &Server, object: &Value) {
+pub(crate) fn create(server: &Server, object: &Value) {
     server.create(object).unwrap_or_else(|refusal| panic!("{}: {object}", refusal.message));
 }
 
@@ -218,7 +225,7 @@ fn delete(server: &Server, api_version: &str, kind: &str, namespace: &str, name:
     server.delete(&named(api_version, kind, namespace, name)).unwrap();
 }
 
-fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
+pub(crate) fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     if !namespace.is_empty() {
         object["metadata"]["namespace"] = json!(namespace);

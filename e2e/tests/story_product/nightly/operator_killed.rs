@@ -11,6 +11,7 @@ use kube::{
 use netprecursor_crds::policy::PrecursorPolicy;
 use netprecursor_e2e::{
     Error,
+    agent::operator_samples,
     cluster::{Hands, SYSTEM_NAMESPACE, Story, is_ready, story, wait_for, wait_for_list},
     product::{AGENTS, Product},
 };
@@ -86,6 +87,8 @@ async fn when_the_leader_is_killed_or_hangs_the_other_takes_over_within_the_leas
 
         // Killed: no moment to give the lease back, and it does not come back under its name.
         let killed = leader(story).await?;
+        let samples = operator_samples(story.cluster(), &killed.name_any()).await?;
+        assert_eq!(samples.sum("netprecursor_operator_leading"), Some(1.0), "the metrics of the leader");
         let hands = Hands::on(story, &node(&killed)).await?;
         assert!(hands.signal_pod(PROGRAM, &killed.name_any(), "STOP").await? > 0);
         let pods: Api<Pod> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);

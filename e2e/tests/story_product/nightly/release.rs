@@ -79,13 +79,16 @@ async fn edited(story: &Story) -> Result<(), Error> {
     // One that replaces no pod.
     let edit = json!({"metadata": {"labels": {LABEL: "edited"}}});
     let edited = sets.patch(AGENTS, &PatchParams::default(), &Patch::Merge(edit)).await;
-    edited.map_err(request("editing the agents"))?;
+    let edited = edited.map_err(request("editing the agents"))?;
     let is_right =
         |set: Option<&DaemonSet>| set.is_some_and(|set| set.labels().get(LABEL).is_some_and(|is| is == RELEASE));
     wait_for(&sets, AGENTS, "the edit to be put right", LIMIT, is_right).await?;
     let events: Api<Event> = Api::namespaced(story.client(), SYSTEM_NAMESPACE);
     let config = Config::default().fields("reason=EditReverted");
-    wait_for_list(&events, config, "an Event about the edit", LIMIT, |events| (!events.is_empty()).then_some(())).await
+    // Not that of a DaemonSet of an earlier story.
+    let is_it = |event: &&Event| event.regarding.as_ref().is_some_and(|regarding| regarding.uid == edited.uid());
+    wait_for_list(&events, config, "an Event about the edit", LIMIT, |events| events.iter().any(is_it).then_some(()))
+        .await
 }
 
 #[tokio::test]
