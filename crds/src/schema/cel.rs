@@ -133,7 +133,7 @@ pub(crate) fn peers(schema: &mut Schema) {
     require(
         schema,
         format!("has(self.scope) != {cidrs}"),
-        "expected scope or cidrs: write for example {scope: External} or {cidrs: [10.0.0.0/8]}",
+        "expected scope or cidrs: write for example {cidrs: [10.0.0.0/8]}",
     );
     add(
         schema,

@@ -111,6 +111,7 @@ fn deeds(policy: &Value, field: &str, message: &str) -> Vec<Corrected> {
         _ if message.contains("remove them, or use In") => {
             vec![without(field), with(&operator, json!("In")), with(&operator, json!("NotIn"))]
         }
+        _ if message.contains("or add the network they are an exception from") => vec![without(field)],
         _ if message.contains("64 hexadecimal digits") => vec![with(field, json!("AB".repeat(32)))],
         _ => Vec::new(),
     }
