@@ -73,17 +73,28 @@ fn beside(out_dir: &Path, checkout: &Path) -> io::Result<PathBuf> {
     }
     for part in ["node-agent-ebpf", "node-agent-common"] {
         let (from, to) = (checkout.join(part), copy.join(part));
-        fs::create_dir_all(to.join("src"))?;
+        copy_all(&from.join("src"), &to.join("src"))?;
         fs::copy(from.join("Cargo.toml"), to.join("Cargo.toml"))?;
-        for file in fs::read_dir(from.join("src"))? {
-            let file = file?;
-            fs::copy(file.path(), to.join("src").join(file.file_name()))?;
-        }
     }
     // The lock of the one, and what the other inherits.
     fs::copy(checkout.join("node-agent-ebpf/Cargo.lock"), copy.join("node-agent-ebpf/Cargo.lock"))?;
     fs::copy(checkout.join("Cargo.toml"), copy.join("Cargo.toml"))?;
     Ok(copy)
+}
+
+/// A directory with all that is in it.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 /// aya wants the object's own BTF; the kernel's is not needed. It names source files: for a reproducible build by names that
