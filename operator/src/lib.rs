@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod models;
 pub mod observe;
 pub mod owned;
+mod patience;
 pub mod plan;
 pub mod reconcile;
 pub mod retire;

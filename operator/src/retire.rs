@@ -30,6 +30,7 @@ use crate::{
     election::{Claims, RENEW_WITHIN},
     installation::{self, Permit},
     observe::{Key, Observed, read},
+    patience::{PAUSE, TRIES, again},
     plan::{self, CONTENT, SCORES, Write},
 };
 
@@ -41,12 +42,6 @@ const AWAY: Duration = Duration::from_secs(300);
 
 /// For agents to end. Those on a node that is cut off never do.
 const AGENTS_END: Duration = Duration::from_secs(60);
-
-/// Between two looks at what ends by itself.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Tries of one request.
-const TRIES: usize = 5;
 
 /// How often what is kept is read and written, where objects change or go in between.
 const PASSES: usize = 3;
@@ -135,7 +130,7 @@ async fn permit(client: &Client, settings: &Settings) -> anyhow::Result<Permit> 
         if let Some(permit) = installation::look(client, &settings.namespace).await {
             return Ok(permit);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(PAUSE).await;
     }
     bail!(
         "cannot find out whether another installation is in the cluster; expected an answer about ClusterRole {CLAIM}"
@@ -144,11 +139,8 @@ async fn permit(client: &Client, settings: &Settings) -> anyhow::Result<Permit> 
 
 /// What to write about all that is kept, as it is now.
 async fn last_writes(client: &Client, settings: &Settings, now: Timestamp) -> anyhow::Result<Vec<Write>> {
-    let observed = persist(async || {
-        let mut observed = Observed::default();
-        read::everything(client, settings, &mut observed).await.map(|()| observed)
-    });
-    let observed = observed.await.context("cannot read what is kept")?;
+    let mut observed = Observed::default();
+    read::everything(client, settings, &mut observed).await.context("cannot read what is kept")?;
     Ok(plan::retire(&observed, scores(client, settings).await?, now))
 }
 
@@ -166,19 +158,7 @@ async fn persist<T>(request: impl AsyncFn() -> kube::Result<T>) -> kube::Result<
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
-        let pause = match Failure::from(&failed) {
-            Failure::Busy { retry_after } => retry_after.unwrap_or(LOOK_EVERY),
-            Failure::Refused | Failure::Garbled | Failure::Unanswered => LOOK_EVERY,
-            Failure::Missing
-            | Failure::Forbidden
-            | Failure::Ending
-            | Failure::Exists
-            | Failure::Conflict
-            | Failure::Invalid => return Err(failed),
-        };
-        if tries == TRIES {
-            return Err(failed);
-        }
+        let Some(pause) = again(&failed, tries) else { return Err(failed) };
         tries += 1;
         tokio::time::sleep(pause).await;
     }
@@ -199,8 +179,8 @@ async fn carry_out(client: &Client, settings: &Settings, write: Write) -> Result
             Err(failed) => failed,
         };
         let pause = match &failed {
-            ApplyError::Unavailable { retry_after, .. } => retry_after.unwrap_or(LOOK_EVERY),
-            ApplyError::TimedOut(_) => LOOK_EVERY,
+            ApplyError::Unavailable { retry_after, .. } => retry_after.unwrap_or(PAUSE),
+            ApplyError::TimedOut(_) => PAUSE,
             // Another object by now, or refused for good.
             ApplyError::Outdated(_) | ApplyError::Refused(_) | ApplyError::NotLeading => {
                 return Err(format!("{}: {failed}", write.id()));
@@ -241,7 +221,7 @@ async fn end_agents(client: &Client, settings: &Settings, quiet: Instant) -> kub
             tracing::warn!(left, "agents have not ended in time: what they still write may claim to be watched");
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -5,7 +5,7 @@ use kube::Client;
 use netprecursor_kit::Failure;
 
 use super::{Observed, Sight, Source, Visitor, Wire};
-use crate::config::Settings;
+use crate::{config::Settings, patience::again};
 
 type Reading = BoxFuture<'static, Result<Box<dyn FnOnce(&mut Observed) + Send>, kube::Error>>;
 
@@ -17,13 +17,22 @@ impl Visitor for Readings {
         let reading = async move {
             let mut listed = Vec::new();
             let mut params = source.list_params();
+            let mut tries = 1;
             loop {
                 let page = match source.api.list(&params).await {
                     Ok(page) => page,
                     // A kind that is not defined has no objects.
                     Err(error) if Failure::from(&error) == Failure::Missing => break,
-                    Err(error) => return Err(error),
+                    Err(error) => match again(&error, tries) {
+                        Some(pause) => {
+                            tries += 1;
+                            tokio::time::sleep(pause).await;
+                            continue;
+                        }
+                        None => return Err(error),
+                    },
                 };
+                tries = 1;
                 listed.extend(page.items.into_iter().map(|object| source.seen(object)));
                 match page.metadata.continue_.filter(|token| !token.is_empty()) {
                     Some(token) => params.continue_token = Some(token),

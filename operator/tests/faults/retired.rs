@@ -226,7 +226,9 @@ fn alerts_that_the_server_keeps_firing_by_an_old_definition_are_an_error_that_sa
     in_paused_time(async {
         let server = cluster_with(|definition| {
             if definition["spec"]["names"]["kind"] == "PrecursorAlert" {
-                definition["spec"]["versions"][0]["subresources"] = json!({"status": {}});
+                let version = &mut definition["spec"]["versions"][0];
+                version["subresources"] = json!({"status": {}});
+                version["schema"]["openAPIV3Schema"]["required"] = json!(["spec"]);
             }
         });
         crate::scenes::watched(&server);

@@ -49,7 +49,8 @@ fn plain(value: &Value, names: &BTreeMap<String, String>) -> Value {
                     continue;
                 }
                 let value = match key.as_str() {
-                    "resourceVersion" => continue,
+                    // How often an object was written on the way there.
+                    "resourceVersion" | "generation" => continue,
                     // When a snapshot was last kept is not what counts; that scores are right is in the policy's status.
                     "scores.json.gz" => json!("<scores>"),
                     "managedFields" => managers(&plain(value, names)),
