@@ -16,7 +16,7 @@ use kube::{
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::OnceCell,
+    sync::Mutex,
     time::timeout,
 };
 
@@ -31,16 +31,41 @@ const TOKEN_SECONDS: i64 = 86_400;
 /// Between two questions whether the binding has taken effect.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// One for all scrapes of the process. Account and binding are not the release's, and outlive it.
-static TOKEN: OnceCell<String> = OnceCell::const_new();
+/// One for all scrapes, as long as it is accepted. Account and binding are not the release's; a story that removes the
+/// namespace takes the account with it.
+static TOKEN: Mutex<Option<String>> = Mutex::const_new(None);
 
 /// The text that a pod's `/metrics` answers.
 ///
 /// # Errors
 /// It does not answer with 200, in time.
 pub(super) async fn metrics(client: Client, pod: &str, port: u16) -> Result<String, Error> {
+    let mut answer = ask(client.clone(), pod, port).await?;
+    if status(&answer) == Some("401") {
+        *TOKEN.lock().await = None;
+        answer = ask(client, pod, port).await?;
+    }
+    match (status(&answer), answer.split_once("\r\n\r\n")) {
+        (Some("200"), Some((_, body))) => Ok(body.to_owned()),
+        _ => Err(Error::Command { command: format!("metrics of {pod}"), got: answer }),
+    }
+}
+
+/// The status code of an answer.
+fn status(answer: &str) -> Option<&str> {
+    answer.split(' ').nth(1)
+}
+
+/// The whole answer to a scrape.
+async fn ask(client: Client, pod: &str, port: u16) -> Result<String, Error> {
     let what = || format!("metrics of {pod}");
-    let token = TOKEN.get_or_try_init(|| token(&client)).await?;
+    let token = {
+        let mut known = TOKEN.lock().await;
+        match &*known {
+            Some(token) => token.clone(),
+            None => known.insert(token(&client).await?).clone(),
+        }
+    };
     let request = format!("GET /metrics HTTP/1.0\r\nHost: {pod}\r\nAuthorization: Bearer {token}\r\n\r\n");
     let failed = |got: String| Error::Command { command: what(), got };
     let pods: Api<Pod> = Api::namespaced(client, SYSTEM_NAMESPACE);
@@ -55,12 +80,7 @@ pub(super) async fn metrics(client: Client, pod: &str, port: u16) -> Result<Stri
         exchanged.await.map_err(|error| failed(error.to_string()))?;
         Ok::<_, Error>(answer)
     };
-    let answer = timeout(LIMIT, asking).await.map_err(|_| failed(format!("no end within {LIMIT:?}")))??;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    match head.split(' ').nth(1) {
-        Some("200") => Ok(body.to_owned()),
-        _ => Err(failed(answer)),
-    }
+    timeout(LIMIT, asking).await.map_err(|_| failed(format!("no end within {LIMIT:?}")))?
 }
 
 /// A token of an account that may read metrics.
