@@ -6,11 +6,9 @@ use std::collections::VecDeque;
 use netprecursor_core::{
     policy::{Measure, Peers, View},
     signal::{Signal, Signals},
+    source::FLOOR_SECONDS,
 };
 use thiserror::Error;
-
-/// Seconds over which the kernel takes a connection's smallest RTT by default (tcp_min_rtt_wlen).
-const FLOOR_SECONDS: u64 = 300;
 
 /// Signals that are round trips.
 const ROUND_TRIPS: [Signal; 13] = [

@@ -19,9 +19,10 @@ const SAMPLES: f32 = 10.0;
 const LOOK_BACK: u64 = 10;
 /// Seconds without a clean sample after which the others are used. Most bursts of a mixed load are closer together.
 const PATIENCE: u64 = 30;
-/// Seconds over which the usual low quantile is looked for, as long as the kernel looks for a connection's smallest RTT
-/// (tcp_min_rtt_wlen).
-const USUAL_SECONDS: usize = 300;
+/// Seconds over which the kernel takes a connection's smallest RTT by default (tcp_min_rtt_wlen).
+pub const FLOOR_SECONDS: u64 = 300;
+/// Seconds over which the usual low quantile is looked for.
+const USUAL_SECONDS: usize = FLOOR_SECONDS as usize;
 /// One in so many seconds is lower than usual: a connection's first ACKs are not delayed, however all later ones are.
 const LOWER: usize = 4;
 
@@ -131,7 +132,10 @@ impl Source {
 
     /// What the least delayed samples usually are.
     fn usual(&self) -> Option<f32> {
-        let mut lows: Vec<f32> = self.lows.iter().copied().collect();
+        // On the stack: this is asked in each second of such a target.
+        let mut lows = [0.0; USUAL_SECONDS];
+        let lows = &mut lows[..self.lows.len()];
+        lows.iter_mut().zip(&self.lows).for_each(|(copy, low)| *copy = *low);
         let rank = lows.len() / LOWER;
         (!lows.is_empty()).then(|| *lows.select_nth_unstable_by(rank, f32::total_cmp).1)
     }

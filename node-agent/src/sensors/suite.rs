@@ -162,8 +162,9 @@ impl Suite {
                 "a rule's `measure` or `peers` is not counted for {} targets, so that it has no RTT: {reason}",
                 self.uncounted.len()
             ))),
-            ("tcp", State::Active) if self.programs.views.as_ref().is_some_and(|views| views.refused() > 0) => {
-                let refused = self.programs.views.as_ref().map_or(0, Views::refused);
+            ("tcp", State::Active)
+                if let Some(refused @ 1..) = self.programs.views.as_ref().map(Views::refused) =>
+            {
                 let reason = format!("the kernel's table of peers refused {refused} networks: their peers are in no class");
                 Some(State::Degraded(reason))
             }

@@ -8,6 +8,7 @@ use netprecursor_fakeapi::{
     fault::{Drawn, Fault, Faults, Nothing},
 };
 use netprecursor_operator::{
+    config::Settings,
     election::{Candidate, Leadership},
     http::Health,
     metrics::Metrics,
@@ -25,7 +26,7 @@ use crate::{
 /// Both names; faults are drawn for each.
 const NAMES: [&str; 2] = ["operator-0", "operator-1"];
 
-const LEASE: &str = "netprecursor-operator";
+pub(crate) const LEASE: &str = "netprecursor-operator";
 
 const LENGTH: Duration = Duration::from_secs(500);
 
@@ -40,16 +41,17 @@ impl Faults for Both {
     }
 }
 
-async fn operate(server: &Server, name: &str, send: tokio::sync::oneshot::Sender<Leadership>) {
+/// An operator as `run` has it: it campaigns, and leads while it may. `on_start` gets to know its standing.
+pub(crate) async fn operate(server: &Server, name: &str, settings: Arc<Settings>, on_start: impl FnOnce(Leadership)) {
     let client = server.client(name, INSTALL);
     let metrics = Metrics::default();
     let health = Health::new(metrics.clone());
     let (mut candidate, leadership) = Candidate::new(client.clone(), INSTALL, LEASE, name, health);
-    let _ = send.send(leadership.clone());
+    on_start(leadership.clone());
     let now = server.clone();
     let context = Context {
         client: client.clone(),
-        settings: Arc::new(settings(&SCENES[0])),
+        settings,
         leadership: leadership.clone(),
         clock: Arc::new(move || now.now()),
         checker: Arc::new(|_| futures::future::ready(Ok(())).boxed()),
@@ -77,6 +79,7 @@ fn play(seed: u64, faults: impl Faults + 'static) -> (u32, state::State) {
         let server = cluster();
         server.set_faults(faults);
         let end = Instant::now() + LENGTH;
+        let settings = Arc::new(settings(&SCENES[0]));
         let (first, is_first) = tokio::sync::oneshot::channel();
         let (second, is_second) = tokio::sync::oneshot::channel();
         let mut both = 0;
@@ -89,8 +92,8 @@ fn play(seed: u64, faults: impl Faults + 'static) -> (u32, state::State) {
         };
         tokio::select! {
             _ = world(&server, &SCENES[0]) => {}
-            () = operate(&server, NAMES[0], first) => {}
-            () = operate(&server, NAMES[1], second) => {}
+            () = operate(&server, NAMES[0], Arc::clone(&settings), |leadership| _ = first.send(leadership)) => {}
+            () = operate(&server, NAMES[1], settings, |leadership| _ = second.send(leadership)) => {}
             () = watching => {}
             () = tokio::time::sleep_until(end) => {}
         }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
 use netprecursor_crds::installation::{CLAIM, INSTALLED_IN, RELEASE};
 use netprecursor_fakeapi::{
     Call, Kinds, Refusal, Server,
@@ -10,55 +9,21 @@ use netprecursor_fakeapi::{
 };
 use netprecursor_operator::{
     config::Settings,
-    election::Candidate,
-    http::Health,
-    metrics::Metrics,
     plan::{CONTENT, SCORES},
-    reconcile::Context,
     retire::retire,
-    run::lead,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    leaders::{LEASE, operate},
     play::in_paused_time,
     scenes::{INSTALL, SCENES, cluster, cluster_with, create, kubernetes, named, settings},
 };
 
-const LEASE: &str = "netprecursor-operator";
 const ALERTS: &str = "precursoralerts.netprecursor.io";
 
 /// Who retires, to the API server.
 const RETIRING: &str = "retiring";
-
-/// An operator as `run` has it: it campaigns, and leads while it may.
-async fn operate(server: &Server, settings: Arc<Settings>) {
-    let client = server.client("operator-0", INSTALL);
-    let (metrics, now) = (Metrics::default(), server.clone());
-    let health = Health::new(metrics.clone());
-    let (mut candidate, leadership) = Candidate::new(client.clone(), INSTALL, LEASE, "operator-0", health);
-    let context = Context {
-        client: client.clone(),
-        settings,
-        leadership: leadership.clone(),
-        clock: Arc::new(move || now.now()),
-        checker: Arc::new(|_| futures::future::ready(Ok(())).boxed()),
-        metrics,
-    };
-    let work = async {
-        let mut leadership = leadership;
-        loop {
-            while leadership.left().is_none() {
-                leadership.changed().await;
-            }
-            lead(&client, &context).await;
-        }
-    };
-    tokio::select! {
-        () = candidate.campaign() => {}
-        () = work => {}
-    }
-}
 
 /// Kubernetes' own part: pods of the DaemonSet come, and go with it.
 async fn nodes(server: &Server) {
@@ -85,7 +50,7 @@ fn ready(server: &Server) -> Value {
 /// Lets operators and nodes do their part until `story` ends.
 async fn meanwhile(server: &Server, settings: &Arc<Settings>, story: impl Future<Output = ()>) {
     tokio::select! {
-        () = operate(server, Arc::clone(settings)) => panic!("the operator ended"),
+        () = operate(server, "operator-0", Arc::clone(settings), |_| {}) => panic!("the operator ended"),
         () = nodes(server) => panic!("the nodes ended"),
         () = story => {}
     }
