@@ -106,6 +106,7 @@ fn rule(threshold_us: u64) -> anyhow::Result<Rule> {
         hold: Hold::ticks(2)?,
         keep_firing: KeepFiring::ticks(10)?,
         severity: Severity::Warning,
+        alert_per: AlertPer::default(),
         model: ModelRef::Default,
         confidence: Confidence::default(),
         max_false_alerts_per_day: None,

@@ -1,6 +1,7 @@
 //! An alert: one shape from the decision to every edge. What publishes it (API objects, log records, pages) converts it
 //! once, there.
 
+mod group;
 mod name;
 mod subject;
 mod transition;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use name::name;
-pub use subject::{PodRef, PolicyRef, Subject, Workload};
+pub use group::{Affected, AffectedPod, Group, Groups, MAX_LISTED};
+pub use name::{name, workload_name};
+pub use subject::{Controller, PodRef, PolicyRef, Subject, Workload};
 pub use transition::Transition;
 
 use crate::{
@@ -115,12 +117,24 @@ pub struct Alert {
     /// Policy and pod as objects of the API; none outside a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Arc<Subject>>,
+    /// Name of the alert on its workload, of which this one is a part; none where it is published by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
+    /// The pods of the workload that the alert is about; none for an alert about one target. Target and subject are then the
+    /// worst of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affected: Option<Box<Affected>>,
 }
 
 impl Alert {
     /// Whether it is firing.
     pub fn is_firing(&self) -> bool {
         self.state == AlertState::Firing
+    }
+
+    /// The highest RTT that was published, forecast or measured, µs; 0 without any.
+    pub fn reach_us(&self) -> f32 {
+        self.predicted_us.unwrap_or(0.0).max(self.measured_us.unwrap_or(0.0))
     }
 
     /// The pod's namespace; empty outside a cluster.

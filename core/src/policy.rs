@@ -85,6 +85,8 @@ pub struct Rule {
     pub keep_firing: KeepFiring,
     /// How urgent an alert is.
     pub severity: Severity,
+    /// What has an alert of its own.
+    pub alert_per: AlertPer,
     /// What forecasts.
     pub model: ModelRef,
     /// How likely a breach has to be for a warning.
@@ -122,6 +124,17 @@ pub enum Severity {
     Warning,
     /// Look at it now.
     Critical,
+}
+
+/// What has an alert of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AlertPer {
+    /// The pods of one workload on one node. A pod that nothing controls, and a target outside a cluster, is one by itself.
+    #[default]
+    Workload,
+    /// Each pod.
+    Pod,
 }
 
 /// What forecasts for a rule.

@@ -260,6 +260,7 @@ mod tests {
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::ticks(5).unwrap(),
             severity: Severity::Warning,
+            alert_per: AlertPer::default(),
             model: ModelRef::Default,
             confidence: Confidence::default(),
             max_false_alerts_per_day: None,

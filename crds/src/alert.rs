@@ -1,5 +1,5 @@
-//! `PrecursorAlert`: one per policy, rule and pod, in the pod's namespace and owned by its policy. The agent of the
-//! pod's node writes it; when agent, node or pod is gone the operator resolves it.
+//! `PrecursorAlert`: one per policy, rule, node and workload (or pod, where the rule asks for that), in the pods' namespace
+//! and owned by its policy. The agent of the node writes it; when agent, node or pod is gone the operator resolves it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
@@ -17,13 +17,15 @@ use crate::{
     schema::{cel, fragment},
 };
 
+pub use netprecursor_core::alert::MAX_LISTED as MAX_PODS;
+
 /// Most causes of one alert.
 pub const MAX_CAUSES: usize = 8;
 
 /// What the alert is about. Immutable: the alert's name is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = cel::immutable)]
+#[schemars(transform = cel::immutable, transform = cel::alert_subject)]
 #[kube(
     group = "netprecursor.io",
     version = "v1alpha1",
@@ -37,6 +39,7 @@ pub const MAX_CAUSES: usize = 8;
     category = "netprecursor",
     selectable = ".spec.policyRef.name",
     selectable = ".spec.podRef.name",
+    selectable = ".spec.workloadRef.name",
     selectable = ".spec.nodeName",
     selectable = ".status.severity",
     selectable = ".status.state",
@@ -51,8 +54,14 @@ pub const MAX_CAUSES: usize = 8;
     printcolumn(
         name = "Pod",
         type_ = "string",
-        json_path = ".spec.podRef.name",
-        description = "The pod that the alert is about."
+        json_path = ".status.pods[0].name",
+        description = "The pod that the alert is about, or the worst of the workload's pods."
+    ),
+    printcolumn(
+        name = "Pods",
+        type_ = "integer",
+        json_path = ".status.podCount",
+        description = "How many pods have fired since the alert did."
     ),
     printcolumn(
         name = "Predicted",
@@ -92,6 +101,13 @@ pub const MAX_CAUSES: usize = 8;
         description = "Whether an incident followed in time."
     ),
     printcolumn(
+        name = "Workload",
+        type_ = "string",
+        json_path = ".spec.workloadRef.name",
+        priority = 1,
+        description = "The workload that the alert is about."
+    ),
+    printcolumn(
         name = "Policy",
         type_ = "string",
         json_path = ".spec.policyRef.name",
@@ -103,7 +119,7 @@ pub const MAX_CAUSES: usize = 8;
         type_ = "string",
         json_path = ".spec.nodeName",
         priority = 1,
-        description = "The node that the pod runs on."
+        description = "The node that the pods run on."
     ),
     printcolumn(
         name = "Count",
@@ -120,9 +136,13 @@ pub struct PrecursorAlertSpec {
     /// The rule that fired.
     #[schemars(length(min = 1, max = 63))]
     pub rule: String,
-    /// The pod that the alert is about, in the alert's namespace.
-    pub pod_ref: PodReference,
-    /// The node that the pod runs on. Its agent writes the alert.
+    /// The workload whose pods on the node the alert is about, in the alert's namespace. Absent if `podRef` is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_ref: Option<WorkloadReference>,
+    /// The one pod that the alert is about, in the alert's namespace. Absent if `workloadRef` is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_ref: Option<PodReference>,
+    /// The node that the pods run on. Its agent writes the alert.
     #[schemars(length(min = 1, max = 253))]
     pub node_name: String,
 }
@@ -151,6 +171,45 @@ pub struct PodReference {
     pub uid: String,
 }
 
+/// A reference to what runs pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkloadReference {
+    /// Its kind, such as `Deployment` or `StatefulSet`.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// One of the pods that the alert is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertPod {
+    /// The pod's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The pod's UID, which is never reused.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
+    /// Whether the pod is in trouble now.
+    pub state: AlertState,
+    /// The pod's highest forecast RTT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Duration>,
+    /// The pod's highest measured RTT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Duration>,
+}
+
+impl PrecursorAlert {
+    /// Name and UID of the pod that the alert is about, or of the worst pod of its workload; `None` before the first report
+    /// on a workload.
+    pub fn pod(&self) -> Option<(&str, &str)> {
+        let worst = || self.status.as_ref()?.pods.first().map(|pod| (&*pod.name, &*pod.uid));
+        self.spec.pod_ref.as_ref().map(|pod| (&*pod.name, &*pod.uid)).or_else(worst)
+    }
+}
+
 /// The observed state of the alert. It describes the last time the alert fired; `count` includes earlier times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -171,6 +230,17 @@ pub struct PrecursorAlertStatus {
     /// The RTT below which the alert resolves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolve_threshold: Option<Duration>,
+    /// How many pods have fired since the alert did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub pod_count: Option<u32>,
+    /// How many of them are firing now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing_pod_count: Option<u32>,
+    /// The worst of these pods, at most ten. The first is the worst of all since the alert fired: model and causes are its.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_PODS), extend("x-kubernetes-list-type" = "atomic"))]
+    pub pods: Vec<AlertPod>,
     /// The highest forecast RTT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<Duration>,

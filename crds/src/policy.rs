@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rule::{
-    ConfigMapKeyRef, Debounce, Measure, ModelReference, PeerScope, Peers, RttForecast, Rule, Severity, Signal,
+    AlertPer, ConfigMapKeyRef, Debounce, Measure, ModelReference, PeerScope, Peers, RttForecast, Rule, Severity, Signal,
     Statistic,
 };
 pub use selector::{LabelSelector, LabelSelectorRequirement, MAX_REQUIREMENTS, MAX_VALUES, SelectorOperator};

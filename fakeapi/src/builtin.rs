@@ -82,6 +82,13 @@ fn kinds() -> Vec<Kind> {
             is_unconditional: true,
             ..builtin("apps", "daemonsets", "DaemonSet", &set, daemon_set)
         },
+        // Read for its owner only.
+        Kind {
+            has_status: true,
+            has_generation: true,
+            is_unconditional: true,
+            ..builtin("apps", "replicasets", "ReplicaSet", &[CONDITIONS], plain)
+        },
         Kind {
             is_namespaced: false,
             is_unconditional: true,

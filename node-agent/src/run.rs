@@ -134,7 +134,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             suite.know_networks(cluster.networks.clone());
             let end = ClusterEnd { recall, desired, transitions, report: reports_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
-            (Pipeline::of_pods(suite, desired_seen), Some(following))
+            (Pipeline::of_pods(suite, cluster.location.node.clone(), desired_seen), Some(following))
         }
     };
     let now = Tick(unix());

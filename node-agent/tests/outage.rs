@@ -115,13 +115,15 @@ impl Faults for Failing {
 fn alert(policy: &PolicyRef, agent: usize, number: usize) -> Alert {
     let (name, rule) = (Name::subdomain("checkout").unwrap(), Name::label("rtt").unwrap());
     let uid = format!("pod-{agent}-{number}");
-    let pod = PodRef { namespace: "shop".to_owned(), name: uid.clone(), uid: uid.clone(), workload: None };
+    let pod = PodRef { namespace: "shop".to_owned(), name: uid.clone(), uid: uid.clone(), ..PodRef::default() };
     Alert {
         name: alert::name(&name, &policy.uid, &uid, &rule),
         target: uid.clone(),
         target_uid: uid,
         fired_unix: 1_750_000_000,
         subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
+        part_of: None,
+        affected: None,
         ..sinks::alert(0)
     }
 }

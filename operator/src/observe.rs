@@ -226,8 +226,8 @@ impl Observed {
             if !staffed.contains(alert.node.as_str()) {
                 missed.insert(Absent::Agent(alert.node.clone()));
             }
-            if !pods.contains(alert.pod.as_str()) {
-                missed.insert(Absent::Pod(alert.pod.clone()));
+            if let Some(pod) = alert.pod.as_ref().filter(|pod| !pods.contains(pod.as_str())) {
+                missed.insert(Absent::Pod(pod.clone()));
             }
         }
         let used: BTreeSet<String> = self

@@ -10,7 +10,7 @@ use kube::{Api, api::ListParams};
 use netprecursor_core::{features, signal::Signal};
 use netprecursor_crds::{
     ConditionStatus, Duration, PrecursorAlert,
-    alert::{AlertModel, AlertState, Cause, PolicyKind, Trigger},
+    alert::{AlertModel, AlertPod, AlertState, Cause, PolicyKind, Trigger, WorkloadReference},
     diagnosis::{
         alert::{Course, Outcome},
         condition,
@@ -44,7 +44,12 @@ pub(super) struct Objects {
 pub(super) struct Explanation {
     name: String,
     namespace: String,
-    pod: String,
+    /// The pod, or the worst one of the workload; absent until a workload's agent has reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<String>,
+    /// Where the alert is about all its pods on the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<WorkloadReference>,
     node: String,
     policy_kind: PolicyKind,
     policy: String,
@@ -68,6 +73,13 @@ struct Reported {
     trigger: Trigger,
     threshold: Duration,
     resolve_threshold: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firing_pod_count: Option<u32>,
+    /// The worst pods of the workload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pods: Vec<AlertPod>,
     predicted: Option<Duration>,
     chance_percent: Option<u8>,
     measured: Option<Duration>,
@@ -103,9 +115,9 @@ pub(super) async fn ask(cluster: &Cluster, name: &str, now: Timestamp) -> Result
         Answer::Forbidden(message) => return Err(ClusterError::Refused { what, message }),
     };
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), namespace);
-    let on_the_pod = ListParams::default().fields(&format!("regarding.uid={}", alert.spec.pod_ref.uid)).limit(500);
+    let regarding = ListParams::default().fields(&regarding(&alert)).limit(500);
     let (events, window) = tokio::try_join!(
-        async { cluster.judge("list events", events.list(&on_the_pod).await) },
+        async { cluster.judge("list events", events.list(&regarding).await) },
         window::ask(cluster, &alert, now),
     )?;
     let mut notes = Vec::new();
@@ -113,11 +125,19 @@ pub(super) async fn ask(cluster: &Cluster, name: &str, now: Timestamp) -> Result
         Answer::Found(list) => list.items,
         Answer::Absent => Vec::new(),
         Answer::Forbidden(message) => {
-            notes.push(format!("not permitted to list the pod's Events, so earlier firings are missing: {message}"));
+            notes.push(format!("not permitted to list Events, so earlier firings are missing: {message}"));
             Vec::new()
         }
     };
     Ok(Objects { alert, events, window, notes })
+}
+
+/// What selects the alert's Events: those on the workload, which has one each time; else those on the pod.
+fn regarding(alert: &PrecursorAlert) -> String {
+    match &alert.spec.workload_ref {
+        Some(WorkloadReference { kind, name }) => format!("regarding.kind={kind},regarding.name={name}"),
+        None => format!("regarding.uid={}", alert.pod().map_or("", |(_, uid)| uid)),
+    }
 }
 
 /// That there is no such alert, and which there are.
@@ -144,7 +164,8 @@ pub(super) fn report(objects: &Objects) -> Explanation {
     Explanation {
         name: alert.metadata.name.clone().unwrap_or_default(),
         namespace: alert.metadata.namespace.clone().unwrap_or_default(),
-        pod: alert.spec.pod_ref.name.clone(),
+        pod: alert.pod().map(|(name, _)| name.to_owned()),
+        workload: alert.spec.workload_ref.clone(),
         node: alert.spec.node_name.clone(),
         policy_kind: alert.spec.policy_ref.kind,
         policy: alert.spec.policy_ref.name.clone(),
@@ -165,6 +186,9 @@ fn reported(alert: &PrecursorAlert) -> Option<Reported> {
         trigger: status.trigger,
         threshold: status.threshold.clone(),
         resolve_threshold: status.resolve_threshold.clone(),
+        pod_count: status.pod_count,
+        firing_pod_count: status.firing_pod_count,
+        pods: status.pods.clone(),
         predicted: status.predicted.clone(),
         chance_percent: status.chance_percent,
         measured: status.measured.clone(),
@@ -275,6 +299,26 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} is not in\n{shown}");
         }
+    }
+
+    #[test]
+    fn an_alert_on_a_workload_shows_its_worst_pods_and_how_many_there_are() {
+        let many = alert(|alert| {
+            alert["spec"] = json!({"policyRef": alert["spec"]["policyRef"], "rule": "rtt", "nodeName": "node1",
+                "workloadRef": {"kind": "Deployment", "name": "checkout"}});
+            let status = &mut alert["status"];
+            (status["podCount"], status["firingPodCount"]) = (30.into(), 12.into());
+            status["pods"] = json!([
+                {"name": "checkout-x2", "uid": "u-1", "state": "Firing", "predicted": "231ms", "measured": "244ms"},
+                {"name": "checkout-y7", "uid": "u-2", "state": "Resolved", "predicted": "210ms"}]);
+        });
+        assert_eq!(regarding(&many), "regarding.kind=Deployment,regarding.name=checkout");
+        let shown = shown(&Objects { alert: many, ..objects(Window::Unavailable(Unavailable::Old)) });
+        for part in ["Deployment checkout on node node1", "30 pods, 12 of them firing", "checkout-x2", "checkout-y7", "28 more"]
+        {
+            assert!(shown.contains(part), "{part} is not in\n{shown}");
+        }
+        assert_eq!(regarding(&alert(|_| {})), "regarding.uid=u-1");
     }
 
     #[test]

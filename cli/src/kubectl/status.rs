@@ -91,7 +91,11 @@ struct Alert {
     namespace: String,
     name: String,
     severity: Urgency,
+    /// The pod, or the worst one of the workload.
     pod: String,
+    /// How many of the workload's pods have fired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_count: Option<u32>,
     policy_kind: PolicyKind,
     policy: String,
     rule: String,
@@ -251,7 +255,8 @@ fn alert(alert: &PrecursorAlert) -> Option<Alert> {
         namespace: alert.metadata.namespace.clone().unwrap_or_default(),
         name: alert.metadata.name.clone().unwrap_or_default(),
         severity: status.severity,
-        pod: alert.spec.pod_ref.name.clone(),
+        pod: alert.pod().map_or_else(String::new, |(name, _)| name.to_owned()),
+        pod_count: status.pod_count,
         policy_kind: alert.spec.policy_ref.kind,
         policy: alert.spec.policy_ref.name.clone(),
         rule: alert.spec.rule.clone(),

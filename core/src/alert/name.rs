@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::PodRef;
 use crate::policy::Name;
 
 /// Letters of the policy's name that an alert's name keeps.
@@ -25,9 +26,19 @@ pub fn name(policy: &Name, policy_uid: &str, target_uid: &str, rule: &Name) -> S
     format!("{}-{digits:010x}", kept.trim_end_matches(['-', '.']))
 }
 
+/// Name of the alert on all pods of this one's workload that run on `node`; `None` for a pod that nothing controls. Agents
+/// see the pods of their node alone, and each writes its own alerts.
+pub fn workload_name(policy: &Name, policy_uid: &str, pod: &PodRef, node: &str, rule: &Name) -> Option<String> {
+    let workload = pod.workload.as_ref()?;
+    // A slash is in no UID, so that no pod's alert has the name.
+    let key = format!("{node}/{}/{}/{}", pod.namespace, workload.kind, workload.name);
+    Some(name(policy, policy_uid, &key, rule))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Workload;
 
     fn named(policy: &str, uids: [&str; 2], rule: &str) -> String {
         name(&Name::subdomain(policy).unwrap(), uids[0], uids[1], &Name::label(rule).unwrap())
@@ -50,6 +61,31 @@ mod tests {
         ];
         for (index, name) in names.iter().enumerate() {
             assert!(!names[..index].contains(name), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn pods_of_one_workload_on_one_node_share_a_name_and_no_others_do() {
+        let (policy, rule) = (Name::subdomain("checkout").unwrap(), Name::label("rtt").unwrap());
+        let pod = |uid: &str, kind: &str, workload: &str| PodRef {
+            namespace: "shop".to_owned(),
+            uid: uid.to_owned(),
+            workload: Some(Workload { kind: kind.to_owned(), name: workload.to_owned() }),
+            ..PodRef::default()
+        };
+        let named = |pod: &PodRef, node: &str| workload_name(&policy, "p", pod, node, &rule);
+        let first = named(&pod("a", "Deployment", "web"), "node1");
+        assert!(first.is_some());
+        assert_eq!(first, named(&pod("b", "Deployment", "web"), "node1"));
+        let elsewhere = PodRef { namespace: "bank".to_owned(), ..pod("a", "Deployment", "web") };
+        for other in [
+            named(&pod("a", "Deployment", "web"), "node2"),
+            named(&pod("a", "StatefulSet", "web"), "node1"),
+            named(&pod("a", "Deployment", "api"), "node1"),
+            named(&elsewhere, "node1"),
+            named(&PodRef { workload: None, ..elsewhere }, "node1"),
+        ] {
+            assert_ne!(first, other);
         }
     }
 

@@ -30,6 +30,23 @@ pub struct PodRef {
     pub uid: String,
     /// What runs it, as far as its owner shows: the Deployment for a ReplicaSet's pod.
     pub workload: Option<Workload>,
+    /// The object that controls it: the ReplicaSet itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
+}
+
+/// An object that controls others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Controller {
+    /// Group and version of its kind, such as `apps/v1`.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Never reused, unlike the name.
+    pub uid: String,
 }
 
 /// What a pod is one of.

@@ -16,6 +16,7 @@ fn rule(hold: Hold, keep_firing: u64) -> Rule {
         hold,
         keep_firing: KeepFiring::ticks(keep_firing).unwrap(),
         severity: Severity::Warning,
+        alert_per: AlertPer::default(),
         model: ModelRef::Default,
         confidence: Confidence::default(),
         max_false_alerts_per_day: None,

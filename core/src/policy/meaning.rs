@@ -9,8 +9,8 @@ use super::{ModelRef, Rule, View};
 const DIGEST_BYTES: usize = 8;
 
 impl Rule {
-    /// 16 hexadecimal digits over everything that decides when the rule fires and how it is scored. Name and severity
-    /// do not.
+    /// 16 hexadecimal digits over everything that decides when the rule fires and how it is scored. Its name, its severity
+    /// and how its alerts are put together do not.
     pub fn meaning(&self) -> String {
         let Self {
             name: _,
@@ -19,6 +19,7 @@ impl Rule {
             hold,
             keep_firing,
             severity: _,
+            alert_per: _,
             model,
             confidence,
             max_false_alerts_per_day,
@@ -74,6 +75,7 @@ mod tests {
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::default(),
             severity: Severity::Warning,
+            alert_per: AlertPer::default(),
             model: ModelRef::Default,
             confidence: Confidence::default(),
             max_false_alerts_per_day: None,

@@ -54,6 +54,7 @@ pub(crate) fn rule(rule: &spec::Rule, place: Place, path: &str, problems: &mut P
         hold: hold?,
         keep_firing: keep_firing?,
         severity: rule.severity,
+        alert_per: rule.alert_per,
         model: model?,
         confidence: confidence?,
         max_false_alerts_per_day: budget?,

@@ -1,6 +1,6 @@
 //! One rule of a policy: a union whose discriminator is `signal`, with one member per signal.
 
-pub use netprecursor_core::policy::{Measure, Severity, Statistic};
+pub use netprecursor_core::policy::{AlertPer, Measure, Severity, Statistic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,10 @@ pub struct Rule {
     /// How urgent an alert of this rule is.
     #[serde(default)]
     pub severity: Severity,
+    /// What has an alert of its own. `Workload`: the pods of one workload on one node, with the worst of them in front.
+    /// `Pod`: each pod. A pod without a controller has its own either way. Scores count pods.
+    #[serde(default)]
+    pub alert_per: AlertPer,
     /// The model that forecasts. Defaults to the release's default model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelReference>,

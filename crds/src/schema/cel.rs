@@ -271,6 +271,11 @@ pub(crate) fn immutable(schema: &mut Schema) {
     require(schema, "self == oldSelf".to_owned(), message);
 }
 
+/// What an alert is about.
+pub(crate) fn alert_subject(schema: &mut Schema) {
+    require(schema, "has(self.workloadRef) != has(self.podRef)".to_owned(), "expected either workloadRef or podRef");
+}
+
 fn matches(pattern: &str) -> String {
     format!("self.matches('{pattern}')")
 }

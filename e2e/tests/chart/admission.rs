@@ -202,10 +202,15 @@ async fn an_alert_is_owned_by_its_policy_alone() {
 }
 
 #[tokio::test]
-async fn events_are_about_pods_in_their_own_namespace_and_by_the_agent_itself() {
+async fn events_are_about_pods_and_workloads_in_their_own_namespace_and_by_the_agent_itself() {
     let stage = Stage::set().await;
     let agent = &stage.agents[0];
     assert_eq!(stage.refusal(agent, &event("d", "Pod")).await, None);
+    for (version, kind) in [("apps/v1", "Deployment"), ("argoproj.io/v1alpha1", "Rollout"), ("v1", "ReplicationController")] {
+        let mut on_workload = event("w", kind);
+        on_workload["regarding"]["apiVersion"] = version.into();
+        assert_eq!(stage.refusal(agent, &on_workload).await, None, "{kind}");
+    }
     let mut elsewhere = event("d", "Pod");
     elsewhere["regarding"]["namespace"] = "default".into();
     let mut borrowed = event("d", "Pod");
@@ -214,7 +219,7 @@ async fn events_are_about_pods_in_their_own_namespace_and_by_the_agent_itself() 
     unrelated["related"] = Value::Null;
     let refusal = stage.refusal(&stage.agents[1], &event("d", "Pod")).await.unwrap();
     assert!(refusal.contains("by agent-on-node1, expected one by agent-on-node2"), "{refusal}");
-    for object in [event("d", "Node"), elsewhere, borrowed, unrelated] {
+    for object in [event("d", "Node"), event("d", "Service"), elsewhere, borrowed, unrelated] {
         let refusal = stage.refusal(agent, &object).await.unwrap();
         assert!(refusal.contains("another kind of Event"), "{refusal}");
     }

@@ -186,6 +186,25 @@ async fn two_rules_of_one_name_are_refused() {
 }
 
 #[tokio::test]
+async fn an_alert_is_about_a_pod_or_a_workload_and_never_about_both_or_neither() {
+    for version in VERSIONS {
+        let cluster = Cluster::new(version).await;
+        for is_both in [true, false] {
+            let mut alert = serde_json::to_value(accepted::alert("subject-0123456789")).unwrap();
+            let spec = alert["spec"].as_object_mut().unwrap();
+            if is_both {
+                spec.insert("workloadRef".to_owned(), json!({"kind": "Deployment", "name": "checkout"}));
+            } else {
+                spec.remove("podRef");
+            }
+            let parameters = PatchParams::apply("test").force();
+            let message = words(cluster.patch(&alert, &parameters).await.expect_err("two subjects or none"));
+            assert!(message.contains("either workloadRef or podRef"), "{version}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_alert_stays_with_whom_it_warns_of() {
     for version in VERSIONS {
         let cluster = Cluster::new(version).await;

@@ -33,11 +33,11 @@ async fn alerts_are_listed_with_what_counts() {
         let (columns, cells) =
             table(&cluster, &format!("{API}/namespaces/shop/precursoralerts/shown-0123456789")).await;
         let expected =
-            "NAME SEVERITY RULE POD PREDICTED CHANCE MEASURED LEAD STATE [CONFIRMED] [POLICY] [NODE] [COUNT] AGE";
+            "NAME SEVERITY RULE POD PODS PREDICTED CHANCE MEASURED LEAD STATE [CONFIRMED] [WORKLOAD] [POLICY] [NODE] [COUNT] AGE";
         assert_eq!(columns.join(" "), expected, "{version}");
-        let shown = json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", "231ms", 74, "244ms", "6s", "Firing"]);
-        assert_eq!(json!(cells[..9]), shown, "{version}");
-        assert_eq!(json!(cells[10..13]), json!(["checkout", "node1", 2]), "{version}");
+        let shown = json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", 2, "231ms", 74, "244ms", "6s", "Firing"]);
+        assert_eq!(json!(cells[..10]), shown, "{version}");
+        assert_eq!(json!(cells[12..15]), json!(["checkout", "node1", 2]), "{version}");
     }
 }
 
@@ -85,10 +85,20 @@ async fn alerts_are_selected_by_policy_pod_node_severity_and_state() {
             "policyRef": {"kind": "PrecursorPolicy", "name": "other", "uid": "u3"},
             "rule": "rtt", "podRef": {"name": "other", "uid": "u4"}, "nodeName": "node2",
         });
+        let mut on_workload = alert.clone();
+        on_workload["metadata"]["name"] = json!("selected-of-a-workload");
+        on_workload["spec"].as_object_mut().unwrap().remove("podRef");
+        on_workload["spec"]["workloadRef"] = json!({"kind": "Deployment", "name": "shop"});
+        on_workload["spec"]["policyRef"]["name"] = json!("third");
         alert["status"]["severity"] = json!("Critical");
         alert["status"]["state"] = json!("Resolved");
         cluster.write(&alert).await;
+        on_workload["spec"]["nodeName"] = json!("node3");
+        cluster.write(&on_workload).await;
         let api = cluster.api_of(&alert).await;
+        let found = api.list(&ListParams::default().fields("spec.workloadRef.name=shop")).await.unwrap();
+        let names: Vec<_> = found.items.iter().filter_map(|alert| alert.metadata.name.as_deref()).collect();
+        assert_eq!(names, ["selected-of-a-workload"], "{version}");
         for selector in [
             "spec.policyRef.name=other",
             "spec.podRef.name=other",

@@ -37,7 +37,7 @@ async fn an_alert_fires_before_the_measured_breach_and_is_confirmed_and_resolved
         println!("first narrowing to alert: {:.1} s", after.as_secs_f64());
         let status = fired.status.clone().unwrap();
         assert_eq!(status.trigger, Trigger::Forecast, "{status:#?}");
-        assert_eq!(fired.spec.pod_ref.uid, uid(&scene.server.pod));
+        assert_eq!(fired.pod().unwrap().1, uid(&scene.server.pod));
         assert!(!status.causes.is_empty(), "{status:#?}");
 
         // The warning comes true, with a lead, while the link stays narrow.

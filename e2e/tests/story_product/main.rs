@@ -10,3 +10,4 @@ mod nightly;
 mod policies;
 mod rights;
 mod shared;
+mod workloads;

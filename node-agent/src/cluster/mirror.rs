@@ -146,6 +146,7 @@ mod tests {
                 name: name.to_owned(),
                 uid: format!("uid-{name}"),
                 workload: None,
+                controller: None,
             }),
             labels: labels("app", app),
             addresses: Vec::new(),

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use k8s_openapi::{api::core::v1::Pod as Object, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Pod as Object,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use netprecursor_core::{
-    alert::{PodRef, Workload},
+    alert::{Controller, PodRef, Workload},
     policy::Labels,
 };
 
@@ -54,7 +57,13 @@ impl Pod {
                 namespace: metadata.namespace.clone()?,
                 name: metadata.name.clone()?,
                 uid: metadata.uid.clone()?,
-                workload: workload(metadata, &labels),
+                workload: controller(metadata).map(|owner| workload(owner, &labels)),
+                controller: controller(metadata).map(|owner| Controller {
+                    api_version: owner.api_version.clone(),
+                    kind: owner.kind.clone(),
+                    name: owner.name.clone(),
+                    uid: owner.uid.clone(),
+                }),
             }),
             labels,
             addresses: addresses.into_iter().collect(),
@@ -65,15 +74,19 @@ impl Pod {
     }
 }
 
-/// What controls the pod; for a ReplicaSet that a Deployment made, the Deployment.
-fn workload(metadata: &ObjectMeta, labels: &Labels) -> Option<Workload> {
-    let owner = metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))?;
+/// What controls the pod.
+fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
+}
+
+/// The controller; for a ReplicaSet that a Deployment made, the Deployment.
+fn workload(owner: &OwnerReference, labels: &Labels) -> Workload {
     let deployment = labels.get(TEMPLATE_HASH).and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
     let (kind, name) = match deployment {
         Some(name) if owner.kind == "ReplicaSet" && !name.is_empty() => ("Deployment", name),
         _ => (owner.kind.as_str(), owner.name.as_str()),
     };
-    Some(Workload { kind: kind.to_owned(), name: name.to_owned() })
+    Workload { kind: kind.to_owned(), name: name.to_owned() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! rate is bounded anyway, and transitions are published in the order in which they happened.
 //!
 //! What the agent must be allowed to: `create` and `patch` alerts and node reports, `patch` the status of reports, `create`
-//! Events of `events.k8s.io`, `list` policies, `get` its node.
+//! Events of `events.k8s.io`, `list` policies, `get` its node and, for the UID of a Deployment, ReplicaSets.
 
 mod alerts;
 mod events;

@@ -24,7 +24,7 @@ use netprecursor_kit::Backoff;
 
 use self::{
     disk::Disk,
-    entry::{Entry, MAX_EVENTS, Pending},
+    entry::{Entry, MAX_EVENTS, Pending, Regarding},
     fair::Fair,
     store::Store,
 };
@@ -370,17 +370,32 @@ impl<D: Disk> Queue<D> {
     }
 }
 
-/// Adds the transition that the alert has just made. Returns how many had to go for it.
+/// Adds the transition that the alert has just made, on the pod and on its workload. Returns how many had to go for it.
 fn push_event(entry: &mut Entry) -> u64 {
     let alert = &entry.alert;
     let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
     let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
-    let pending = Pending { count: alert.count, state: alert.state, at, reason, note };
+    let on = |regarding| Pending {
+        count: alert.count,
+        state: alert.state,
+        at,
+        reason: reason.clone(),
+        note: note.clone(),
+        regarding,
+    };
+    let pod = alert.subject.as_ref().map(|subject| &subject.pod);
+    let on_pod = on(pod.map(|pod| Regarding::Pod { name: pod.name.clone(), uid: pod.uid.clone() }));
+    let on_workload = alert.affected.as_ref().map(|affected| {
+        let controller = pod.and_then(|pod| pod.controller.clone());
+        on(Some(Regarding::Workload { workload: affected.workload.clone(), controller }))
+    });
     let mut given_up = 0;
-    while entry.events.len() >= MAX_EVENTS {
-        entry.events.pop_front();
-        given_up += 1;
+    for pending in on_workload.into_iter().chain([on_pod]) {
+        while entry.events.len() >= MAX_EVENTS {
+            entry.events.pop_front();
+            given_up += 1;
+        }
+        entry.events.push_back(pending);
     }
-    entry.events.push_back(pending);
     given_up
 }

@@ -1,7 +1,7 @@
 //! An alert in words and in the API's notation, for Events, conditions and log records.
 
 use netprecursor_core::{
-    alert::Alert,
+    alert::{Affected, Alert, Workload},
     causes::Cause,
     decide::{Resolution, Trigger},
     policy::Kind,
@@ -35,7 +35,7 @@ pub fn note(alert: &Alert) -> String {
     let kind = if alert.policy.kind == Kind::Cluster { "cluster policy" } else { "policy" };
     let rule = format!("{kind} {}, rule {}", alert.policy.name, alert.rule);
     let threshold = exact(alert.threshold_us);
-    let text = match alert.resolution {
+    let mut text = match alert.resolution {
         None => {
             let what = match alert.trigger {
                 Trigger::Forecast => warning(alert),
@@ -61,7 +61,22 @@ pub fn note(alert: &Alert) -> String {
             format!("Resolved: {why} ({rule}).{}{}", worst.unwrap_or_default(), lead.unwrap_or_default())
         }
     };
+    text += &affected(alert);
     cut(&text, MAX_NOTE)
+}
+
+/// Which pods of a workload the alert is about; nothing for an alert on one pod.
+fn affected(alert: &Alert) -> String {
+    let Some(affected) = &alert.affected else { return String::new() };
+    let Affected { workload: Workload { kind, name }, count, firing, worst } = affected.as_ref();
+    let pod = worst.first().map_or("", |pod| &pod.name);
+    match (*count, *firing) {
+        (1, _) => format!(" Pod {pod} of {kind} {name}."),
+        (count, 0) => format!(" {count} pods of {kind} {name} on this node were affected, {pod} most."),
+        (count, firing) => {
+            format!(" {count} pods of {kind} {name} on this node, {firing} of them firing, {pod} is the worst.")
+        }
+    }
 }
 
 /// What the rule means by RTT, without a long list of networks.
@@ -188,7 +203,7 @@ pub fn rounded(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::firing::alert;
+    use crate::publish::firing::{alert, on_workload};
 
     #[test]
     fn numbers_are_shown_with_the_digits_that_matter() {
@@ -285,6 +300,21 @@ mod tests {
             "Resolved: RTT stayed below the resolve threshold (policy checkout, rule rtt). The highest measured RTT was \
              244ms; the threshold is 200ms. The warning came 6s before the breach."
         );
+    }
+
+    #[test]
+    fn an_alert_on_a_workload_says_which_pods_it_is_about() {
+        let ends = |pods, end: &str| {
+            let note = note(&on_workload(0, pods));
+            assert!(note.ends_with(end), "{note}");
+        };
+        ends(1, " Pod checkout-0 of Deployment checkout.");
+        ends(30, " 30 pods of Deployment checkout on this node, 30 of them firing, checkout-0 is the worst.");
+        let mut over = on_workload(0, 30);
+        over.affected.as_mut().unwrap().firing = 0;
+        over.resolve(Resolution::Recovered, 1_700_000_030);
+        let note = note(&over);
+        assert!(note.ends_with(" 30 pods of Deployment checkout on this node were affected, checkout-0 most."), "{note}");
     }
 
     #[test]

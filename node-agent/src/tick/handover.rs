@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use netprecursor_core::{
-    alert::Alert,
+    alert::{Alert, Group},
     features::COUNT,
     policy::{Policy, Rule},
     score::Scorecard,
@@ -29,6 +29,8 @@ pub struct Handover {
     pub targets: Vec<HandedTarget>,
     /// Alerts that are out or wait for their verdict.
     pub alerts: Vec<Alert>,
+    /// What they are parts of.
+    pub groups: Vec<Group>,
 }
 
 /// A rule that means something else begins anew.

@@ -11,11 +11,11 @@ mod views;
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use netprecursor_core::{
-    alert::{self, Alert, AlertState, Confirmed, Model, Subject, Transition},
+    alert::{self, Alert, AlertState, Confirmed, Groups, Model, Subject, Transition},
     causes::Cause,
     decide::Action,
     gate::Start,
-    policy::{Mode, Policy, Rule},
+    policy::{AlertPer, Mode, Policy, Rule},
     tick::Tick,
     watch::{Ledger, Step, Watch},
     window::Window,
@@ -59,6 +59,10 @@ pub struct Pipeline {
     pub memories: Memories,
     /// The last tick.
     pub now: Tick,
+    /// Alerts on pods, put together by their workloads.
+    groups: Groups,
+    /// This node; empty outside a cluster.
+    node: String,
     recent: Recent,
     namespaces: Option<Namespaces>,
     pods: Option<Pods>,
@@ -82,9 +86,9 @@ impl Pipeline {
         pipeline
     }
 
-    /// A pipeline that watches the latest desired pods under the latest desired policies.
-    pub fn of_pods(suite: Suite, desired: tokio::sync::watch::Receiver<Arc<Desired>>) -> Self {
-        let mut pipeline = Self::empty(suite);
+    /// A pipeline that watches the latest desired pods of `node` under the latest desired policies.
+    pub fn of_pods(suite: Suite, node: String, desired: tokio::sync::watch::Receiver<Arc<Desired>>) -> Self {
+        let mut pipeline = Self { node, ..Self::empty(suite) };
         pipeline.pods = Some(Pods::new(desired));
         pipeline
     }
@@ -100,6 +104,8 @@ impl Pipeline {
             selection: None,
             memories: Memories::default(),
             now: Tick::default(),
+            groups: Groups::default(),
+            node: String::new(),
             recent: Recent::default(),
             namespaces: None,
             pods: None,
@@ -109,7 +115,8 @@ impl Pipeline {
         }
     }
 
-    /// Does the tick `now`, which lasted `seconds` and ended at `unix`. Returns what changed.
+    /// Does the tick `now`, which lasted `seconds` and ended at `unix`. Returns what changed for those to whom
+    /// it is published.
     pub fn tick(&mut self, now: Tick, seconds: f64, unix: u64) -> Vec<Transition> {
         let begun = Instant::now();
         let mut transitions = Vec::new();
@@ -135,7 +142,7 @@ impl Pipeline {
         self.counters.last = begun.elapsed();
         // After the measurement: a target that appears now is measured from the next tick on.
         self.discover(now, unix, &mut transitions);
-        transitions
+        self.groups.fold(transitions)
     }
 
     /// The second that the last tick ended.
@@ -162,7 +169,7 @@ impl Pipeline {
 
     /// Steps every rule of one target. Returns what charts draw of it.
     fn step_target(&mut self, row: usize, now: Tick, unix: u64, transitions: &mut Vec<Transition>) -> Point {
-        let Self { targets, policies, forecasters, alerts, .. } = self;
+        let Self { targets, policies, forecasters, alerts, node, .. } = self;
         let target = &mut targets[row];
         // Charts draw what the target's first rule sees.
         let drawn = target.watches.first().map_or(Some(0), |watched| watched.view);
@@ -197,10 +204,15 @@ impl Pipeline {
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
                 let model = Model::clone(forecasters.model(*forecaster));
                 let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
-                let subject = active.reference.as_ref().zip(target.about.pod());
-                let subject = subject.map(|(policy, pod)| Subject { policy: policy.clone(), pod: Arc::clone(pod) });
                 transitions.extend(fired.map(|mut alert| {
-                    alert.subject = subject.map(Arc::new);
+                    if let Some((policy, pod)) = active.reference.as_ref().zip(target.about.pod()) {
+                        let Policy { name, uid, .. } = active.policy.as_ref();
+                        alert.part_of = match rule.alert_per {
+                            AlertPer::Workload => alert::workload_name(name, uid, pod, node, &rule.name),
+                            AlertPer::Pod => None,
+                        };
+                        alert.subject = Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::clone(pod) }));
+                    }
                     Transition::Fired(alerts.fire(alert))
                 }));
             }
@@ -338,6 +350,8 @@ fn fire(
         causes,
         model,
         subject: None,
+        part_of: None,
+        affected: None,
     })
 }
 

@@ -36,7 +36,7 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let (desired, seen) = watch::channel(Arc::default());
-        let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), seen);
+        let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), "node1".to_owned(), seen);
         Self { pipeline, desired, now: 1000 }
     }
 
@@ -80,6 +80,7 @@ fn pod(uid: &str, address: &str, watched_by: &[&str]) -> Pod {
             name: format!("pod-{uid}"),
             uid: uid.to_owned(),
             workload: None,
+            controller: None,
         }),
         labels: Default::default(),
         addresses: vec![address.parse().unwrap()],

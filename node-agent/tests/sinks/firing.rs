@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use netprecursor_core::{
-    alert::{Alert, AlertState, Confirmed, Model, PodRef, PolicyRef, Subject},
+    alert::{
+        Affected, AffectedPod, Alert, AlertState, Confirmed, MAX_LISTED, Model, PodRef, PolicyRef, Subject, Workload,
+    },
     causes::Cause,
     decide::Trigger,
     features::Group,
@@ -27,8 +29,25 @@ pub(crate) fn subject(namespace: &str, number: usize) -> Option<Arc<Subject>> {
         name: format!("checkout-{number}"),
         uid: format!("pod-uid-{number}"),
         workload: None,
+        controller: None,
     };
     Some(Arc::new(Subject { policy: reference("policy-uid"), pod: Arc::new(pod) }))
+}
+
+/// Alert `number` on so many pods of a Deployment, as it fires for the first time.
+pub(crate) fn on_workload(number: usize, pods: u32) -> Alert {
+    let alone = alert(number);
+    let pod = |pod: u32| AffectedPod {
+        name: format!("checkout-{pod}"),
+        uid: format!("pod-uid-{pod}"),
+        state: AlertState::Firing,
+        predicted_us: alone.predicted_us,
+        measured_us: None,
+    };
+    let workload = Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() };
+    let affected =
+        Affected { workload, count: pods, firing: pods, worst: (0..pods).take(MAX_LISTED).map(pod).collect() };
+    Alert { affected: Some(Box::new(affected)), ..alone }
 }
 
 /// Alert `number` as it fires for the first time.
@@ -66,5 +85,7 @@ pub(crate) fn alert(number: usize) -> Alert {
         }],
         model: Model { name: "rtt-xgboost".to_owned(), sha256: Some("ab".repeat(32)), fallback: None },
         subject: subject("shop", number),
+        part_of: None,
+        affected: None,
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         name: format!("checkout-{alert}"),
         uid: format!("pod-{alert}"),
         workload: Some(Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() }),
+        controller: None,
     };
     let alert_now = Alert {
         name: name(alert),
@@ -45,6 +46,8 @@ pub(crate) fn transition(policy: &PolicyRef, alert: usize, count: u64, state: Al
         resolved_unix: is_over.then_some(DAY + 100 * count + 50),
         resolution: is_over.then_some(Resolution::Recovered),
         subject: Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::new(pod) })),
+        part_of: None,
+        affected: None,
         ..super::alert(alert)
     };
     if is_over { Transition::Resolved(alert_now) } else { Transition::Fired(alert_now) }

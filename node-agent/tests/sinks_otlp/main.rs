@@ -86,6 +86,7 @@ fn fired() -> Transition {
         name: "web-7d9f-x2".to_owned(),
         uid: "pod-uid".to_owned(),
         workload: Some(Workload { kind: "Deployment".to_owned(), name: "web".to_owned() }),
+        controller: None,
     };
     Transition::Fired(Alert {
         name: "checkout-3f9a1c20be".to_owned(),
@@ -95,6 +96,8 @@ fn fired() -> Transition {
         predicted_us: Some(231_000.0),
         chance: Some(0.75),
         subject: Some(Arc::new(Subject { policy: sinks::reference("policy-uid"), pod: Arc::new(pod) })),
+        part_of: None,
+        affected: None,
         ..sinks::alert(0)
     })
 }

@@ -13,9 +13,9 @@ use netprecursor_crds::{
 pub struct Alert {
     /// The UID of its policy.
     pub policy: String,
-    /// The UID of its pod.
-    pub pod: String,
-    /// The node of its pod.
+    /// The UID of its pod; `None` for one on a workload, of whose pods its agent keeps track.
+    pub pod: Option<String>,
+    /// The node of its pods.
     pub node: String,
     /// When it was made.
     pub created: Timestamp,
@@ -82,7 +82,7 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
     });
     Some(Alert {
         policy: object.spec.policy_ref.uid,
-        pod: object.spec.pod_ref.uid,
+        pod: object.spec.pod_ref.map(|pod| pod.uid),
         node: object.spec.node_name,
         created: object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         reported,

@@ -83,14 +83,14 @@ pub(super) fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Writ
 fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut Due) -> Option<Resolution> {
     let mut missed =
         |absent: Absent, seconds| observed.absent.since(&absent).is_some_and(|since| due.passed(since, seconds));
-    if missed(Absent::Pod(alert.pod.clone()), GONE_SECONDS) {
+    if alert.pod.clone().is_some_and(|pod| missed(Absent::Pod(pod), GONE_SECONDS)) {
         return Some(Resolution::TargetGone);
     }
     if missed(Absent::Node(alert.node.clone()), GONE_SECONDS) || missed(Absent::Agent(alert.node.clone()), LOST_SECONDS)
     {
         return Some(Resolution::AgentLost);
     }
-    // Its pod is there, but perhaps on a node that is cut off.
+    // Its pods are there, but perhaps on a node that is cut off.
     if working.contains(alert.node.as_str()) {
         return None;
     }

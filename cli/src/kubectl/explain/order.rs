@@ -61,7 +61,8 @@ pub(super) fn steps(alert: &PrecursorAlert, events: &[Event]) -> Vec<Step> {
 fn step(event: &Event, alert: &str) -> Option<(u64, Step)> {
     event.related.as_ref().filter(|related| related.name.as_deref() == Some(alert))?;
     let (count, state) = event.metadata.name.as_deref()?.strip_prefix(alert)?.strip_prefix('.')?.split_once('.')?;
-    let what = match state {
+    // Those on a workload have another name than those on a pod.
+    let what = match state.strip_suffix(".workload").unwrap_or(state) {
         "firing" => What::Fired,
         "resolved" => What::Resolved,
         _ => return None,

@@ -93,7 +93,8 @@ pub(super) async fn ask(cluster: &Cluster, alert: &PrecursorAlert, now: Timestam
         Answer::Forbidden(message) => return Ok(Window::Unavailable(Unavailable::NotPermitted { namespace, message })),
     };
     let Some(agent) = agent else { return Ok(Window::Unavailable(Unavailable::NoAgent { node: node.clone() })) };
-    let asked = tokio::time::timeout(PATIENCE, forwarded(&pods, &agent, &namespace, &alert.spec.pod_ref.uid)).await;
+    let Some((_, uid)) = alert.pod() else { return Ok(Window::Unavailable(Unavailable::NotWatched)) };
+    let asked = tokio::time::timeout(PATIENCE, forwarded(&pods, &agent, &namespace, uid)).await;
     let agent = agent.metadata.name.unwrap_or_default();
     Ok(match asked {
         Ok(Ok(points)) => Window::Points { agent, points },

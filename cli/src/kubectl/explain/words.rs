@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use netprecursor_crds::{
     Duration,
-    alert::{AlertState, Trigger},
+    alert::{AlertPod, AlertState, Trigger, WorkloadReference},
 };
 
 use super::{
@@ -35,10 +35,11 @@ const ROWS: usize = 12;
 const MARGIN: usize = 10;
 
 pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Timestamp) -> String {
-    let Explanation { name, namespace, pod, node, policy_kind, policy, rule, order, window, notes, .. } = explanation;
+    let Explanation { name, namespace, node, policy_kind, policy, rule, order, window, notes, .. } = explanation;
     let mut text = format!(
-        "{} in {namespace}\npod {pod} on node {node}; {} {policy}, rule {rule}\n",
+        "{} in {namespace}\n{} on node {node}; {} {policy}, rule {rule}\n",
         style.paint(Mood::Title, &clean(name)),
+        subject(explanation),
         policy_kind.name()
     );
     let Some(reported) = &explanation.reported else {
@@ -46,6 +47,9 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
     };
     text += &state(reported, style, now);
     text += &figures(reported, style);
+    if explanation.workload.is_some() {
+        text += &pods(reported);
+    }
     text += &causes(reported, style);
     text += &steps(order, style);
     text += &match window {
@@ -60,6 +64,43 @@ pub(in crate::kubectl) fn text(explanation: &Explanation, style: Style, now: Tim
     // Writing to a String cannot fail.
     for note in notes {
         let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &format!("note: {}", clean(note))));
+    }
+    text
+}
+
+/// What the alert is about.
+fn subject(explanation: &Explanation) -> String {
+    match (&explanation.workload, &explanation.pod) {
+        (Some(WorkloadReference { kind, name }), _) => format!("{} {}", clean(kind), clean(name)),
+        (None, Some(pod)) => format!("pod {}", clean(pod)),
+        (None, None) => "a pod that is not known yet".to_owned(),
+    }
+}
+
+/// The pods of a workload: how many, and the worst.
+fn pods(reported: &Reported) -> String {
+    let count = reported.pod_count.unwrap_or_default();
+    let mut text = match (count, reported.firing_pod_count.unwrap_or_default()) {
+        (1, _) => "\nOne pod:\n".to_owned(),
+        (_, firing) => format!("\n{count} pods, {firing} of them firing:\n"),
+    };
+    // Writing to a String cannot fail.
+    for AlertPod { name, state, predicted, measured, .. } in &reported.pods {
+        let shown = |duration: &Option<Duration>| {
+            duration.as_ref().map_or_else(|| "-".to_owned(), |it| us(it).map_or_else(|| clean(&it.to_string()), time))
+        };
+        let _ = writeln!(
+            text,
+            "  {:<40} {:<9} predicted {:>8}  measured {:>8}",
+            clean(name),
+            format!("{state:?}"),
+            shown(predicted),
+            shown(measured)
+        );
+    }
+    let more = (count as usize).saturating_sub(reported.pods.len());
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
     }
     text
 }

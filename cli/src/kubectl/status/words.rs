@@ -143,7 +143,10 @@ fn alerts(status: &Status, style: Style, now: Timestamp) -> String {
                 alert.namespace.clone(),
                 alert.name.clone(),
                 format!("{:?}", alert.severity),
-                alert.pod.clone(),
+                match alert.pod_count {
+                    Some(count @ 2..) => format!("{} and {} more", alert.pod, count - 1),
+                    _ => alert.pod.clone(),
+                },
                 alert.threshold.to_string(),
                 maybe(alert.predicted.as_ref()),
                 percent(alert.chance_percent),

@@ -245,7 +245,7 @@ async fn none_fires_for_the_dead(story: &Story) -> Result<(), Error> {
     wait_for_list(&alerts, Default::default(), what, SETTLED, |alerts| {
         let is_out = |alert: &&&PrecursorAlert| {
             alert.status.as_ref().is_some_and(|status| status.state == AlertState::Firing)
-                && !living.contains(&alert.spec.pod_ref.uid)
+                && alert.pod().is_none_or(|(_, uid)| !living.contains(uid))
         };
         (alerts.iter().filter(is_out).count() == 0).then_some(())
     })

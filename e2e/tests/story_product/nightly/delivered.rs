@@ -24,10 +24,12 @@ const EVENTS: Duration = Duration::from_secs(300);
 pub(super) async fn once(story: &Story) -> Result<Vec<PrecursorAlert>, Error> {
     let alerts: Api<PrecursorAlert> = story.api();
     let alerts = alerts.list(&Default::default()).await.map_err(request("listing alerts"))?.items;
-    let mut of: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
+    // The stories' pods are bare: each is one by itself.
+    let mut of: BTreeMap<(&str, &str, Option<&str>), Vec<String>> = BTreeMap::new();
     for alert in &alerts {
         let spec = &alert.spec;
-        of.entry((&spec.policy_ref.uid, &spec.rule, &spec.pod_ref.uid)).or_default().push(alert.name_any());
+        let pod = spec.pod_ref.as_ref().map(|pod| &*pod.uid);
+        of.entry((&spec.policy_ref.uid, &spec.rule, pod)).or_default().push(alert.name_any());
     }
     assert!(of.values().all(|names| names.len() == 1), "several objects for one alert: {of:#?}");
     let expected: BTreeSet<String> = alerts.iter().flat_map(events_of).collect();

@@ -5,7 +5,7 @@ use std::io;
 
 use netprecursor_agent_common::MAX_SLOTS;
 use netprecursor_core::{
-    alert::Alert,
+    alert::{Alert, Group},
     features::COUNT,
     hex, schema,
     signal::{Signal, Signals},
@@ -25,7 +25,7 @@ use crate::tick::{
 };
 
 /// Raised with any change of what is written that the schema's hash does not show.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"npt-hand";
 const PREAMBLE: usize = MAGIC.len() + size_of::<u64>() + DIGEST;
@@ -35,12 +35,12 @@ const DIGEST: usize = 32;
 const TICK_BYTES: usize = Signal::COUNT * size_of::<f32>();
 const VECTOR_BYTES: usize = COUNT * size_of::<f32>();
 
-/// What the head says of a target or of an alert, by far: a dozen rules watch a target.
+/// What the head says of a target, an alert or a group of them, by far: a dozen rules watch a target.
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// A file larger than this was not written by us.
 pub(super) const MAX_BYTES: usize =
-    MAX_SLOTS as usize * (window::LENGTH * TICK_BYTES + VECTOR_BYTES + HEAD_BYTES) + CAPACITY * HEAD_BYTES;
+    MAX_SLOTS as usize * (window::LENGTH * TICK_BYTES + VECTOR_BYTES + HEAD_BYTES) + 2 * CAPACITY * HEAD_BYTES;
 
 /// Why a file is not taken up.
 #[derive(Debug, Error)]
@@ -86,6 +86,7 @@ struct Head {
     rules: Vec<HandedRule>,
     targets: Vec<TargetHead>,
     alerts: Vec<Alert>,
+    groups: Vec<Group>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,6 +140,7 @@ pub(super) fn encode(handover: &Handover, boot: &str) -> io::Result<Encoded> {
         rules: handover.rules.clone(),
         targets: handover.targets.iter().map(target).collect(),
         alerts: handover.alerts.clone(),
+        groups: handover.groups.clone(),
     })?;
     let mut body = (head.len() as u64).to_le_bytes().to_vec();
     body.extend(head);
@@ -194,8 +196,8 @@ pub(super) fn decode(bytes: &[u8], boot: &str, moment: Moment) -> Result<Handove
     let head: Head = serde_json::from_slice(head)?;
     check(&head, boot, moment)?;
     let targets = Numbers(numbers).targets(head.targets)?;
-    let Head { tick, monotonic_ns, rules, alerts, .. } = head;
-    Ok(Handover { tick, monotonic_ns, rules, targets, alerts })
+    let Head { tick, monotonic_ns, rules, alerts, groups, .. } = head;
+    Ok(Handover { tick, monotonic_ns, rules, targets, alerts, groups })
 }
 
 /// Whether the head fits this moment and itself.
@@ -219,7 +221,7 @@ fn check(head: &Head, boot: &str, moment: Moment) -> Result<(), Refused> {
             && target.source.is_sound()
             && target.watches.iter().all(|(rule, _)| *rule < head.rules.len())
     };
-    if head.targets.len() > MAX_SLOTS as usize || head.alerts.len() > CAPACITY {
+    if head.targets.len() > MAX_SLOTS as usize || head.alerts.len() > CAPACITY || head.groups.len() > CAPACITY {
         return Err(Refused::Unsound("more targets or alerts than there may be"));
     }
     if head.targets.iter().all(is_sound) { Ok(()) } else { Err(Refused::Unsound("a target with ticks out of range")) }

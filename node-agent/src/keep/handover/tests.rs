@@ -48,6 +48,7 @@ fn handover(targets: usize) -> Handover {
         rules: vec![HandedRule { key: RuleKey::of(&policy, rule), scorecard: ledger.scorecard }],
         targets: vec![target; targets],
         alerts: Vec::new(),
+        groups: Vec::new(),
     }
 }
 

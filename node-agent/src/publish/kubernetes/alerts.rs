@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
 use kube::Resource;
 use netprecursor_core::{
-    alert::{Alert, AlertState, Confirmed, PolicyRef, Subject},
+    alert::{AffectedPod, Alert, AlertState, Confirmed, PolicyRef, Subject},
     causes::Cause,
     decide::Trigger,
     policy::Kind,
@@ -12,8 +12,8 @@ use netprecursor_core::{
 use netprecursor_crds::{
     Duration,
     alert::{
-        self, AlertModel, MAX_CAUSES, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
-        PrecursorAlertStatus,
+        self, AlertModel, AlertPod, MAX_CAUSES, PodReference, PolicyReference, PrecursorAlert, PrecursorAlertSpec,
+        PrecursorAlertStatus, WorkloadReference,
     },
     condition,
     diagnosis::reasons,
@@ -32,6 +32,8 @@ const MAX_FEATURE: usize = 127;
 
 /// All of the object, for server-side apply. With `uid` it applies to that object only, and makes none.
 pub(super) fn object(alert: &Alert, subject: &Subject, node: &str, uid: Option<&str>) -> Value {
+    let workload = alert.affected.as_ref().map(|affected| &affected.workload);
+    let pod = || PodReference { name: subject.pod.name.clone(), uid: subject.pod.uid.clone() };
     let mut object = PrecursorAlert::new(
         &alert.name,
         PrecursorAlertSpec {
@@ -41,7 +43,9 @@ pub(super) fn object(alert: &Alert, subject: &Subject, node: &str, uid: Option<&
                 uid: subject.policy.uid.clone(),
             },
             rule: alert.rule.clone(),
-            pod_ref: PodReference { name: subject.pod.name.clone(), uid: subject.pod.uid.clone() },
+            workload_ref: workload
+                .map(|workload| WorkloadReference { kind: workload.kind.clone(), name: workload.name.clone() }),
+            pod_ref: workload.is_none().then(pod),
             node_name: node.to_owned(),
         },
     );
@@ -49,7 +53,7 @@ pub(super) fn object(alert: &Alert, subject: &Subject, node: &str, uid: Option<&
     object.metadata.owner_references = Some(vec![owner(&subject.policy)]);
     object.metadata.labels = Some(super::labels());
     object.metadata.uid = uid.map(str::to_owned);
-    object.status = Some(status(alert));
+    object.status = Some(status(alert, subject));
     json!(object)
 }
 
@@ -67,8 +71,38 @@ fn owner(policy: &PolicyRef) -> OwnerReference {
     }
 }
 
+/// The pods that the alert is about: how many, how many of them are firing, and the worst.
+fn pods(alert: &Alert, subject: &Subject) -> (u32, u32, Vec<AlertPod>) {
+    let pod = |pod: &AffectedPod| AlertPod {
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        state: pod.state,
+        predicted: rtt(pod.predicted_us),
+        measured: rtt(pod.measured_us),
+    };
+    match &alert.affected {
+        Some(affected) => (affected.count.max(1), affected.firing, affected.worst.iter().map(pod).collect()),
+        None => {
+            let only = AffectedPod {
+                name: subject.pod.name.clone(),
+                uid: subject.pod.uid.clone(),
+                state: alert.state,
+                predicted_us: alert.predicted_us,
+                measured_us: alert.measured_us,
+            };
+            (1, u32::from(alert.is_firing()), vec![pod(&only)])
+        }
+    }
+}
+
+/// A forecast or measured RTT, as the API writes it.
+fn rtt(us: Option<f32>) -> Option<Duration> {
+    words::us(us).map(|us| Duration::new(words::rounded(us)))
+}
+
 /// The status.
-fn status(alert: &Alert) -> PrecursorAlertStatus {
+fn status(alert: &Alert, subject: &Subject) -> PrecursorAlertStatus {
+    let (pod_count, firing_pod_count, pods) = pods(alert, subject);
     PrecursorAlertStatus {
         observed_generation: None,
         state: alert.state,
@@ -76,9 +110,12 @@ fn status(alert: &Alert) -> PrecursorAlertStatus {
         rtt: Some(words::rtt(alert)),
         threshold: Duration::new(words::exact(alert.threshold_us)),
         resolve_threshold: Some(Duration::new(words::exact(alert.resolve_us))),
-        predicted: words::us(alert.predicted_us).map(|us| Duration::new(words::rounded(us))),
+        pod_count: Some(pod_count),
+        firing_pod_count: Some(firing_pod_count),
+        pods,
+        predicted: rtt(alert.predicted_us),
         chance_percent: alert.chance.map(words::percent),
-        measured: words::us(alert.measured_us).map(|us| Duration::new(words::rounded(us))),
+        measured: rtt(alert.measured_us),
         lead: alert.lead_seconds.map(|s| Duration::new(format!("{}s", s.min(86_400)))),
         count: alert.count.max(1),
         fired_at: time(alert.fired_unix),
@@ -151,7 +188,36 @@ mod tests {
     use netprecursor_core::decide::Resolution;
 
     use super::*;
-    use crate::publish::firing::alert;
+    use crate::publish::firing::{alert, on_workload};
+
+    fn subject(number: usize) -> Arc<Subject> {
+        alert(number).subject.unwrap()
+    }
+
+    fn written(alert: &Alert) -> PrecursorAlertStatus {
+        status(alert, alert.subject.as_ref().unwrap())
+    }
+
+    #[test]
+    fn an_alert_on_a_workload_names_it_and_its_worst_pods() {
+        let object = object(&on_workload(0, 30), &subject(0), "node1", None);
+        assert_eq!(object["spec"]["workloadRef"], json!({"kind": "Deployment", "name": "checkout"}));
+        assert!(object["spec"].get("podRef").is_none(), "{object}");
+        let status = &object["status"];
+        assert_eq!((&status["podCount"], &status["firingPodCount"]), (&json!(30), &json!(30)));
+        assert_eq!(status["pods"].as_array().unwrap().len(), alert::MAX_PODS);
+        assert_eq!(
+            status["pods"][0],
+            json!({"name": "checkout-0", "uid": "pod-uid-0", "state": "Firing", "predicted": "231ms"})
+        );
+    }
+
+    #[test]
+    fn an_alert_on_one_pod_lists_that_pod() {
+        let status = json!(written(&alert(0)));
+        assert_eq!((&status["podCount"], &status["firingPodCount"]), (&json!(1), &json!(1)));
+        assert_eq!(status["pods"][0]["name"], "checkout-0");
+    }
 
     #[test]
     fn the_object_says_whose_it_is_and_how_it_is() {
@@ -184,7 +250,7 @@ mod tests {
         for (alert, state, expected) in
             [(alert(0), "Firing", ["True", "Unknown"]), (over, "Resolved", ["False", "True"])]
         {
-            let status = json!(status(&alert));
+            let status = json!(written(&alert));
             assert_eq!(status["state"], state);
             let conditions = status["conditions"].as_array().unwrap();
             let states: Vec<_> = conditions.iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
@@ -201,7 +267,7 @@ mod tests {
     fn times_of_conditions_are_those_of_the_transitions() {
         let mut over = alert(0);
         over.resolve(Resolution::Silent, 1_700_000_030);
-        let status = json!(status(&over));
+        let status = json!(written(&over));
         assert_eq!(status["conditions"][0]["lastTransitionTime"], "2023-11-14T22:13:50Z");
         assert_eq!(status["conditions"][1]["lastTransitionTime"], "2023-11-14T22:13:20Z");
         assert_eq!(
@@ -212,7 +278,7 @@ mod tests {
 
     #[test]
     fn durations_are_texts_and_shares_are_whole_percent() {
-        let status = json!(status(&alert(0)));
+        let status = json!(written(&alert(0)));
         assert_eq!(status["threshold"], "200ms");
         assert_eq!(status["predicted"], "231ms");
         assert_eq!(status["chancePercent"], 74);
@@ -221,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_alert_of_an_earlier_release_has_no_chance() {
-        let status = json!(status(&Alert { chance: None, ..alert(0) }));
+        let status = json!(written(&Alert { chance: None, ..alert(0) }));
         assert!(status.get("chancePercent").is_none(), "{status}");
     }
 }

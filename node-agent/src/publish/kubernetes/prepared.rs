@@ -1,7 +1,10 @@
 //! A message as the requests that it takes, ready to be sent while the queue keeps changing.
 
 use bytes::Bytes;
-use k8s_openapi::api::{core::v1::Node, events::v1::Event};
+use k8s_openapi::{
+    api::{apps::v1::ReplicaSet, core::v1::Node, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Client, Resource,
     api::{GetParams, ListParams, Patch, PatchParams, PostParams},
@@ -16,6 +19,7 @@ use netprecursor_crds::{
     policy::{ClusterPrecursorPolicy, PrecursorPolicy},
     report::{PrecursorNodeReport, PrecursorNodeReportStatus},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{FIELD_MANAGER, Settings, alerts, events, report, request};
@@ -49,8 +53,22 @@ pub(super) enum Prepared {
         /// The node's name.
         node: String,
     },
+    /// An Event on a Deployment, whose UID only the ReplicaSet knows.
+    OnController {
+        /// Gets the ReplicaSet.
+        get: Box<Http>,
+        /// The Event, as it is if that cannot be had.
+        event: Box<Event>,
+    },
     /// What it was about is gone.
     Nothing,
+}
+
+/// What is of interest in a ReplicaSet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Owned {
+    metadata: ObjectMeta,
 }
 
 impl Prepared {
@@ -84,13 +102,15 @@ impl Prepared {
                 let Some(pending) = entry.events.iter().find(|pending| EventKey::of(pending) == *key) else {
                     return Self::Nothing;
                 };
-                let url = Request::new(Event::url_path(&(), Some(&pod.namespace)));
                 let event = events::event(entry, subject, pending, &settings.instance);
-                Self::One(serde_json::to_vec(&event).map_err(kube::core::request::Error::SerializeBody).and_then(
-                    |event| {
-                        url.create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false }, event)
-                    },
-                ))
+                match events::replica_set(pending) {
+                    Some(name) => {
+                        let url = Request::new(ReplicaSet::url_path(&(), Some(&pod.namespace)));
+                        let get = Box::new(url.get_metadata(name, &GetParams::default()));
+                        Self::OnController { get, event: Box::new(event) }
+                    }
+                    None => Self::One(create(&event)),
+                }
             }
         }
     }
@@ -123,6 +143,17 @@ impl Prepared {
                     failed => failed,
                 }
             }
+            Self::OnController { get, mut event } => {
+                match request::send(client, *get).await {
+                    (down @ Outcome::Down { .. }, _) => return down,
+                    // Refused or gone: the Event has the workload's name all the same.
+                    (_, body) => {
+                        let replica_set: Owned = serde_json::from_slice(&body).unwrap_or_default();
+                        events::put_on_controller(&mut event, &replica_set.metadata);
+                    }
+                }
+                request::send(client, create(&event)).await.0
+            }
             Self::ReportObject { get, node } => match request::send(client, get).await.0 {
                 Outcome::Done { uid: Some(uid) } => {
                     let url = Request::new(PrecursorNodeReport::url_path(&(), None));
@@ -137,6 +168,14 @@ impl Prepared {
             },
         }
     }
+}
+
+/// Makes an Event.
+fn create(event: &Event) -> Http {
+    let namespace = event.metadata.namespace.as_deref();
+    let body = serde_json::to_vec(event).map_err(kube::core::request::Error::SerializeBody)?;
+    let by = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
+    Request::new(Event::url_path(&(), namespace)).create(&by, body)
 }
 
 /// The outcome of writing an alert. A definition with a status subresource, as earlier releases had it, takes an alert and

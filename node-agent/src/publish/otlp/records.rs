@@ -121,6 +121,10 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
     ];
     record.add_attributes(words.map(|(key, value)| (key, AnyValue::from(value))));
     record.add_attribute("netprecursor.alert.count", i64::try_from(alert.count).unwrap_or(i64::MAX));
+    if let Some(affected) = &alert.affected {
+        record.add_attribute("netprecursor.alert.pods", i64::from(affected.count));
+        record.add_attribute("netprecursor.alert.pods.firing", i64::from(affected.firing));
+    }
     let seconds = |us: f32| Duration::from_secs_f64(f64::from(us.max(0.0)) / 1e6).as_secs_f64();
     let numbers = [
         ("netprecursor.alert.threshold", Some(alert.threshold_us as f64 / 1e6)),

@@ -2,11 +2,30 @@
 
 use std::collections::VecDeque;
 
-use netprecursor_core::alert::{Alert, AlertState};
+use netprecursor_core::alert::{Alert, AlertState, Controller, Workload};
 use serde::{Deserialize, Serialize};
 
-/// Transitions of one alert that wait to become Events; older ones are dropped and counted.
-pub const MAX_EVENTS: usize = 8;
+/// Events of one alert that wait to be made, of which a transition has one or two; older ones are dropped and counted.
+pub const MAX_EVENTS: usize = 16;
+
+/// What an Event is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Regarding {
+    /// The pod, or the worst pod at that time.
+    Pod {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// The workload.
+    Workload {
+        /// Which one.
+        workload: Workload,
+        /// What controls the pod, by which the workload is found: itself, or a ReplicaSet of it.
+        controller: Option<Controller>,
+    },
+}
 
 /// A transition that waits to become an Event: its identity and its texts, as they were then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +40,16 @@ pub struct Pending {
     pub reason: String,
     /// The note of the Event.
     pub note: String,
+    /// What it is on. Earlier releases kept none: then it is the alert's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regarding: Option<Regarding>,
+}
+
+impl Pending {
+    /// Whether it is on the workload.
+    pub const fn is_on_workload(&self) -> bool {
+        matches!(self.regarding, Some(Regarding::Workload { .. }))
+    }
 }
 
 /// What the API is known to hold of an alert.

@@ -25,12 +25,14 @@ pub struct EventKey {
     pub count: u64,
     /// What it became.
     pub state: AlertState,
+    /// Whether it is the one on the workload.
+    pub is_on_workload: bool,
 }
 
 impl EventKey {
     /// The key of a transition.
     pub const fn of(pending: &Pending) -> Self {
-        Self { count: pending.count, state: pending.state }
+        Self { count: pending.count, state: pending.state, is_on_workload: pending.is_on_workload() }
     }
 }
 

@@ -105,6 +105,7 @@ impl From<Record> for Alert {
             name: record.pod.clone(),
             uid: record.pod_uid.clone(),
             workload: None,
+            controller: None,
         };
         Self {
             name: record.name,
@@ -136,6 +137,8 @@ impl From<Record> for Alert {
             causes: record.causes.into_iter().map(Into::into).collect(),
             model: Model { name: record.model.name, sha256: record.model.sha256, fallback: record.model.stands_in },
             subject: Some(Arc::new(Subject { policy, pod: Arc::new(pod) })),
+            part_of: None,
+            affected: None,
         }
     }
 }

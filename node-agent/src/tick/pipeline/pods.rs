@@ -76,6 +76,10 @@ impl Pods {
                     if about.labels != pod.labels {
                         Arc::make_mut(about).labels.clone_from(&pod.labels);
                     }
+                    // It was given to another owner. An alert that is out stays a part of what it was.
+                    if about.pod() != Some(&pod.reference) {
+                        Arc::make_mut(about).origin = Origin::Pod(Arc::clone(&pod.reference));
+                    }
                     let rules = pipeline.rules_for(|active| pod.watched_by.contains(&active.policy.uid));
                     pipeline.rewatch(position, &revision, &rules, now, unix, transitions);
                 }

@@ -34,6 +34,7 @@ impl Pipeline {
     pub fn take_over(&mut self, handover: Handover) {
         let alerts = handover.alerts.iter().map(|alert| alert.name.clone()).collect();
         handover.alerts.into_iter().for_each(|alert| self.alerts.restore(alert));
+        handover.groups.into_iter().for_each(|group| self.groups.restore(group));
         let targets = handover.targets.into_iter().map(|target| (target.uid.clone(), target)).collect();
         self.handed =
             Some(Handed { rules: handover.rules.into_iter().map(|rule| rule.key).collect(), targets, alerts });
@@ -71,8 +72,10 @@ impl Pipeline {
             })
         };
         let targets = self.targets.iter().filter_map(target).collect();
-        let alerts = self.unsettled().iter().filter_map(|name| self.alerts.named(name)).cloned().collect();
-        Some(Handover { tick: self.now, monotonic_ns, rules, targets, alerts })
+        let unsettled = self.unsettled();
+        let alerts = unsettled.iter().filter_map(|name| self.alerts.named(name)).cloned().collect();
+        let groups = self.groups.with(|name| unsettled.contains(name)).cloned().collect();
+        Some(Handover { tick: self.now, monotonic_ns, rules, targets, alerts, groups })
     }
 
     /// Names of the alerts that are out or wait for their verdict, of what is handed over.
