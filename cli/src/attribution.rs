@@ -17,7 +17,9 @@ use netprecursor_core::{
     decide::Action,
     features::{self, Baseline, COUNT},
     gate::Start,
-    policy::{Confidence, Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds, View},
+    policy::{
+        AlertPer, Confidence, Hold, KeepFiring, MAX_THRESHOLD_US, ModelRef, Name, Rule, Severity, Thresholds, View,
+    },
     watch::{Ledger, Watch},
 };
 use netprecursor_lab::labels::{Labels, Origin, origin};
@@ -106,7 +108,7 @@ fn rule(threshold_us: u64) -> anyhow::Result<Rule> {
         hold: Hold::ticks(2)?,
         keep_firing: KeepFiring::ticks(10)?,
         severity: Severity::Warning,
-        alert_per: AlertPer::default(),
+        alert_per: AlertPer::Workload,
         model: ModelRef::Default,
         confidence: Confidence::default(),
         max_false_alerts_per_day: None,

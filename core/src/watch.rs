@@ -248,7 +248,7 @@ mod tests {
     use crate::{
         decide::{Resolution, Trigger},
         forecast::{Naive, QuantileOffsets},
-        policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View},
+        policy::{AlertPer, Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View},
         window,
     };
 
@@ -260,7 +260,7 @@ mod tests {
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::ticks(5).unwrap(),
             severity: Severity::Warning,
-            alert_per: AlertPer::default(),
+            alert_per: AlertPer::Workload,
             model: ModelRef::Default,
             confidence: Confidence::default(),
             max_false_alerts_per_day: None,

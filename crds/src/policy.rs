@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rule::{
-    AlertPer, ConfigMapKeyRef, Debounce, Measure, ModelReference, PeerScope, Peers, RttForecast, Rule, Severity, Signal,
-    Statistic,
+    AlertPer, ConfigMapKeyRef, Debounce, Measure, ModelReference, PeerScope, Peers, RttForecast, Rule, Severity,
+    Signal, Statistic,
 };
 pub use selector::{LabelSelector, LabelSelectorRequirement, MAX_REQUIREMENTS, MAX_VALUES, SelectorOperator};
 pub use status::{ClusterPrecursorPolicyStatus, PrecursorPolicyStatus, RuleStatus, ScoreWindow, SkillPercent};

@@ -314,7 +314,8 @@ mod tests {
         });
         assert_eq!(regarding(&many), "regarding.kind=Deployment,regarding.name=checkout");
         let shown = shown(&Objects { alert: many, ..objects(Window::Unavailable(Unavailable::Old)) });
-        for part in ["Deployment checkout on node node1", "30 pods, 12 of them firing", "checkout-x2", "checkout-y7", "28 more"]
+        for part in
+            ["Deployment checkout on node node1", "30 pods, 12 of them firing", "checkout-x2", "checkout-y7", "28 more"]
         {
             assert!(shown.contains(part), "{part} is not in\n{shown}");
         }

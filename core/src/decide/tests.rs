@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View};
+use crate::policy::{AlertPer, Confidence, Hold, KeepFiring, ModelRef, Name, Severity, Thresholds, View};
 
 const THRESHOLD: f32 = 1_000.0;
 const RESOLVE: f32 = 800.0;
@@ -16,7 +16,7 @@ fn rule(hold: Hold, keep_firing: u64) -> Rule {
         hold,
         keep_firing: KeepFiring::ticks(keep_firing).unwrap(),
         severity: Severity::Warning,
-        alert_per: AlertPer::default(),
+        alert_per: AlertPer::Workload,
         model: ModelRef::Default,
         confidence: Confidence::default(),
         max_false_alerts_per_day: None,

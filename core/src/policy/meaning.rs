@@ -63,8 +63,8 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use crate::policy::{
-        Confidence, Hold, KeepFiring, Measure, ModelRef, Name, Networks, Peers, Rule, Severity, Statistic, Thresholds,
-        View, network,
+        AlertPer, Confidence, Hold, KeepFiring, Measure, ModelRef, Name, Networks, Peers, Rule, Severity, Statistic,
+        Thresholds, View, network,
     };
 
     fn rule() -> Rule {
@@ -75,7 +75,7 @@ mod tests {
             hold: Hold::ticks(2).unwrap(),
             keep_firing: KeepFiring::default(),
             severity: Severity::Warning,
-            alert_per: AlertPer::default(),
+            alert_per: AlertPer::Workload,
             model: ModelRef::Default,
             confidence: Confidence::default(),
             max_false_alerts_per_day: None,

@@ -206,7 +206,9 @@ async fn events_are_about_pods_and_workloads_in_their_own_namespace_and_by_the_a
     let stage = Stage::set().await;
     let agent = &stage.agents[0];
     assert_eq!(stage.refusal(agent, &event("d", "Pod")).await, None);
-    for (version, kind) in [("apps/v1", "Deployment"), ("argoproj.io/v1alpha1", "Rollout"), ("v1", "ReplicationController")] {
+    for (version, kind) in
+        [("apps/v1", "Deployment"), ("argoproj.io/v1alpha1", "Rollout"), ("v1", "ReplicationController")]
+    {
         let mut on_workload = event("w", kind);
         on_workload["regarding"]["apiVersion"] = version.into();
         assert_eq!(stage.refusal(agent, &on_workload).await, None, "{kind}");

@@ -32,10 +32,10 @@ async fn alerts_are_listed_with_what_counts() {
         cluster.write(&serde_json::to_value(accepted::alert("shown-0123456789")).unwrap()).await;
         let (columns, cells) =
             table(&cluster, &format!("{API}/namespaces/shop/precursoralerts/shown-0123456789")).await;
-        let expected =
-            "NAME SEVERITY RULE POD PODS PREDICTED CHANCE MEASURED LEAD STATE [CONFIRMED] [WORKLOAD] [POLICY] [NODE] [COUNT] AGE";
+        let expected = "NAME SEVERITY RULE POD PODS PREDICTED CHANCE MEASURED LEAD STATE [CONFIRMED] [WORKLOAD] [POLICY] [NODE] [COUNT] AGE";
         assert_eq!(columns.join(" "), expected, "{version}");
-        let shown = json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", 2, "231ms", 74, "244ms", "6s", "Firing"]);
+        let shown =
+            json!(["shown-0123456789", "Warning", "rtt", "checkout-x2", 2, "231ms", 74, "244ms", "6s", "Firing"]);
         assert_eq!(json!(cells[..10]), shown, "{version}");
         assert_eq!(json!(cells[12..15]), json!(["checkout", "node1", 2]), "{version}");
     }

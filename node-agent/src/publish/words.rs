@@ -314,7 +314,10 @@ mod tests {
         over.affected.as_mut().unwrap().firing = 0;
         over.resolve(Resolution::Recovered, 1_700_000_030);
         let note = note(&over);
-        assert!(note.ends_with(" 30 pods of Deployment checkout on this node were affected, checkout-0 most."), "{note}");
+        assert!(
+            note.ends_with(" 30 pods of Deployment checkout on this node were affected, checkout-0 most."),
+            "{note}"
+        );
     }
 
     #[test]

@@ -59,7 +59,10 @@ async fn a_hundred_pods_of_a_workload_are_three_writes() {
     assert_eq!(written.len(), 3, "{written:?}");
     let object = world.alert(1).unwrap();
     assert_eq!(object["spec"]["workloadRef"], json!({"kind": "Deployment", "name": "checkout"}));
-    assert_eq!((&object["status"]["podCount"], &object["status"]["pods"][0]["name"]), (&json!(100), &json!("checkout-1")));
+    assert_eq!(
+        (&object["status"]["podCount"], &object["status"]["pods"][0]["name"]),
+        (&json!(100), &json!("checkout-1"))
+    );
     let [(on_pod, pod), (on_workload, workload)] = &regarding(&world)[..] else { panic!("{:?}", regarding(&world)) };
     assert_eq!((on_pod, &pod["uid"]), (&format!("{}.1.firing", name(1)), &json!("pod-1")));
     assert_eq!(on_workload, &format!("{}.1.firing.workload", name(1)));

@@ -102,7 +102,10 @@ fn it_fires_with_the_first_pod_and_resolves_with_the_last() {
     let (a, b) = (pod(1, 0, 250.0), pod(2, 3, 300.0));
     one(groups.fold(vec![Transition::Fired(a.clone())]), "fired");
     let joined = one(groups.fold(vec![Transition::Fired(b.clone())]), "updated");
-    assert_eq!((joined.fired_unix, joined.target.as_str(), joined.predicted_us), (FIRED, "shop/web-2", Some(300_000.0)));
+    assert_eq!(
+        (joined.fired_unix, joined.target.as_str(), joined.predicted_us),
+        (FIRED, "shop/web-2", Some(300_000.0))
+    );
     let left = one(groups.fold(vec![over(b, 20)]), "updated");
     assert_eq!((left.is_firing(), left.affected.as_ref().unwrap().firing), (true, 1));
     assert_eq!(left.target, "shop/web-2", "the worst since it fired");

@@ -165,8 +165,7 @@ mod tests {
         let mut event = event(&entry, entry.alert.subject.as_ref().unwrap(), &pending, "agent");
         assert_eq!(event.metadata.name.as_deref(), Some("alert-0.2.firing.workload"));
         let on = |event: &Event| json!(event.regarding);
-        let by_name =
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "namespace": "shop"});
+        let by_name = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "namespace": "shop"});
         assert_eq!(on(&event), by_name, "as long as only the ReplicaSet is known");
         assert_eq!(replica_set(&pending), Some("checkout-7d4b9c"));
         put_on_controller(&mut event, &ObjectMeta::default());
