@@ -12,7 +12,12 @@ use super::changelog::{UNRELEASED, entry};
 struct Repeated {
     place: &'static str,
     version: String,
+    /// What brings it up to date.
+    remedy: &'static str,
 }
+
+const BLESS: &str = "run cargo xtask bless chart";
+const EDIT: &str = "set it";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,9 +49,9 @@ pub(super) fn check(checkout: &Path, version: &str, tag: Option<&str>) -> anyhow
         serde_saphyr::from_str(&read("charts/netprecursor/Chart.yaml")?).context("charts/netprecursor/Chart.yaml")?;
     let bpf: Manifest = toml::from_str(&read("node-agent-ebpf/Cargo.toml")?).context("node-agent-ebpf/Cargo.toml")?;
     let repeated = [
-        Repeated { place: "version in charts/netprecursor/Chart.yaml", version: chart.version },
-        Repeated { place: "appVersion in charts/netprecursor/Chart.yaml", version: chart.app_version },
-        Repeated { place: "version in node-agent-ebpf/Cargo.toml", version: bpf.package.version },
+        Repeated { place: "version in charts/netprecursor/Chart.yaml", version: chart.version, remedy: BLESS },
+        Repeated { place: "appVersion in charts/netprecursor/Chart.yaml", version: chart.app_version, remedy: BLESS },
+        Repeated { place: "version in node-agent-ebpf/Cargo.toml", version: bpf.package.version, remedy: EDIT },
     ];
     let changelog = read("CHANGELOG.md")?;
     let problems = problems(version, &repeated, &changelog, tag);
@@ -63,7 +68,7 @@ pub(super) fn check(checkout: &Path, version: &str, tag: Option<&str>) -> anyhow
 fn problems(version: &str, repeated: &[Repeated], changelog: &str, tag: Option<&str>) -> Vec<String> {
     let differs = repeated.iter().filter(|repeated| repeated.version != version);
     let mut problems: Vec<String> = differs
-        .map(|other| format!("{}: got {}, expected {version}: run cargo xtask bless chart", other.place, other.version))
+        .map(|other| format!("{}: got {}, expected {version}: {}", other.place, other.version, other.remedy))
         .collect();
     if let Some(tag) = tag.filter(|tag| tag.strip_prefix('v') != Some(version)) {
         problems.push(format!("tag: got {tag}, expected v{version}"));
@@ -80,7 +85,7 @@ mod tests {
     use super::*;
 
     fn repeated(version: &str) -> [Repeated; 1] {
-        [Repeated { place: "version in Chart.yaml", version: version.to_owned() }]
+        [Repeated { place: "version in Chart.yaml", version: version.to_owned(), remedy: BLESS }]
     }
 
     #[test]
