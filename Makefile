@@ -2,7 +2,7 @@
 # Arguments for the program behind a verb: make demo ARGS='--seed 1000001', make test ARGS='--tier unit'.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo kind-demo test e2e bench dataset train lint setup setup-demo help
+.PHONY: demo kind-demo test e2e bench dataset train lint release setup setup-demo setup-release help
 
 export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/netprecursor
 # What the compiler makes on the way lies outside the checkout, so that a new clone in the same place finds it. Cargo names
@@ -34,11 +34,17 @@ dataset: setup ## training data from the lab, into out/dataset; goes on where it
 train: setup ## the model and its report from out/dataset, into models/artifacts
 	@cargo xtask train $(ARGS)
 
+release: setup-release ## everything that a release publishes but signatures and upload, for amd64 and arm64, into out/release
+	@cargo xtask release --dry-run $(ARGS)
+
 setup:
 	@scripts/setup.sh
 
 setup-demo:
 	@scripts/setup.sh demo
+
+setup-release:
+	@scripts/setup.sh release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

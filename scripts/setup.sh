@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs on a bare Debian 12 (as root); with the argument `demo` what `make demo` needs of that: who
-# looks at the demo does not wait for browsers, virtual machines and clusters. Safe to run again: each step first looks.
+# looks at the demo does not wait for browsers, virtual machines and clusters; with `release` what `make release` needs, which
+# includes compilers and an emulator for the other architecture. Safe to run again: each step first looks.
 # Nothing is written into the checkout; caches live in $NETPRECURSOR_CACHE (default: ~/.cache/netprecursor).
 # On other distributions install the packages named below by hand; the script then only checks.
 set -euo pipefail
@@ -20,8 +21,11 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
+#   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library)
+#   qemu-user-static                                      release: starts them and runs their unit tests
 demo_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps)
 test_packages=(nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
+release_packages=(buildah gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 
 # Of the packages named, those that are not installed, one a line.
 missing_of() {
@@ -98,10 +102,31 @@ linker() {
     { tail -n 20 "$stamp/bpf-linker.log" >&2; die "bpf-linker did not build; the log is $stamp/bpf-linker.log"; }
 }
 
+# Licenses, bans and sources of the dependencies, in the lint tier. Without it the tests run all the same, and say so.
+cargo_deny() {
+  command -v cargo-deny >/dev/null || [ -x "$cache/tools/bin/cargo-deny" ] && return 0
+  say "building cargo-deny (up to five minutes on two cores, once)"
+  # It runs for a second or two: optimising it takes longer than it could ever save.
+  CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+    cargo install cargo-deny --version 0.20.2 --locked --root "$cache/tools" >"$stamp/cargo-deny.log" 2>&1 ||
+    say "cargo-deny did not build; the lint tier skips licenses and sources; the log is $stamp/cargo-deny.log"
+}
+
+# What compiles the standard library for arm64 where rustup has not installed it.
+other_architecture() {
+  rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | { read -r library && [ -d "$library" ]; } && return 0
+  install_packages rustc-web cargo-web rust-web-src
+}
+
 case "$*" in
   '') install_packages "${demo_packages[@]}" "${test_packages[@]}"; cluster_packages ;;
   demo) install_packages "${demo_packages[@]}" ;;
-  *) die "got '$*', expected demo, or no argument for everything" ;;
+  release) install_packages "${demo_packages[@]}" "${release_packages[@]}" ;;
+  *) die "got '$*', expected demo, release, or no argument for the tests" ;;
 esac
 rust_host
 bpf_toolchain
+case "$*" in
+  '') cargo_deny ;;
+  release) other_architecture ;;
+esac

@@ -1,4 +1,4 @@
-//! The parts of the chart that are generated, so that each fact has one source. The table
+//! The parts of the chart that are generated, so that each fact has one source. The version is the workspace's. The table
 //! of values and the schema's descriptions come from the comments of `values.yaml`, the definitions of custom resources
 //! from the types in Rust, and the manifests for `kubectl apply -k` from the chart.
 
@@ -7,6 +7,7 @@ mod kustomize;
 mod readme;
 mod schema;
 mod values;
+mod version;
 
 use std::{
     fs, io,
@@ -15,7 +16,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-const CHART: &str = "charts/netprecursor";
+/// Where the chart is.
+pub(crate) const CHART: &str = "charts/netprecursor";
 
 /// A file that is made, not written.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,14 +77,27 @@ fn of_sources(checkout: &Path) -> anyhow::Result<Vec<Generated>> {
     };
     let entries = values::read(&read(&format!("{CHART}/values.yaml"))?)?;
     let schema = schema::describe(&read(&format!("{CHART}/values.schema.json"))?, &entries)?;
-    let readme =
-        readme::render(&read(&format!("{CHART}/README.md.in"))?, &read(&format!("{CHART}/Chart.yaml"))?, &entries)?;
+    let description = version::stamp(&read(&format!("{CHART}/Chart.yaml"))?, env!("CARGO_PKG_VERSION"));
+    let readme = readme::render(&read(&format!("{CHART}/README.md.in"))?, &description, &entries)?;
     let mut generated = vec![
+        Generated::new(format!("{CHART}/Chart.yaml"), description),
         Generated::new(format!("{CHART}/values.schema.json"), schema),
         Generated::new(format!("{CHART}/README.md"), readme),
     ];
     generated.extend(crds::templates(&checkout.join("crds/yaml"))?);
     Ok(generated)
+}
+
+/// The README of the chart in `directory`, of its own values.
+///
+/// # Errors
+/// A source is missing or not understood.
+pub(crate) fn readme(directory: &Path) -> anyhow::Result<String> {
+    let read = |name: &str| {
+        let path = directory.join(name);
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    };
+    readme::render(&read("README.md.in")?, &read("Chart.yaml")?, &values::read(&read("values.yaml")?)?)
 }
 
 /// Those that differ, by path; written unless only `check`ed.

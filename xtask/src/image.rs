@@ -2,21 +2,30 @@
 //! linked into it; built twice from the same commit, they are the same to the byte.
 
 mod archive;
-mod binary;
+mod buildah;
 mod engine;
-mod sbom;
+mod layout;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
-use crate::process::{Log, Stop};
+use crate::{
+    digest::sha256,
+    process::{Log, Stop},
+    program::{
+        Platform, Program, Source, Toolchain,
+        binary::{self, Group},
+        sbom,
+    },
+};
 use engine::Engine;
+pub(crate) use layout::{Layout, Part, publishable};
 
 /// Builds the container images into out/images, as archives for `kind load image-archive` and `docker load`
 #[derive(Debug, clap::Args)]
@@ -37,7 +46,7 @@ pub(crate) struct Args {
 
 /// An image of the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Image {
+pub(crate) enum Image {
     /// The node's agent.
     Agent,
     /// The operator.
@@ -45,29 +54,28 @@ enum Image {
 }
 
 impl Image {
-    const ALL: [Self; 2] = [Self::Agent, Self::Operator];
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Agent, Self::Operator];
 
-    const fn name(self) -> &'static str {
+    /// Its name without the project's.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Operator => "operator",
         }
     }
 
-    /// The package and its program, which have one name.
-    const fn program(self) -> &'static str {
+    /// The one program in it.
+    pub(crate) const fn program(self) -> Program {
         match self {
-            Self::Agent => "netprecursor-agent",
-            Self::Operator => "netprecursor-operator",
+            Self::Agent => Program::Agent,
+            Self::Operator => Program::Operator,
         }
     }
 
-    /// Crates outside the workspace whose code the program carries.
-    const fn embedded(self) -> &'static [&'static str] {
-        match self {
-            Self::Agent => &["node-agent-ebpf"],
-            Self::Operator => &[],
-        }
+    /// How it is built.
+    fn containerfile(self) -> PathBuf {
+        PathBuf::from(format!("images/{}.Containerfile", self.name()))
     }
 }
 
@@ -84,37 +92,6 @@ struct Made {
     binary: String,
     /// The list of components.
     sbom: PathBuf,
-}
-
-/// The settings that all images of a build share.
-struct Source {
-    /// The workspace's version: tag of the images.
-    version: String,
-    /// The commit; ends with `-dirty` when the checkout differs from it.
-    revision: String,
-    /// Seconds since 1970: the only time in an image.
-    epoch: u64,
-}
-
-impl Source {
-    fn of_checkout() -> anyhow::Result<Self> {
-        let revision = git(&["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])?;
-        let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(given) => given,
-            Err(_) => git(&["log", "-1", "--format=%ct"])?,
-        };
-        let epoch =
-            epoch.parse().with_context(|| format!("got SOURCE_DATE_EPOCH {epoch}, expected seconds since 1970"))?;
-        Ok(Self { version: env!("CARGO_PKG_VERSION").to_owned(), revision, epoch })
-    }
-}
-
-fn git(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new("git").args(arguments).output().context("starting git")?;
-    if !output.status.success() {
-        bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Builds the selected images.
@@ -143,13 +120,15 @@ fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     // Before the build, which takes minutes.
     let engine = if args.binaries_only { None } else { Some(args.engine.map_or_else(Engine::found, Ok)?) };
     let source = Source::of_checkout()?;
+    let platform = Platform::host()?;
+    let toolchain = Toolchain::of(platform).map_err(|reason| anyhow!(reason))?;
     println!("building the programs (a cold build takes minutes)");
-    binary::build(&source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
+    binary::build(Group::Images, &toolchain, &source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
     let mut made = Vec::new();
     for image in images {
-        let binary = binary::of(*image)?;
+        let binary = binary::of(image.program(), platform)?;
         let components = args.out.join(format!("{}.cdx.json", image.name()));
-        fs::write(&components, sbom::of(*image, &binary::target()?)?)
+        fs::write(&components, sbom::of(image.program(), platform)?)
             .with_context(|| format!("writing {}", components.display()))?;
         let digest = sha256(&binary)?;
         let Some(engine) = engine else {
@@ -159,9 +138,8 @@ fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
         let context = context(&binary, &components, &source)?;
         let reference = format!("netprecursor/{}:{}", image.name(), source.version);
         let archive = args.out.join(format!("{}.tar", image.name()));
-        let containerfile = PathBuf::from(format!("images/{}.Containerfile", image.name()));
         let build = engine::Build {
-            containerfile: &containerfile,
+            containerfile: &image.containerfile(),
             context: context.path(),
             reference: &reference,
             source: &source,
@@ -199,11 +177,4 @@ fn context(binary: &Path, components: &Path, source: &Source) -> anyhow::Result<
         file.set_modified(time)?;
     }
     Ok(directory)
-}
-
-fn sha256(path: &Path) -> anyhow::Result<String> {
-    let output = Command::new("sha256sum").arg("--").arg(path).output().context("starting sha256sum")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let digest = text.split_whitespace().next().filter(|digest| output.status.success() && digest.len() == 64);
-    Ok(digest.with_context(|| format!("sha256sum {}: {text}", path.display()))?.to_owned())
 }

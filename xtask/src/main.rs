@@ -9,9 +9,12 @@ mod cargo;
 mod chart;
 mod chores;
 mod cluster;
+mod digest;
 mod image;
 mod process;
+mod program;
 mod python;
+mod release;
 mod test;
 mod vm;
 
@@ -44,6 +47,7 @@ enum Chore {
     Golden(chores::Args),
     Bless(bless::Args),
     Images(image::Args),
+    Release(release::Args),
     Cluster(cluster::Args),
 }
 
@@ -64,6 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Golden(args) => chores::golden(&args),
         Chore::Bless(args) => bless::run(&args),
         Chore::Images(args) => image::run(&args),
+        Chore::Release(args) => release::run(&args),
         Chore::Cluster(args) => cluster::run(&args),
     }
 }

@@ -27,8 +27,12 @@ if [ "$1" = install ]; then
 fi"#;
 
 const CARGO: &str = r#"echo "cargo $*" >>"$STATE/calls"
-while [ $# -gt 0 ]; do [ "$1" = --root ] && root=$2; shift; done
-mkdir -p "$root/bin" && touch "$root/bin/bpf-linker" && chmod +x "$root/bin/bpf-linker""#;
+[ ! -e "$STATE/unbuildable" ] || case "$*" in *$(cat "$STATE/unbuildable")*) echo "error: no such crate"; exit 101 ;; esac
+while [ $# -gt 0 ]; do
+  case "$1" in --root) root=$2 ;; bpf-linker|cargo-deny) program=$1 ;; esac
+  shift
+done
+mkdir -p "$root/bin" && touch "$root/bin/$program" && chmod +x "$root/bin/$program""#;
 
 impl Machine {
     fn new(uid: u32) -> Self {
@@ -104,9 +108,34 @@ fn the_demo_waits_for_no_browser_and_no_cluster() {
     assert!(output.status.success(), "{}", words(&output));
     let calls = machine.calls();
     assert!(calls.contains("nginx-light") && calls.contains("bpf-linker"), "{calls}");
-    assert!(!["chromium", "qemu", "docker", "buildah"].iter().any(|package| calls.contains(package)), "{calls}");
+    assert!(
+        !["chromium", "qemu", "docker", "buildah", "cargo-deny"].iter().any(|package| calls.contains(package)),
+        "{calls}"
+    );
     let refused = machine.set_up_for(&["everything"]);
-    assert!(!refused.status.success() && words(&refused).contains("got 'everything', expected demo"));
+    assert!(!refused.status.success() && words(&refused).contains("got 'everything', expected demo, release"));
+}
+
+#[test]
+fn a_release_gets_the_other_architecture_and_no_cluster() {
+    let machine = Machine::new(0);
+    assert!(machine.set_up_for(&["release"]).status.success());
+    let calls = machine.calls();
+    let needed = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static", "buildah", "rust-web-src"];
+    assert!(needed.iter().all(|package| calls.contains(package)), "{calls}");
+    assert!(!["chromium", "docker", "cargo-deny"].iter().any(|package| calls.contains(package)), "{calls}");
+}
+
+#[test]
+fn tests_run_without_the_check_of_licenses_and_not_without_the_linker() {
+    let machine = Machine::new(0);
+    fs::write(machine.path("unbuildable"), "cargo-deny").unwrap();
+    let output = machine.set_up();
+    assert!(output.status.success() && words(&output).contains("skips licenses"), "{}", words(&output));
+    let machine = Machine::new(0);
+    fs::write(machine.path("unbuildable"), "bpf-linker").unwrap();
+    let output = machine.set_up();
+    assert!(!output.status.success() && words(&output).contains("bpf-linker did not build"), "{}", words(&output));
 }
 
 #[test]

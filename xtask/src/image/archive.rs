@@ -15,9 +15,9 @@ struct Manifest {
 
 /// The configuration of an image.
 #[derive(Debug, Deserialize)]
-struct Config {
+pub(super) struct Config {
     #[serde(default)]
-    architecture: String,
+    pub(super) architecture: String,
     #[serde(default)]
     os: String,
     config: Run,
@@ -55,7 +55,8 @@ pub(super) fn check(archive: &Path, reference: &str) -> anyhow::Result<String> {
     Ok(format!("sha256:{digest}"))
 }
 
-fn problem(config: &Config) -> Option<String> {
+/// What a runtime would not like about it.
+pub(super) fn problem(config: &Config) -> Option<String> {
     // containerd silently skips an image without a platform.
     if config.os != "linux" || config.architecture.is_empty() {
         return Some(format!("got os {:?}, architecture {:?}; expected linux and one", config.os, config.architecture));

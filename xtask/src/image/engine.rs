@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::Source;
+use super::{Source, buildah::Store};
 use crate::process::{self, Log, Output, Stop};
 
 /// Copying two files; an engine that takes longer hangs.
@@ -75,30 +75,10 @@ impl Engine {
             _ => {}
         }
         match self {
-            Self::Buildah => with_buildah(build, archive, log, stop),
+            Self::Buildah => Store::new()?.archive(build, archive, log, stop),
             Self::Docker => with_docker(build, archive, log, stop),
         }
     }
-}
-
-/// In a separate store, so that nothing is left behind.
-fn with_buildah(build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> anyhow::Result<()> {
-    let store = tempfile::tempdir().context("making a store for buildah")?;
-    let buildah = |verb: &str| {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(store.path().join("root")).arg("--runroot").arg(store.path().join("run"));
-        command.args(["--storage-driver", "vfs", verb]);
-        command
-    };
-    let mut command = buildah("build");
-    command
-        // The files are copied, nothing runs inside: no namespace is needed.
-        .args(["--isolation", "chroot", "--identity-label=false", "--layers=false", "--squash"])
-        .args(["--timestamp", &build.source.epoch.to_string(), "--tag", build.reference]);
-    arguments(&mut command, build);
-    finish(&mut command, log, stop)?;
-    let destination = format!("docker-archive:{}:{}", archive.display(), build.reference);
-    finish(buildah("push").args(["--quiet", build.reference, &destination]), log, stop)
 }
 
 fn with_docker(build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> anyhow::Result<()> {
@@ -112,7 +92,7 @@ fn with_docker(build: &Build<'_>, archive: &Path, log: &Log, stop: &Stop) -> any
 }
 
 /// Arguments that both accept.
-fn arguments(command: &mut Command, build: &Build<'_>) {
+pub(super) fn arguments(command: &mut Command, build: &Build<'_>) {
     command
         .arg("--build-arg")
         .arg(format!("VERSION={}", build.source.version))
@@ -123,7 +103,11 @@ fn arguments(command: &mut Command, build: &Build<'_>) {
         .arg(build.context);
 }
 
-fn finish(command: &mut Command, log: &Log, stop: &Stop) -> anyhow::Result<()> {
+/// Runs an engine's command to its good end.
+///
+/// # Errors
+/// It fails; its output is in the log.
+pub(super) fn finish(command: &mut Command, log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let end = process::run(&program, command, &Output::Log, log, LIMIT, stop)?;
     if let Some(problem) = end.problem() {

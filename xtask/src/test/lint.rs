@@ -1,9 +1,10 @@
 //! Format, lints, direction of dependencies, documentation links, licenses.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{env, path::Path, process::Command, time::Duration};
 
 use super::{Counts, Finding, direction, form};
 use crate::{
+    cache::cache,
     cargo::cargo,
     process::{self, Log, Output, Stop},
 };
@@ -20,6 +21,11 @@ struct Check {
     /// How to install the program.
     remedy: &'static str,
 }
+
+const DENY: &str = "cargo install --locked cargo-deny";
+
+/// Its database is fetched from the network and changes every day: the same commit would pass today and fail tomorrow.
+const ADVISORIES: &str = "advisories not checked: their database is online; CI does it (cargo deny check advisories)";
 
 const CHECKS: &[Check] = &[
     Check {
@@ -46,7 +52,29 @@ const CHECKS: &[Check] = &[
         arguments: &["doc", "--workspace", "--no-deps", "--document-private-items"],
         remedy: "rustup component add rust-docs",
     },
-    Check { name: "licenses", program: "cargo", arguments: &["deny", "check"], remedy: "cargo install cargo-deny" },
+    Check {
+        name: "licenses and sources",
+        program: "cargo",
+        arguments: &["deny", "--locked", "check", "bans", "licenses", "sources"],
+        remedy: DENY,
+    },
+    Check {
+        name: "licenses and sources of the BPF programs",
+        program: "cargo",
+        arguments: &[
+            "deny",
+            "--locked",
+            "--config",
+            "deny.toml",
+            "--manifest-path",
+            "node-agent-ebpf/Cargo.toml",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ],
+        remedy: DENY,
+    },
     Check {
         name: "scripts",
         program: "shellcheck",
@@ -75,7 +103,7 @@ const CHECKS: &[Check] = &[
 
 impl Check {
     fn command(&self) -> Command {
-        let mut command = if self.program == "cargo" { cargo(&[]) } else { Command::new(self.program) };
+        let mut command = if self.program == "cargo" { cargo_with_tools(&[]) } else { Command::new(self.program) };
         command.args(self.arguments);
         if self.name == "documentation" {
             // A crate's page may point at its own modules, which are documented here as well.
@@ -87,7 +115,7 @@ impl Check {
     fn is_installed(&self) -> bool {
         let mut probe = match (self.program, self.arguments) {
             // Not every subcommand knows --version.
-            ("cargo", [subcommand, ..]) => cargo(&[subcommand, "-h"]),
+            ("cargo", [subcommand, ..]) => cargo_with_tools(&[subcommand, "-h"]),
             ("go", _) => {
                 let mut command = Command::new("go");
                 command.arg("version");
@@ -103,12 +131,23 @@ impl Check {
     }
 }
 
+/// Cargo that also finds the subcommands that scripts/setup.sh has installed.
+fn cargo_with_tools(arguments: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    let tools = cache().map(|cache| cache.join("tools/bin")).ok();
+    let path = env::var_os("PATH").unwrap_or_default();
+    if let Ok(path) = env::join_paths(env::split_paths(&path).chain(tools)) {
+        command.env("PATH", path);
+    }
+    command
+}
+
 /// Runs every check; each counts as one.
 ///
 /// # Errors
 /// Cargo cannot be started.
 pub(super) fn run(log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
-    let (mut counts, mut problems, mut notes) = (Counts::default(), Vec::new(), Vec::new());
+    let (mut counts, mut problems, mut notes) = (Counts::default(), Vec::new(), vec![ADVISORIES.to_owned()]);
     for (name, (looked_at, violations)) in [("direction", direction::check()?), ("form", form::check(Path::new("."))?)]
     {
         log.say(&format!("{name}: {looked_at} looked at, {} wrong", violations.len()))?;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Image;
+use super::{Platform, Program};
 use crate::cargo::cargo;
 
 /// Name and version; one registry holds a crate of both only once.
@@ -123,16 +123,16 @@ struct Linked {
     checksums: BTreeMap<Id, String>,
 }
 
-/// The list for `image`'s program, built for `target`.
+/// The list for `program`, built for `platform`.
 ///
 /// # Errors
 /// Cargo refuses, or does not know a crate that it names.
-pub(super) fn of(image: Image, target: &str) -> anyhow::Result<String> {
-    let mut all = vec![Linked::read(Path::new("."), Some(image.program()), target)?];
-    for directory in image.embedded() {
+pub(crate) fn of(program: Program, platform: Platform) -> anyhow::Result<String> {
+    let mut all = vec![Linked::read(Path::new("."), Some(program.package()), platform.triple())?];
+    for directory in program.embedded() {
         all.push(Linked::read(Path::new(directory), None, "bpfel-unknown-none")?);
     }
-    let bom = bom(image.program(), &all)?;
+    let bom = bom(program.package(), &all)?;
     Ok(serde_json::to_string_pretty(&bom)? + "\n")
 }
 
