@@ -65,6 +65,8 @@ pub struct Pipeline {
     slots: Slots,
     start: Start,
     handed: Option<Handed>,
+    /// What came of the look before the first tick, which publishes it.
+    begun: Vec<Transition>,
 }
 
 impl Pipeline {
@@ -106,13 +108,14 @@ impl Pipeline {
             slots: Slots::default(),
             start: Start::Fresh,
             handed: None,
+            begun: Vec::new(),
         }
     }
 
     /// Does the tick `now`, which lasted `seconds` and ended at `unix`. Returns what changed.
     pub fn tick(&mut self, now: Tick, seconds: f64, unix: u64) -> Vec<Transition> {
         let begun = Instant::now();
-        let mut transitions = Vec::new();
+        let mut transitions = std::mem::take(&mut self.begun);
         let epoch = self.suite.end_tick(seconds);
         self.forecasters.clear();
         let mut rows = 0;
@@ -213,6 +216,13 @@ impl Pipeline {
             viewed.baseline.observe(now, &viewed.features);
         }
         Point { firing: target.is_firing(), ..point }
+    }
+
+    /// Looks for targets before the first tick, so that it measures those that are there at the start.
+    pub fn begin(&mut self, now: Tick, unix: u64) {
+        let mut transitions = std::mem::take(&mut self.begun);
+        self.discover(now, unix, &mut transitions);
+        self.begun = transitions;
     }
 
     /// Admits new targets and lets go of those that are gone.

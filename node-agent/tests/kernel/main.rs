@@ -10,6 +10,7 @@ mod fold;
 mod handover;
 mod identity;
 mod local;
+mod older;
 mod pods;
 mod privileges;
 mod process;

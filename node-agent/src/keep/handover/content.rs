@@ -25,7 +25,7 @@ use crate::tick::{
 };
 
 /// Raised with any change of what is written that the schema's hash does not show.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"npt-hand";
 const PREAMBLE: usize = MAGIC.len() + size_of::<u64>() + DIGEST;

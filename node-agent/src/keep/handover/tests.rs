@@ -146,7 +146,7 @@ fn a_file_of_another_release_or_of_nobody_is_refused() {
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
     assert!(refused(&flipped).contains("checksum"));
-    for (from, to) in [("\"version\":1", "\"version\":2"), ("\"schema\":\"", "\"schema\":\"x")] {
+    for (from, to) in [("\"version\":2", "\"version\":3"), ("\"schema\":\"", "\"schema\":\"x")] {
         let refused = refused(&content::reworded(&bytes, from, to));
         assert!(refused.contains("another release wrote it"), "{refused}");
     }
