@@ -18,4 +18,5 @@ mod refusals;
 mod sensors;
 mod targets;
 mod tcp;
+mod upgrade;
 mod views;
