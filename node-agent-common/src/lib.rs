@@ -17,6 +17,7 @@ pub mod epoch;
 pub mod histogram;
 pub mod identity;
 pub mod names;
+pub mod older;
 pub mod sched;
 pub mod tcp;
 pub mod traffic;

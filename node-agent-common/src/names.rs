@@ -26,6 +26,8 @@ pub mod map {
         LOCAL_CONNECTS,
         MEMBERS,
         NETNS_SLOTS,
+        OLDER_LINES,
+        OLDER_SLOTS,
         PEERS,
         PEERS_VERSION,
         SCHED_SLOTS,

@@ -1,6 +1,6 @@
 //! Addresses of sockets as one kind: IPv4 as v4-mapped IPv6, in network byte order.
 
-use aya_ebpf::bindings::bpf_sock_ops;
+use aya_ebpf::bindings::{bpf_sock, bpf_sock_ops};
 
 pub(crate) const AF_INET: u32 = 2;
 
@@ -61,4 +61,11 @@ pub(crate) fn local(ops: *mut bpf_sock_ops) -> Address {
 pub(crate) fn remote(ops: *mut bpf_sock_ops) -> Address {
     // SAFETY: as above.
     unsafe { if (*ops).family == AF_INET { mapped((*ops).remote_ip4) } else { words(&raw const (*ops).remote_ip6) } }
+}
+
+/// The address of the other end of a packet's socket, which is not null.
+#[inline(always)]
+pub(crate) fn remote_of(sk: *const bpf_sock) -> Address {
+    // SAFETY: reads fields of a socket that the verifier knows.
+    unsafe { if (*sk).family == AF_INET { mapped((*sk).dst_ip4) } else { words(&raw const (*sk).dst_ip6) } }
 }

@@ -5,20 +5,21 @@
 //! looks like a slow network.
 
 use aya_ebpf::{
+    bindings::bpf_tcp_sock,
     helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_tcp_sock},
     programs::SkBuffContext,
 };
-use netprecursor_agent_common::tcp::{FLIGHT_UNIT_NS_LOG2, LONGEST_GAP};
+use netprecursor_agent_common::{
+    identity::Stamp,
+    tcp::{FLIGHT_UNIT_NS_LOG2, LONGEST_GAP, Line},
+};
 
-use crate::slots;
+use crate::{older, slots};
 
-/// Notes in the socket's line that a packet leaves.
+/// Notes in the line of a TCP socket that a packet leaves, for the target of `stamp`.
 #[inline(always)]
-pub(crate) fn sent(ctx: &SkBuffContext) {
+pub(crate) fn sent(ctx: &SkBuffContext, stamp: Stamp) {
     let skb = ctx.skb.skb;
-    // SAFETY: the pointer is the context of the running cgroup_skb program.
-    let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
-    let Some(line) = slots::line_of(cookie) else { return };
     // SAFETY: reads a context field.
     let sk = unsafe { (*skb).__bindgen_anon_2.sk };
     if sk.is_null() {
@@ -29,6 +30,24 @@ pub(crate) fn sent(ctx: &SkBuffContext) {
     if tcp.is_null() {
         return;
     }
+    // SAFETY: the pointer is the context of the running cgroup_skb program.
+    let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    match slots::line_of(cookie) {
+        // A line that only says which cgroup a socket is of has seen no callback.
+        Some(line) if line.acked != Line::UNKNOWN => note(line, tcp),
+        _ => older::sent(cookie, stamp, sk, tcp),
+    }
+}
+
+/// Now, in the unit of lines; never zero.
+#[inline(always)]
+pub(crate) fn now() -> u32 {
+    // SAFETY: the helper has no preconditions.
+    (unsafe { bpf_ktime_get_ns() } >> FLIGHT_UNIT_NS_LOG2) as u32 | 1
+}
+
+#[inline(always)]
+fn note(line: &mut Line, tcp: *const bpf_tcp_sock) {
     // SAFETY: not null. The sequence numbers are those before this packet, the count holds it already.
     let (segments, waiting, segment) =
         unsafe { ((*tcp).data_segs_out, (*tcp).snd_nxt.wrapping_sub((*tcp).snd_una), (*tcp).mss_cache) };
@@ -37,8 +56,7 @@ pub(crate) fn sent(ctx: &SkBuffContext) {
         return;
     }
     line.data_segments = segments;
-    // SAFETY: the helper has no preconditions.
-    let now = (unsafe { bpf_ktime_get_ns() } >> FLIGHT_UNIT_NS_LOG2) as u32 | 1;
+    let now = now();
     if waiting == 0 || waiting > segment {
         line.flight_since = now;
     } else if now.wrapping_sub(line.flight_since) > LONGEST_GAP {

@@ -7,10 +7,12 @@
 #![feature(asm_experimental_arch)]
 
 mod address;
+mod extremes;
 mod flight;
 mod histogram;
 mod identity;
 mod local;
+mod older;
 mod sched;
 mod slots;
 mod tcp;
@@ -21,6 +23,7 @@ use aya_ebpf::{
     macros::{cgroup_skb, raw_tracepoint, sock_ops, tracepoint},
     programs::{RawTracePointContext, SkBuffContext, SockOpsContext, TracePointContext},
 };
+use netprecursor_agent_common::identity::Stamp;
 
 /// `cgroup_skb` verdict: the packet passes.
 const PASS: i32 = 1;
@@ -80,10 +83,12 @@ pub fn traffic_egress_by_socket(ctx: SkBuffContext) -> i32 {
 
 /// A packet leaves its socket: counts it for its target, and notes what an RTT sample of the socket will need.
 #[inline(always)]
-fn leaves(ctx: &SkBuffContext, slot: Option<u32>) {
-    traffic::count(ctx, traffic::Direction::Sent, slot);
-    if !local::stays(ctx, slot.is_some()) && slot.is_some() {
-        flight::sent(ctx);
+fn leaves(ctx: &SkBuffContext, stamp: Option<Stamp>) {
+    traffic::count(ctx, traffic::Direction::Sent, stamp);
+    if !local::stays(ctx, stamp.is_some())
+        && let Some(stamp) = stamp
+    {
+        flight::sent(ctx, stamp);
     }
 }
 

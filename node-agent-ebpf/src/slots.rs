@@ -104,15 +104,15 @@ pub(crate) fn of_socket(ops: *mut bpf_sock_ops, is_proven: bool) -> Option<Stamp
     }
 }
 
-/// The slot of the namespace that the packet's socket lives in.
+/// Where the target is counted whose namespace the packet's socket lives in.
 #[inline(always)]
-pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<u32> {
+pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<Stamp> {
     // SAFETY: the pointer is the context of the running cgroup_skb program.
     let namespace = unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) };
     match of_namespace(namespace) {
         Some(Stamp::BY_CGROUP) => of_skb_by_cgroup(ctx),
         Some(Stamp::UNWATCHED) => None,
-        Some(stamp) => Some(stamp.slot()),
+        Some(stamp) => Some(stamp),
         None => {
             // SAFETY: as above.
             identity::member(namespace, unsafe { bpf_skb_cgroup_id(ctx.skb.skb) });
@@ -121,24 +121,24 @@ pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<u32> {
     }
 }
 
-/// The slot that the `tcp` sensor noted for the packet's socket, or else that of its cgroup.
+/// Where the `tcp` sensor counts the packet's socket, or else where its cgroup is counted.
 #[inline(always)]
-pub(crate) fn of_skb_by_socket(ctx: &SkBuffContext) -> Option<u32> {
+pub(crate) fn of_skb_by_socket(ctx: &SkBuffContext) -> Option<Stamp> {
     // SAFETY: the pointer is the context of the running cgroup_skb program.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.skb.skb.cast()) };
-    let slot = match by_line(cookie) {
-        Some(stamp) => current(stamp),
+    let stamp = match by_line(cookie) {
+        Some(stamp) => current(stamp).map(|_| stamp),
         None => of_skb_by_cgroup(ctx),
     };
-    if slot.is_none() {
+    if stamp.is_none() {
         count(Counter::PacketUnknown);
     }
-    slot
+    stamp
 }
 
-/// The slot of the cgroup that the packet's socket was made in. A TCP socket's line remembers it for the `tcp` sensor.
+/// Where the cgroup is counted that the packet's socket was made in. A TCP socket's line remembers it for the `tcp` sensor.
 #[inline(always)]
-fn of_skb_by_cgroup(ctx: &SkBuffContext) -> Option<u32> {
+fn of_skb_by_cgroup(ctx: &SkBuffContext) -> Option<Stamp> {
     let skb = ctx.skb.skb;
     // SAFETY: the pointer is the context of the running cgroup_skb program.
     let cgroup = unsafe { bpf_skb_cgroup_id(skb) };
@@ -157,7 +157,7 @@ fn of_skb_by_cgroup(ctx: &SkBuffContext) -> Option<u32> {
         // SAFETY: points into the map.
         unsafe { *line = Line::new(cookie, Line::UNKNOWN, Line::UNKNOWN, stamp.0) };
     }
-    Some(stamp.slot())
+    Some(stamp)
 }
 
 /// Whether the packet is TCP right after its IP header's first part. cgroup_skb programs see packets from there on.

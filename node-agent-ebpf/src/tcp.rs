@@ -21,7 +21,12 @@ use netprecursor_agent_common::{
     tcp::{Extremes, Line, TcpSlot},
 };
 
-use crate::{histogram, local, slots, views};
+use crate::{
+    address,
+    extremes::{lower, raise},
+    histogram, local, slots,
+    views::{self, Class},
+};
 
 /// Slots × possible CPUs; the loader sets the length.
 #[map]
@@ -98,11 +103,17 @@ pub(crate) fn callback(ctx: &SockOpsContext) {
         if let Some(counts) = counts(stamp.slot()) {
             count(ctx, counts, &happened, false);
         }
-        views::each(ctx.ops, stamp.slot(), line, |slot, is_inflation| {
-            if let Some(counts) = counts(slot) {
-                count(ctx, counts, &happened, is_inflation);
-            }
-        });
+        let class = Class { peers: &mut line.peers, version: &mut line.peers_version };
+        views::each(
+            stamp.slot(),
+            class,
+            || address::remote(ctx.ops),
+            |slot, is_inflation| {
+                if let Some(counts) = counts(slot) {
+                    count(ctx, counts, &happened, is_inflation);
+                }
+            },
+        );
     }
     if is_over {
         line.cookie = 0;
@@ -282,20 +293,6 @@ fn extremes(counts: &mut TcpSlot, epoch: Epoch) -> &mut Extremes {
         *extremes = Extremes::empty(epoch);
     }
     extremes
-}
-
-#[inline(always)]
-fn raise(max: &mut u32, value: u32) {
-    if value > *max {
-        *max = value;
-    }
-}
-
-#[inline(always)]
-fn lower(min: &mut u32, value: u32) {
-    if value < *min {
-        *min = value;
-    }
 }
 
 /// Counts a round trip; the extremes that it belongs to are left for what else was measured with it.

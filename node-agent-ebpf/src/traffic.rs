@@ -1,7 +1,7 @@
 //! Bytes and packets of every protocol, by cgroup_skb.
 
 use aya_ebpf::{macros::map, maps::Array, programs::SkBuffContext};
-use netprecursor_agent_common::{MAX_SLOTS, traffic::TrafficSlot};
+use netprecursor_agent_common::{MAX_SLOTS, identity::Stamp, traffic::TrafficSlot};
 
 use crate::slots;
 
@@ -17,9 +17,9 @@ pub(crate) enum Direction {
 }
 
 #[inline(always)]
-pub(crate) fn count(ctx: &SkBuffContext, direction: Direction, slot: Option<u32>) {
-    let Some(slot) = slot else { return };
-    let Some(counts) = TRAFFIC_SLOTS.get_ptr_mut(slots::index(slot)) else { return };
+pub(crate) fn count(ctx: &SkBuffContext, direction: Direction, stamp: Option<Stamp>) {
+    let Some(stamp) = stamp else { return };
+    let Some(counts) = TRAFFIC_SLOTS.get_ptr_mut(slots::index(stamp.slot())) else { return };
     // SAFETY: points to this CPU's part of the map.
     let counts = unsafe { &mut *counts };
     // SAFETY: reads context fields.

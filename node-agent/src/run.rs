@@ -255,6 +255,8 @@ fn tick_until(stop: &AtomicBool, mut pipeline: Pipeline, mut publishers: Publish
     // Tick numbers are unix seconds at the start plus seconds that passed: they continue across restarts, and a clock
     // that is set does not turn them back.
     let origin = unix();
+    // What the last run of the agent measured goes on at once, not a second later.
+    pipeline.begin(Tick(origin), origin);
     let begun = Instant::now();
     let mut last = begun;
     let mut second = 0;

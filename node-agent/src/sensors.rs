@@ -9,6 +9,7 @@ pub mod identity;
 pub mod mapped;
 pub mod node;
 pub mod object;
+pub mod older;
 pub mod peers;
 pub mod procnet;
 pub mod qdisc;

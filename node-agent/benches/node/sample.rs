@@ -33,7 +33,7 @@ use super::{crowd::Crowd, hosts::Path, median};
 
 /// Connections that carry requests at once.
 const CONNECTIONS: [usize; 3] = [32, 3_000, 30_000];
-/// Programs that run at the same event; of each group the baseline first. The last one notes pauses for the clean filter.
+/// Programs that run at the same event; of each group the baseline first. The last but one notes pauses for the clean filter.
 const GROUPS: [&[Program]; 2] = [
     &[
         Program::SockOps(program::TCP_EMPTY),
@@ -41,7 +41,7 @@ const GROUPS: [&[Program]; 2] = [
         Program::Viewed,
         Program::SockOps(program::TCP_UNFILTERED),
     ],
-    &[Program::Egress(program::TRAFFIC_EGRESS_COUNTING), Program::Egress(program::TRAFFIC_EGRESS)],
+    &[Program::Egress(program::TRAFFIC_EGRESS_COUNTING), Program::Egress(program::TRAFFIC_EGRESS), Program::Older],
 ];
 /// Each is measured so often, in turns; the median counts.
 const ROUNDS: usize = 3;
@@ -57,6 +57,8 @@ enum Program {
     Viewed,
     /// At each packet that leaves, beside the sensor's own sock_ops program.
     Egress(&'static str),
+    /// At each packet of connections that are older than the sensor.
+    Older,
 }
 
 impl Program {
@@ -64,26 +66,33 @@ impl Program {
         match self {
             Self::SockOps(name) | Self::Egress(name) => name,
             Self::Viewed => program::TCP,
+            Self::Older => program::TRAFFIC_EGRESS,
         }
     }
 
     const fn label(self) -> &'static str {
         match self {
             Self::Viewed => "tcp_viewed",
+            Self::Older => "traffic_egress_older",
             Self::SockOps(_) | Self::Egress(_) => self.name(),
         }
     }
 
     /// Attaches it, with what it needs, to the cgroup.
     fn attach(self, object: &mut Object, cgroup: &fs::File) -> anyhow::Result<()> {
-        let callbacks = match self {
-            Self::SockOps(name) => name,
-            Self::Viewed | Self::Egress(_) => program::TCP,
+        let (callbacks, egress) = match self {
+            Self::SockOps(name) => (Some(name), None),
+            Self::Viewed => (Some(program::TCP), None),
+            Self::Egress(name) => (Some(program::TCP), Some(name)),
+            // Without callbacks every connection is one that no callback has come of.
+            Self::Older => (None, Some(program::TRAFFIC_EGRESS)),
         };
-        let sock_ops: &mut SockOps = object.bpf.program_mut(callbacks).context("no such program")?.try_into()?;
-        sock_ops.load()?;
-        sock_ops.attach(cgroup, CgroupAttachMode::Single)?;
-        if let Self::Egress(name) = self {
+        if let Some(name) = callbacks {
+            let sock_ops: &mut SockOps = object.bpf.program_mut(name).context("no such program")?.try_into()?;
+            sock_ops.load()?;
+            sock_ops.attach(cgroup, CgroupAttachMode::Single)?;
+        }
+        if let Some(name) = egress {
             let egress: &mut CgroupSkb = object.bpf.program_mut(name).context("no such program")?.try_into()?;
             egress.load()?;
             egress.attach(cgroup, CgroupSkbAttachType::Egress, CgroupAttachMode::Single)?;

@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 50] = [
+pub const FAMILIES: [Family; 51] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
@@ -31,6 +31,7 @@ pub const FAMILIES: [Family; 50] = [
         "Highest chance that RTT breaches the threshold of the first rule within ten seconds, over the same period",
     ),
     gauge("netprecursor.socket.coverage", "1", "Share of established sockets from which the tcp sensor has a sample"),
+    gauge("netprecursor.socket.smoothed", "1", "Share of established sockets that are older than the agent and send"),
     gauge("netprecursor.network.throughput", "By/s", "Mean throughput, over at most the last minute"),
     gauge("netprecursor.queue.standing", "By", "Longest standing queue, over at most the last minute"),
     gauge("netprecursor.targets", "{target}", "Targets watched"),

@@ -9,6 +9,7 @@ use super::{
     label::{self, Label},
     seen::{By, Place, Seen, SeenRule, SeenTarget},
 };
+use crate::sensors::sockets::Coverage;
 
 /// Workloads with series of their own; the rest is counted in `netprecursor.series.omitted`.
 pub const MAX_PLACES: usize = 500;
@@ -95,12 +96,11 @@ impl Figures {
         if let Some(bytes) = largest(|target| target.queue_bytes) {
             self.add("netprecursor.queue.standing", labels(), f64::from(bytes));
         }
-        let (all, seen) = targets
-            .iter()
-            .filter_map(|target| target.sockets)
-            .fold((0_u64, 0_u64), |(all, seen), sockets| (all + u64::from(sockets.0), seen + u64::from(sockets.1)));
-        if all > 0 {
-            self.add("netprecursor.socket.coverage", labels(), seen.min(all) as f64 / all as f64);
+        let sockets =
+            targets.iter().filter_map(|target| target.sockets).fold(Coverage::default(), |all, one| all + one);
+        if sockets.established > 0 {
+            self.add("netprecursor.socket.coverage", labels(), f64::from(sockets.ratio()));
+            self.add("netprecursor.socket.smoothed", labels(), f64::from(sockets.smoothed_ratio()));
         }
         let bytes = targets.iter().filter_map(|target| target.bytes).reduce(|a, b| (a.0 + b.0, a.1 + b.1));
         if let Some((received, sent)) = bytes {
@@ -265,7 +265,7 @@ mod tests {
         SeenTarget {
             place: place(name),
             measured_us: Some(measured_us),
-            sockets: Some((10, 5)),
+            sockets: Some(Coverage { established: 10, seen: 5, smoothed: 2 }),
             bytes: Some((100.0, 50.0)),
             ..SeenTarget::default()
         }
@@ -290,6 +290,7 @@ mod tests {
         );
         assert_eq!(figures.points("netprecursor.targets")[1].value, 2.0);
         assert_eq!(figures.points("netprecursor.socket.coverage")[1].value, 0.5);
+        assert!((figures.points("netprecursor.socket.smoothed")[1].value - 0.2).abs() < 1e-6);
         assert_eq!(figures.points("netprecursor.network.throughput")[2].value, 200.0);
     }
 

@@ -13,6 +13,7 @@ use netprecursor_core::{
 
 use crate::{
     health::Health,
+    sensors::sockets::Coverage,
     targets::identifier::Report,
     tick::snapshot::{PolicyState, Recent, RuleState, Snapshot, TargetState},
 };
@@ -52,8 +53,8 @@ pub struct SeenTarget {
     pub predicted_us: Option<f32>,
     /// Largest chance of a breach, by the target's first rule.
     pub chance: Option<f32>,
-    /// Established sockets, and those of them that are seen.
-    pub sockets: Option<(u32, u32)>,
+    /// Its sockets.
+    pub sockets: Option<Coverage>,
     /// Bytes per second received and sent.
     pub bytes: Option<(f64, f64)>,
     /// Longest standing queue, bytes.
@@ -204,7 +205,7 @@ impl SeenTarget {
             measured_us: largest(&mut points().map(|point| point.measured_us)),
             predicted_us: largest(&mut points().map(|point| point.predicted_us)),
             chance: largest(&mut points().map(|point| point.chance)),
-            sockets: target.coverage.map(|coverage| (coverage.established, coverage.seen)),
+            sockets: target.coverage,
             bytes: mean(Signal::RxBytes).zip(mean(Signal::TxBytes)),
             queue_bytes: largest(
                 &mut ticks().map(|tick| Some(tick.get(Signal::StandingQueue)).filter(|b| b.is_finite())),

@@ -62,6 +62,10 @@ unsafe impl Plain for netprecursor_agent_common::tcp::TcpSlot {}
 // SAFETY: as above.
 unsafe impl Plain for netprecursor_agent_common::tcp::Line {}
 // SAFETY: as above.
+unsafe impl Plain for netprecursor_agent_common::older::OlderSlot {}
+// SAFETY: as above.
+unsafe impl Plain for netprecursor_agent_common::older::OlderLine {}
+// SAFETY: as above.
 unsafe impl Plain for netprecursor_agent_common::traffic::TrafficSlot {}
 // SAFETY: as above.
 unsafe impl Plain for netprecursor_agent_common::sched::SchedSlot {}

@@ -113,7 +113,7 @@ impl Object {
         let mut loader = EbpfLoader::new();
         // Nothing is relocated by kernel types: kernels without BTF of their own will do.
         loader.btf(None);
-        for map in [map::TCP_SLOTS, map::TRAFFIC_SLOTS, map::SCHED_SLOTS] {
+        for map in [map::TCP_SLOTS, map::OLDER_SLOTS, map::TRAFFIC_SLOTS, map::SCHED_SLOTS] {
             loader.map_max_entries(map, MAX_SLOTS * cpus);
         }
         for (name, value) in &constants {

@@ -5,22 +5,27 @@
 //! previous survey: all of it had been sent by the line's last callback, after which the kernel owes none before something
 //! that was sent later is acknowledged (`tcp_rtt_estimator`: once a round trip). So sockets older than the agent count as
 //! unseen, and so do those whose callbacks another program switched off: setting callback flags overwrites what others have
-//! set.
+//! set. Of the unseen, those count as *smoothed* that the egress program looks at when they send.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Add};
 
+use aya::Ebpf;
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP},
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use netlink_sys::Socket;
-use netprecursor_agent_common::tcp::{LINES, Line};
+use netprecursor_agent_common::{
+    names::map,
+    older::{OLDER_LINES, OlderLine},
+    tcp::{LINES, Line},
+};
 use serde::Serialize;
 
 use super::{
     ends::{Ends, Remotes},
-    mapped::Mapped,
+    mapped::{Mapped, MappedError},
 };
 use crate::netlink::{self, DumpError};
 
@@ -31,12 +36,52 @@ pub struct Coverage {
     pub established: u32,
     /// Of these, the ones that the `tcp` sensor sees.
     pub seen: u32,
+    /// Of the others, the ones whose smoothed RTT is looked at.
+    pub smoothed: u32,
+}
+
+impl Add for Coverage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            established: self.established.saturating_add(other.established),
+            seen: self.seen.saturating_add(other.seen),
+            smoothed: self.smoothed.saturating_add(other.smoothed),
+        }
+    }
 }
 
 impl Coverage {
     /// Share of the established sockets that is seen; all of none is all.
     pub fn ratio(&self) -> f32 {
         if self.established == 0 { 1.0 } else { self.seen as f32 / self.established as f32 }
+    }
+
+    /// Share of the established sockets whose smoothed RTT stands in for samples.
+    pub fn smoothed_ratio(&self) -> f32 {
+        if self.established == 0 { 0.0 } else { self.smoothed as f32 / self.established as f32 }
+    }
+}
+
+/// What the kernel side remembers of sockets.
+#[derive(Debug)]
+pub struct Lines {
+    /// Those that callbacks have come of.
+    pub seen: Mapped<Line>,
+    /// Those that are older than the agent.
+    pub older: Mapped<OlderLine>,
+}
+
+impl Lines {
+    /// Takes the tables of the loaded object.
+    pub fn take(bpf: &mut Ebpf) -> Result<Self, MappedError> {
+        Ok(Self { seen: Mapped::take(bpf, map::SOCKET_LINES)?, older: Mapped::take(bpf, map::OLDER_LINES)? })
+    }
+
+    fn is_older(&self, cookie: u64) -> bool {
+        let line = self.older.read(cookie as usize & (OLDER_LINES as usize - 1));
+        line.is_some_and(|line| line.cookie == cookie)
     }
 }
 
@@ -55,7 +100,7 @@ impl Sockets {
     }
 
     /// Counts now.
-    pub fn survey(&mut self, lines: &Mapped<Line>) -> Result<Coverage, DumpError> {
+    pub fn survey(&mut self, lines: &Lines) -> Result<Coverage, DumpError> {
         let mut all = Vec::with_capacity(self.acked.len());
         for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
             let request = InetRequest {
@@ -76,8 +121,10 @@ impl Sockets {
         let mut acked = HashMap::with_capacity(all.len());
         for socket in all.iter().filter(|socket| remotes.is_elsewhere(&socket.ends)) {
             coverage.established += 1;
-            if is_seen(lines, socket.cookie, self.acked.get(&socket.cookie).copied()) {
+            if is_seen(&lines.seen, socket.cookie, self.acked.get(&socket.cookie).copied()) {
                 coverage.seen += 1;
+            } else if lines.is_older(socket.cookie) {
+                coverage.smoothed += 1;
             }
             acked.extend(socket.acked.map(|bytes| (socket.cookie, bytes)));
         }
@@ -107,7 +154,14 @@ impl From<&InetResponse> for Established {
 
 fn is_seen(lines: &Mapped<Line>, cookie: u64, acked_before: Option<u64>) -> bool {
     let line = lines.read(cookie as usize & (LINES as usize - 1));
-    line.is_some_and(|line| line.cookie == cookie && acked_before.is_none_or(|before| keeps_up(&line, before)))
+    line.is_some_and(|line| {
+        line.cookie == cookie && is_called(&line) && acked_before.is_none_or(|before| keeps_up(&line, before))
+    })
+}
+
+/// Whether a callback has come; a packet's line says only which cgroup the socket is of.
+pub(super) const fn is_called(line: &Line) -> bool {
+    line.acked != Line::UNKNOWN
 }
 
 /// Whether no callback is missing of a socket that had so many bytes acknowledged a while ago. After a retransmission the
@@ -139,6 +193,6 @@ mod tests {
     #[test]
     fn a_target_without_sockets_is_covered_in_full() {
         assert_eq!(Coverage::default().ratio(), 1.0);
-        assert_eq!(Coverage { established: 4, seen: 1 }.ratio(), 0.25);
+        assert_eq!(Coverage { established: 4, seen: 1, smoothed: 2 }.ratio(), 0.25);
     }
 }

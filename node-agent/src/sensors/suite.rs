@@ -9,6 +9,7 @@ use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
 use netprecursor_core::{
     policy::{Measure, Peers},
     signal::{Signal, Signals},
+    source::Others,
 };
 
 use self::programs::Programs;
@@ -93,13 +94,13 @@ const FROM_OUTSIDE: &str = "the agent does not enter pods' namespaces: it counts
 pub struct Seen {
     /// Its sockets, and the share that the `tcp` sensor sees; `None` before the first survey.
     pub coverage: Option<Coverage>,
-    /// The low quantile of the RTT samples that are not clean, µs; NaN without any.
-    pub low_us: f32,
+    /// What it showed besides clean samples.
+    pub others: Others,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { coverage: None, low_us: f32::NAN }
+        Self { coverage: None, others: Others::NONE }
     }
 }
 
@@ -155,7 +156,8 @@ impl Suite {
             )),
             ("tcp", State::Active) if self.programs.traffic.is_none() => Some(State::Degraded(
                 "the traffic sensor is unavailable: pauses within a flight are not seen, so a delayed ACK may count as a round \
-                 trip, and connections inside a namespace are recognised by their addresses only"
+                 trip, connections inside a namespace are recognised by their addresses only, and sockets older than the agent \
+                 have no RTT"
                     .to_owned(),
             )),
             ("tcp", State::Active) if let Some(reason) = self.uncounted.values().next() => Some(State::Degraded(format!(
@@ -331,7 +333,7 @@ impl Suite {
                 let generation = generations.and_then(|generations| generations.read(stamp.slot() as usize));
                 generation.is_some_and(|generation| generation & 0xffff == stamp.generation())
             };
-            self.stalls.look(lines, self.programs.views.as_ref(), is_current, monotonic_ns());
+            self.stalls.look(&lines.seen, self.programs.views.as_ref(), is_current, monotonic_ns());
         }
         if let (Some(surveyor), Some(identity)) = (&self.surveyor, &self.programs.identity) {
             surveyor.know(identity.index());
@@ -339,27 +341,28 @@ impl Suite {
         self.programs.tcp.as_mut().map_or(0, Tcp::end_epoch)
     }
 
-    /// The signals of a target as its `tap` sees them, in the tick that ended with `epoch`, and the low quantile of the RTT
-    /// samples that are not clean; `plain` is the rest.
-    pub fn read_tap(&mut self, tap: Tap, epoch: u32, plain: &Signals) -> (Signals, f32) {
-        let (mut signals, mut low_us) = (*plain, f32::NAN);
+    /// The signals of a target as its `tap` sees them, in the tick that ended with `epoch`, and what it showed besides clean
+    /// samples; `plain` is the rest.
+    pub fn read_tap(&mut self, tap: Tap, epoch: u32, plain: &Signals) -> (Signals, Others) {
+        let (mut signals, mut others) = (*plain, Others::NONE);
         if let Some(tcp) = &mut self.programs.tcp {
-            low_us = tcp.read(tap.slot, epoch, &mut signals).low_us;
+            let low_us = tcp.read(tap.slot, epoch, &mut signals).low_us;
+            others = Others { low_us, smoothed: self.programs.smoothed(tap.slot, epoch) };
         }
         let stall = signals.get(Signal::Stall).max(self.stalls.longest_us(tap.slot) as f32);
         signals.set(Signal::Stall, stall);
-        (signals, low_us)
+        (signals, others)
     }
 
     /// The signals of one target in the tick that ended with `epoch`.
     pub fn read(&mut self, place: Place, epoch: u32, signals: &mut Signals) -> Seen {
         *signals = Signals::ABSENT;
         let index = place.slot as usize;
-        let mut low_us = f32::NAN;
+        let mut others = Others::NONE;
         if let Some(tcp) = &mut self.programs.tcp {
             let beside = tcp.read(place.slot, epoch, signals);
             self.since_survey[index].net_opens += beside.net_opens;
-            low_us = beside.low_us;
+            others = Others { low_us: beside.low_us, smoothed: self.programs.smoothed(place.slot, epoch) };
         }
         if signals.get(Signal::Rtos) > 0.0 {
             self.stalls.note();
@@ -373,7 +376,7 @@ impl Suite {
             sched.read(place.slot, signals);
         }
         self.node.read(signals);
-        let Some(surveyor) = &self.surveyor else { return Seen { low_us, ..Seen::default() } };
+        let Some(surveyor) = &self.surveyor else { return Seen { others, ..Seen::default() } };
         let findings = surveyor.findings(place.slot);
         if let Some(queues) = findings.queues {
             signals.set(Signal::QdiscBacklog, queues.backlog_bytes as f32);
@@ -390,6 +393,6 @@ impl Suite {
             let established = i64::from(coverage.established) + since.net_opens;
             signals.set(Signal::Established, established.max(0) as f32);
         }
-        Seen { coverage: findings.coverage, low_us }
+        Seen { coverage: findings.coverage, others }
     }
 }

@@ -16,13 +16,12 @@ use std::{
 };
 
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
-use netprecursor_agent_common::{identity::Stamp, tcp::Line};
+use netprecursor_agent_common::identity::Stamp;
 
 use super::{
-    mapped::Mapped,
     qdisc::Queues,
     sched::Tasks,
-    sockets::{Coverage, Sockets},
+    sockets::{Coverage, Lines, Sockets},
 };
 use crate::{
     lock::lock,
@@ -104,11 +103,11 @@ pub struct Surveyor {
 
 impl Surveyor {
     /// Starts the thread. Without `lines` coverage is not known, without `tasks` nothing is timed.
-    pub fn start(lines: Option<Arc<Mapped<Line>>>, tasks: Option<Tasks>) -> io::Result<Self> {
+    pub fn start(lines: Option<Arc<Lines>>, tasks: Option<Tasks>) -> io::Result<Self> {
         Self::start_with(netlink::open(NETLINK_ROUTE)?, lines, tasks)
     }
 
-    fn start_with(own: Socket, lines: Option<Arc<Mapped<Line>>>, tasks: Option<Tasks>) -> io::Result<Self> {
+    fn start_with(own: Socket, lines: Option<Arc<Lines>>, tasks: Option<Tasks>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (requests, received) = mpsc::channel();
         let theirs = Arc::clone(&shared);

@@ -69,6 +69,8 @@ pub struct Pipeline {
     slots: Slots,
     start: Start,
     handed: Option<Handed>,
+    /// What came of the look before the first tick, which publishes it.
+    begun: Vec<Transition>,
 }
 
 impl Pipeline {
@@ -112,6 +114,7 @@ impl Pipeline {
             slots: Slots::default(),
             start: Start::Fresh,
             handed: None,
+            begun: Vec::new(),
         }
     }
 
@@ -119,7 +122,7 @@ impl Pipeline {
     /// it is published.
     pub fn tick(&mut self, now: Tick, seconds: f64, unix: u64) -> Vec<Transition> {
         let begun = Instant::now();
-        let mut transitions = Vec::new();
+        let mut transitions = std::mem::take(&mut self.begun);
         let epoch = self.suite.end_tick(seconds);
         self.forecasters.clear();
         let mut rows = 0;
@@ -225,6 +228,13 @@ impl Pipeline {
             viewed.baseline.observe(now, &viewed.features);
         }
         Point { firing: target.is_firing(), ..point }
+    }
+
+    /// Looks for targets before the first tick, so that it measures those that are there at the start.
+    pub fn begin(&mut self, now: Tick, unix: u64) {
+        let mut transitions = std::mem::take(&mut self.begun);
+        self.discover(now, unix, &mut transitions);
+        self.begun = transitions;
     }
 
     /// Admits new targets and lets go of those that are gone.

@@ -11,14 +11,13 @@ use aya::maps::{HashMap, Map};
 use netprecursor_agent::{
     sensors::{
         cgroup,
-        mapped::Mapped,
         object::Object,
-        sockets::{Coverage, Sockets},
+        sockets::{Coverage, Lines, Sockets},
         tcp::Tcp,
     },
     targets::namespace::Namespace,
 };
-use netprecursor_agent_common::{names::map, tcp::Line};
+use netprecursor_agent_common::names::map;
 use netprecursor_core::signal::Signal;
 
 use crate::fixture::{Behaviour, Family, Host, Observation, Path, Server, Step, alone, ask, exchange, wait_for};
@@ -34,7 +33,7 @@ fn connections_older_than_the_agent_count_as_unseen() {
     let mut seen = Observation::of(&[&path.near]);
     let survey = |seen: &Observation| seen.seen(0).coverage;
     seen.until("a survey", |seen| survey(seen).is_some());
-    assert_eq!(survey(&seen), Some(Coverage { established: 1, seen: 0 }));
+    assert_eq!(survey(&seen), Some(Coverage { established: 1, seen: 0, smoothed: 0 }));
     assert_eq!(seen.sum(0, Signal::Opens), 0.0);
 
     let mut younger = ask(&path.near, server.address);
@@ -42,7 +41,7 @@ fn connections_older_than_the_agent_count_as_unseen() {
     // Watched again, it is surveyed at once.
     seen.watch(1, &path.near);
     seen.until("a survey", |seen| seen.seen(1).coverage.is_some());
-    assert_eq!(seen.seen(1).coverage, Some(Coverage { established: 2, seen: 1 }));
+    assert_eq!(seen.seen(1).coverage, Some(Coverage { established: 2, seen: 1, smoothed: 0 }));
 }
 
 #[test]
@@ -66,7 +65,7 @@ fn another_program_that_switches_our_callbacks_off_shows_in_coverage() {
         // The first survey has nothing to compare with.
         sensor.last = sensor.sockets.survey(&sensor.lines).unwrap();
     }
-    assert_eq!(sensor.last, Coverage { established: 2, seen: 1 });
+    assert_eq!(sensor.last, Coverage { established: 2, seen: 1, smoothed: 0 });
 }
 
 #[test]
@@ -88,13 +87,13 @@ fn a_connection_that_rests_after_a_large_answer_is_seen() {
         sensor.last = sensor.sockets.survey(&sensor.lines).unwrap();
         sensor.sockets.survey(&sensor.lines).is_ok_and(|again| again == sensor.last).then_some(())
     });
-    assert_eq!(sensor.last, Coverage { established: 20, seen: 20 });
+    assert_eq!(sensor.last, Coverage { established: 20, seen: 20, smoothed: 0 });
 }
 
 /// The sensor without the thread that surveys from time to time.
 struct Sensor {
     sockets: Sockets,
-    lines: Mapped<Line>,
+    lines: Lines,
     last: Coverage,
     _tcp: Tcp,
     _object: Object,
@@ -110,7 +109,7 @@ impl Sensor {
         slots.insert(namespace.cookie, 0, 0).unwrap();
         Self {
             sockets: Sockets::new(namespace.diag),
-            lines: Mapped::take(&mut object.bpf, map::SOCKET_LINES).unwrap(),
+            lines: Lines::take(&mut object.bpf).unwrap(),
             last: Coverage::default(),
             _tcp: tcp,
             _object: object,

@@ -119,7 +119,7 @@ fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_al
         assert!(agent.terminate().0.success(), "{}", agent.log());
 
         let (began, agent) = (unix(), start());
-        // Connections that are opened while no agent runs are never measured.
+        // Connections that are opened while no agent runs have smoothed RTT alone.
         agent.until_ready_is(200);
         phase.store(SURGE, Ordering::Relaxed);
         let surged = unix();
@@ -142,7 +142,7 @@ fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_al
 
         agent.kill();
         let (began, agent) = (unix(), start());
-        // Connections that are opened while no agent runs are never measured.
+        // Connections that are opened while no agent runs have smoothed RTT alone.
         agent.until_ready_is(200);
         phase.store(SURGE, Ordering::Relaxed);
         until_alert_is(&agent, "an alert after the crash", is_firing);

@@ -2,46 +2,18 @@
 
 use std::{
     io::Write,
-    net::UdpSocket,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
-use netprecursor_agent::{
-    sensors::suite::{Setting, Suite},
-    tick::pipeline::Pipeline,
-};
+use netprecursor_agent::tick::pipeline::Pipeline;
 use netprecursor_core::{
-    policy::{Measure, Peers, View},
-    signal::{Signal, Signals},
+    policy::{Measure, Peers},
+    signal::Signal,
     source::RttFrom,
     tick::Tick,
 };
 
-use crate::fixture::{Behaviour, Family, Path, Server, Step, alone, ask, exchange, wait_for};
-
-/// A pipeline that watches the near end under one rule for each of these.
-fn watching(path: &Path, rules: &[String]) -> Pipeline {
-    let rules = rules.iter().enumerate().map(|(number, forecast)| {
-        format!("{{name: r{number}, signal: RttForecast, rttForecast: {{threshold: 200ms, {forecast}}}}}")
-    });
-    let yaml = format!(
-        "apiVersion: netprecursor.io/v1alpha1\nkind: PrecursorPolicy\nmetadata: {{name: web}}\n\
-         spec: {{target: {{podSelector: {{}}}}, rules: [{}]}}\n",
-        rules.collect::<Vec<_>>().join(", ")
-    );
-    let policies = netprecursor_crds::policies_from_yaml("test", &yaml).unwrap();
-    let selector = format!("netns:{}", path.near.name).parse().unwrap();
-    Pipeline::new(Suite::start(Setting::Host), vec![selector], policies, |_, _| None)
-}
-
-/// What each rule's view held in the last tick, in the order of the rules.
-fn seen(pipeline: &Pipeline) -> Vec<(View, Signals)> {
-    let target = &pipeline.targets[0];
-    let views = target.watches.iter().map(|watched| watched.view.map(|view| &target.views[view]));
-    views.map(|viewed| viewed.map_or_else(Default::default, |viewed| (viewed.view.clone(), viewed.signals))).collect()
-}
+use crate::fixture::{Behaviour, Family, Path, Server, Step, alone, ask, exchange, flooded, seen, wait_for, watching};
 
 #[test]
 fn a_rule_counts_the_connections_with_its_peers_and_no_others() {
@@ -170,36 +142,12 @@ fn a_queue_is_seen_through_small_answers_and_their_think_time_is_not() {
     let inferred = calm.iter().filter(|(from, _)| *from == RttFrom::LowQuantile).filter_map(|(_, rtt)| *rtt);
     let highest = inferred.clone().fold(0.0, f32::max);
     assert!(inferred.count() >= 15 && highest < 15_000.0, "{calm:?}");
-    // What fills the queue is no TCP, so that nothing else is sampled.
-    let flood = path.near.within(|| UdpSocket::bind("0.0.0.0:0").unwrap());
-    flood.connect(Path::far_address(Family::V4, 9)).unwrap();
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                for _ in 0..20 {
-                    // What the queue has no room for is dropped, and refusals of the far end come back as errors.
-                    let _ = flood.send(&[0; 1_400]);
-                }
-                // 45 Mbit/s.
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let _over = OnDrop(&is_over);
+    flooded(&path, || {
         wait_for("a queue", || {
             let (from, rtt) = tick(&mut pipeline);
             (from == RttFrom::LowQuantile && rtt? > 30_000.0).then_some(())
         });
     });
-}
-
-/// Ends a thread also when the test fails.
-struct OnDrop<'a>(&'a AtomicBool);
-
-impl Drop for OnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn converse_once(stream: &mut std::net::TcpStream) {

@@ -23,6 +23,7 @@ use netprecursor_agent::{
     health::Health,
     metrics::seen::{Place, Seen, SeenAlert, SeenRule, SeenTarget},
     publish::{otlp, sink::Sink as _},
+    sensors::sockets::Coverage,
 };
 use netprecursor_core::{
     alert::{Alert, PodRef, Subject, Transition, Workload},
@@ -48,7 +49,7 @@ fn seen(is_later: bool) -> Seen {
         measured_us: Some(12_500.0),
         predicted_us: Some(231_000.0),
         chance: Some(0.75),
-        sockets: Some((200, 194)),
+        sockets: Some(Coverage { established: 200, seen: 194, smoothed: 4 }),
         bytes: Some((1000.0, 500.0)),
         queue_bytes: Some(9000.0),
     };
@@ -246,6 +247,7 @@ async fn the_collector_sees_what_the_agent_sees(received: Received, variables: V
     assert!(close(value("netprecursor.rtt.forecast", &web), 0.231));
     assert_eq!(value("netprecursor.rtt.breach.chance", &web), Some(0.75));
     assert!(close(value("netprecursor.socket.coverage", &web), 0.97));
+    assert!(close(value("netprecursor.socket.smoothed", &web), 0.02));
     assert_eq!(value("netprecursor.queue.standing", &web), Some(9000.0));
     let received_bytes = [web[0], web[1], ("network.io.direction", "receive")];
     assert_eq!(value("netprecursor.network.throughput", &received_bytes), Some(1000.0));

@@ -75,6 +75,7 @@ fn samples(node: &Value) -> impl Iterator<Item = Figure> {
             "tcp_viewed" => ("RTT sample, counted in three more views, net", "net_ns", None),
             "tcp_unfiltered" => ("RTT sample, without the filter, net", "net_ns", None),
             "traffic_egress" => ("packet sent, what the clean filter adds", "net_ns", None),
+            "traffic_egress_older" => ("packet sent by an older connection, what smoothed RTT adds", "net_ns", None),
             _ => ("packet sent, counting alone, accounting included", "ns", None),
         };
         let figure = Figure::new(format!("{name}, {connections} connections"), number(cost, key)?, "ns");

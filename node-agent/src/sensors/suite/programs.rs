@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use netprecursor_agent_common::{names::map, tcp::Line};
+use netprecursor_agent_common::names::map;
+use netprecursor_core::source::Smoothed;
 
 use super::{
     super::{
         identity::Identity,
         mapped::Mapped,
         object::{Descriptions, Object},
+        older::Older,
         sched::Sched,
+        sockets::Lines,
         tcp::Tcp,
         traffic::Traffic,
         views::Views,
@@ -36,7 +39,9 @@ pub(super) struct Programs {
     pub(super) sched: Option<Sched>,
     /// The tables of further slots.
     pub(super) views: Option<Views>,
-    pub(super) lines: Option<Arc<Mapped<Line>>>,
+    pub(super) lines: Option<Arc<Lines>>,
+    /// The RTT of sockets that are older than the agent.
+    pub(super) older: Option<Older>,
     pub(super) counters: Option<PerCpuArray<MapData, u64>>,
     // Dropping it detaches every program.
     _object: Option<Object>,
@@ -61,7 +66,7 @@ impl Programs {
         let sched = Sched::start(&mut object);
         let means = sched.as_ref().ok().map(|sched| sched.way.describe());
         states.push(Status { means, ..Status::new("sched", Need::Optional, State::of(&sched)) });
-        let bpf = &mut object.bpf;
+        let (bpf, cpus) = (&mut object.bpf, object.cpus);
         let namespaces = bpf.take_map(map::NETNS_SLOTS);
         let namespaces = namespaces.and_then(|map: Map| HashMap::try_from(map).ok());
         let namespaces = namespaces.map(|map| Arc::new(Mutex::new(map)));
@@ -79,7 +84,8 @@ impl Programs {
         let counters = bpf.take_map(map::COUNTERS).and_then(|map: Map| PerCpuArray::try_from(map).ok());
         let programs = Self {
             generations: Mapped::take(bpf, map::GENERATIONS).ok(),
-            lines: Mapped::take(bpf, map::SOCKET_LINES).ok().map(Arc::new),
+            lines: Lines::take(bpf).ok().map(Arc::new),
+            older: Older::take(bpf, cpus).ok(),
             namespaces,
             identity,
             tcp: tcp.ok(),
@@ -90,6 +96,11 @@ impl Programs {
             _object: Some(object),
         };
         (programs, states)
+    }
+
+    /// What sockets of `slot` showed that are older than the agent.
+    pub(super) fn smoothed(&self, slot: u32, epoch: u32) -> Smoothed {
+        self.older.as_ref().map_or(Smoothed::NONE, |older| older.read(slot, epoch))
     }
 }
 

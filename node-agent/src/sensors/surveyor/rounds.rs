@@ -7,19 +7,14 @@ use std::{
 };
 
 use netlink_sys::Socket;
-use netprecursor_agent_common::{
-    MAX_SLOTS,
-    identity::Stamp,
-    tcp::{LINES, Line},
-};
+use netprecursor_agent_common::{MAX_SLOTS, identity::Stamp, older::OLDER_LINES, tcp::LINES};
 
 use super::{
     super::{
-        mapped::Mapped,
         procnet,
         qdisc::{self, Queues},
         sched::Tasks,
-        sockets::Coverage,
+        sockets::{self, Coverage, Lines},
     },
     Findings, Request, Shared, Site, Sites, Watched,
 };
@@ -40,7 +35,7 @@ impl Shared {
         sites: &mut Sites,
         round: u64,
         own: &Socket,
-        lines: Option<&Mapped<Line>>,
+        lines: Option<&Lines>,
         tasks: Option<&Tasks>,
     ) {
         if !sites.values().any(|watched| matches!(watched.site, Site::Namespace { .. })) {
@@ -82,7 +77,7 @@ impl Shared {
         sites: &mut Sites,
         round: u64,
         debt: &mut Duration,
-        lines: Option<&Mapped<Line>>,
+        lines: Option<&Lines>,
         tasks: Option<&Tasks>,
     ) {
         *debt = debt.saturating_sub(LISTS_PER_ROUND);
@@ -109,7 +104,7 @@ impl Shared {
         self.hidden.store(hidden, Ordering::Relaxed);
         due.sort_unstable();
         let Some(lines) = lines.filter(|_| !due.is_empty() && *debt < LISTS_PER_ROUND) else { return };
-        let seen = seen_by_slot(lines, sites);
+        let by_slot = known_by_slot(lines, sites);
         for (_, slot) in due {
             if *debt >= LISTS_PER_ROUND {
                 break;
@@ -123,12 +118,15 @@ impl Shared {
             let established = self.noted(procnet::established(process));
             *debt += begun.elapsed();
             let Some(established) = established else { continue };
-            let seen = seen.get(slot as usize).copied().unwrap_or_default().min(established);
+            let (seen, older) = by_slot.get(slot as usize).copied().unwrap_or_default();
+            let seen = seen.min(established);
+            // A line outlives its socket until another one needs it.
+            let smoothed = older.min(established - seen);
             let surveys = self.known(slot, *number).surveys + 1;
             self.found(
                 slot,
                 *number,
-                Findings { coverage: Some(Coverage { established, seen }), surveys, queues: None },
+                Findings { coverage: Some(Coverage { established, seen, smoothed }), surveys, queues: None },
             );
         }
     }
@@ -168,18 +166,25 @@ pub(super) fn take(requests: &Receiver<Request>, sites: &mut Sites) {
     }
 }
 
-/// How many sockets' lines are stamped for each slot's present target.
-fn seen_by_slot(lines: &Mapped<Line>, sites: &Sites) -> Vec<u32> {
-    let mut seen = vec![0; MAX_SLOTS as usize];
-    for line in (0..LINES as usize).filter_map(|index| lines.read(index)) {
-        let stamp = Stamp(line.stamp);
-        if line.cookie != 0
-            && let Some(Watched { site: Site::Pod { site, .. }, .. }) = sites.get(&stamp.slot())
+/// How many lines of sockets are stamped for each slot's present target: of those that callbacks have come of, and of older
+/// ones.
+fn known_by_slot(lines: &Lines, sites: &Sites) -> Vec<(u32, u32)> {
+    let mut known = vec![(0, 0); MAX_SLOTS as usize];
+    let mut note = |stamp: Stamp, add: fn(&mut (u32, u32))| {
+        if let Some(Watched { site: Site::Pod { site, .. }, .. }) = sites.get(&stamp.slot())
             && site.stamp == stamp
-            && let Some(seen) = seen.get_mut(stamp.slot() as usize)
+            && let Some(known) = known.get_mut(stamp.slot() as usize)
         {
-            *seen += 1;
+            add(known);
         }
+    };
+    let seen = (0..LINES as usize).filter_map(|index| lines.seen.read(index));
+    for line in seen.filter(|line| line.cookie != 0 && sockets::is_called(line)) {
+        note(Stamp(line.stamp), |(seen, _)| *seen += 1);
     }
-    seen
+    let older = (0..OLDER_LINES as usize).filter_map(|index| lines.older.read(index));
+    for line in older.filter(|line| line.cookie != 0) {
+        note(Stamp(line.stamp), |(_, older)| *older += 1);
+    }
+    known
 }

@@ -39,6 +39,8 @@ pub(in crate::serve) struct TargetView {
     firing: bool,
     established: Option<u32>,
     coverage_percent: Option<u8>,
+    /// Of the sockets that are older than the agent, and whose RTT is smoothed.
+    smoothed_percent: Option<u8>,
     rtt_from: RttFrom,
     rules: Vec<RuleView>,
 }
@@ -78,6 +80,7 @@ pub(in crate::serve) fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
             firing: target.is_firing(),
             established: target.coverage.map(|coverage| coverage.established),
             coverage_percent: target.coverage.map(|coverage| (coverage.ratio() * 100.0).round() as u8),
+            smoothed_percent: target.coverage.map(|coverage| (coverage.smoothed_ratio() * 100.0).round() as u8),
             rtt_from: target.rtt_from,
             rules: target.watches.iter().filter_map(|watch| rule_view(snapshot, watch)).collect(),
         }

@@ -23,12 +23,12 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
     let seen = suite.read(target.place, epoch, &mut plain);
     target.coverage = seen.coverage;
     for Counted { tap, source, signals, .. } in &mut target.counted {
-        let low_us;
-        (*signals, low_us) = suite.read_tap(*tap, epoch, &plain);
-        source.second(now, signals, low_us);
+        let others;
+        (*signals, others) = suite.read_tap(*tap, epoch, &plain);
+        source.second(now, signals, &others);
     }
     // Last: the others are read beside what was counted, not beside what was inferred from it.
-    target.source.second(now, &mut plain, seen.low_us);
+    target.source.second(now, &mut plain, &seen.others);
     for viewed in &mut target.views {
         let is_it = |counted: &&Counted| counted.is(viewed.view.measure, &viewed.view.peers);
         let signals = target.counted.iter().find(is_it).map_or(&plain, |counted| &counted.signals);
