@@ -20,6 +20,7 @@ use crate::{
     decide::{Resolution, Trigger},
     policy::{Identity, Severity, View},
     score::Verdict,
+    source::RttFrom,
 };
 
 /// Whether an alert is firing.
@@ -86,6 +87,9 @@ pub struct Alert {
     /// What the rule means by RTT, in words: a [`View`].
     #[serde(default = "plain")]
     pub rtt: String,
+    /// Where that RTT came from when the alert fired.
+    #[serde(default)]
+    pub rtt_from: RttFrom,
     /// The rule's threshold, µs.
     pub threshold_us: u64,
     /// The RTT below which it resolves, µs.

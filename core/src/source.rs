@@ -23,6 +23,7 @@ pub const FLOOR_SECONDS: u64 = 300;
 
 /// Where the RTT of a target comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RttFrom {
     /// Clean samples of data.
     #[default]

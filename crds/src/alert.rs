@@ -7,6 +7,7 @@ pub use netprecursor_core::{
     alert::AlertState,
     decide::{Resolution, Trigger},
     policy::Kind as PolicyKind,
+    source::RttFrom,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,10 @@ pub struct PrecursorAlertStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub rtt: Option<String>,
+    /// Where that RTT came from when the alert fired: from `Clean` samples, the `LowQuantile` of all where answers are too
+    /// small for clean ones, the `Smoothed` RTT of connections older than the agent, or from `Handshake`s alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_from: Option<RttFrom>,
     /// The rule's threshold when the alert fired.
     pub threshold: Duration,
     /// The RTT below which the alert resolves.

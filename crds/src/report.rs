@@ -109,6 +109,9 @@ pub struct PrecursorNodeReportStatus {
     pub kernel: String,
     /// Which RTT the kernel provides.
     pub rtt_source: RttSource,
+    /// Where the RTT of all connections of the watched pods comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_from: Option<RttFromCounts>,
     /// Share of the watched pods' established sockets from which the agent has a sample, in percent. Absent before the
     /// first survey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +169,24 @@ pub enum RttSource {
     /// None: the sensor is unavailable.
     #[default]
     Unavailable,
+}
+
+/// How many pods' RTT comes from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RttFromCounts {
+    /// From clean samples, or from nothing yet.
+    #[serde(default)]
+    pub clean: u32,
+    /// From the least delayed of all samples: answers are too small for clean ones.
+    #[serde(default)]
+    pub low_quantile: u32,
+    /// From the smoothed RTT of connections older than the agent.
+    #[serde(default)]
+    pub smoothed: u32,
+    /// From handshakes alone.
+    #[serde(default)]
+    pub handshake: u32,
 }
 
 /// Resource usage of the agent.

@@ -180,6 +180,7 @@ impl Group {
             alert.subject.clone_from(&part.subject);
             alert.causes.clone_from(&part.causes);
             alert.model.clone_from(&part.model);
+            alert.rtt_from = part.rtt_from;
         }
         let highest = |before: &mut Option<f32>, now: Option<f32>| {
             *before = before.map_or(now, |before| Some(now.map_or(before, |now| now.max(before))));

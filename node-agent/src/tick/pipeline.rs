@@ -16,6 +16,7 @@ use netprecursor_core::{
     decide::Action,
     gate::Start,
     policy::{AlertPer, Mode, Policy, Rule},
+    source::RttFrom,
     tick::Tick,
     watch::{Ledger, Step, Watch},
     window::Window,
@@ -203,10 +204,10 @@ impl Pipeline {
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
             if let (Some(Action::Fire { .. }), Some(viewed)) = (step.action, viewed) {
                 let baseline = viewed.baseline.median();
-                let (window, features) = (&viewed.window, &viewed.features);
+                let (window, features, from) = (&viewed.window, &viewed.features, viewed.from);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
                 let model = Model::clone(forecasters.model(*forecaster));
-                let fired = fire(name.clone(), &active.policy, rule, target, &step, causes, model, unix);
+                let fired = fire(name.clone(), &active.policy, rule, target, from, &step, causes, model, unix);
                 transitions.extend(fired.map(|mut alert| {
                     if let Some((policy, pod)) = active.reference.as_ref().zip(target.about.pod()) {
                         let Policy { name, uid, .. } = active.policy.as_ref();
@@ -329,6 +330,7 @@ fn fire(
     policy: &Policy,
     rule: &Rule,
     target: &Target,
+    rtt_from: RttFrom,
     step: &Step,
     causes: Vec<Cause>,
     model: Model,
@@ -345,6 +347,7 @@ fn fire(
         state: AlertState::Firing,
         trigger,
         rtt: rule.view.to_string(),
+        rtt_from,
         threshold_us: rule.thresholds.breach_us(),
         resolve_us: rule.thresholds.resolve_us(),
         predicted_us,

@@ -8,6 +8,7 @@ use netprecursor_core::{
     alert::{Model, PolicyRef},
     forecast::QUANTILES,
     score::Scorecard,
+    source::RttFrom,
 };
 
 use super::{
@@ -76,6 +77,8 @@ pub struct ReportData {
     pub sensors: Vec<Status>,
     /// Which RTT they measure.
     pub rtt_source: RttSource,
+    /// Where the RTT of each watched pod comes from.
+    pub rtt_from: Vec<RttFrom>,
     /// Established sockets of all watched pods, and those of them that are seen; `None` before the first survey.
     pub sockets: Option<(u64, u64)>,
     /// Pods watched.
@@ -108,6 +111,7 @@ impl ReportData {
             unix: snapshot.moment.unix_ms / 1000,
             sensors: snapshot.sensors.statuses.clone(),
             rtt_source: RttSource::of(&snapshot.sensors),
+            rtt_from: snapshot.targets.iter().map(|target| target.rtt_from).collect(),
             sockets,
             targets: u32::try_from(snapshot.targets.len()).unwrap_or(u32::MAX),
             over_capacity: snapshot.counters.over_capacity,

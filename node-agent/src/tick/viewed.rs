@@ -4,7 +4,7 @@ use netprecursor_core::{
     features::{self, Baseline, COUNT},
     policy::{Measure, Peers, View},
     signal::Signals,
-    source::Source,
+    source::{RttFrom, Source},
     tick::Tick,
     window::Window,
 };
@@ -52,6 +52,8 @@ pub struct Viewed {
     pub features: Box<[f32; COUNT]>,
     /// Its signals of this tick.
     pub signals: Signals,
+    /// Where their RTT comes from.
+    pub from: RttFrom,
     /// Its row among all that is forecast in this tick.
     pub row: usize,
     /// Whether some rule saw it in breach, or likely to be, in this tick.
@@ -67,6 +69,7 @@ impl Viewed {
             baseline: Baseline::new(),
             features: Box::new([0.0; COUNT]),
             signals: Signals::ABSENT,
+            from: RttFrom::default(),
             row: 0,
             is_troubled: false,
         }

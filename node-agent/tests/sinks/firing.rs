@@ -64,6 +64,7 @@ pub(crate) fn alert(number: usize) -> Alert {
         trigger: Trigger::Forecast,
         threshold_us: 200_000,
         rtt: "RTT".to_owned(),
+        rtt_from: Default::default(),
         resolve_us: 160_000,
         predicted_us: Some(231_400.0),
         chance: Some(0.74),

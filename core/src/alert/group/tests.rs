@@ -41,6 +41,7 @@ fn pod(number: usize, after: u64, predicted_ms: f32) -> Alert {
         state: AlertState::Firing,
         trigger: Trigger::Forecast,
         rtt: "RTT".to_owned(),
+        rtt_from: Default::default(),
         threshold_us: 200_000,
         resolve_us: 160_000,
         predicted_us: Some(predicted_ms * 1e3),

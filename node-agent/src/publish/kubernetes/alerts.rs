@@ -108,6 +108,7 @@ fn status(alert: &Alert, subject: &Subject) -> PrecursorAlertStatus {
         state: alert.state,
         severity: alert.severity,
         rtt: Some(words::rtt(alert)),
+        rtt_from: Some(alert.rtt_from),
         threshold: Duration::new(words::exact(alert.threshold_us)),
         resolve_threshold: Some(Duration::new(words::exact(alert.resolve_us))),
         pod_count: Some(pod_count),
@@ -185,7 +186,7 @@ pub(super) fn time(unix: u64) -> Time {
 mod tests {
     use std::sync::Arc;
 
-    use netprecursor_core::decide::Resolution;
+    use netprecursor_core::{decide::Resolution, source::RttFrom};
 
     use super::*;
     use crate::publish::firing::{alert, on_workload};
@@ -274,6 +275,13 @@ mod tests {
             (&status["firedAt"], &status["resolvedAt"]),
             (&json!("2023-11-14T22:13:20Z"), &json!("2023-11-14T22:13:50Z"))
         );
+    }
+
+    #[test]
+    fn where_the_rtt_comes_from_is_said() {
+        let inferred = Alert { rtt_from: RttFrom::LowQuantile, ..alert(0) };
+        assert_eq!(json!(written(&inferred))["rttFrom"], "LowQuantile");
+        assert_eq!(json!(written(&alert(0)))["rttFrom"], "Clean");
     }
 
     #[test]

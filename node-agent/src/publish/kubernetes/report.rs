@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
+use netprecursor_core::source::RttFrom;
 use netprecursor_crds::{
     condition,
     diagnosis::reasons::{Reason, ReportDegraded, ReportReady, ReportWarmingUp},
     policy::SkillPercent,
     report::{
         Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
-        RttSource, RuleCount, Sensor, SensorState,
+        RttFromCounts, RttSource, RuleCount, Sensor, SensorState,
     },
 };
 use serde_json::{Value, json};
@@ -101,6 +102,7 @@ pub(super) fn status(
             report::RttSource::Smoothed => RttSource::Smoothed,
             report::RttSource::Unavailable => RttSource::Unavailable,
         },
+        rtt_from: Some(rtt_from(&data.rtt_from)),
         socket_coverage_percent: data.sockets.and_then(|(all, seen)| percent(seen, all)),
         overhead: own.overhead.clone(),
         sensors: data.sensors.iter().take(MAX_SENSORS).map(sensor).collect(),
@@ -253,9 +255,21 @@ pub(super) fn change(before: Option<&PrecursorNodeReportStatus>, now: &Precursor
 /// As many alerts that wait are a backlog, which readers of the report are to know of.
 const BACKLOG: u64 = 20;
 
+/// How many pods' RTT comes from where.
+fn rtt_from(pods: &[RttFrom]) -> RttFromCounts {
+    let count = |wanted| u32::try_from(pods.iter().filter(|from| **from == wanted).count()).unwrap_or(u32::MAX);
+    RttFromCounts {
+        clean: count(RttFrom::Clean),
+        low_quantile: count(RttFrom::LowQuantile),
+        smoothed: count(RttFrom::Smoothed),
+        handshake: count(RttFrom::Handshake),
+    }
+}
+
 /// A report without its gauges, counters and times.
 fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     let mut states = status.clone();
+    states.rtt_from = None;
     states.socket_coverage_percent = None;
     states.overhead = None;
     states.targets = 0;
@@ -303,6 +317,7 @@ mod tests {
                 sensor("sched", status::Need::Optional, status::State::Unavailable("no tracefs".to_owned())),
             ],
             rtt_source: report::RttSource::Measured,
+            rtt_from: vec![RttFrom::Clean, RttFrom::LowQuantile, RttFrom::Clean],
             sockets: Some((200, 194)),
             targets: 3,
             models: vec![ModelData {
@@ -339,6 +354,7 @@ mod tests {
     fn a_report_says_what_works_and_what_was_counted() {
         let report = json!(first_status(&data(), &own()));
         assert_eq!((&report["kernel"], &report["rttSource"]), (&json!("6.18.4"), &json!("Measured")));
+        assert_eq!(report["rttFrom"], json!({"clean": 2, "lowQuantile": 1, "smoothed": 0, "handshake": 0}));
         assert_eq!(report["socketCoveragePercent"], 97);
         assert_eq!(report["sensors"][1]["reason"], "no tracefs");
         assert_eq!((&report["rules"][0]["policyUID"], &report["rules"][0]["alerts"]), (&json!("p-1"), &json!(4)));

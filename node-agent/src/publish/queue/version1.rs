@@ -118,6 +118,7 @@ impl From<Record> for Alert {
             trigger: record.trigger,
             threshold_us: record.threshold_us,
             rtt: View::default().to_string(),
+            rtt_from: Default::default(),
             resolve_us: record.resolve_us.unwrap_or(record.threshold_us),
             predicted_us: record.predicted_us.map(|us| us as f32),
             chance: record.chance_percent.map(|percent| f32::from(percent) / 100.0),

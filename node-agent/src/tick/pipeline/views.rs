@@ -31,7 +31,9 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
     target.source.second(now, &mut plain, &seen.others);
     for viewed in &mut target.views {
         let is_it = |counted: &&Counted| counted.is(viewed.view.measure, &viewed.view.peers);
-        let signals = target.counted.iter().find(is_it).map_or(&plain, |counted| &counted.signals);
+        let counted = target.counted.iter().find(is_it).map(|counted| (&counted.signals, &counted.source));
+        let (signals, source) = counted.unwrap_or((&plain, &target.source));
+        viewed.from = source.from();
         viewed.is_troubled = false;
         viewed.take_in(now, signals);
     }
