@@ -148,7 +148,7 @@ impl Source {
     /// What is best of what there was of late.
     fn chosen(&self, now: Tick, handshakes: f32) -> RttFrom {
         // Of a connection that is just being opened, or was seen by the agent before, a callback comes before that.
-        let is_older_heard = self.smoothed.is_some_and(|(first, _)| now.since(first) >= LOOK_BACK);
+        let is_older_heard = self.smoothed.is_some_and(|(first, last)| last.since(first) >= LOOK_BACK);
         match (self.clean, self.unclean) {
             (Some(clean), _) if now.since(clean) <= PATIENCE => RttFrom::Clean,
             _ if is_older_heard => RttFrom::Smoothed,

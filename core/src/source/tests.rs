@@ -190,7 +190,7 @@ fn small_answers_of_newer_connections_count_beside_older_ones() {
     assert_eq!(seen[79], (RttFrom::Smoothed, Some(50_000.0)));
     // The pool is closed: what is left decides after a while.
     let seen = beside((0..160).map(|tick| if tick < 80 { second(tick) } else { (probe().0, unclean(probe().1)) }));
-    assert_eq!([seen[110].0, seen[111].0], [RttFrom::Smoothed, RttFrom::LowQuantile]);
+    assert_eq!([seen[109].0, seen[110].0], [RttFrom::Smoothed, RttFrom::LowQuantile]);
 }
 
 proptest! {
