@@ -11,7 +11,7 @@ import pandas
 import pyarrow.parquet
 
 # Families that no training, tuning or fitting ever sees. `step` has no precursor: what is forecast there is a leak.
-HELD_OUT = ("bursty", "loss-burst", "noisy-neighbour", "retransmit-storm")
+HELD_OUT = ("bursty", "loss-burst", "noisy-neighbour", "retransmit-storm", "small-answers")
 CONTROL = ("step",)
 # Hours at the fault rate of life. Nothing learns from them: one such episode has as many rows as a hundred others.
 LIFE = ("long-calm",)

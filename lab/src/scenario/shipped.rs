@@ -40,6 +40,8 @@ files![
     "receiver-stall-short",
     "retransmit-storm-bulk",
     "retransmit-storm-requests",
+    "small-answers-queue",
+    "small-answers-slow",
     "demo",
 ];
 
