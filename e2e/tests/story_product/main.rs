@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+mod breach;
 mod cluster_policy;
 mod forecast;
 mod models;

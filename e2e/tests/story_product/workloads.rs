@@ -1,43 +1,29 @@
 //! A Deployment whose pods are all in breach: one alert with the worst pod, and Events on the Deployment and that pod.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
-use kube::{
-    Api, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
-    runtime::watcher::Config,
-};
-use netprecursor_crds::{
-    alert::{AlertState, MAX_PODS, PrecursorAlert},
-    policy::PrecursorPolicy,
-    report::PrecursorNodeReport,
-};
+use kube::{Api, ResourceExt as _, api::PostParams, runtime::watcher::Config};
+use netprecursor_crds::alert::{AlertState, MAX_PODS, PrecursorAlert};
 use netprecursor_e2e::{
     Error,
+    agent::Agent,
     cluster::{Story, story, tools_image, wait_for, wait_for_list},
     product::Product,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::shared::{alert_in, condition, policy, request};
+use crate::{
+    breach::{BREACH, CALM, calm_policy, set_threshold, warmed_up},
+    shared::{alert_in, request},
+};
 
 /// Pods of the Deployment, more than an alert lists.
 const PODS: u32 = 12;
-/// What no pod's RTT is below, and what none is above.
-const BREACH: &str = "1us";
-const CALM: &str = "10s";
-/// Until all of them run, are watched and have been for a minute.
-const WARM_UP: Duration = Duration::from_secs(240);
+/// Until all of them run.
+const STARTED: Duration = Duration::from_secs(120);
 /// From the breach to what is shown of it: the rule's hold, and pods that join one after the other.
 const SHOWN: Duration = Duration::from_secs(60);
-
-fn rules(threshold: &str) -> Value {
-    json!([{
-        "name": "rtt", "signal": "RttForecast", "rttForecast": {"threshold": threshold}, "holdFor": "1s",
-        "keepFiringFor": "1s", "model": {"builtin": "damped-holt"},
-    }])
-}
 
 /// A Deployment of clients on one node, each of which keeps a connection busy.
 async fn clients(story: &Story, node: &str, url: &str) -> Result<Deployment, Error> {
@@ -65,27 +51,8 @@ async fn clients(story: &Story, node: &str, url: &str) -> Result<Deployment, Err
         let ready = found.and_then(|found| found.status.as_ref()).and_then(|status| status.ready_replicas);
         ready == i32::try_from(PODS).ok()
     };
-    let started = wait_for(&deployments, "clients", "all pods of the Deployment", WARM_UP, is_there).await?;
+    let started = wait_for(&deployments, "clients", "all pods of the Deployment", STARTED, is_there).await?;
     started.ok_or_else(|| Error::NoCluster("the Deployment vanished".to_owned()))
-}
-
-async fn set_threshold(story: &Story, threshold: &str) -> Result<Instant, Error> {
-    let policies: Api<PrecursorPolicy> = story.api();
-    let patch = Patch::Merge(json!({"spec": {"rules": rules(threshold)}}));
-    let patched = policies.patch("clients", &PatchParams::default(), &patch).await;
-    patched.map(|_| Instant::now()).map_err(request("setting the threshold"))
-}
-
-/// Waits until the node's agent watches so many pods and may warn of them.
-async fn warmed_up(story: &Story, node: &str) -> Result<(), Error> {
-    let reports: Api<PrecursorNodeReport> = Api::all(story.client());
-    let is_warm = |report: Option<&PrecursorNodeReport>| {
-        let status = report.and_then(|report| report.status.as_ref());
-        status.is_some_and(|status| {
-            status.targets >= PODS.into() && condition(&status.conditions, "WarmingUp") == "False"
-        })
-    };
-    wait_for(&reports, node, "a report of all pods that is not warming up", WARM_UP, is_warm).await.map(|_| ())
 }
 
 #[tokio::test]
@@ -96,13 +63,13 @@ async fn the_pods_of_a_deployment_in_breach_are_one_alert() {
         let workers = story.cluster().workers().await?;
         let (near, far) = (workers[0].clone(), workers[workers.len() - 1].clone());
         let server = story.server("web", Some(&far)).await?;
-        let target = json!({"podSelector": {"matchLabels": {"app": "clients"}}});
-        policy(story, "clients", json!({"spec": {"target": target, "rules": rules(CALM)}})).await?;
+        calm_policy(story, "clients").await?;
         product.agents_ready().await?;
         let deployment = clients(story, &near, &server.url()).await?;
-        warmed_up(story, &near).await?;
+        let agent = Agent::ready_on(story.cluster(), &near, &[]).await?;
+        warmed_up(&agent, story, PODS as usize).await?;
 
-        let begun = set_threshold(story, BREACH).await?;
+        let begun = set_threshold(story, "clients", BREACH).await?;
         let (first, _) = alert_in(story, "clients", AlertState::Firing, SHOWN).await?;
         println!("the first pod is shown after {:?}", begun.elapsed());
         let alerts: Api<PrecursorAlert> = story.api();
@@ -140,7 +107,7 @@ async fn the_pods_of_a_deployment_in_breach_are_one_alert() {
             product.kubectl(&["describe", "deployment", "clients", "--namespace", story.namespace()]).await?;
         assert!(described.contains("RttBreach"), "{described}");
 
-        let repaired = set_threshold(story, CALM).await?;
+        let repaired = set_threshold(story, "clients", CALM).await?;
         let (over, _) = alert_in(story, "clients", AlertState::Resolved, SHOWN).await?;
         println!("over {:?} after the repair", repaired.elapsed());
         assert_eq!((over.name_any(), over.status.unwrap().firing_pod_count), (name, Some(0)));
