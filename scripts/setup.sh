@@ -21,11 +21,28 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
-#   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library)
+#   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library);
+#                                                         on arm64 the same for amd64
 #   qemu-user-static                                      release: starts them and runs their unit tests
 demo_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps)
 test_packages=(nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
-release_packages=(buildah gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
+release_packages=(buildah qemu-user-static)
+
+# The only place that names it; xtask/src/test/lint.rs runs what this script installs.
+deny_version=0.20.2
+
+# The architecture that releases are cross-built for on this machine: packages and Rust's target. Bash knows the machine where
+# there is no dpkg.
+other_target=
+choose_other() {
+  local here
+  here=$(dpkg --print-architecture 2>/dev/null) || here=$HOSTTYPE
+  case "$here" in
+    amd64|x86_64) release_packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross); other_target=aarch64-unknown-linux-gnu ;;
+    arm64|aarch64) release_packages+=(gcc-x86-64-linux-gnu libc6-dev-amd64-cross); other_target=x86_64-unknown-linux-gnu ;;
+    *) die "got a machine with $here, expected amd64 or arm64: make releases on one of them" ;;
+  esac
+}
 
 # Of the packages named, those that are not installed, one a line.
 missing_of() {
@@ -104,24 +121,37 @@ linker() {
 
 # Licenses, bans and sources of the dependencies, in the lint tier. Without it the tests run all the same, and say so.
 cargo_deny() {
-  command -v cargo-deny >/dev/null || [ -x "$cache/tools/bin/cargo-deny" ] && return 0
-  say "building cargo-deny (up to five minutes on two cores, once)"
+  local tools="$cache/tools/bin" state="$stamp/cargo-deny-$deny_version" log="$stamp/cargo-deny.log" got without
+  [ -x "$tools/cargo-deny" ] && [ -e "$state.built" ] && return 0
+  # What the lint tier would run: ours before others.
+  got=$(PATH="$tools:$PATH" cargo-deny --version 2>/dev/null) || got=
+  got=${got##* }
+  # In order of versions, the one wanted comes first.
+  if [ -n "$got" ] && printf '%s\n%s\n' "$deny_version" "$got" | sort -CV; then return 0; fi
+  without="the lint tier skips licenses and sources"
+  [ -z "$got" ] || without="the lint tier goes on with $got"
+  if [ -e "$state.failed" ]; then
+    say "cargo-deny $deny_version did not build earlier; $without; to try again: rm $state.failed"
+    return 0
+  fi
+  say "building cargo-deny $deny_version (up to five minutes on two cores, once)${got:+: the one installed is $got}"
   # It runs for a second or two: optimising it takes longer than it could ever save.
   CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-    cargo install cargo-deny --version 0.20.2 --locked --root "$cache/tools" >"$stamp/cargo-deny.log" 2>&1 ||
-    say "cargo-deny did not build; the lint tier skips licenses and sources; the log is $stamp/cargo-deny.log"
+    cargo install cargo-deny --version "$deny_version" --locked --root "$cache/tools" >"$log" 2>&1 ||
+    { touch "$state.failed"; say "cargo-deny did not build; $without; the log is $log"; return 0; }
+  touch "$state.built"
 }
 
-# What compiles the standard library for arm64 where rustup has not installed it.
+# What compiles the other architecture's standard library where rustup has not installed it.
 other_architecture() {
-  rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | { read -r library && [ -d "$library" ]; } && return 0
+  rustc --print target-libdir --target "$other_target" 2>/dev/null | { read -r library && [ -d "$library" ]; } && return 0
   install_packages rustc-web cargo-web rust-web-src
 }
 
 case "$*" in
   '') install_packages "${demo_packages[@]}" "${test_packages[@]}"; cluster_packages ;;
   demo) install_packages "${demo_packages[@]}" ;;
-  release) install_packages "${demo_packages[@]}" "${release_packages[@]}" ;;
+  release) choose_other; install_packages "${demo_packages[@]}" "${release_packages[@]}" ;;
   *) die "got '$*', expected demo, release, or no argument for the tests" ;;
 esac
 rust_host

@@ -23,6 +23,9 @@ use crate::{
     source::RttFrom,
 };
 
+/// Alerts that an agent keeps of each kind; what is over longest goes first.
+pub const CAPACITY: usize = 512;
+
 /// Whether an alert is firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -138,7 +141,7 @@ impl Alert {
 
     /// The highest RTT that was published, forecast or measured, µs; 0 without any.
     pub fn reach_us(&self) -> f32 {
-        self.predicted_us.unwrap_or(0.0).max(self.measured_us.unwrap_or(0.0))
+        reach_us(self.predicted_us, self.measured_us)
     }
 
     /// The pod's namespace; empty outside a cluster.
@@ -164,5 +167,20 @@ impl Alert {
         self.state = AlertState::Resolved;
         self.resolution = Some(resolution);
         self.resolved_unix = Some(unix);
+        if let Some(affected) = &mut self.affected {
+            affected.resolve();
+        }
+    }
+}
+
+fn reach_us(predicted_us: Option<f32>, measured_us: Option<f32>) -> f32 {
+    predicted_us.unwrap_or(0.0).max(measured_us.unwrap_or(0.0))
+}
+
+/// The higher of two figures.
+pub fn worse(before: Option<f32>, now: Option<f32>) -> Option<f32> {
+    match (before, now) {
+        (Some(before), Some(now)) => Some(before.max(now)),
+        (before, now) => before.or(now),
     }
 }

@@ -79,7 +79,7 @@ pub struct Source {
     clean: Option<Tick>,
     /// The first second with samples since then that were not clean.
     unclean: Option<Tick>,
-    /// The first and the last second since then with smoothed RTT.
+    /// The first and the last second since then with smoothed RTT, of those with no more than [`LOOK_BACK`] in between.
     smoothed: Option<(Tick, Tick)>,
     /// The least delayed of the samples that are not clean.
     small: Least,
@@ -114,7 +114,9 @@ impl Source {
             self.unclean = self.unclean.or(Some(now));
         }
         if smoothed.samples > 0.0 {
-            self.smoothed = Some((self.smoothed.map_or(now, |(first, _)| first), now));
+            // Connections that send now and then have not been sending in between.
+            let going_on = self.smoothed.filter(|(_, last)| now.since(*last) <= LOOK_BACK);
+            self.smoothed = Some((going_on.map_or(now, |(first, _)| first), now));
         }
         self.smoothed = self.smoothed.filter(|(_, last)| now.since(*last) <= PATIENCE);
         let low = self.small.take(now, samples, *low_us).filter(|_| samples > 0.0);
@@ -148,10 +150,10 @@ impl Source {
     /// What is best of what there was of late.
     fn chosen(&self, now: Tick, handshakes: f32) -> RttFrom {
         // Of a connection that is just being opened, or was seen by the agent before, a callback comes before that.
-        let is_older_heard = self.smoothed.is_some_and(|(first, last)| last.since(first) >= LOOK_BACK);
+        let is_older_usable = self.smoothed.is_some_and(|(first, last)| last.since(first) >= LOOK_BACK);
         match (self.clean, self.unclean) {
             (Some(clean), _) if now.since(clean) <= PATIENCE => RttFrom::Clean,
-            _ if is_older_heard => RttFrom::Smoothed,
+            _ if is_older_usable => RttFrom::Smoothed,
             // Before anything clean was seen there is less to wait for.
             (clean, Some(unclean)) if clean.is_some() || now.since(unclean) >= LOOK_BACK => RttFrom::LowQuantile,
             (clean, None) if handshakes > 0.0 && (clean.is_none() || self.from == RttFrom::Smoothed) => {

@@ -11,7 +11,8 @@ use aya_ebpf::{
 };
 use netprecursor_agent_common::{
     identity::Stamp,
-    tcp::{FLIGHT_UNIT_NS_LOG2, LONGEST_GAP, Line},
+    older::moment,
+    tcp::{LONGEST_GAP, Line},
 };
 
 use crate::{older, slots};
@@ -43,7 +44,7 @@ pub(crate) fn sent(ctx: &SkBuffContext, stamp: Stamp) {
 #[inline(always)]
 pub(crate) fn now() -> u32 {
     // SAFETY: the helper has no preconditions.
-    (unsafe { bpf_ktime_get_ns() } >> FLIGHT_UNIT_NS_LOG2) as u32 | 1
+    moment(unsafe { bpf_ktime_get_ns() })
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 //!
 //! Only the socket's own program can ask for its callbacks, and a socket that was opened while no agent ran has met none. What
 //! the smoothed RTT lacks of a measured one: it holds the delays of receivers that withhold ACKs, so that its least values
-//! alone say something, unless the socket is in *bulk* transfer (no flight of late that a receiver would delay the ACK of).
+//! alone say something, unless the socket is in *bulk* transfer (of late its flight has neither ended nor paused early).
 
 use aya_ebpf::{
     bindings::{bpf_sock, bpf_tcp_sock},
@@ -12,8 +12,7 @@ use aya_ebpf::{
 use netprecursor_agent_common::{
     MAX_SLOTS,
     identity::Stamp,
-    older::{self, BULK_SEGMENTS, FREE_AFTER, LOOK_EVERY, OlderExtremes, OlderLine, OlderSlot, STALE_AFTER},
-    tcp::LONGEST_GAP,
+    older::{self, FREE_AFTER, LOOK_EVERY, OlderExtremes, OlderLine, OlderSlot, STALE_AFTER},
 };
 
 use crate::{
@@ -34,11 +33,15 @@ static OLDER_LINES: Array<OlderLine> = Array::with_max_entries(older::OLDER_LINE
 /// A packet of a socket leaves that no callback has come of.
 #[inline(always)]
 pub(crate) fn sent(cookie: u64, stamp: Stamp, sk: *const bpf_sock, tcp: *const bpf_tcp_sock) {
+    // SAFETY: not null. The count of what was sent holds this packet already.
+    let (segments, arrived) = unsafe { ((*tcp).data_segs_out, (*tcp).segs_in) };
+    if segments == 0 {
+        // A handshake, a listener, or a socket that only receives: it has no RTT beyond its handshake's, and takes no line.
+        return;
+    }
     let Some(line) = OLDER_LINES.get_ptr_mut(cookie as u32 & (older::OLDER_LINES - 1)) else { return };
     // SAFETY: points into the map; a race with another socket of this line costs one sample.
     let line = unsafe { &mut *line };
-    // SAFETY: not null. The sequence numbers are those before this packet, the count holds it already.
-    let (segments, next) = unsafe { ((*tcp).data_segs_out, (*tcp).snd_nxt) };
     let is_ours = line.cookie == cookie;
     if is_ours && segments == line.data_segments {
         return;
@@ -47,12 +50,17 @@ pub(crate) fn sent(cookie: u64, stamp: Stamp, sk: *const bpf_sock, tcp: *const b
     if !is_ours {
         if line.cookie == 0 || now.wrapping_sub(line.looked_at) > FREE_AFTER {
             // Not looked at yet: of a socket that is just being opened, a callback comes within its first round trip.
-            *line = OlderLine::new(cookie, stamp.0, now, segments, next);
+            *line = OlderLine::new(cookie, stamp.0, now, segments, arrived);
         }
         return;
     }
     let rested = now.wrapping_sub(line.sent_at);
-    note_flight(line, tcp, segments, rested);
+    // SAFETY: not null. The sequence numbers are those before this packet.
+    let (waiting, segment) = unsafe { ((*tcp).snd_nxt.wrapping_sub((*tcp).snd_una), (*tcp).mss_cache) };
+    if older::may_be_delayed(waiting, segment, rested) {
+        line.delayed_until = segments;
+        line.delayed_arrived = arrived;
+    }
     line.data_segments = segments;
     line.sent_at = now;
     line.stamp = stamp.0;
@@ -61,15 +69,19 @@ pub(crate) fn sent(cookie: u64, stamp: Stamp, sk: *const bpf_sock, tcp: *const b
     }
     line.looked_at = now;
     // SAFETY: not null.
-    let (smoothed, arrived, floor) = unsafe { ((*tcp).srtt_us, (*tcp).segs_in, (*tcp).rtt_min) };
-    let newest = older::newest_us(line.smoothed_us_x8, smoothed, arrived.wrapping_sub(line.arrived));
+    let (smoothed, floor) = unsafe { ((*tcp).srtt_us, (*tcp).rtt_min) };
+    let exact = older::exact_us(line.smoothed_us_x8, smoothed, arrived.wrapping_sub(line.arrived));
     line.smoothed_us_x8 = smoothed;
     line.arrived = arrived;
-    if smoothed == 0 || rested > STALE_AFTER {
+    let is_bulk = line.is_bulk(segments, arrived);
+    // One exact sample is the last request's; what is smoothed goes back further.
+    if smoothed == 0 || (rested > STALE_AFTER && (is_bulk || exact.is_none())) {
         return;
     }
-    let is_bulk = segments.wrapping_sub(line.delayed_until) >= BULK_SEGMENTS;
-    let rtt = if is_bulk { smoothed >> 3 } else { newest };
+    let rtt = match exact {
+        Some(exact) if !is_bulk => exact,
+        _ => smoothed >> 3,
+    };
     count(stamp.slot(), rtt, floor, is_bulk);
     let class = Class { peers: &mut line.peers, version: &mut line.peers_version };
     views::each(
@@ -81,23 +93,6 @@ pub(crate) fn sent(cookie: u64, stamp: Stamp, sk: *const bpf_sock, tcp: *const b
             count(slot, value, floor, is_bulk);
         },
     );
-}
-
-/// Notes whether a receiver may have delayed the ACKs of a flight: of one that was no longer than a segment, or was paused
-/// within its first one.
-#[inline(always)]
-fn note_flight(line: &mut OlderLine, tcp: *const bpf_tcp_sock, segments: u32, rested: u32) {
-    // SAFETY: not null.
-    let (next, first, segment) = unsafe { ((*tcp).snd_nxt, (*tcp).snd_una, (*tcp).mss_cache) };
-    let waiting = next.wrapping_sub(first);
-    if waiting == 0 {
-        if next.wrapping_sub(line.flight_from) <= segment {
-            line.delayed_until = segments;
-        }
-        line.flight_from = next;
-    } else if waiting <= segment && rested > LONGEST_GAP {
-        line.delayed_until = segments;
-    }
 }
 
 #[inline(always)]

@@ -226,9 +226,8 @@ impl Observed {
             if !staffed.contains(alert.node.as_str()) {
                 missed.insert(Absent::Agent(alert.node.clone()));
             }
-            if let Some(pod) = alert.pod.as_ref().filter(|pod| !pods.contains(pod.as_str())) {
-                missed.insert(Absent::Pod(pod.clone()));
-            }
+            let gone = alert.pods.iter().filter(|pod| !pods.contains(pod.as_str()));
+            missed.extend(gone.cloned().map(Absent::Pod));
         }
         let used: BTreeSet<String> = self
             .all_policies()

@@ -5,8 +5,8 @@ mod bundle;
 mod changelog;
 mod chart;
 mod checksums;
-mod emulated;
 mod krew;
+mod tried;
 mod versions;
 
 use std::{
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// Makes everything that a release publishes: programs, images, lists of components, chart, krew manifest, checksums
+/// Makes everything that a release publishes: programs, images, SBOMs, chart, krew manifest, checksums
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Everything but signatures and upload, which are the workflow's job
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Where it goes; what an earlier run left there is removed
     #[arg(long, value_name = "DIRECTORY", default_value = "out/release")]
     out: PathBuf,
-    /// The tag, such as v1.2.3: the changelog must have its entry, and no platform may be missing
+    /// The tag, such as v1.2.3: needs a changelog entry, a clean checkout, and every platform built and tried
     #[arg(long)]
     tag: Option<String>,
     /// Where images are pushed to: the packaged chart takes them from there
@@ -71,7 +71,7 @@ struct Made {
     name: &'static str,
     /// The directory, below that of the release.
     layout: String,
-    /// The list of components of a platform is `PROGRAM_VERSION_linux_ARCHITECTURE.cdx.json`.
+    /// The SBOM of a platform is `PROGRAM_VERSION_linux_ARCHITECTURE.cdx.json`.
     program: &'static str,
     #[serde(flatten)]
     content: Layout,
@@ -80,10 +80,14 @@ struct Made {
 /// Makes the release.
 ///
 /// # Errors
-/// Versions disagree, something does not build, or (with a tag) a platform is missing.
+/// Versions disagree, something does not build, or (with a tag) changes are not committed, or a platform is missing or
+/// untried.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let source = Source::of_checkout()?;
     let notes = versions::check(Path::new("."), &source.version, args.tag.as_deref())?;
+    if args.tag.is_some() {
+        source.expect_committed()?;
+    }
     println!("version {}: workspace, chart and BPF programs agree", source.version);
     if args.check {
         return Ok(ExitCode::SUCCESS);
@@ -108,7 +112,7 @@ fn make(args: &Args, source: &Source, notes: &str, log: &Log, stop: &Stop) -> an
     for platform in Platform::ALL {
         match Toolchain::of(platform) {
             Ok(toolchain) => {
-                files.extend(programs(&toolchain, source, out, log, stop)?);
+                files.extend(programs(&toolchain, source, args, log, stop)?);
                 platforms.push(platform);
             }
             Err(reason) if args.tag.is_some() => bail!("{}: {reason}", platform.name()),
@@ -127,16 +131,21 @@ fn make(args: &Args, source: &Source, notes: &str, log: &Log, stop: &Stop) -> an
     write(&out.join("NOTES.md"), notes)
 }
 
-/// Builds the programs for a platform, tries those that another machine's processor is emulated for, and packs them.
-fn programs(toolchain: &Toolchain, source: &Source, out: &Path, log: &Log, stop: &Stop) -> anyhow::Result<Vec<String>> {
+/// Builds the programs for a platform, tries and packs them.
+fn programs(
+    toolchain: &Toolchain,
+    source: &Source,
+    args: &Args,
+    log: &Log,
+    stop: &Stop,
+) -> anyhow::Result<Vec<String>> {
+    let out = &args.out;
     let platform = toolchain.platform();
     println!("{}: building with {} (a cold build takes minutes)", platform.name(), toolchain.describe());
     for group in Group::ALL {
         binary::build(group, toolchain, source, log, stop)?;
     }
-    if platform != Platform::host()? {
-        println!("{}: {}", platform.name(), emulated::check(toolchain, source, log, stop)?);
-    }
+    println!("{}: {}", platform.name(), tried::check(toolchain, source, args.tag.is_some(), log, stop)?);
     let mut files = Vec::new();
     for program in [Program::Agent, Program::Operator, Program::Cli] {
         let components = name(program, &source.version, platform, "cdx.json");

@@ -12,8 +12,14 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 struct Workflow {
+    concurrency: Concurrency,
     permissions: Option<BTreeMap<String, String>>,
     jobs: BTreeMap<String, Job>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Concurrency {
+    group: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,18 +82,28 @@ fn a_workflow_may_only_read_and_a_job_says_what_it_may_write() {
     }
 }
 
+/// Whoever can move a tag or a branch of an action can run code with a workflow's rights. GitHub's own actions are trusted by
+/// their major version: GitHub runs every workflow anyway.
 #[test]
-fn actions_have_a_version_and_no_branch() {
+fn actions_of_others_are_pinned_to_a_commit() {
     for (name, workflow) in workflows() {
         let steps = workflow.jobs.values().flat_map(|job| &job.steps).filter_map(|step| step.uses.as_deref());
         for action in steps.chain(workflow.jobs.values().filter_map(|job| job.uses.as_deref())) {
-            let is_ours = action.starts_with("./");
-            let is_a_compiler = action == "dtolnay/rust-toolchain@nightly";
-            let version =
-                action.rsplit_once('@').map(|(_, version)| version.trim_start_matches('v')).unwrap_or_default();
-            let is_version = version.starts_with(|first: char| first.is_ascii_digit());
-            assert!(is_ours || is_a_compiler || is_version, "{name}: {action}");
+            let is_trusted = ["./", "actions/"].iter().any(|owner| action.starts_with(owner));
+            let commit = action.rsplit_once('@').map(|(_, commit)| commit).unwrap_or_default();
+            let is_commit = commit.len() == 40 && commit.chars().all(|digit| digit.is_ascii_hexdigit());
+            assert!(is_trusted || is_commit, "{name}: {action}");
         }
+    }
+}
+
+/// A workflow that another calls has the caller's name in `github.workflow`: two of them would cancel each other.
+#[test]
+fn runs_wait_for_others_of_the_same_workflow_and_ref_alone() {
+    let groups: BTreeSet<String> = workflows().into_values().map(|workflow| workflow.concurrency.group).collect();
+    assert_eq!(groups.len(), workflows().len(), "{groups:?}");
+    for group in groups {
+        assert!(group.contains("github.ref") && !group.contains("github.workflow"), "{group}");
     }
 }
 
@@ -100,9 +116,11 @@ fn nothing_is_published_before_everything_is_tested_and_built() {
     assert_eq!(writers, ["chart", "images", "page"]);
     for job in writers {
         let awaited = awaited(release, job);
-        assert!(awaited.contains("test") && awaited.contains("build"), "{job} waits for {awaited:?}");
+        assert!(["test", "e2e", "build"].iter().all(|gate| awaited.contains(gate)), "{job} waits for {awaited:?}");
     }
-    assert_eq!(release.jobs["test"].uses.as_deref(), Some("./.github/workflows/ci.yml"));
+    for (gate, workflow) in [("test", "ci"), ("e2e", "e2e")] {
+        assert_eq!(release.jobs[gate].uses.as_deref(), Some(&*format!("./.github/workflows/{workflow}.yml")));
+    }
 }
 
 #[test]

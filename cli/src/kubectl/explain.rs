@@ -115,7 +115,7 @@ pub(super) async fn ask(cluster: &Cluster, name: &str, now: Timestamp) -> Result
         Answer::Forbidden(message) => return Err(ClusterError::Refused { what, message }),
     };
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), namespace);
-    let regarding = ListParams::default().fields(&regarding(&alert)).limit(500);
+    let regarding = ListParams::default().fields(&order::selected(&alert)).limit(500);
     let (events, window) = tokio::try_join!(
         async { cluster.judge("list events", events.list(&regarding).await) },
         window::ask(cluster, &alert, now),
@@ -130,14 +130,6 @@ pub(super) async fn ask(cluster: &Cluster, name: &str, now: Timestamp) -> Result
         }
     };
     Ok(Objects { alert, events, window, notes })
-}
-
-/// What selects the alert's Events: those on the workload, which has one each time; else those on the pod.
-fn regarding(alert: &PrecursorAlert) -> String {
-    match &alert.spec.workload_ref {
-        Some(WorkloadReference { kind, name }) => format!("regarding.kind={kind},regarding.name={name}"),
-        None => format!("regarding.uid={}", alert.pod().map_or("", |(_, uid)| uid)),
-    }
 }
 
 /// That there is no such alert, and which there are.
@@ -312,14 +304,14 @@ mod tests {
                 {"name": "checkout-x2", "uid": "u-1", "state": "Firing", "predicted": "231ms", "measured": "244ms"},
                 {"name": "checkout-y7", "uid": "u-2", "state": "Resolved", "predicted": "210ms"}]);
         });
-        assert_eq!(regarding(&many), "regarding.kind=Deployment,regarding.name=checkout");
+        assert_eq!(order::selected(&many), "regarding.kind=Deployment,regarding.name=checkout");
         let shown = shown(&Objects { alert: many, ..objects(Window::Unavailable(Unavailable::Old)) });
         for part in
             ["Deployment checkout on node node1", "30 pods, 12 of them firing", "checkout-x2", "checkout-y7", "28 more"]
         {
             assert!(shown.contains(part), "{part} is not in\n{shown}");
         }
-        assert_eq!(regarding(&alert(|_| {})), "regarding.uid=u-1");
+        assert_eq!(order::selected(&alert(|_| {})), "regarding.uid=u-1");
     }
 
     #[test]

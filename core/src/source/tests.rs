@@ -181,6 +181,20 @@ fn what_sockets_show_until_their_first_callback_changes_nothing() {
 }
 
 #[test]
+fn older_connections_that_send_now_and_then_have_not_been_sending_for_ten_seconds() {
+    let each = |gap: u64| {
+        beside((0..120_u64).map(move |tick| {
+            let sends = tick.is_multiple_of(gap);
+            (Signals::ABSENT, if sends { smoothed(FLOOR, 90_000.0) } else { Others::NONE })
+        }))
+    };
+    for gap in [11, 29, 60] {
+        assert!(each(gap).iter().all(|second| *second == (RttFrom::default(), None)), "each {gap} s");
+    }
+    assert_eq!(each(10)[10], (RttFrom::Smoothed, Some(90_000.0)));
+}
+
+#[test]
 fn small_answers_of_newer_connections_count_beside_older_ones() {
     // A health check on the node, and a pool on a path that fills.
     let probe = || small(&[200.0; 3]);

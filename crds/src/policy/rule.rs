@@ -35,8 +35,8 @@ pub struct Rule {
     /// How urgent an alert of this rule is.
     #[serde(default)]
     pub severity: Severity,
-    /// What has an alert of its own. `Workload`: the pods of one workload on one node, with the worst of them in front.
-    /// `Pod`: each pod. A pod without a controller has its own either way. Scores count pods.
+    /// What one alert covers. `Workload`: the pods of one workload on one node, led by the worst pod. `Pod`: each pod. A pod
+    /// without a controller has its own alert either way. Scores count pods.
     #[serde(default)]
     pub alert_per: AlertPer,
     /// The model that forecasts. Defaults to the release's default model.

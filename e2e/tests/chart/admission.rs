@@ -213,6 +213,8 @@ async fn events_are_about_pods_and_workloads_in_their_own_namespace_and_by_the_a
         on_workload["regarding"]["apiVersion"] = version.into();
         assert_eq!(stage.refusal(agent, &on_workload).await, None, "{kind}");
     }
+    let mut disguised = event("d", "Secret");
+    disguised["regarding"]["apiVersion"] = "example.com/v1".into();
     let mut elsewhere = event("d", "Pod");
     elsewhere["regarding"]["namespace"] = "default".into();
     let mut borrowed = event("d", "Pod");
@@ -221,7 +223,7 @@ async fn events_are_about_pods_and_workloads_in_their_own_namespace_and_by_the_a
     unrelated["related"] = Value::Null;
     let refusal = stage.refusal(&stage.agents[1], &event("d", "Pod")).await.unwrap();
     assert!(refusal.contains("by agent-on-node1, expected one by agent-on-node2"), "{refusal}");
-    for object in [event("d", "Node"), event("d", "Service"), elsewhere, borrowed, unrelated] {
+    for object in [event("d", "Node"), event("d", "Service"), disguised, elsewhere, borrowed, unrelated] {
         let refusal = stage.refusal(agent, &object).await.unwrap();
         assert!(refusal.contains("another kind of Event"), "{refusal}");
     }

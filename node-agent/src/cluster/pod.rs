@@ -15,6 +15,10 @@ use netprecursor_core::{
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Marks such a mirror.
 const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
+/// Letters of what an alert names, as the API bounds them.
+const MAX_KIND: usize = 63;
+const MAX_NAME: usize = 253;
+const MAX_UID: usize = 64;
 /// What a Deployment adds to the names of its ReplicaSets.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
@@ -74,9 +78,15 @@ impl Pod {
     }
 }
 
-/// What controls the pod.
+/// What controls the pod. A node, which controls static pods, is no workload, and nothing else in the core group is but
+/// ReplicationControllers. Owners are free text: what no alert could name is no workload either.
 fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
+    let owner = metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))?;
+    let is_workload = owner.api_version.contains('/') || owner.kind == "ReplicationController";
+    let OwnerReference { api_version, kind, name, uid, .. } = owner;
+    let bounds = [(api_version, 253), (kind, MAX_KIND), (name, MAX_NAME), (uid, MAX_UID)];
+    let is_bounded = bounds.iter().all(|(text, max)| !text.is_empty() && text.len() <= *max);
+    (is_workload && is_bounded).then_some(owner)
 }
 
 /// The controller; for a ReplicaSet that a Deployment made, the Deployment.
@@ -108,6 +118,22 @@ mod tests {
             "status": status,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn what_is_no_workload_controls_no_pod() {
+        let owned = |owner: serde_json::Value| {
+            let mut object = pod(json!({}));
+            object.metadata.owner_references = Some(vec![serde_json::from_value(owner).unwrap()]);
+            Pod::read(&object).unwrap().reference.workload.clone()
+        };
+        let owner = |version: &str, kind: &str| {
+            owned(json!({"apiVersion": version, "kind": kind, "name": "one", "uid": "u", "controller": true}))
+        };
+        assert_eq!(owner("v1", "Node"), None, "as of static pods");
+        assert!(owner("v1", "ReplicationController").is_some());
+        assert!(owner("example.com/v1", "Game").is_some());
+        assert_eq!(owner("example.com/v1", &"K".repeat(64)), None);
     }
 
     #[test]

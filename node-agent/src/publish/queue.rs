@@ -17,19 +17,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fastrand::Rng;
 use netprecursor_core::{
-    alert::{Alert, Confirmed},
+    alert::{Alert, CAPACITY, Confirmed},
     decide::Resolution,
 };
 use netprecursor_kit::Backoff;
 
-use self::{
-    disk::Disk,
-    entry::{Entry, MAX_EVENTS, Pending, Regarding},
-    fair::Fair,
-    store::Store,
-};
-use super::words;
-use crate::tick::alerts;
+use self::{disk::Disk, entry::Entry, fair::Fair, store::Store};
 
 pub use pick::{EventKey, Op, Pick, Purse};
 
@@ -53,7 +46,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { capacity: alerts::CAPACITY, per_node: 200, per_namespace: 50 }
+        Self { capacity: CAPACITY, per_node: 200, per_namespace: 50 }
     }
 }
 
@@ -200,12 +193,12 @@ impl<D: Disk> Queue<D> {
             slot.entry.alert = alert;
             slot.entry.revision += 1;
             if is_turn {
-                self.counters.events_dropped += push_event(&mut slot.entry);
+                self.counters.events_dropped += slot.entry.push_event();
             }
         } else {
             self.make_room();
             let mut entry = Entry::new(alert);
-            push_event(&mut entry);
+            entry.push_event();
             self.slots.insert(name.clone(), Slot::new(entry, self.sequence));
         }
         self.save(&name);
@@ -228,7 +221,7 @@ impl<D: Disk> Queue<D> {
                 alert.judged_unix = Some(unix);
             }
             slot.entry.revision += 1;
-            self.counters.events_dropped += push_event(&mut slot.entry);
+            self.counters.events_dropped += slot.entry.push_event();
             self.save(&name);
         }
     }
@@ -368,34 +361,4 @@ impl<D: Disk> Queue<D> {
             self.forget(&name);
         }
     }
-}
-
-/// Adds the transition that the alert has just made, on the pod and on its workload. Returns how many had to go for it.
-fn push_event(entry: &mut Entry) -> u64 {
-    let alert = &entry.alert;
-    let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
-    let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
-    let on = |regarding| Pending {
-        count: alert.count,
-        state: alert.state,
-        at,
-        reason: reason.clone(),
-        note: note.clone(),
-        regarding,
-    };
-    let pod = alert.subject.as_ref().map(|subject| &subject.pod);
-    let on_pod = on(pod.map(|pod| Regarding::Pod { name: pod.name.clone(), uid: pod.uid.clone() }));
-    let on_workload = alert.affected.as_ref().map(|affected| {
-        let controller = pod.and_then(|pod| pod.controller.clone());
-        on(Some(Regarding::Workload { workload: affected.workload.clone(), controller }))
-    });
-    let mut given_up = 0;
-    for pending in on_workload.into_iter().chain([on_pod]) {
-        while entry.events.len() >= MAX_EVENTS {
-            entry.events.pop_front();
-            given_up += 1;
-        }
-        entry.events.push_back(pending);
-    }
-    given_up
 }

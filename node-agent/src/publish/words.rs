@@ -72,7 +72,7 @@ fn affected(alert: &Alert) -> String {
     let pod = worst.first().map_or("", |pod| &pod.name);
     match (*count, *firing) {
         (1, _) => format!(" Pod {pod} of {kind} {name}."),
-        (count, 0) => format!(" {count} pods of {kind} {name} on this node were affected, {pod} most."),
+        (count, 0) => format!(" {count} pods of {kind} {name} on this node were affected; {pod} was the worst."),
         (count, firing) => {
             format!(" {count} pods of {kind} {name} on this node, {firing} of them firing, {pod} is the worst.")
         }
@@ -311,11 +311,10 @@ mod tests {
         ends(1, " Pod checkout-0 of Deployment checkout.");
         ends(30, " 30 pods of Deployment checkout on this node, 30 of them firing, checkout-0 is the worst.");
         let mut over = on_workload(0, 30);
-        over.affected.as_mut().unwrap().firing = 0;
         over.resolve(Resolution::Recovered, 1_700_000_030);
         let note = note(&over);
         assert!(
-            note.ends_with(" 30 pods of Deployment checkout on this node were affected, checkout-0 most."),
+            note.ends_with(" 30 pods of Deployment checkout on this node were affected; checkout-0 was the worst."),
             "{note}"
         );
     }

@@ -5,7 +5,7 @@
 //! previous survey: all of it had been sent by the line's last callback, after which the kernel owes none before something
 //! that was sent later is acknowledged (`tcp_rtt_estimator`: once a round trip). So sockets older than the agent count as
 //! unseen, and so do those whose callbacks another program switched off: setting callback flags overwrites what others have
-//! set. Of the unseen, those count as *smoothed* that the egress program looks at when they send.
+//! set. Of the unseen, those count as *smoothed* that the egress program has looked at and that sent within a minute.
 
 use std::{collections::HashMap, ops::Add};
 
@@ -18,7 +18,7 @@ use netlink_packet_sock_diag::{
 use netlink_sys::Socket;
 use netprecursor_agent_common::{
     names::map,
-    older::{OLDER_LINES, OlderLine},
+    older::{OLDER_LINES, OlderLine, moment},
     tcp::{LINES, Line},
 };
 use serde::Serialize;
@@ -27,7 +27,10 @@ use super::{
     ends::{Ends, Remotes},
     mapped::{Mapped, MappedError},
 };
-use crate::netlink::{self, DumpError};
+use crate::{
+    host::monotonic_ns,
+    netlink::{self, DumpError},
+};
 
 /// Established sockets of a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -81,7 +84,18 @@ impl Lines {
 
     fn is_older(&self, cookie: u64) -> bool {
         let line = self.older.read(cookie as usize & (OLDER_LINES as usize - 1));
-        line.is_some_and(|line| line.cookie == cookie)
+        line.is_some_and(|line| line.cookie == cookie && self.is_smoothed(&line))
+    }
+
+    /// Whether the smoothed RTT of this line's socket is looked at. Once a callback has come of it nobody does, but its line
+    /// stays. The clock is read after the line: a socket that sends meanwhile must not have sent in the future.
+    pub(super) fn is_smoothed(&self, line: &OlderLine) -> bool {
+        line.is_in_use(moment(monotonic_ns())) && !self.has_called(line.cookie)
+    }
+
+    fn has_called(&self, cookie: u64) -> bool {
+        let line = self.seen.read(cookie as usize & (LINES as usize - 1));
+        line.is_some_and(|line| line.cookie == cookie && is_called(&line))
     }
 }
 

@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use netprecursor_core::alert::Alert;
-
-/// Entries kept; what is over longest goes first.
-pub const CAPACITY: usize = 512;
+use netprecursor_core::alert::{Alert, CAPACITY};
 
 /// All alerts by name.
 #[derive(Debug, Default)]
@@ -18,16 +15,18 @@ pub struct AlertBook {
 }
 
 impl AlertBook {
-    /// An alert fires, again or for the first time. Returns it with its count.
-    pub fn fire(&mut self, mut alert: Alert) -> Alert {
+    /// An alert fires, again or for the first time. Returns it with its count, and one that was firing and had to go for it:
+    /// nobody will hear of its end otherwise.
+    pub fn fire(&mut self, mut alert: Alert) -> (Alert, Option<Alert>) {
         self.shared = None;
+        let mut gone = None;
         if let Some(before) = self.alerts.get(&alert.name) {
             alert.count = before.count + 1;
         } else if self.alerts.len() >= CAPACITY {
-            self.evict();
+            gone = self.evict().filter(|gone| gone.is_firing());
         }
         self.alerts.insert(alert.name.clone(), Arc::new(alert.clone()));
-        alert
+        (alert, gone.map(Arc::unwrap_or_clone))
     }
 
     /// An alert of the last run of the agent goes on.
@@ -63,15 +62,14 @@ impl AlertBook {
     }
 
     /// Makes room: the one that resolved first goes, and if all are out, the one that fired first.
-    fn evict(&mut self) {
+    fn evict(&mut self) -> Option<Arc<Alert>> {
         let oldest = self
             .alerts
             .values()
             .min_by_key(|alert| (alert.is_firing(), alert.resolved_unix.unwrap_or(alert.fired_unix)))
             .map(|alert| alert.name.clone());
-        if let Some(name) = oldest {
-            self.alerts.remove(&name);
-            self.evicted += 1;
-        }
+        let gone = self.alerts.remove(&oldest?);
+        self.evicted += u64::from(gone.is_some());
+        gone
     }
 }

@@ -1,6 +1,7 @@
 //! The tick itself: sensors → windows → features → forecasts → decisions → alerts. Targets are discovered after the
 //! measurement: by name on one host ([`namespaces`]), from the API in a cluster ([`pods`]).
 
+mod course;
 mod namespaces;
 mod pods;
 mod resume;
@@ -11,14 +12,12 @@ mod views;
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use netprecursor_core::{
-    alert::{self, Alert, AlertState, Confirmed, Groups, Model, Subject, Transition},
-    causes::Cause,
-    decide::Action,
+    alert::{self, Groups, Model, Subject, Transition},
+    decide::{Action, Resolution},
     gate::Start,
     policy::{AlertPer, Mode, Policy, Rule},
-    source::RttFrom,
     tick::Tick,
-    watch::{Ledger, Step, Watch},
+    watch::{Ledger, Watch},
     window::Window,
 };
 
@@ -207,8 +206,8 @@ impl Pipeline {
                 let (window, features, from) = (&viewed.window, &viewed.features, viewed.from);
                 let causes = forecasters.causes(*forecaster, window, features, baseline.as_ref());
                 let model = Model::clone(forecasters.model(*forecaster));
-                let fired = fire(name.clone(), &active.policy, rule, target, from, &step, causes, model, unix);
-                transitions.extend(fired.map(|mut alert| {
+                let fired = course::fire(name.clone(), &active.policy, rule, target, from, &step, causes, model, unix);
+                if let Some(mut alert) = fired {
                     if let Some((policy, pod)) = active.reference.as_ref().zip(target.about.pod()) {
                         let Policy { name, uid, .. } = active.policy.as_ref();
                         alert.part_of = match rule.alert_per {
@@ -217,11 +216,16 @@ impl Pipeline {
                         };
                         alert.subject = Some(Arc::new(Subject { policy: policy.clone(), pod: Arc::clone(pod) }));
                     }
-                    Transition::Fired(alerts.fire(alert))
-                }));
+                    let (alert, gone) = alerts.fire(alert);
+                    transitions.push(Transition::Fired(alert));
+                    transitions.extend(gone.map(|mut gone| {
+                        gone.resolve(Resolution::Gone, unix);
+                        Transition::Resolved(gone)
+                    }));
+                }
             }
             if let Some(alert) = alerts.get_mut(&name) {
-                follow(alert, &step, unix, transitions);
+                course::follow(alert, &step, unix, transitions);
             }
         }
         // The baseline stays what it was before the fault.
@@ -317,88 +321,8 @@ impl Pipeline {
             let rule = &active.rules[id.rule].rule;
             let name = alert::name(&active.policy.name, &active.policy.uid, &target.about.uid, &rule.name);
             if let (Some(action), Some(alert)) = (Watch::retire(watch), self.alerts.get_mut(&name)) {
-                act(alert, &action, unix, transitions);
+                course::act(alert, &action, unix, transitions);
             }
         }
-    }
-}
-
-/// The alert that a step raises; `None` unless it fires.
-#[expect(clippy::too_many_arguments, reason = "an alert is made of all of them, in one place")]
-fn fire(
-    name: String,
-    policy: &Policy,
-    rule: &Rule,
-    target: &Target,
-    rtt_from: RttFrom,
-    step: &Step,
-    causes: Vec<Cause>,
-    model: Model,
-    unix: u64,
-) -> Option<Alert> {
-    let Some(Action::Fire { trigger, predicted_us, chance, measured_us }) = step.action else { return None };
-    Some(Alert {
-        name,
-        policy: policy.identity(),
-        rule: rule.name.to_string(),
-        target: target.about.name.clone(),
-        target_uid: target.about.uid.clone(),
-        severity: rule.severity,
-        state: AlertState::Firing,
-        trigger,
-        rtt: rule.view.to_string(),
-        rtt_from,
-        threshold_us: rule.thresholds.breach_us(),
-        resolve_us: rule.thresholds.resolve_us(),
-        predicted_us,
-        chance,
-        measured_us,
-        lead_seconds: None,
-        confirmed: Confirmed::Unknown,
-        judged_unix: None,
-        count: 1,
-        fired_unix: unix,
-        resolved_unix: None,
-        resolution: None,
-        causes,
-        model,
-        subject: None,
-        part_of: None,
-        affected: None,
-    })
-}
-
-/// Applies a step to a known alert: verdict first, because an alert may be judged and resolve in one tick.
-fn follow(alert: &mut Alert, step: &Step, unix: u64, transitions: &mut Vec<Transition>) {
-    if let Some(verdict) = step.verdict {
-        alert.judge(verdict, unix);
-        transitions.push(Transition::Judged(alert.clone()));
-    }
-    if let Some(action) = &step.action {
-        act(alert, action, unix, transitions);
-    }
-}
-
-fn act(alert: &mut Alert, action: &Action, unix: u64, transitions: &mut Vec<Transition>) {
-    match action {
-        // Emitted where the alert is made.
-        Action::Fire { .. } => {}
-        Action::Update { predicted_us, chance, measured_us } => {
-            alert.predicted_us = worse(alert.predicted_us, *predicted_us);
-            alert.chance = worse(alert.chance, *chance);
-            alert.measured_us = worse(alert.measured_us, *measured_us);
-            transitions.push(Transition::Updated(alert.clone()));
-        }
-        Action::Resolve { reason } => {
-            alert.resolve(*reason, unix);
-            transitions.push(Transition::Resolved(alert.clone()));
-        }
-    }
-}
-
-fn worse(before: Option<f32>, now: Option<f32>) -> Option<f32> {
-    match (before, now) {
-        (Some(before), Some(now)) => Some(before.max(now)),
-        (before, now) => before.or(now),
     }
 }

@@ -1,7 +1,7 @@
 //! Connections that were opened while no agent ran.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::TcpStream,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -12,7 +12,7 @@ use netprecursor_agent::{sensors::sockets::Coverage, tick::pipeline::Pipeline};
 use netprecursor_core::{source::RttFrom, tick::Tick};
 
 use crate::fixture::{
-    Behaviour, Ended, Family, Path, Server, alone, ask, exchange, flooded, seen, smoothed_us, wait_for, watching,
+    Behaviour, Ended, Family, Path, Server, Step, alone, ask, exchange, flooded, seen, smoothed_us, wait_for, watching,
 };
 
 /// 200 kB at 20 Mbit/s: 80 ms of queue.
@@ -112,4 +112,40 @@ fn a_bulk_transfer_that_is_older_than_the_agent_is_measured_as_it_is() {
             (from == RttFrom::Smoothed && off.abs() < 0.2).then_some(())
         });
     });
+}
+
+/// Three of the wire's segments: an MTU of 1,500 less headers with timestamps.
+const UPLOAD: usize = 3 * 1_448;
+/// Sooner than the delayed ACK of the third segment (40 ms at least), which therefore rides on the answer.
+const ANSWERED_AFTER_MS: u64 = 30;
+/// Between what the path takes and what late answers make of the smoothed RTT: 16 ms.
+const LATE_US: f32 = 10_000.0;
+
+/// Sends three segments and waits for a small answer.
+fn upload(stream: &mut TcpStream) {
+    stream.write_all(&[0; UPLOAD]).unwrap();
+    stream.read_exact(&mut [0; 64]).unwrap();
+}
+
+#[test]
+fn small_uploads_that_are_answered_late_are_no_bulk_transfer() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    // As one packet all of the request would be acknowledged at once.
+    path.without_offloads();
+    let behaviour = Behaviour::Script { request: UPLOAD, steps: &[Step::Pause(ANSWERED_AFTER_MS), Step::Send(64)] };
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), behaviour);
+    let mut stream = ask(&path.near, server.address);
+    (0..30).for_each(|_| upload(&mut stream));
+    let late = smoothed_us(&stream);
+    assert!(late > LATE_US, "no ACK waits for its answer: {late} µs");
+
+    let mut pipeline = watching(&path, &["measure: Rtt".to_owned()]);
+    pipeline.begin(Tick(0), 0);
+    let mut ticks = Ticks { pipeline: &mut pipeline, number: 0 };
+    // 256 segments take eighty-six requests: nine ticks.
+    let seen: Vec<_> = (0..30).map(|_| ticks.of(|| upload(&mut stream))).collect();
+    let smoothed = seen.iter().filter(|(from, _)| *from == RttFrom::Smoothed).filter_map(|(_, rtt)| *rtt);
+    let highest = smoothed.clone().fold(0.0, f32::max);
+    assert!(smoothed.count() >= 10 && highest < LATE_US, "{late} µs late; {seen:?}");
 }

@@ -13,8 +13,9 @@ use netprecursor_crds::{
 pub struct Alert {
     /// The UID of its policy.
     pub policy: String,
-    /// The UID of its pod; `None` for one on a workload, of whose pods its agent keeps track.
-    pub pod: Option<String>,
+    /// UIDs of all pods that it is firing for; none for one on more pods of a workload than it lists, of which its agent alone
+    /// keeps track.
+    pub pods: Vec<String>,
     /// The node of its pods.
     pub node: String,
     /// When it was made.
@@ -80,9 +81,20 @@ pub(crate) fn reduce(object: DeserializeGuard<PrecursorAlert>) -> Option<Alert> 
             judged: confirmed.map(|condition| condition.last_transition_time.0),
         }
     });
+    let listed = object.status.iter().flat_map(|status| &status.pods);
+    let firing = listed.filter(|pod| pod.state == AlertState::Firing).map(|pod| pod.uid.clone());
+    let pods = match (object.spec.pod_ref, &object.status) {
+        (Some(pod), _) => vec![pod.uid],
+        (None, Some(status)) => {
+            let firing: Vec<String> = firing.collect();
+            let is_all = status.firing_pod_count.is_some_and(|count| count as usize == firing.len());
+            if is_all { firing } else { Vec::new() }
+        }
+        (None, None) => Vec::new(),
+    };
     Some(Alert {
         policy: object.spec.policy_ref.uid,
-        pod: object.spec.pod_ref.map(|pod| pod.uid),
+        pods,
         node: object.spec.node_name,
         created: object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         reported,

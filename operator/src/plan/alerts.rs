@@ -83,7 +83,8 @@ pub(super) fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Writ
 fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut Due) -> Option<Resolution> {
     let mut missed =
         |absent: Absent, seconds| observed.absent.since(&absent).is_some_and(|since| due.passed(since, seconds));
-    if alert.pod.clone().is_some_and(|pod| missed(Absent::Pod(pod), GONE_SECONDS)) {
+    let is_gone = |pod: &String| missed(Absent::Pod(pod.clone()), GONE_SECONDS);
+    if !alert.pods.is_empty() && alert.pods.iter().map(is_gone).fold(true, |all, one| all && one) {
         return Some(Resolution::TargetGone);
     }
     if missed(Absent::Node(alert.node.clone()), GONE_SECONDS) || missed(Absent::Agent(alert.node.clone()), LOST_SECONDS)
@@ -126,6 +127,7 @@ pub(super) fn resolved(key: &Key, alert: &Seen<Alert>, resolution: Resolution, n
         "metadata": {"name": key.name, "namespace": key.namespace, "uid": alert.uid},
         "status": {
             "state": "Resolved",
+            "firingPodCount": 0,
             "resolution": resolution,
             "resolvedAt": at.to_string(),
             "conditions": conditions,

@@ -29,6 +29,19 @@ impl Source {
             epoch.parse().with_context(|| format!("got SOURCE_DATE_EPOCH {epoch}, expected seconds since 1970"))?;
         Ok(Self { version: env!("CARGO_PKG_VERSION").to_owned(), revision, epoch })
     }
+
+    /// Refuses a checkout that differs from its commit: nobody could build the same again.
+    ///
+    /// # Errors
+    /// It does.
+    pub(crate) fn expect_committed(&self) -> anyhow::Result<()> {
+        match self.revision.strip_suffix("-dirty") {
+            None => Ok(()),
+            Some(commit) => bail!(
+                "got changes to {commit} that are not committed, expected what the tag names: commit or stash them (git status)"
+            ),
+        }
+    }
 }
 
 fn git(arguments: &[&str]) -> anyhow::Result<String> {
@@ -37,4 +50,17 @@ fn git(arguments: &[&str]) -> anyhow::Result<String> {
         bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_committed_is_refused_by_name() {
+        let source = |revision: &str| Source { version: "1.2.3".to_owned(), revision: revision.to_owned(), epoch: 0 };
+        source("0123abc").expect_committed().unwrap();
+        let refused = source("0123abc-dirty").expect_committed().unwrap_err().to_string();
+        assert!(refused.contains("got changes to 0123abc that are not committed"), "{refused}");
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use crate::program::Source;
 
-/// Packs a program, the license and the list of components into `archive`.
+/// Packs a program, the license and the SBOM into `archive`.
 ///
 /// # Errors
 /// A file cannot be read, or tar fails.

@@ -22,10 +22,12 @@ struct Check {
     remedy: &'static str,
 }
 
-const DENY: &str = "cargo install --locked cargo-deny";
+/// It knows the version.
+const DENY: &str = "run scripts/setup.sh";
 
 /// Its database is fetched from the network and changes every day: the same commit would pass today and fail tomorrow.
-const ADVISORIES: &str = "advisories not checked: their database is online; CI does it (cargo deny check advisories)";
+const ADVISORIES: &str =
+    "advisories not checked: their database is online; a workflow does it every day (cargo deny check advisories)";
 
 const CHECKS: &[Check] = &[
     Check {
@@ -104,7 +106,11 @@ const CHECKS: &[Check] = &[
 impl Check {
     fn command(&self) -> Command {
         let mut command = if self.program == "cargo" { cargo_with_tools(&[]) } else { Command::new(self.program) };
-        command.args(self.arguments);
+        match self.arguments {
+            // A crate that is not fetched yet may be fetched; afterwards the check works without network.
+            ["deny", rest @ ..] if are_crates_fetched(rest) => command.args(["deny", "--offline"]).args(rest),
+            all => command.args(all),
+        };
         if self.name == "documentation" {
             // A crate's page may point at its own modules, which are documented here as well.
             command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
@@ -131,12 +137,25 @@ impl Check {
     }
 }
 
-/// Cargo that also finds the subcommands that scripts/setup.sh has installed.
+/// Whether cargo has all crates of a check's manifest, those for other systems included, which no build fetches.
+fn are_crates_fetched(arguments: &[&str]) -> bool {
+    let mut fetch = cargo(&["fetch", "--locked", "--offline"]);
+    fetch.args(manifest(arguments));
+    fetch.output().is_ok_and(|output| output.status.success())
+}
+
+/// The manifest that arguments name, as arguments.
+fn manifest<'a>(arguments: &'a [&'a str]) -> &'a [&'a str] {
+    let named = arguments.windows(2).find(|pair| matches!(pair, ["--manifest-path", _]));
+    named.unwrap_or_default()
+}
+
+/// Cargo that also finds the subcommands that scripts/setup.sh has installed, before others: it has checked their versions.
 fn cargo_with_tools(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
     let tools = cache().map(|cache| cache.join("tools/bin")).ok();
     let path = env::var_os("PATH").unwrap_or_default();
-    if let Ok(path) = env::join_paths(env::split_paths(&path).chain(tools)) {
+    if let Ok(path) = env::join_paths(tools.into_iter().chain(env::split_paths(&path))) {
         command.env("PATH", path);
     }
     command
@@ -187,6 +206,15 @@ mod tests {
     fn what_cargo_itself_can_do_is_never_skipped() {
         let documentation = CHECKS.iter().find(|check| check.name == "documentation").unwrap();
         assert!(documentation.is_installed());
+    }
+
+    #[test]
+    fn the_crates_looked_for_are_those_of_the_manifest_that_is_checked() {
+        assert_eq!(
+            manifest(&["--locked", "--manifest-path", "a/Cargo.toml", "check"]),
+            ["--manifest-path", "a/Cargo.toml"]
+        );
+        assert!(manifest(&["--locked", "check", "bans"]).is_empty());
     }
 
     #[test]

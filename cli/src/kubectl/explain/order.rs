@@ -1,11 +1,11 @@
-//! What happened in which order: from the Events on the pod, which cover earlier firings too, and from the alert itself,
+//! What happened in which order: from the Events on the pod or its workload, which cover earlier firings too, and from the alert itself,
 //! which covers the last one after its Events are gone.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
 use netprecursor_crds::{
     ConditionStatus, PrecursorAlert,
-    alert::{AlertState, PrecursorAlertStatus, Trigger},
+    alert::{AlertState, PrecursorAlertStatus, Trigger, WorkloadReference},
     diagnosis::condition,
 };
 use serde::Serialize;
@@ -40,6 +40,14 @@ impl What {
             Self::Unconfirmed => "not confirmed",
             Self::Resolved => "resolved",
         }
+    }
+}
+
+/// What selects the alert's Events: those on the workload, which has one each time; else those on the pod.
+pub(super) fn selected(alert: &PrecursorAlert) -> String {
+    match &alert.spec.workload_ref {
+        Some(WorkloadReference { kind, name }) => format!("regarding.kind={kind},regarding.name={name}"),
+        None => format!("regarding.uid={}", alert.pod().map_or("", |(_, uid)| uid)),
     }
 }
 

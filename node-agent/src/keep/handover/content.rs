@@ -5,7 +5,7 @@ use std::io;
 
 use netprecursor_agent_common::MAX_SLOTS;
 use netprecursor_core::{
-    alert::{Alert, Group},
+    alert::{Alert, CAPACITY, Group},
     features::COUNT,
     hex, schema,
     signal::{Signal, Signals},
@@ -19,10 +19,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{CLOCK_TOLERANCE, MAX_AGE, Moment};
-use crate::tick::{
-    alerts::CAPACITY,
-    handover::{HandedRule, HandedTarget, Handover},
-};
+use crate::tick::handover::{HandedRule, HandedTarget, Handover};
 
 /// Raised with any change of what is written that the schema's hash does not show.
 const VERSION: u32 = 2;

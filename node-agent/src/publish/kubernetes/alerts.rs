@@ -81,7 +81,9 @@ fn pods(alert: &Alert, subject: &Subject) -> (u32, u32, Vec<AlertPod>) {
         measured: rtt(pod.measured_us),
     };
     match &alert.affected {
-        Some(affected) => (affected.count.max(1), affected.firing, affected.worst.iter().map(pod).collect()),
+        Some(affected) => {
+            (affected.count.max(1), affected.firing, affected.worst.iter().take(alert::MAX_PODS).map(pod).collect())
+        }
         None => {
             let only = AffectedPod {
                 name: subject.pod.name.clone(),

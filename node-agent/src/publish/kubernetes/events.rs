@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
 };
 use kube::Resource;
 use netprecursor_core::{
@@ -69,14 +69,24 @@ pub(super) fn replica_set(pending: &Pending) -> Option<&str> {
     (controller.kind == "ReplicaSet" && !is_it(controller, workload)).then_some(controller.name.as_str())
 }
 
-/// Puts an Event on the controller that the ReplicaSet names, if it names one.
+/// Puts an Event on a workload that the ReplicaSet, as it was read, is controlled by; on the ReplicaSet itself when another one
+/// has adopted it or none controls it any more.
 pub(super) fn put_on_controller(event: &mut Event, replica_set: &ObjectMeta) {
+    let (Some(regarding), Some(uid)) = (&mut event.regarding, &replica_set.uid) else { return };
     let owner = replica_set.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    if let (Some(owner), Some(regarding)) = (owner, &mut event.regarding) {
-        regarding.api_version = Some(owner.api_version.clone());
-        regarding.kind = Some(owner.kind.clone());
-        regarding.name = Some(owner.name.clone());
-        regarding.uid = Some(owner.uid.clone());
+    let is_it = |owner: &&OwnerReference| {
+        (regarding.kind.as_deref(), regarding.name.as_deref()) == (Some(&owner.kind), Some(&owner.name))
+    };
+    match owner.filter(is_it) {
+        Some(owner) => {
+            regarding.api_version = Some(owner.api_version.clone());
+            regarding.uid = Some(owner.uid.clone());
+        }
+        None => {
+            regarding.kind = Some("ReplicaSet".to_owned());
+            regarding.name.clone_from(&replica_set.name);
+            regarding.uid = Some(uid.clone());
+        }
     }
 }
 
@@ -169,11 +179,18 @@ mod tests {
         assert_eq!(on(&event), by_name, "as long as only the ReplicaSet is known");
         assert_eq!(replica_set(&pending), Some("checkout-7d4b9c"));
         put_on_controller(&mut event, &ObjectMeta::default());
-        assert_eq!(on(&event), by_name, "a ReplicaSet of its own");
-        let owned = json!({"ownerReferences": [
-            {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": "d-1", "controller": true}]});
-        put_on_controller(&mut event, &serde_json::from_value(owned).unwrap());
+        assert_eq!(on(&event), by_name, "it could not be read");
+        let owned = |by: &str| {
+            let owner =
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": by, "uid": "d-1", "controller": true});
+            let read = json!({"name": "checkout-7d4b9c", "uid": "rs-1", "ownerReferences": [owner]});
+            serde_json::from_value::<ObjectMeta>(read).unwrap()
+        };
+        let mut adopted = event.clone();
+        put_on_controller(&mut event, &owned("checkout"));
         assert_eq!((&on(&event)["uid"], &on(&event)["kind"]), (&json!("d-1"), &json!("Deployment")));
+        put_on_controller(&mut adopted, &owned("another"));
+        assert_eq!((&on(&adopted)["uid"], &on(&adopted)["kind"]), (&json!("rs-1"), &json!("ReplicaSet")));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use netprecursor_core::alert::{Alert, AlertState, Controller, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::publish::words;
+
 /// Events of one alert that wait to be made, of which a transition has one or two; older ones are dropped and counted.
 pub const MAX_EVENTS: usize = 16;
 
@@ -76,12 +78,15 @@ pub struct Entry {
     pub delivered: Option<Delivered>,
     /// Events to make, oldest first.
     pub events: VecDeque<Pending>,
+    /// The pod that has the Event of its firing: it gets that of the end as well, though another one may be the worst by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned: Option<Regarding>,
 }
 
 impl Entry {
     /// An alert of which nothing has been published.
     pub const fn new(alert: Alert) -> Self {
-        Self { alert, revision: 1, object: None, delivered: None, events: VecDeque::new() }
+        Self { alert, revision: 1, object: None, delivered: None, events: VecDeque::new(), warned: None }
     }
 
     /// Whether something of it is not yet published.
@@ -98,5 +103,38 @@ impl Entry {
     pub fn is_published(&self) -> bool {
         self.delivered
             .is_some_and(|delivered| (delivered.state, delivered.count) == (self.alert.state, self.alert.count))
+    }
+
+    /// Adds the transition that the alert has just made, on its workload and on a pod. Returns how many had to go for it.
+    pub(super) fn push_event(&mut self) -> u64 {
+        let alert = &self.alert;
+        let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
+        let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
+        let on = |regarding| Pending {
+            count: alert.count,
+            state: alert.state,
+            at,
+            reason: reason.clone(),
+            note: note.clone(),
+            regarding,
+        };
+        let pod = alert.subject.as_ref().map(|subject| &subject.pod);
+        let worst = pod.map(|pod| Regarding::Pod { name: pod.name.clone(), uid: pod.uid.clone() });
+        let warned = if alert.is_firing() { worst } else { self.warned.clone().or(worst) };
+        let on_workload = alert.affected.as_ref().map(|affected| {
+            let controller = pod.and_then(|pod| pod.controller.clone());
+            on(Some(Regarding::Workload { workload: affected.workload.clone(), controller }))
+        });
+        let added = [on_workload, Some(on(warned.clone()))];
+        self.warned = warned;
+        let mut given_up = 0;
+        for pending in added.into_iter().flatten() {
+            while self.events.len() >= MAX_EVENTS {
+                self.events.pop_front();
+                given_up += 1;
+            }
+            self.events.push_back(pending);
+        }
+        given_up
     }
 }

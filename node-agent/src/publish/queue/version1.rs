@@ -86,7 +86,7 @@ struct Forecaster {
 impl From<Entry> for entry::Entry {
     fn from(entry: Entry) -> Self {
         let Entry { alert, revision, object, delivered, events } = entry;
-        Self { alert: alert.into(), revision, object, delivered, events }
+        Self { alert: alert.into(), revision, object, delivered, events, warned: None }
     }
 }
 

@@ -120,7 +120,7 @@ impl Shared {
             let Some(established) = established else { continue };
             let (seen, older) = by_slot.get(slot as usize).copied().unwrap_or_default();
             let seen = seen.min(established);
-            // A line outlives its socket until another one needs it.
+            // A line outlives its socket: for good if it was seen, for a minute if it was older.
             let smoothed = older.min(established - seen);
             let surveys = self.known(slot, *number).surveys + 1;
             self.found(
@@ -167,7 +167,7 @@ pub(super) fn take(requests: &Receiver<Request>, sites: &mut Sites) {
 }
 
 /// How many lines of sockets are stamped for each slot's present target: of those that callbacks have come of, and of older
-/// ones.
+/// ones whose smoothed RTT is looked at.
 fn known_by_slot(lines: &Lines, sites: &Sites) -> Vec<(u32, u32)> {
     let mut known = vec![(0, 0); MAX_SLOTS as usize];
     let mut note = |stamp: Stamp, add: fn(&mut (u32, u32))| {
@@ -183,7 +183,7 @@ fn known_by_slot(lines: &Lines, sites: &Sites) -> Vec<(u32, u32)> {
         note(Stamp(line.stamp), |(seen, _)| *seen += 1);
     }
     let older = (0..OLDER_LINES as usize).filter_map(|index| lines.older.read(index));
-    for line in older.filter(|line| line.cookie != 0) {
+    for line in older.filter(|line| line.cookie != 0 && lines.is_smoothed(line)) {
         note(Stamp(line.stamp), |(_, older)| *older += 1);
     }
     known

@@ -76,7 +76,7 @@ impl Pods {
                     if about.labels != pod.labels {
                         Arc::make_mut(about).labels.clone_from(&pod.labels);
                     }
-                    // It was given to another owner. An alert that is out stays a part of what it was.
+                    // It has a new owner; an alert that is firing stays with the old one.
                     if about.pod() != Some(&pod.reference) {
                         Arc::make_mut(about).origin = Origin::Pod(Arc::clone(&pod.reference));
                     }

@@ -55,6 +55,6 @@ impl Pipeline {
 /// Applies the last action of a watch to its alert.
 fn resolve(action: Option<Action>, name: &str, alerts: &mut AlertBook, unix: u64, transitions: &mut Vec<Transition>) {
     if let (Some(action), Some(alert)) = (action, alerts.get_mut(name)) {
-        super::act(alert, &action, unix, transitions);
+        super::course::act(alert, &action, unix, transitions);
     }
 }
