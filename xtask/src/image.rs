@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// What builds them: buildah where it is installed, else docker
     #[arg(long, value_enum)]
     engine: Option<Engine>,
-    /// Where archives, lists of components and `images.json` go
+    /// Where archives, SBOMs and `images.json` go
     #[arg(long, value_name = "DIRECTORY", default_value = "out/images")]
     out: PathBuf,
     /// Only the binaries and lists, without an engine
@@ -90,7 +90,7 @@ struct Made {
     id: String,
     /// SHA-256 of the binary.
     binary: String,
-    /// The list of components.
+    /// The SBOM.
     sbom: PathBuf,
 }
 

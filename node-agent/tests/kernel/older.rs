@@ -107,7 +107,7 @@ fn a_bulk_transfer_that_is_older_than_the_agent_is_measured_as_it_is() {
         pipeline.begin(Tick(0), 0);
         let mut ticks = Ticks { pipeline: &mut pipeline, number: 0 };
         wait_for("the smoothed RTT, a fifth off at most", || {
-            let (from, rtt) = ticks.of(|| thread::yield_now());
+            let (from, rtt) = ticks.of(thread::yield_now);
             let off = rtt? / smoothed_us(&stream) - 1.0;
             (from == RttFrom::Smoothed && off.abs() < 0.2).then_some(())
         });

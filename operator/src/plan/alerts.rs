@@ -83,8 +83,8 @@ pub(super) fn deletion(key: &Key, alert: &Seen<Alert>, reason: Deletion) -> Writ
 fn lost(observed: &Observed, working: &BTreeSet<&str>, alert: &Alert, due: &mut Due) -> Option<Resolution> {
     let mut missed =
         |absent: Absent, seconds| observed.absent.since(&absent).is_some_and(|since| due.passed(since, seconds));
-    let is_gone = |pod: &String| missed(Absent::Pod(pod.clone()), GONE_SECONDS);
-    if !alert.pods.is_empty() && alert.pods.iter().map(is_gone).fold(true, |all, one| all && one) {
+    let mut is_gone = |pod: &String| missed(Absent::Pod(pod.clone()), GONE_SECONDS);
+    if !alert.pods.is_empty() && alert.pods.iter().all(&mut is_gone) {
         return Some(Resolution::TargetGone);
     }
     if missed(Absent::Node(alert.node.clone()), GONE_SECONDS) || missed(Absent::Agent(alert.node.clone()), LOST_SECONDS)

@@ -26,7 +26,7 @@ pub(crate) struct Part {
     pub(crate) platform: Platform,
     /// Its program.
     pub(crate) binary: PathBuf,
-    /// The list of components.
+    /// The SBOM.
     pub(crate) components: PathBuf,
 }
 
