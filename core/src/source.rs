@@ -31,7 +31,7 @@ pub enum RttFrom {
     /// The path's floor, and what the low quantile of the samples that are not clean has risen by above its usual level.
     LowQuantile,
     /// Smoothed RTT of connections that are older than the agent: in bulk transfer as it is, else the path's floor and what
-    /// the least smoothed RTT has risen by. What [`Self::LowQuantile`] infers from other connections is used as well.
+    /// the least smoothed RTT has risen by; what `LowQuantile` infers from other connections counts as well.
     Smoothed,
     /// Handshakes alone.
     Handshake,
