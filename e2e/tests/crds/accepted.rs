@@ -106,6 +106,7 @@ async fn defaults_are_those_of_the_reference_and_nothing_else_is_written() {
         let stored = cluster.apply(&policy).await.data["spec"].clone();
         policy["spec"]["mode"] = json!("Active");
         policy["spec"]["rules"][0]["severity"] = json!("Warning");
+        policy["spec"]["rules"][0]["alertPer"] = json!("Workload");
         assert_eq!(stored, policy["spec"], "{version}");
     }
 }
