@@ -19,7 +19,7 @@ use crate::{older, slots};
 
 /// Notes in the line of a TCP socket that a packet leaves, for the target of `stamp`.
 #[inline(always)]
-pub(crate) fn sent(ctx: &SkBuffContext, stamp: Stamp) {
+pub(crate) fn sent<const OLDER: bool>(ctx: &SkBuffContext, stamp: Stamp) {
     let skb = ctx.skb.skb;
     // SAFETY: reads a context field.
     let sk = unsafe { (*skb).__bindgen_anon_2.sk };
@@ -36,7 +36,8 @@ pub(crate) fn sent(ctx: &SkBuffContext, stamp: Stamp) {
     match slots::line_of(cookie) {
         // A line that only says which cgroup a socket is of has seen no callback.
         Some(line) if line.acked != Line::UNKNOWN => note(line, tcp),
-        _ => older::sent(cookie, stamp, sk, tcp),
+        _ if OLDER => older::sent(cookie, stamp, sk, tcp),
+        _ => {}
     }
 }
 

@@ -56,7 +56,7 @@ pub fn traffic_ingress(ctx: SkBuffContext) -> i32 {
 
 #[cgroup_skb]
 pub fn traffic_egress(ctx: SkBuffContext) -> i32 {
-    leaves(&ctx, slots::of_skb_by_namespace(&ctx));
+    leaves::<true>(&ctx, slots::of_skb_by_namespace(&ctx));
     PASS
 }
 
@@ -74,21 +74,23 @@ pub fn traffic_ingress_by_socket(ctx: SkBuffContext) -> i32 {
     PASS
 }
 
-/// For kernels whose cgroup_skb programs cannot ask for the namespace (before 6.3).
+/// For kernels whose cgroup_skb programs cannot ask for the namespace (before 6.3). Without older sockets: the verifier of 6.1
+/// refuses the program with them.
 #[cgroup_skb]
 pub fn traffic_egress_by_socket(ctx: SkBuffContext) -> i32 {
-    leaves(&ctx, slots::of_skb_by_socket(&ctx));
+    leaves::<false>(&ctx, slots::of_skb_by_socket(&ctx));
     PASS
 }
 
-/// A packet leaves its socket: counts it for its target, and notes what an RTT sample of the socket will need.
+/// A packet leaves its socket: counts it for its target, and notes what an RTT sample of the socket will need; with `OLDER` it
+/// measures sockets that are older than the agent.
 #[inline(always)]
-fn leaves(ctx: &SkBuffContext, stamp: Option<Stamp>) {
+fn leaves<const OLDER: bool>(ctx: &SkBuffContext, stamp: Option<Stamp>) {
     traffic::count(ctx, traffic::Direction::Sent, stamp);
     if !local::stays(ctx, stamp.is_some())
         && let Some(stamp) = stamp
     {
-        flight::sent(ctx, stamp);
+        flight::sent::<OLDER>(ctx, stamp);
     }
 }
 

@@ -83,8 +83,7 @@ impl Traffic {
                 attach(bpf, &BY_SOCKET)?;
                 State::Degraded(
                     "this kernel's cgroup_skb has no network namespace: only packets of TCP sockets that the tcp \
-                     sensor has seen are counted, and except for pods on the host's network, sockets older than the \
-                     agent have no RTT"
+                     sensor has seen are counted, and sockets older than the agent have no RTT"
                         .to_owned(),
                 )
             }
