@@ -11,4 +11,3 @@ mod nightly;
 mod policies;
 mod rights;
 mod shared;
-mod workloads;

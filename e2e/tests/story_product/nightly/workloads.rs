@@ -56,6 +56,7 @@ async fn clients(story: &Story, node: &str, url: &str) -> Result<Deployment, Err
 }
 
 #[tokio::test]
+#[ignore = "nightly: a Deployment of twelve pods; E2E_STORIES=nightly make e2e"]
 async fn the_pods_of_a_deployment_in_breach_are_one_alert() {
     story("workloads", async |story| {
         let product = Product::new(story.cluster());
