@@ -157,8 +157,8 @@ fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     Ok(made)
 }
 
-/// A directory with the files that go into an image, with fixed modes and times.
-fn context(binary: &Path, components: &Path, source: &Source) -> anyhow::Result<tempfile::TempDir> {
+/// A directory with the files that go into an image or an archive, with fixed modes and times.
+pub(crate) fn context(binary: &Path, components: &Path, source: &Source) -> anyhow::Result<tempfile::TempDir> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let directory = tempfile::tempdir().context("making a directory for the image's files")?;

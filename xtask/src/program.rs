@@ -22,6 +22,9 @@ pub(crate) enum Program {
 }
 
 impl Program {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Agent, Self::Operator, Self::Cli];
+
     /// Its file.
     pub(crate) const fn name(self) -> &'static str {
         match self {

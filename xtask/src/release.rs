@@ -147,7 +147,7 @@ fn programs(
     }
     println!("{}: {}", platform.name(), tried::check(toolchain, source, args.tag.is_some(), log, stop)?);
     let mut files = Vec::new();
-    for program in [Program::Agent, Program::Operator, Program::Cli] {
+    for program in Program::ALL {
         let components = name(program, &source.version, platform, "cdx.json");
         write(&out.join(&components), &sbom::of(program, platform)?)?;
         if ARCHIVED.contains(&program) {

@@ -1,24 +1,17 @@
 //! An archive with one program: the same files make the same bytes.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, bail};
 
-use crate::program::Source;
+use crate::{image, program::Source};
 
 /// Packs a program, the license and the SBOM into `archive`.
 ///
 /// # Errors
 /// A file cannot be read, or tar fails.
 pub(super) fn pack(binary: &Path, components: &Path, source: &Source, archive: &Path) -> anyhow::Result<()> {
-    let directory = tempfile::tempdir().context("making a directory for the archive's files")?;
-    let program = binary.file_name().context("expected a file")?;
-    let files = [(binary, Path::new(program), 0o755), (Path::new("LICENSE"), Path::new("LICENSE"), 0o644)];
-    for (from, to, mode) in files.into_iter().chain([(components, Path::new("sbom.cdx.json"), 0o644)]) {
-        let to = directory.path().join(to);
-        fs::copy(from, &to).with_context(|| format!("copying {}", from.display()))?;
-        fs::set_permissions(&to, fs::Permissions::from_mode(mode))?;
-    }
+    let directory = image::context(binary, components, source)?;
     tar(directory.path(), source.epoch, archive)
 }
 

@@ -48,7 +48,7 @@ fn untried(emulator: &str, is_tagged: bool) -> anyhow::Result<String> {
 
 /// Asks each program for its version.
 fn start(platform: Platform, emulator: Option<&str>, source: &Source) -> anyhow::Result<()> {
-    for program in [Program::Agent, Program::Operator, Program::Cli] {
+    for program in Program::ALL {
         let file = binary::of(program, platform)?;
         let mut command = match emulator {
             None => Command::new(&file),
