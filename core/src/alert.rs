@@ -139,6 +139,11 @@ impl Alert {
         self.state == AlertState::Firing
     }
 
+    /// Since when it is in its state, unix s: when it resolved, or else when it fired.
+    pub fn since_unix(&self) -> u64 {
+        self.resolved_unix.filter(|_| !self.is_firing()).unwrap_or(self.fired_unix)
+    }
+
     /// The highest RTT that was published, forecast or measured, µs; 0 without any.
     pub fn reach_us(&self) -> f32 {
         reach_us(self.predicted_us, self.measured_us)

@@ -242,7 +242,8 @@ pub struct PrecursorAlertStatus {
     /// How many of them are firing now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firing_pod_count: Option<u32>,
-    /// The worst of these pods, at most ten. The first is the worst of all since the alert fired: model and causes are its.
+    /// The worst of these pods, at most ten. The first is the worst of all since the alert fired or, once that
+    /// one recovers, the worst that is still firing; `causes` are its, as far as they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_PODS), extend("x-kubernetes-list-type" = "atomic"))]
     pub pods: Vec<AlertPod>,

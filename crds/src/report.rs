@@ -14,6 +14,9 @@ pub use counters::Counters;
 /// Most entries of `rules` and of `models`; the rest is counted in `omitted`.
 pub const MAX_ENTRIES: usize = 1024;
 
+/// Most networks of the cluster in a report; all of them are counted in `count`.
+pub const MAX_SHOWN_NETWORKS: usize = 16;
+
 /// A report has no spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, CustomResource)]
 #[kube(
@@ -131,6 +134,10 @@ pub struct PrecursorNodeReportStatus {
     /// Selected pods that are not watched because the agent has no free slot for them.
     #[serde(default)]
     pub targets_over_capacity: u64,
+    /// The networks of the cluster, by which rules tell peers with scope `Cluster` from `External` ones. Absent until they
+    /// are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_networks: Option<ClusterNetworks>,
     /// The queue of messages to the API server.
     #[serde(default)]
     pub queue: Queue,
@@ -187,6 +194,35 @@ pub struct RttFromCounts {
     /// From handshakes alone.
     #[serde(default)]
     pub handshake: u32,
+}
+
+/// The networks of the cluster's pods, Services and nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterNetworks {
+    /// Where they come from.
+    pub from: NetworksFrom,
+    /// Why they do not come from nodes and ServiceCIDRs, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+    /// The networks in CIDR notation, the first of them if there are more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_SHOWN_NETWORKS), inner(length(max = 43)))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub networks: Vec<String>,
+    /// The number of networks.
+    pub count: u32,
+}
+
+/// Where the networks of the cluster come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NetworksFrom {
+    /// The chart's value `clusterNetworks`.
+    Given,
+    /// Nodes' pod networks and addresses, and ServiceCIDRs.
+    Nodes,
+    /// All addresses for private networks: nodes and ServiceCIDRs do not say enough.
+    PrivateRanges,
 }
 
 /// Resource usage of the agent.

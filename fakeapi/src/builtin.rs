@@ -95,6 +95,13 @@ fn kinds() -> Vec<Kind> {
             ..builtin("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", &[], plain)
         },
         Kind { creates_on_update: true, ..builtin("coordination.k8s.io", "leases", "Lease", &[], plain) },
+        // As of Kubernetes 1.33.
+        Kind {
+            is_namespaced: false,
+            has_status: true,
+            is_unconditional: true,
+            ..builtin("networking.k8s.io", "servicecidrs", "ServiceCIDR", &[CONDITIONS], plain)
+        },
         // A separate store: Events written in one API group are not seen in the other.
         Kind {
             is_unconditional: true,

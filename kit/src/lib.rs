@@ -14,6 +14,8 @@ pub mod limits;
 #[cfg(feature = "daemon")]
 pub mod mirror;
 #[cfg(feature = "daemon")]
+pub mod networks;
+#[cfg(feature = "daemon")]
 pub mod share;
 #[cfg(feature = "daemon")]
 pub mod watch;
@@ -24,6 +26,7 @@ pub use {
     backoff::Backoff,
     budget::Budget,
     mirror::{Key, Mirror, Sight},
+    networks::Networks,
     share::Share,
     watch::{Change, Watch, Wire},
 };

@@ -9,8 +9,7 @@ use std::{
 };
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use ipnet::IpNet;
-use netprecursor_core::policy::{PeersError, Policy, network};
+use netprecursor_core::policy::Policy;
 use netprecursor_crds::{Fault, Refusal};
 use netprecursor_settings::{
     Listen,
@@ -90,9 +89,6 @@ pub enum ConfigError {
     /// A filter that would not do what it seems to.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// No network.
-    #[error("cluster-network: {0}")]
-    Network(#[from] PeersError),
     /// The pod's environment does not name its place.
     #[error("got no environment variable {0}, expected it from the downward API (fieldRef) with --kubernetes")]
     NoLocation(&'static str),
@@ -158,10 +154,10 @@ pub struct Flags {
     /// File with what this agent may write to the API server, which the operator deals [default: one write each 20 s]
     #[arg(long, value_name = "FILE", value_parser = given_path())]
     share_file: Option<PathBuf>,
-    /// A network of the cluster's pods, Services and nodes in CIDR notation, for rules about peers in the cluster or outside
-    /// of it; repeatable
-    #[arg(long, value_name = "CIDR", value_parser = network)]
-    cluster_network: Vec<IpNet>,
+    /// File with the networks of the cluster's pods, Services and nodes, which the operator deals: for rules about peers in
+    /// the cluster or outside of it
+    #[arg(long, value_name = "FILE", value_parser = given_path())]
+    networks_file: Option<PathBuf>,
 }
 
 /// The configuration of an agent in a cluster only.
@@ -175,8 +171,8 @@ pub struct InCluster {
     pub max_alerts_per_namespace: usize,
     /// Where its share of the writes to the API server is, if it is dealt one.
     pub share_file: Option<PathBuf>,
-    /// Where pods, Services and nodes of the cluster are; empty when that is not known.
-    pub networks: Vec<IpNet>,
+    /// Where the networks of the cluster are named, if it is dealt them.
+    pub networks_file: Option<PathBuf>,
     /// Whether everybody who reaches the agent may read its metrics.
     pub open_metrics: bool,
 }
@@ -251,13 +247,10 @@ impl Flags {
             return Err(ConfigError::NoAlerts(flag));
         }
         let share_file = self.share_file.or(file.share_file.map(|Written(path)| path));
-        let mut networks = self.cluster_network;
-        if networks.is_empty() {
-            networks = file.cluster_network.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
-        }
+        let networks_file = self.networks_file.or(file.networks_file.map(|Written(path)| path));
         let only_in_cluster = caps.iter().filter(|(_, cap)| cap.is_some()).map(|(flag, _)| *flag);
         let only_in_cluster = only_in_cluster.chain(share_file.is_some().then_some("--share-file"));
-        let only_in_cluster = only_in_cluster.chain((!networks.is_empty()).then_some("--cluster-network"));
+        let only_in_cluster = only_in_cluster.chain(networks_file.is_some().then_some("--networks-file"));
         let open_metrics = self.open_metrics || file.open_metrics;
         let mut only_in_cluster = only_in_cluster.chain(open_metrics.then_some("--open-metrics"));
         let cluster = match (self.kubernetes || file.kubernetes, targets.is_empty(), policies.is_empty()) {
@@ -273,7 +266,7 @@ impl Flags {
                 max_alerts: caps[0].1.unwrap_or(MAX_ALERTS),
                 max_alerts_per_namespace: caps[1].1.unwrap_or(MAX_ALERTS_PER_NAMESPACE),
                 share_file,
-                networks,
+                networks_file,
                 open_metrics,
             }),
         };

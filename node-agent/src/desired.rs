@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use ipnet::IpNet;
 use netprecursor_core::{
     alert::{PodRef, PolicyRef},
     policy::{Labels, Policy, Rule},
     watch::Ledger,
 };
+use netprecursor_kit::Networks;
 use netprecursor_models::Scorer;
 
 use crate::lock::lock;
@@ -67,6 +69,29 @@ pub enum Published {
     Refused(String),
 }
 
+/// The networks of the cluster, which rules class peers by, as far as they are known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterNetworks {
+    /// Those that were dealt last.
+    pub known: Option<Networks>,
+    /// Why the file with them cannot be read now.
+    pub problem: Option<String>,
+}
+
+impl ClusterNetworks {
+    /// The networks; none while they are not known.
+    pub fn list(&self) -> &[IpNet] {
+        self.known.as_ref().map_or(&[][..], |known| known.networks.as_slice())
+    }
+
+    /// Why they are not known, if they are not.
+    pub fn why_unknown(&self) -> &str {
+        self.problem.as_deref().unwrap_or(
+            "got no --networks-file, expected one, which the operator deals: without it, name networks in `peers.cidrs`",
+        )
+    }
+}
+
 /// What is to be watched, and for what.
 #[derive(Debug, Default)]
 pub struct Desired {
@@ -78,6 +103,8 @@ pub struct Desired {
     pub pods: Vec<Pod>,
     /// The node's own addresses.
     pub host_addresses: Vec<IpAddr>,
+    /// The networks of the cluster.
+    pub networks: Arc<ClusterNetworks>,
     /// The models that the policies ask for, by digest.
     pub models: BTreeMap<Digest, Arc<Published>>,
 }

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod dealt;
 pub mod desired;
 pub mod doctor;
 pub mod error;

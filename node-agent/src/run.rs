@@ -2,6 +2,7 @@
 //! on SIGTERM.
 
 mod keepers;
+mod turn;
 
 use std::{
     fs, io,
@@ -101,6 +102,15 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
              directory that it may write: change its permissions, or give another --state-dir"
         );
     }
+    let suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
+    let statuses = suite.statuses();
+    for status in &statuses {
+        tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
+    }
+    // With its programs in place, and before it reads what the agent before writes last.
+    let missing = api::missing(&statuses);
+    let waiting = turn::wait(&settings.state_dir, probes.as_ref().unwrap_or(&listener), &missing);
+    let Some(_turn) = runtime.block_on(waiting)? else { return Ok(()) };
     let ledgers = match settings.cluster {
         Some(_) => Ledgers::in_cluster(&settings.state_dir),
         None => Ledgers::new(&settings.state_dir),
@@ -113,10 +123,6 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         let ledgers = ledgers.clone();
         move |policy: &_, rule: &_| counted.add_to(ledgers.read(policy, rule), policy, rule)
     };
-    let mut suite = Suite::start(if settings.cluster.is_some() { Setting::cluster() } else { Setting::Host });
-    for status in suite.statuses() {
-        tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
-    }
     let mut sinks: Vec<Box<dyn Sink>> = otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect();
     let mut report = None;
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
@@ -131,7 +137,6 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             report = Some(reports);
             boards.push(board.clone());
             let recall = Recall::new(Arc::new(remembered));
-            suite.know_networks(cluster.networks.clone());
             let end = ClusterEnd { recall, desired, transitions, report: reports_seen };
             let following = start_cluster(cluster, &settings.state_dir, board, end).context("cannot start a thread")?;
             (Pipeline::of_pods(suite, cluster.location.node.clone(), desired_seen), Some(following))
@@ -192,7 +197,7 @@ fn start_cluster(cluster: &InCluster, state_dir: &Path, board: Board, end: Clust
         };
         Box::pin(kubernetes::publish(clients.requests, settings, transitions, report, board, ended))
     });
-    Cluster::start(cluster.location.clone(), recall, desired, publishing)
+    Cluster::start(cluster.location.clone(), recall, cluster.networks_file.clone(), desired, publishing)
 }
 
 /// Whether the state can be kept: found out now, not when there is some.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use netprecursor_agent::{
-    cluster::{models::Shelf, recall::Recall, watching},
+    cluster::{models::Shelf, networks::NetworksFile, recall::Recall, watching},
     desired::{Desired, Published},
 };
 use netprecursor_core::watch::Ledger;
@@ -52,7 +52,7 @@ impl Following {
         let shelf = Shelf::new(client.clone(), "netprecursor-system".to_owned());
         tokio::spawn(async move {
             let recall = Recall::new(Arc::new(|_, _| Some(counted(7))));
-            watching::follow(client, shelf, recall, "node1", sender).await;
+            watching::follow(client, shelf, recall, NetworksFile::new(None), "node1", sender).await;
         });
         Self { server, desired }
     }

@@ -8,8 +8,10 @@ use std::{
     path::Path,
 };
 
+use ipnet::IpNet;
 use netprecursor_core::policy::network;
 use netprecursor_crds::{Duration, duration::Field};
+use netprecursor_kit::networks::MAX_NETWORKS;
 use netprecursor_settings::{
     Listen,
     log::{Filter, FilterError, VARIABLE},
@@ -63,7 +65,7 @@ pub struct Config {
     /// How this cluster is called in what agents send; empty when it has no name.
     #[serde(default)]
     pub cluster_name: String,
-    /// Networks of the cluster's pods, Services and nodes, in CIDR notation.
+    /// Networks of the cluster's pods, Services and nodes, in CIDR notation; empty to find them out.
     #[serde(default)]
     pub cluster_networks: Vec<String>,
     /// Log filter.
@@ -128,6 +130,8 @@ pub struct Settings {
     pub pod_name: String,
     /// [`Config::alert_ttl`] in seconds.
     pub alert_ttl_seconds: i64,
+    /// [`Config::cluster_networks`], parsed.
+    pub cluster_networks: Vec<IpNet>,
     /// `RUST_LOG`, or else [`Config::log_level`].
     pub log: Filter,
 }
@@ -151,10 +155,8 @@ impl Settings {
             );
             return Err(ConfigError::Field { field: "agent.stateDir", message });
         }
-        for text in &config.cluster_networks {
-            network(text)
-                .map_err(|error| ConfigError::Field { field: "clusterNetworks", message: error.to_string() })?;
-        }
+        let cluster_networks = cluster_networks(&config.cluster_networks)
+            .map_err(|message| ConfigError::Field { field: "clusterNetworks", message })?;
         for (field, cap) in [
             ("caps.alertsPerNode", config.caps.alerts_per_node),
             ("caps.alertsPerNamespace", config.caps.alerts_per_namespace),
@@ -165,7 +167,7 @@ impl Settings {
                 return Err(ConfigError::Field { field, message });
             }
         }
-        Ok(Self { config, namespace, pod_name, alert_ttl_seconds, log })
+        Ok(Self { config, namespace, pod_name, alert_ttl_seconds, cluster_networks, log })
     }
 
     /// Settings of a file and of the environment that the chart gives.
@@ -205,6 +207,14 @@ fn alert_ttl(duration: &Duration) -> Result<i64, String> {
             "got `{duration}`, expected at least 1s, or resolved alerts are never seen: write for example `1h`"
         )),
     }
+}
+
+fn cluster_networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
+    let got = texts.len();
+    if got > MAX_NETWORKS {
+        return Err(format!("got {got} networks, expected at most {MAX_NETWORKS}: name larger ones"));
+    }
+    texts.iter().map(|text| network(text).map_err(|error| error.to_string())).collect()
 }
 
 fn info() -> String {
@@ -271,6 +281,7 @@ agent:
             ("  stateDir: ~/state", "agent.stateDir"),
             ("  stateDir: state", "agent.stateDir"),
             ("clusterNetworks: [10.0.0.1/8]", "clusterNetworks"),
+            ("clusterNetworks: [everywhere]", "clusterNetworks"),
         ];
         for (line, field) in table {
             let error = refusal(line);

@@ -4,6 +4,7 @@
 mod agents;
 pub(crate) mod alert;
 mod mirror;
+pub(crate) mod network;
 pub(crate) mod policy;
 pub mod read;
 mod report;
@@ -15,6 +16,7 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use netprecursor_core::policy::Labels;
 use netprecursor_crds::model_copy;
@@ -23,6 +25,7 @@ pub use agents::{AgentPod, Agents, Failure, RawDaemonSet, daemon_set};
 pub use alert::{Alert, Reported};
 pub use mirror::{Mirror, Seen};
 pub use netprecursor_kit::{Key, Sight, Wire};
+pub use network::Node;
 pub use policy::{Policy, Spec};
 #[cfg(test)]
 pub(crate) use report::reduce as report;
@@ -54,14 +57,18 @@ pub struct Observed {
     pub reports: Mirror<Report>,
     /// The agents' DaemonSet: one or none.
     pub daemon_sets: Mirror<Agents>,
-    /// What each agent may write: one or none.
+    /// What is dealt to agents: one or none.
     pub shares: Mirror<Dealt>,
     /// The agents' pods.
     pub agents: Mirror<AgentPod>,
     /// Pods of the DaemonSet that could not be made.
     pub failures: Mirror<Failure>,
     /// Nodes.
-    pub nodes: Mirror<()>,
+    pub nodes: Mirror<Node>,
+    /// Whether the API server serves ServiceCIDRs, as [`read::serves_service_cidrs`] found out.
+    pub serves_service_cidrs: bool,
+    /// Networks of Services, by ServiceCIDR; never synced where none are served.
+    pub service_cidrs: Mirror<Vec<IpNet>>,
     /// Namespaces with their labels.
     pub namespaces: Mirror<Labels>,
     /// Pods that have not ended, with their labels; equal ones are kept once.
@@ -162,6 +169,7 @@ impl Observed {
             && self.agents.is_synced()
             && self.failures.is_synced()
             && self.nodes.is_synced()
+            && (!self.serves_service_cidrs || self.service_cidrs.is_synced())
             && self.namespaces.is_synced()
             && self.pods.is_synced()
             && self.copies.is_synced()

@@ -8,6 +8,7 @@ mod alerts;
 mod condition;
 mod events;
 mod models;
+mod networks;
 mod retire;
 mod scores;
 mod shares;
@@ -66,7 +67,7 @@ pub enum Write {
         /// Its UID.
         uid: String,
     },
-    /// Says what each agent may write.
+    /// Says what each agent may write, and where the cluster is.
     DealShare {
         /// The ConfigMap.
         manifest: Value,

@@ -21,7 +21,7 @@ use crate::{
     installation::{self, Permit},
     metrics::Metrics,
     models,
-    observe::{Observed, watch::Watches},
+    observe::{Observed, read, watch::Watches},
     plan::{CONTENT, SCORES, snapshot_of},
     reconcile::{Context, reconcile_once},
 };
@@ -114,14 +114,14 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
 /// Also for tests that put another API server under it.
 pub async fn lead(watches: &Client, context: &Context) {
     let mut observed = Observed::default();
-    while let Err(error) = restore(context, &mut observed).await {
-        tracing::warn!(%error, "cannot read the scores yet");
+    while let Err(error) = begin(context, &mut observed).await {
+        tracing::warn!(%error, "cannot read the scores and what the API server serves yet");
         tokio::time::sleep(RETRY).await;
         if context.leadership.left().is_none() {
             return;
         }
     }
-    let mut watches = Watches::start(watches, &context.settings, &context.metrics);
+    let mut watches = Watches::start(watches, &context.settings, observed.serves_service_cidrs, &context.metrics);
     let mut due = Instant::now();
     let mut was_synced = false;
     loop {
@@ -151,6 +151,12 @@ async fn lost(leadership: Leadership) {
     while let Some(left) = leadership.left() {
         tokio::time::sleep(left).await;
     }
+}
+
+/// Reads what has to be known before anything is watched.
+async fn begin(context: &Context, observed: &mut Observed) -> kube::Result<()> {
+    observed.serves_service_cidrs = read::serves_service_cidrs(&context.client).await?;
+    restore(context, observed).await
 }
 
 /// Reads the snapshots of what was counted. A broken one is logged and left: counting starts from zero for its rules.

@@ -13,7 +13,7 @@ use netprecursor_crds::{
     ClusterPrecursorPolicy, PrecursorAlert, PrecursorPolicy,
     diagnosis::{self, Diagnosis, Finding, Severity, Standing, diagnose, node::Stand},
     policy::PrecursorPolicyStatus,
-    report::{Overhead, PrecursorNodeReportStatus, Queue, RttSource, Sensor, SensorState},
+    report::{ClusterNetworks, Overhead, PrecursorNodeReportStatus, Queue, RttSource, Sensor, SensorState},
 };
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ pub(super) struct Doctor {
     pub(super) is_well: bool,
     /// What is worst first.
     nodes: Vec<NodeLine>,
+    /// The networks of the cluster, as the agent has them that reported last.
+    cluster_networks: Option<ClusterNetworks>,
     /// What is wrong and concerns no single node.
     problems: Vec<String>,
     /// What somebody should look at, and concerns no single node.
@@ -137,7 +139,15 @@ pub(super) fn report(objects: &Objects, now: Timestamp) -> Doctor {
     let with_problems = nodes.iter().filter(|line| !line.problems.is_empty()).count();
     let warnings = diagnosis.all().filter(|finding| finding.severity == Severity::Warning).count();
     let counts = Counts { faults: problems.len() + with_problems, warnings };
-    Doctor { is_well: counts.faults == 0, nodes, problems, remarks, counts, notes: objects.notes.clone() }
+    let (cluster_networks, notes) = (cluster_networks(objects), objects.notes.clone());
+    Doctor { is_well: counts.faults == 0, nodes, cluster_networks, problems, remarks, counts, notes }
+}
+
+fn cluster_networks(objects: &Objects) -> Option<ClusterNetworks> {
+    let reports = objects.installed.reports.there().into_iter().flatten();
+    let statuses = reports.filter_map(|report| report.status.as_ref());
+    let known = statuses.filter(|status| status.cluster_networks.is_some());
+    known.max_by_key(|status| status.heartbeat.as_ref().map(|time| time.0))?.cluster_networks.clone()
 }
 
 /// Every policy with its name.

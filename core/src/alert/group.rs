@@ -145,14 +145,11 @@ impl Groups {
     /// Adds a group. What has to go for it at `unix` is over if it was firing: nobody would end it later.
     fn insert(&mut self, group: Group, unix: u64) -> Option<Transition> {
         let oldest = self.groups.values().map(|group| &group.alert);
-        let oldest = oldest.min_by_key(|it| (it.is_firing(), it.resolved_unix.unwrap_or(it.fired_unix)));
+        let oldest = oldest.min_by_key(|it| (it.is_firing(), it.since_unix()));
         let gone = oldest.filter(|_| self.groups.len() >= CAPACITY).map(|alert| alert.name.clone());
         let gone = gone.and_then(|name| self.groups.remove(&name));
         self.groups.insert(group.alert.name.clone(), group);
-        gone.map(|group| group.alert).filter(Alert::is_firing).map(|mut alert| {
-            alert.resolve(Resolution::Gone, unix);
-            Transition::Resolved(alert)
-        })
+        gone.map(|group| group.alert).filter(Alert::is_firing).map(|alert| Transition::gone(alert, unix))
     }
 }
 
@@ -180,7 +177,7 @@ impl Group {
         self.judge(part);
         if self.alert.is_firing() && !self.members.values().any(|member| member.pod.is_firing()) {
             let resolution = part.resolution.unwrap_or(Resolution::Gone);
-            self.alert.resolve(resolution, part.resolved_unix.unwrap_or(part.fired_unix));
+            self.alert.resolve(resolution, part.since_unix());
         } else {
             self.replace_leader();
         }

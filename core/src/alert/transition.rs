@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Alert;
+use crate::decide::Resolution;
 
 /// A turn in the life of an alert.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +20,12 @@ pub enum Transition {
 }
 
 impl Transition {
+    /// The end of an alert that has to go at `unix`.
+    pub fn gone(mut alert: Alert, unix: u64) -> Self {
+        alert.resolve(Resolution::Gone, unix);
+        Self::Resolved(alert)
+    }
+
     /// The alert as of now.
     pub const fn alert(&self) -> &Alert {
         match self {

@@ -35,6 +35,9 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Max, Self::P99, Self::P90, Self::P50];
+
     /// The signals of a second in which this statistic stands where the maximum does: what forecasts predict, features
     /// describe and thresholds are compared with. A single connection that stalls is no quantile of all.
     pub fn of(self, signals: &Signals) -> Signals {

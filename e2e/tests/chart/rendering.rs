@@ -171,6 +171,9 @@ fn the_operator_understands_its_configuration() {
     };
     let default = settings(&helm.template(&[]), "netprecursor-operator");
     assert_eq!(default.config.anchor, "netprecursor-anchor");
+    assert_eq!(default.cluster_networks.len(), 0, "without networks the operator finds them out");
+    let given = settings(&helm.template(&["--set", "clusterNetworks={10.0.0.0/8,fd00::/8}"]), "netprecursor-operator");
+    assert_eq!(given.config.cluster_networks, ["10.0.0.0/8", "fd00::/8"]);
     assert_eq!(default.config.agent.service_account_name, "netprecursor-agent");
     assert_eq!(default.config.agent.tolerations, [json!({"operator": "Exists"})]);
     let full = settings(&helm.everything(), "np-operator");

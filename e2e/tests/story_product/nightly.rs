@@ -10,6 +10,7 @@ mod operator_killed;
 mod outage;
 mod release;
 mod storm;
+mod upgrade;
 mod workloads;
 
 use std::time::Duration;

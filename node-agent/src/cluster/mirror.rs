@@ -87,6 +87,7 @@ impl Mirror {
             policies: policies.collect(),
             pods: pods.collect(),
             host_addresses: host_addresses.into_iter().collect(),
+            networks: Arc::default(),
             models: models.clone(),
         }
     }

@@ -56,13 +56,14 @@ impl Pod {
         let host_addresses: BTreeSet<IpAddr> = host_ips.chain(status.host_ip).filter_map(parse).collect();
         let annotation = |key: &str| metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
         let static_uid = annotation(CONFIG_MIRROR).and_then(|_| annotation(CONFIG_HASH)).cloned();
+        let owner = controller(metadata);
         Some(Self {
             reference: Arc::new(PodRef {
                 namespace: metadata.namespace.clone()?,
                 name: metadata.name.clone()?,
                 uid: metadata.uid.clone()?,
-                workload: controller(metadata).map(|owner| workload(owner, &labels)),
-                controller: controller(metadata).map(|owner| Controller {
+                workload: owner.map(|owner| workload(owner, &labels)),
+                controller: owner.map(|owner| Controller {
                     api_version: owner.api_version.clone(),
                     kind: owner.kind.clone(),
                     name: owner.name.clone(),

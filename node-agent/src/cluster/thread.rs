@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     io,
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -13,7 +14,7 @@ use kube::Config;
 use netprecursor_kit::Backoff;
 use tokio::sync::{oneshot, watch};
 
-use super::{client::Clients, models::Shelf, recall::Recall, watching};
+use super::{client::Clients, models::Shelf, networks::NetworksFile, recall::Recall, watching};
 use crate::desired::Desired;
 
 /// Where this agent is.
@@ -45,13 +46,15 @@ impl Cluster {
     pub fn start(
         location: Location,
         recall: Recall,
+        networks_file: Option<PathBuf>,
         desired: watch::Sender<Arc<Desired>>,
         publishing: Publishing,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("cluster".to_owned()).spawn(move || {
-            runtime.block_on(live(location, recall, desired, publishing, stopped));
+            let networks = NetworksFile::new(networks_file);
+            runtime.block_on(live(location, recall, networks, desired, publishing, stopped));
             // A check of a model may still run: its child has a deadline of its own.
             runtime.shutdown_background();
         })?;
@@ -84,6 +87,7 @@ impl Drop for Cluster {
 async fn live(
     location: Location,
     recall: Recall,
+    networks: NetworksFile,
     desired: watch::Sender<Arc<Desired>>,
     publishing: Publishing,
     mut stopped: oneshot::Receiver<()>,
@@ -94,7 +98,7 @@ async fn live(
     };
     let (end, ended) = oneshot::channel();
     let shelf = Shelf::new(clients.requests.clone(), location.namespace.clone());
-    let following = watching::follow(clients.watches.clone(), shelf, recall, &location.node, desired);
+    let following = watching::follow(clients.watches.clone(), shelf, recall, networks, &location.node, desired);
     let mut publishing = publishing(clients, ended);
     tokio::select! {
         () = following => {}

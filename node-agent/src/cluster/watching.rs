@@ -1,5 +1,5 @@
-//! Follows policies, namespaces and this node's pods, and hands on what is desired. An API server that is away changes
-//! nothing: the last known state stays in force.
+//! Follows policies, namespaces, this node's pods and the networks of the cluster, and hands on what is desired. An API
+//! server that is away changes nothing: the last known state stays in force.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,11 +16,13 @@ use serde::de::DeserializeOwned;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
+    time::{Instant, interval_at},
 };
 
 use super::{
     mirror::{Mirror, wanted_models},
     models::Shelf,
+    networks::NetworksFile,
     pod::Pod,
     recall::Recall,
 };
@@ -30,6 +32,8 @@ use crate::desired::Desired;
 const CHANGES: usize = 256;
 /// What changes together is handed on together.
 const SETTLE: Duration = Duration::from_millis(50);
+/// What was dealt is looked at this often: the kubelet brings what is new within about a minute.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a watch lasts, in seconds: agents that started together do not reconnect together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 230..=290;
 
@@ -38,6 +42,7 @@ pub async fn follow(
     watches: Client,
     shelf: Shelf,
     mut recall: Recall,
+    mut networks: NetworksFile,
     node: &str,
     desired: watch::Sender<Arc<Desired>>,
 ) {
@@ -64,6 +69,9 @@ pub async fn follow(
     let mut mirror = Mirror::default();
     let (arrived, mut arrivals) = mpsc::channel(CHANGES);
     let mut shelf = shelf.with_arrivals(arrived);
+    // Before anything is desired: a rule that needs them should not begin without.
+    networks.read();
+    let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -71,6 +79,7 @@ pub async fn follow(
                 None => break,
             },
             Some(arrival) = arrivals.recv() => shelf.put(arrival),
+            _ = look.tick() => if !networks.read() { continue },
             () = desired.closed() => break,
         }
         tokio::time::sleep(SETTLE).await;
@@ -84,7 +93,7 @@ pub async fn follow(
             let mut now = mirror.desired(&BTreeMap::new());
             recall.add_to(&mut now).await;
             shelf.want(wanted_models(&now));
-            desired.send_replace(Arc::new(Desired { models: shelf.models(), ..now }));
+            desired.send_replace(Arc::new(Desired { models: shelf.models(), networks: networks.networks(), ..now }));
         }
     }
 }

@@ -29,7 +29,8 @@ pub(super) struct File {
     pub(super) max_alerts_per_namespace: Option<usize>,
     #[serde(deserialize_with = "present")]
     pub(super) share_file: Option<Written>,
-    pub(super) cluster_network: Vec<String>,
+    #[serde(deserialize_with = "present")]
+    pub(super) networks_file: Option<Written>,
 }
 
 /// A path that is there: `~`, which means nothing in YAML, does not stand for the default.

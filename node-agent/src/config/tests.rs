@@ -51,6 +51,7 @@ fn in_a_cluster_the_api_says_what_to_watch_and_the_pod_where_it_is() {
         ("my-node_name", "my-pod_namespace")
     );
     assert_eq!((cluster.max_alerts, cluster.max_alerts_per_namespace), (7, MAX_ALERTS_PER_NAMESPACE));
+    assert_eq!((cluster.share_file, cluster.networks_file), (None, None));
     let error = flags(&["--kubernetes"]).settle_in(|_| None).unwrap_err();
     assert!(matches!(error, ConfigError::NoLocation("NODE_NAME")), "{error}");
     let error = flags(&["--kubernetes", "--target", "netns:a"]).settle_in(environment).unwrap_err();
@@ -90,8 +91,8 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--max-alerts", "7"], "got --max-alerts without --kubernetes"),
         (&["--share-file", "/share"], "got --share-file without --kubernetes"),
         (&["--share-file", ""], "got an empty path"),
-        (&["--cluster-network", "10.0.0.0/8"], "got --cluster-network without --kubernetes"),
-        (&["--cluster-network", "10.0.0.1/8"], "expected a network: write `10.0.0.0/8`"),
+        (&["--networks-file", "/networks"], "got --networks-file without --kubernetes"),
+        (&["--networks-file", "~/networks"], "in which only a shell replaces `~`"),
         (&["--max-alerts", "-1"], "unexpected argument"),
         (&["--open-metrics"], "got --open-metrics without --kubernetes"),
         (&["--cluster-name", " "], "leave it out for none"),
@@ -100,6 +101,16 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         let error = refusal(&[&target, arguments].concat());
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn what_the_operator_deals_is_in_files_that_a_flag_or_the_file_names() {
+    let environment = |name: &str| (name != VARIABLE).then(|| "here".to_owned());
+    let file = file("kubernetes: true\nshare-file: /dealt/share.json\nnetworks-file: /dealt/networks.json\n");
+    let path = file.path().to_str().unwrap();
+    let dealt = |arguments: &[&str]| flags(arguments).settle_in(environment).unwrap().cluster.unwrap().networks_file;
+    assert_eq!(dealt(&["--config", path]), Some(PathBuf::from("/dealt/networks.json")));
+    assert_eq!(dealt(&["--config", path, "--networks-file", "/mine"]), Some(PathBuf::from("/mine")));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 51] = [
+pub const FAMILIES: [Family; 52] = [
     gauge(
         "netprecursor.rtt.max",
         "s",
@@ -44,6 +44,11 @@ pub const FAMILIES: [Family; 51] = [
     counter("netprecursor.views.uncounted", "{view}", "Times that the views of a target could not all be counted"),
     counter("netprecursor.targets.over_capacity", "{target}", "Targets that found no free slot"),
     counter("netprecursor.handover.resumed", "{target}", "Targets resumed from the previous run of the agent"),
+    gauge(
+        "netprecursor.handover.gap",
+        "s",
+        "Time between the previous run of the agent and this one that nobody watched",
+    ),
     counter(
         "netprecursor.handover.refused",
         "{file}",

@@ -244,7 +244,8 @@ const KERNEL_EVENTS: [(&str, Counter); 4] = [
 
 fn plain(snapshot: &Snapshot, stream_lost: u64) -> Vec<(&'static str, f64)> {
     let counters = &snapshot.counters;
-    vec![
+    let gap = counters.handover_gap.map(|gap| ("netprecursor.handover.gap", gap.as_secs_f64()));
+    let always = [
         ("netprecursor.ticks", counters.ticks as f64),
         ("netprecursor.ticks.skipped", counters.skipped as f64),
         ("netprecursor.tick.duration", counters.last.as_secs_f64()),
@@ -258,5 +259,6 @@ fn plain(snapshot: &Snapshot, stream_lost: u64) -> Vec<(&'static str, f64)> {
         ("netprecursor.alerts.evicted", snapshot.alerts_evicted as f64),
         ("netprecursor.stream.ticks.lost", stream_lost as f64),
         ("netprecursor.survey.failures", snapshot.sensors.survey_failures as f64),
-    ]
+    ];
+    always.into_iter().chain(gap).collect()
 }

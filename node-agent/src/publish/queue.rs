@@ -162,7 +162,7 @@ impl<D: Disk> Queue<D> {
         };
         let mut found = queue.store.load();
         queue.counters.set_aside = found.set_aside;
-        found.entries.sort_by_key(|entry| entry.alert.resolved_unix.unwrap_or(entry.alert.fired_unix));
+        found.entries.sort_by_key(|entry| entry.alert.since_unix());
         for entry in found.entries {
             queue.make_room();
             queue.sequence += 1;
@@ -342,12 +342,7 @@ impl<D: Disk> Queue<D> {
         while self.slots.len() >= self.limits.capacity.max(1) {
             let least = self.slots.values().min_by_key(|slot| {
                 let alert = &slot.entry.alert;
-                (
-                    alert.is_firing(),
-                    slot.entry.is_pending(),
-                    alert.resolved_unix.unwrap_or(alert.fired_unix),
-                    slot.since,
-                )
+                (alert.is_firing(), slot.entry.is_pending(), alert.since_unix(), slot.since)
             });
             let Some(slot) = least else { return };
             let name = slot.entry.alert.name.clone();

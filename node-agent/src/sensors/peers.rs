@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netprecursor_agent_common::view::{MAX_PEER_SETS, MAX_PREFIXES};
 use netprecursor_core::policy::{MAX_NETWORKS, Peers};
+use netprecursor_kit::networks::MAX_NETWORKS as MAX_DEALT;
 use thiserror::Error;
 
 /// Networks of the cluster that are followed.
 const MAX_CLUSTER: usize = MAX_PREFIXES as usize - 2 - MAX_PEER_SETS as usize * 2 * MAX_NETWORKS;
+
+// All that the operator deals have room.
+const _: () = assert!(MAX_DEALT <= MAX_CLUSTER);
 
 /// Every bit is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -72,8 +76,8 @@ impl PeerSets {
                 "too many networks of the cluster: peers in the smallest are external"
             );
         }
-        self.is_changed = true;
         cluster.truncate(MAX_CLUSTER);
+        self.is_changed |= self.cluster != cluster;
         self.cluster = cluster;
     }
 
@@ -188,6 +192,20 @@ mod tests {
         ] {
             assert_eq!(found(&sets, address), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn networks_of_the_cluster_that_change_change_what_is_in_it_and_outside() {
+        let mut sets = PeerSets::default();
+        sets.know(nets(&["10.0.0.0/8"]));
+        let bits = [Peers::Cluster, Peers::External].map(|peers| sets.take(&peers).unwrap());
+        assert_eq!((bits, found(&sets, "10.1.1.1"), found(&sets, "172.16.0.1")), ([Some(0), Some(1)], 0b01, 0b10));
+        assert!(sets.news().is_some());
+        sets.know(nets(&["10.0.0.0/8"]));
+        assert_eq!(sets.news(), None);
+        sets.know(nets(&["10.244.0.0/16", "172.16.0.0/12"]));
+        assert!(sets.news().is_some());
+        assert_eq!((found(&sets, "10.1.1.1"), found(&sets, "172.16.0.1")), (0b10, 0b01));
     }
 
     #[test]

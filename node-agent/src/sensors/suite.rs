@@ -2,9 +2,8 @@
 
 mod programs;
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
 
-use ipnet::IpNet;
 use netprecursor_agent_common::{Counter, MAX_SLOTS, identity::Stamp};
 use netprecursor_core::{
     policy::{Measure, Peers},
@@ -25,6 +24,7 @@ use super::{
     views::{Tap, Views},
 };
 use crate::{
+    desired::ClusterNetworks,
     host::monotonic_ns,
     lock::lock,
     status::{IDENTITY, Need, State, Status, advice::Machine},
@@ -239,7 +239,7 @@ impl Suite {
     }
 
     /// The networks of the cluster, from now on.
-    pub fn know_networks(&mut self, cluster: Vec<IpNet>) {
+    pub fn know_networks(&mut self, cluster: Arc<ClusterNetworks>) {
         if let Some(views) = &mut self.programs.views {
             views.know(cluster);
         }

@@ -1,6 +1,6 @@
 //! What else the kernel counts of targets: RTT above each connection's floor, or that of some peers, each in a slot of its own.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use aya::{
     Ebpf,
@@ -18,6 +18,7 @@ use super::{
     mapped::{Mapped, MappedError},
     peers::{Crowded, PeerSets},
 };
+use crate::desired::ClusterNetworks;
 
 /// Bits in front of an IPv4 address that is written as v4-mapped IPv6.
 const MAPPED_BITS: u32 = 96;
@@ -43,10 +44,8 @@ pub enum PeersError {
     #[error(transparent)]
     Crowded(#[from] Crowded),
     /// The cluster may be anywhere.
-    #[error(
-        "the networks of the cluster are not known: set `clusterNetworks` of the chart, or give the agent --cluster-network"
-    )]
-    ClusterUnknown,
+    #[error("the networks of the cluster are not known: {0}")]
+    ClusterUnknown(String),
 }
 
 /// A further slot of a target, and what it counts.
@@ -67,6 +66,7 @@ pub struct Views {
     table: LpmTrie<MapData, [u8; 16], u32>,
     version: Mapped<u32>,
     sets: PeerSets,
+    cluster: Arc<ClusterNetworks>,
     written: BTreeMap<IpNet, u32>,
     /// Prefixes that the kernel's table refused.
     refused: usize,
@@ -82,6 +82,7 @@ impl Views {
             table,
             version: Mapped::take(bpf, map::PEERS_VERSION)?,
             sets: PeerSets::default(),
+            cluster: Arc::default(),
             written: BTreeMap::new(),
             refused: 0,
         })
@@ -93,7 +94,7 @@ impl Views {
     /// There are too many, or the cluster's networks are not known.
     pub fn take_peers(&mut self, peers: &Peers) -> Result<Option<u32>, PeersError> {
         if matches!(peers, Peers::Cluster | Peers::External) && !self.sets.knows_cluster() {
-            return Err(PeersError::ClusterUnknown);
+            return Err(PeersError::ClusterUnknown(self.cluster.why_unknown().to_owned()));
         }
         let bit = self.sets.take(peers)?;
         self.write();
@@ -107,8 +108,9 @@ impl Views {
     }
 
     /// The networks of the cluster from now on.
-    pub fn know(&mut self, cluster: Vec<IpNet>) {
-        self.sets.know(cluster);
+    pub fn know(&mut self, cluster: Arc<ClusterNetworks>) {
+        self.sets.know(cluster.list().to_vec());
+        self.cluster = cluster;
         self.write();
     }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     health::{Board, Health},
     metrics::seen::{By, Seen},
-    status::{Need, State as SensorState},
+    status::{Need, State as SensorState, Status},
     tick::snapshot::Snapshot,
 };
 
@@ -127,19 +127,20 @@ async fn health(State(shared): State<Shared>) -> Response {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    let missing: Vec<String> = shared
-        .read()
-        .sensors
-        .statuses
-        .iter()
-        .filter(|status| status.need == Need::Required && matches!(status.state, SensorState::Unavailable(_)))
-        .map(|status| format!("{}: {}", status.name, status.state))
-        .collect();
+    let missing = missing(&shared.read().sensors.statuses);
     match (shared.is_alive(), missing.is_empty()) {
         (true, true) => "ok\n".into_response(),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "no tick yet\n").into_response(),
-        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response(),
+        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, missing + "\n").into_response(),
     }
+}
+
+/// What is required and missing, a line each.
+pub fn missing(statuses: &[Status]) -> String {
+    let is_missing =
+        |status: &&Status| status.need == Need::Required && matches!(status.state, SensorState::Unavailable(_));
+    let lines = statuses.iter().filter(is_missing).map(|status| format!("{}: {}", status.name, status.state));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> Response {

@@ -66,7 +66,7 @@ impl AlertBook {
         let oldest = self
             .alerts
             .values()
-            .min_by_key(|alert| (alert.is_firing(), alert.resolved_unix.unwrap_or(alert.fired_unix)))
+            .min_by_key(|alert| (alert.is_firing(), alert.since_unix()))
             .map(|alert| alert.name.clone());
         let gone = self.alerts.remove(&oldest?);
         self.evicted += u64::from(gone.is_some());

@@ -59,16 +59,25 @@ pub struct HandedTarget {
     pub uid: String,
     /// Since when it is watched.
     pub since: Tick,
+    /// What is in sight of it: the RTT of all its connections, then what else its rules mean by RTT.
+    pub views: Vec<HandedView>,
+    /// Where the rule at this position stands with it.
+    pub watches: Vec<(usize, Kept)>,
+}
+
+/// What is in sight of a target in one view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandedView {
+    /// Position of a rule that means this by RTT; `None` for the RTT of all connections.
+    pub rule: Option<usize>,
     /// The last tick in its window.
     pub last: Tick,
-    /// Where the RTT of all its connections comes from.
+    /// Where its RTT comes from.
     pub source: Source,
     /// Its window, oldest first.
     pub signals: Vec<Signals>,
     /// How its features looked before: what causes are measured against.
     pub usual: Option<Box<[f32; COUNT]>>,
-    /// Where the rule at this position stands with it.
-    pub watches: Vec<(usize, Kept)>,
 }
 
 impl RuleKey {

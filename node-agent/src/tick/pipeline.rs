@@ -13,7 +13,7 @@ use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use netprecursor_core::{
     alert::{self, Groups, Model, Subject, Transition},
-    decide::{Action, Resolution},
+    decide::Action,
     gate::Start,
     policy::{AlertPer, Mode, Policy, Rule},
     tick::Tick,
@@ -31,7 +31,7 @@ use super::{
     target::{RuleId, Target, Watched},
 };
 use crate::{
-    desired::Desired,
+    desired::{ClusterNetworks, Desired},
     sensors::suite::Suite,
     targets::{registry::Slots, selector::Selector},
 };
@@ -63,6 +63,8 @@ pub struct Pipeline {
     groups: Groups,
     /// This node; empty outside a cluster.
     node: String,
+    /// What peers are classed by; unknown outside a cluster.
+    networks: Arc<ClusterNetworks>,
     recent: Recent,
     namespaces: Option<Namespaces>,
     pods: Option<Pods>,
@@ -108,6 +110,7 @@ impl Pipeline {
             now: Tick::default(),
             groups: Groups::default(),
             node: String::new(),
+            networks: Arc::default(),
             recent: Recent::default(),
             namespaces: None,
             pods: None,
@@ -165,6 +168,7 @@ impl Pipeline {
             alerts_evicted: self.alerts.evicted(),
             selection: self.selection.clone(),
             counters: self.counters,
+            networks: Arc::clone(&self.networks),
             sensors: SensorState::of(&self.suite),
             recent: self.recent.clone(),
         }
@@ -218,10 +222,7 @@ impl Pipeline {
                     }
                     let (alert, gone) = alerts.fire(alert);
                     transitions.push(Transition::Fired(alert));
-                    transitions.extend(gone.map(|mut gone| {
-                        gone.resolve(Resolution::Gone, unix);
-                        Transition::Resolved(gone)
-                    }));
+                    transitions.extend(gone.map(|gone| Transition::gone(gone, unix)));
                 }
             }
             if let Some(alert) = alerts.get_mut(&name) {
@@ -284,9 +285,10 @@ impl Pipeline {
         if let Some(workload) = target.about.workload() {
             target.views[0].window = Window::remembering(self.memories.recall(&workload, &self.targets));
         }
-        self.resume(&mut target);
+        let position = self.targets.len();
         self.targets.push(target);
-        self.align_views(self.targets.len() - 1, now);
+        self.align_views(position, now);
+        self.resume(position);
     }
 
     /// Lets go of the targets that are gone.

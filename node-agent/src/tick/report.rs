@@ -1,6 +1,6 @@
 //! What the tick thread contributes to the node report.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use netprecursor_agent_common::Counter;
 use netprecursor_core::{
@@ -15,7 +15,10 @@ use super::{
     snapshot::{RuleState, SensorState, Snapshot},
     target::RuleId,
 };
-use crate::status::{State, Status};
+use crate::{
+    desired::ClusterNetworks,
+    status::{State, Status},
+};
 
 /// Which RTT the kernel gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,6 +90,8 @@ pub struct ReportData {
     pub over_capacity: u64,
     /// Transitions that no longer found room between the threads.
     pub transitions_lost: u64,
+    /// The networks of the cluster.
+    pub networks: Arc<ClusterNetworks>,
     /// What forecasts.
     pub models: Vec<ModelData>,
     /// What was counted.
@@ -116,6 +121,7 @@ impl ReportData {
             targets: u32::try_from(snapshot.targets.len()).unwrap_or(u32::MAX),
             over_capacity: snapshot.counters.over_capacity,
             transitions_lost: lost,
+            networks: Arc::clone(&snapshot.networks),
             ..Self::default()
         };
         for (policy, state) in snapshot.policies.iter().enumerate() {

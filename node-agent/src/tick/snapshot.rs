@@ -33,6 +33,7 @@ use super::{
     target::{About, RuleId, Target, Watched},
 };
 use crate::{
+    desired::ClusterNetworks,
     sensors::{sockets::Coverage, suite::Suite},
     status::Status,
     targets::identifier::Report,
@@ -252,6 +253,8 @@ pub struct Counters {
     pub views_uncounted: u64,
     /// Targets that go on where the last run of the agent left them.
     pub resumed: u64,
+    /// How long nothing was watched between the last run of the agent and this one.
+    pub handover_gap: Option<Duration>,
     /// Files of the last run that were refused.
     pub handover_refused: u64,
     /// Times that nothing could be handed over to the next run.
@@ -290,6 +293,8 @@ pub struct Snapshot {
     pub selection: Option<Arc<Selection>>,
     /// Counters.
     pub counters: Counters,
+    /// The networks of the cluster.
+    pub networks: Arc<ClusterNetworks>,
     /// The sensors.
     pub sensors: SensorState,
     /// The last minutes.

@@ -9,9 +9,13 @@ use netprecursor_core::{
     source::Source,
     tick::Tick,
     watch::Watch,
+    window::Window,
 };
 
-use super::viewed::{Counted, Viewed};
+use super::{
+    handover::HandedView,
+    viewed::{Counted, Viewed},
+};
 use crate::sensors::{sockets::Coverage, suite::Place};
 
 /// Position of a rule: its policy's, and its own in the policy.
@@ -130,6 +134,25 @@ impl Target {
     /// As every target is seen: the maximum RTT of all its connections.
     pub fn plain(&self) -> &Viewed {
         &self.views[0]
+    }
+
+    /// Where the RTT of a view comes from.
+    pub fn source_of(&self, view: &View) -> &Source {
+        let counted = self.counted.iter().find(|counted| counted.is(view.measure, &view.peers));
+        counted.map_or(&self.source, |counted| &counted.source)
+    }
+
+    /// Puts in sight of a view what the last run of the agent saw. What its workload is remembered for stays.
+    pub fn resume_view(&mut self, index: usize, handed: HandedView) {
+        let Some(viewed) = self.views.get_mut(index) else { return };
+        let view = &viewed.view;
+        let counted = self.counted.iter_mut().find(|counted| counted.is(view.measure, &view.peers));
+        *counted.map_or(&mut self.source, |counted| &mut counted.source) = handed.source;
+        let memory = std::mem::take(&mut viewed.window).into_memory();
+        viewed.window = Window::resume(memory, handed.last, &handed.signals);
+        if let Some(usual) = handed.usual {
+            viewed.baseline.observe(handed.last, &usual);
+        }
     }
 
     /// Whether an alert of any rule is out.

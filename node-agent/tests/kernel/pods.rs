@@ -9,7 +9,7 @@ use std::{
 };
 
 use netprecursor_agent::{
-    desired::{Desired, DesiredPolicy, Pod},
+    desired::{ClusterNetworks, Desired, DesiredPolicy, Pod},
     sensors::suite::{Setting, Suite},
     status::State,
     targets::ownership::Resident,
@@ -18,10 +18,11 @@ use netprecursor_agent::{
 use netprecursor_agent_common::MAX_SLOTS;
 use netprecursor_core::{
     alert::{PodRef, PolicyRef, Transition, Workload},
-    policy::{Kind as PolicyKind, Policy, Rules},
+    policy::{Kind as PolicyKind, Peers, Policy, Rule, Rules, View},
     signal::Signal,
     tick::Tick,
 };
+use netprecursor_kit::{Networks, networks::Origin};
 use tokio::sync::watch;
 
 use crate::fixture::{Behaviour, Driver, Family, Group, Observation, Path, Server, alone, ask, exchange};
@@ -30,6 +31,7 @@ use crate::fixture::{Behaviour, Driver, Family, Group, Observation, Path, Server
 struct Cluster {
     pipeline: Pipeline,
     desired: watch::Sender<Arc<Desired>>,
+    networks: Arc<ClusterNetworks>,
     now: u64,
 }
 
@@ -37,7 +39,7 @@ impl Cluster {
     fn start() -> Self {
         let (desired, seen) = watch::channel(Arc::default());
         let pipeline = Pipeline::of_pods(Suite::start(Setting::Cluster { cgroups: None }), "node1".to_owned(), seen);
-        Self { pipeline, desired, now: 1000 }
+        Self { pipeline, desired, networks: Arc::default(), now: 1000 }
     }
 
     fn desire(&mut self, policies: &[Policy], pods: Vec<Pod>) -> Vec<Transition> {
@@ -54,7 +56,8 @@ impl Cluster {
                 remembered: Vec::new(),
             })
             .collect();
-        self.desired.send_replace(Arc::new(Desired { synced: true, policies, pods, ..Desired::default() }));
+        let networks = Arc::clone(&self.networks);
+        self.desired.send_replace(Arc::new(Desired { synced: true, policies, pods, networks, ..Desired::default() }));
         self.tick()
     }
 
@@ -193,6 +196,36 @@ fn a_policy_that_is_edited_keeps_windows_and_the_counters_of_rules_that_mean_the
     let moment = Moment { unix_ms: 1_000, monotonic_ns: 0, instant: Instant::now() };
     let report = ReportData::of(&cluster.pipeline.snapshot(moment), 0);
     assert!(report.rules.is_empty() && report.targets == 0);
+}
+
+#[test]
+fn a_rule_about_peers_in_the_cluster_is_taken_up_once_the_networks_are_known() {
+    let Some(_alone) = alone() else { return };
+    let mut cluster = Cluster::start();
+    let pods = || vec![pod("u1", "10.88.0.1", &["u-web"])];
+    let plain = policy("200ms");
+    let in_cluster = |rule: &Rule| Rule { view: View { peers: Peers::Cluster, ..View::default() }, ..rule.clone() };
+    let rules = Rules::new(plain.rules.iter().map(in_cluster).collect()).unwrap();
+    let policy = Policy { rules, ..plain };
+    let views = |cluster: &Cluster| -> Vec<_> {
+        cluster.pipeline.targets[0].watches.iter().map(|watched| watched.view).collect()
+    };
+    let tcp = |cluster: &Cluster| {
+        let statuses = cluster.pipeline.suite.statuses();
+        statuses.iter().find(|status| status.name == "tcp").unwrap().state.reason().to_owned()
+    };
+    cluster.desire(std::slice::from_ref(&policy), pods());
+    assert_eq!((views(&cluster), cluster.pipeline.counters.views_uncounted), (vec![None, None], 1));
+    assert!(tcp(&cluster).contains("--networks-file"), "{}", tcp(&cluster));
+
+    let networks = vec!["10.88.0.0/16".parse().unwrap()];
+    let known = Some(Networks { from: Origin::Nodes, reason: None, networks });
+    cluster.networks = Arc::new(ClusterNetworks { known, problem: None });
+    cluster.desire(std::slice::from_ref(&policy), pods());
+    assert_eq!(views(&cluster), [Some(1), Some(1)]);
+    assert!(!tcp(&cluster).contains("networks"), "{}", tcp(&cluster));
+    let moment = Moment { unix_ms: 1_000, monotonic_ns: 0, instant: Instant::now() };
+    assert_eq!(ReportData::of(&cluster.pipeline.snapshot(moment), 0).networks, cluster.networks);
 }
 
 #[test]

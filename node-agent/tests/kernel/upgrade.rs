@@ -1,4 +1,4 @@
-//! An agent that is replaced under load: the old one ends before the new one starts.
+//! An agent that is replaced under load: the old one ends before the new one starts, or once that is ready.
 
 use std::{
     io::{Read as _, Write as _},
@@ -112,4 +112,53 @@ fn an_upgrade_under_load_loses_no_socket_and_what_is_opened_meanwhile_is_measure
             (is_smoothed && seen["rttFrom"] == "Smoothed" && seen["measuredUs"].as_f64()? > 0.0).then_some(())
         });
     });
+}
+
+#[test]
+fn an_agent_that_stands_by_takes_over_when_the_one_before_ends_and_misses_no_connection() {
+    let Some(_alone) = alone() else { return };
+    let path = Path::new();
+    let server = Server::start(&path.far, Path::far_address(Family::V4, 0), BEHAVIOUR);
+    let (state, policy, is_over) = (scratch(), policy(RULE), AtomicBool::new(false));
+    let target = format!("netns:{}", path.near.name);
+    let policy = policy.path().display().to_string();
+    let start = || Agent::start(state.path(), &["--target", &target, "--policy", &policy]);
+    thread::scope(|scope| {
+        let _over = Ended(&is_over);
+        let before = start();
+        before.until_ready_is(200);
+        busy(scope, &path, server.address, 4, &is_over);
+        let ticks = sampled(scope, &before, path.near.name.clone());
+        ticks.recv().unwrap();
+
+        let after = start();
+        assert!(after.until_ready_is(200).contains("standing by"), "{}", after.log());
+        assert!(after.get("/metrics").is_some_and(|(status, _)| status == 404), "nobody scrapes two agents of a node");
+        // While both run.
+        busy(scope, &path, server.address, 2, &is_over);
+        let last = ticks.recv().unwrap();
+        assert!(before.terminate().0.success(), "{}", before.log());
+        let last = ticks.try_iter().last().unwrap_or(last);
+        wait_for("the next one ticks", || after.get("/readyz").filter(|(_, body)| body == "ok\n"));
+        let gap = sampled(scope, &after, path.near.name.clone()).recv().unwrap() - 1.0 - last;
+        eprintln!("{gap:.2} s without samples");
+        assert!(gap <= LONGEST_GAP, "{gap} s; {}", after.log());
+        wait_for("all connections are seen", || {
+            let seen = of(&after, &path.near.name)?;
+            (seen["established"] == 6 && seen["coveragePercent"] == 100 && seen["rttFrom"] == "Clean").then_some(())
+        });
+    });
+}
+
+#[test]
+fn an_agent_that_stands_by_can_be_ended() {
+    let Some(_alone) = alone() else { return };
+    let state = scratch();
+    let start = || Agent::start(state.path(), &["--target", "netns:none"]);
+    let before = start();
+    before.until_ready_is(200);
+    let after = start();
+    after.until_ready_is(200);
+    assert!(after.terminate().0.success(), "{}", after.log());
+    assert!(before.get("/readyz").is_some_and(|(status, _)| status == 200), "{}", before.log());
 }

@@ -37,17 +37,21 @@ pub(crate) fn subject(namespace: &str, number: usize) -> Option<Arc<Subject>> {
 /// Alert `number` on so many pods of a Deployment, as it fires for the first time.
 pub(crate) fn on_workload(number: usize, pods: u32) -> Alert {
     let alone = alert(number);
-    let pod = |pod: u32| AffectedPod {
-        name: format!("checkout-{pod}"),
-        uid: format!("pod-uid-{pod}"),
+    let listed = (0..pods).take(MAX_LISTED).map(|pod| (format!("checkout-{pod}"), format!("pod-uid-{pod}")));
+    Alert { affected: Some(Box::new(affected(&alone, pods, listed))), ..alone }
+}
+
+/// So many pods of the Deployment `checkout`, each as bad as that of `alone`; listed are those of these names and UIDs.
+pub(crate) fn affected(alone: &Alert, pods: u32, listed: impl IntoIterator<Item = (String, String)>) -> Affected {
+    let pod = |(name, uid)| AffectedPod {
+        name,
+        uid,
         state: AlertState::Firing,
         predicted_us: alone.predicted_us,
         measured_us: None,
     };
     let workload = Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() };
-    let affected =
-        Affected { workload, count: pods, firing: pods, worst: (0..pods).take(MAX_LISTED).map(pod).collect() };
-    Alert { affected: Some(Box::new(affected)), ..alone }
+    Affected { workload, count: pods, firing: pods, worst: listed.into_iter().map(pod).collect() }
 }
 
 /// Alert `number` as it fires for the first time.

@@ -6,4 +6,4 @@ pub(crate) mod disk;
 mod firing;
 pub(crate) mod transitions;
 
-pub(crate) use firing::{alert, reference, subject};
+pub(crate) use firing::{affected, alert, reference, subject};

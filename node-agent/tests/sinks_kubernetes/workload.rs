@@ -1,7 +1,7 @@
 //! An alert on the pods of a workload: one object, and an Event on the workload beside the one on the worst pod.
 
 use netprecursor_core::{
-    alert::{Affected, AffectedPod, Alert, Controller, PodRef, Subject, Workload},
+    alert::{Alert, Controller, PodRef, Subject},
     decide::Resolution,
 };
 
@@ -22,18 +22,7 @@ fn alert(world: &World, pods: u32) -> Alert {
         uid: "rs-1".to_owned(),
     };
     let pod = PodRef { controller: Some(controller), ..PodRef::clone(&subject.pod) };
-    let affected = Affected {
-        workload: Workload { kind: "Deployment".to_owned(), name: "checkout".to_owned() },
-        count: pods,
-        firing: pods,
-        worst: vec![AffectedPod {
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-            state: AlertState::Firing,
-            predicted_us: alone.predicted_us,
-            measured_us: None,
-        }],
-    };
+    let affected = sinks::affected(&alone, pods, [(pod.name.clone(), pod.uid.clone())]);
     let subject = Subject { policy: subject.policy.clone(), pod: Arc::new(pod) };
     Alert { subject: Some(Arc::new(subject)), affected: Some(Box::new(affected)), ..alone }
 }

@@ -113,7 +113,7 @@ fn pod(settings: &Settings) -> Value {
             // Without a type: a node that lacks it degrades one sensor instead of losing the agent.
             {"name": "tracing", "hostPath": {"path": "/sys/kernel/tracing"}},
             {"name": "state", "hostPath": {"path": agent.state_dir, "type": "DirectoryOrCreate"}},
-            // Optional: an agent without a share is slow, not missing.
+            // Optional: an agent without a share is slow, not missing, and one without networks counts all other rules.
             {"name": "share", "configMap": {"name": share::name(settings), "optional": true}},
         ],
     })
@@ -130,13 +130,11 @@ fn arguments(settings: &Settings) -> Vec<String> {
     if !config.cluster_name.is_empty() {
         flag("--cluster-name", config.cluster_name.clone());
     }
-    for network in &config.cluster_networks {
-        flag("--cluster-network", network.clone());
-    }
     flag("--max-alerts", config.caps.alerts_per_node.to_string());
     let of_one_namespace = config.caps.alerts_per_node.saturating_mul(3).div_ceil(4);
     flag("--max-alerts-per-namespace", config.caps.alerts_per_namespace.min(of_one_namespace).to_string());
-    flag("--share-file", format!("{}/{}", share::DIRECTORY, share::KEY));
+    flag("--share-file", format!("{}/{}", share::DIRECTORY, share::SHARE));
+    flag("--networks-file", format!("{}/{}", share::DIRECTORY, share::NETWORKS));
     flag("--log", agent.log_level.clone());
     if config.metrics_authorization == Authorization::None {
         arguments.push("--open-metrics".to_owned());
@@ -232,6 +230,20 @@ mod tests {
             let place = arguments.iter().position(|argument| argument == "--max-alerts-per-namespace").unwrap();
             assert_eq!(arguments[place + 1], expected, "{node} of a node, {namespace} of a namespace");
         }
+    }
+
+    #[test]
+    fn networks_of_the_cluster_are_dealt_and_no_news_for_the_pods() {
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(manifest(|_| {}), manifest(|settings| settings.cluster_networks = networks));
+        let manifest = manifest(|_| {});
+        let container = &manifest["spec"]["template"]["spec"]["containers"][0];
+        let arguments = container["args"].as_array().unwrap();
+        let place = arguments.iter().position(|argument| argument == "--networks-file").unwrap();
+        let file = arguments[place + 1].as_str().unwrap();
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == "share").unwrap()["mountPath"].as_str().unwrap();
+        assert_eq!(file.strip_prefix(mount), Some("/networks.json"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the plan needs of the agents: their DaemonSet as a whole, of each pod whether it works, and why none was made.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -15,6 +15,7 @@ use netprecursor_crds::{ConditionStatus, diagnosis::node};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::network;
 use crate::owned;
 
 /// The DaemonSet as it comes: fields that this build does not know are compared as well.
@@ -49,6 +50,8 @@ pub struct Agents {
 pub struct AgentPod {
     /// Its node, or the one that it waits for; empty where that is not known.
     pub node: String,
+    /// Its addresses; empty until it has some, and on the host's network.
+    pub addresses: Vec<IpAddr>,
     /// Whether it works.
     pub is_ready: bool,
     /// Since when it does or does not.
@@ -120,6 +123,7 @@ pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
 pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     let object = object.0.ok()?;
     let is_going = object.metadata.deletion_timestamp.is_some();
+    let is_on_host = object.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or(false);
     let status = object.status.unwrap_or_default();
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     let unscheduled = status
@@ -134,6 +138,7 @@ pub(super) fn pod(object: DeserializeGuard<Pod>) -> Option<AgentPod> {
     });
     Some(AgentPod {
         node: object.spec.as_ref().and_then(node::of_pod).unwrap_or_default().to_owned(),
+        addresses: if is_on_host { Vec::new() } else { network::of_pod(&status) },
         is_ready: !is_going && ready.is_some_and(|condition| condition.status == ConditionStatus::True),
         since: ready.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0),
         trouble: waiting.or_else(|| unscheduled?.message.clone()),

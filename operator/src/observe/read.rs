@@ -1,7 +1,8 @@
-//! Reads all that is observed once, without watching: for `retire`.
+//! Reads without watching: all that is observed, once, for `retire`; and what the API server serves.
 
 use futures::{FutureExt, future::BoxFuture};
-use kube::Client;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
+use kube::{Api, Client, api::ListParams};
 use netprecursor_kit::Failure;
 
 use super::{Observed, Sight, Source, Visitor, Wire};
@@ -62,9 +63,23 @@ impl Visitor for Readings {
 /// The API server's; what was read until then is taken in.
 pub async fn everything(client: &Client, settings: &Settings, observed: &mut Observed) -> Result<(), kube::Error> {
     let mut readings = Readings::default();
-    super::sources(client, settings, &mut readings);
+    super::sources(client, settings, observed.serves_service_cidrs, &mut readings);
     for reading in readings.0 {
         reading.await?(observed);
     }
     Ok(())
+}
+
+/// Whether the API server serves ServiceCIDRs: Kubernetes before 1.33 does not. One that is upgraded is noticed when
+/// an operator next begins to lead.
+///
+/// # Errors
+/// The API server's; it may serve them or not.
+pub async fn serves_service_cidrs(client: &Client) -> kube::Result<bool> {
+    let all: Api<ServiceCIDR> = Api::all(client.clone());
+    match all.list_metadata(&ListParams::default().limit(1)).await {
+        Ok(_) => Ok(true),
+        Err(error) if Failure::from(&error) == Failure::Missing => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::{Api, Client, api::ListParams, core::PartialObjectMeta, runtime::watcher};
 use netprecursor_kit::{Key, Wire};
 
 use super::{
     Observed, RawDaemonSet, agents, alert,
     mirror::{Mirror, Seen},
-    policy, report,
+    network, policy, report,
 };
 use crate::{
     agents::{AGENTS, share},
@@ -43,8 +43,8 @@ pub trait Visitor {
 /// Objects in one page of a list.
 pub(super) const PAGE: u32 = 500;
 
-/// Shows a visitor everything that is observed.
-pub fn sources(client: &Client, settings: &Settings, visitor: &mut impl Visitor) {
+/// Shows a visitor everything that is observed; ServiceCIDRs where the API server serves them.
+pub fn sources(client: &Client, settings: &Settings, serves_service_cidrs: bool, visitor: &mut impl Visitor) {
     let (client, own) = (|| client.clone(), settings.namespace.as_str());
     visitor.visit(Source::new("PrecursorPolicy", Api::all(client()), policy::namespaced, |all| &mut all.policies));
     visitor.visit(Source::new("ClusterPrecursorPolicy", Api::all(client()), policy::cluster, |all| {
@@ -69,8 +69,11 @@ pub fn sources(client: &Client, settings: &Settings, visitor: &mut impl Visitor)
         Source::new("Event", Api::namespaced(client(), own), agents::failure, |all| &mut all.failures)
             .with_fields(format!("involvedObject.kind=DaemonSet,involvedObject.name={agents},reason=FailedCreate")),
     );
-    let present = |_: PartialObjectMeta<Node>| Some(());
-    visitor.visit(Source::new("Node", Api::all(client()), present, |all| &mut all.nodes));
+    visitor.visit(Source::new("Node", Api::all(client()), network::node, |all| &mut all.nodes));
+    if serves_service_cidrs {
+        let networks = network::service_networks;
+        visitor.visit(Source::new("ServiceCIDR", Api::all(client()), networks, |all| &mut all.service_cidrs));
+    }
     let labels = |namespace: PartialObjectMeta<Namespace>| Some(namespace.metadata.labels.unwrap_or_default());
     visitor.visit(Source::new("Namespace", Api::all(client()), labels, |all| &mut all.namespaces));
     let labels = |pod: PartialObjectMeta<Pod>| Some(Arc::new(pod.metadata.labels.unwrap_or_default()));

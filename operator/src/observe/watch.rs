@@ -35,11 +35,11 @@ struct Start {
 }
 
 impl Watches {
-    /// Watches everything.
-    pub fn start(client: &Client, settings: &Settings, metrics: &Metrics) -> Self {
+    /// Watches everything; ServiceCIDRs where the API server serves them.
+    pub fn start(client: &Client, settings: &Settings, serves_service_cidrs: bool, metrics: &Metrics) -> Self {
         let (sender, changes) = mpsc::channel(WAITING);
         let mut start = Start { tasks: JoinSet::new(), sender, metrics: metrics.clone() };
-        super::sources(client, settings, &mut start);
+        super::sources(client, settings, serves_service_cidrs, &mut start);
         Self { changes, _tasks: start.tasks }
     }
 }

@@ -154,7 +154,7 @@ fn facts(observed: &Observed, settings: &Settings, due: &mut Due) -> diagnosis::
 /// The nodes with an agent's pod: which others should have one only the DaemonSet's controller knows.
 fn nodes(observed: &Observed, due: &mut Due) -> Vec<Node> {
     let pods = observed.agents.iter().map(|(key, pod)| {
-        let AgentPod { node, is_ready, since, trouble } = &pod.value;
+        let AgentPod { node, is_ready, since, trouble, .. } = &pod.value;
         let report = match observed.reports.find(&Key::new("", node)).map(|report| &report.value) {
             Some(Report { heartbeat, .. }) => {
                 // A silent agent is not seen: nothing happens.

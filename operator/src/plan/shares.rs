@@ -1,11 +1,11 @@
-//! What each agent may write to the API server, by the number of agents: dealt before there are any, and again as nodes come
-//! and go.
+//! What is dealt to agents: how much each may write to the API server, by the number of agents, and the networks of the
+//! cluster. Before there are any agents, and again as nodes come and go.
 
 use std::collections::BTreeSet;
 
 use netprecursor_kit::Share;
 
-use super::{Due, Write};
+use super::{Due, Write, networks::networks};
 use crate::{agents::share, config::Settings, observe::Observed};
 
 /// Between two deals: nodes that come one after another are dealt for at once, and who keeps changing the ConfigMap is put
@@ -21,13 +21,13 @@ pub(super) fn plan(
 ) {
     let is_needed = observed.all_policies().next().is_some() || observed.daemon_sets.iter().next().is_some();
     let Some(anchor) = anchor.filter(|_| is_needed) else { return };
-    let share = Share::of(agents(observed));
+    let (share, networks) = (Share::of(agents(observed)), networks(observed, settings, due));
     let dealt = observed.shares.iter().next().map(|(_, dealt)| &dealt.value);
-    if dealt.is_some_and(|dealt| dealt.text.as_deref() == Some(&share.text())) {
+    if dealt.is_some_and(|dealt| dealt.is(share, &networks)) {
         return;
     }
     if dealt.and_then(|dealt| dealt.applied).is_none_or(|applied| due.passed(applied, APART_SECONDS)) {
-        writes.push(Write::DealShare { manifest: share::manifest(settings, anchor, share) });
+        writes.push(Write::DealShare { manifest: share::manifest(settings, anchor, share, &networks) });
     }
 }
 

@@ -4,6 +4,7 @@ mod agents;
 mod alerts;
 mod cluster;
 mod models;
+mod networks;
 mod properties;
 mod retire;
 mod scores;

@@ -78,6 +78,14 @@ fn without_faults_every_scene_has_something_to_write_and_comes_to_rest() {
 }
 
 #[test]
+fn agents_are_dealt_the_networks_of_the_nodes_that_are_there_and_of_services() {
+    let scene = SCENES.iter().find(|scene| scene.name.starts_with("a pod and a node are gone")).expect("the scene");
+    let state = undisturbed(&Starts::make(), scene).state;
+    let dealt = &state["configmaps netprecursor-system/netprecursor-agent-share"]["data"]["networks.json"];
+    assert_eq!(dealt, r#"{"from":"Nodes","networks":["10.96.0.0/12","10.244.1.0/24","192.0.2.1/32"]}"#);
+}
+
+#[test]
 fn a_crash_or_fault_at_any_write_ends_in_the_same_state() {
     let starts = Starts::make();
     let (mut played, mut crashes) = (0, 0);

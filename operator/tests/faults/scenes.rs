@@ -147,9 +147,16 @@ pub(crate) fn cluster_with(change: fn(&mut Value)) -> Server {
         create(&server, &named("v1", "Namespace", "", namespace));
     }
     create(&server, &named("v1", "ConfigMap", INSTALL, "netprecursor-anchor"));
-    for node in ["n1", "n2"] {
-        create(&server, &named("v1", "Node", "", node));
+    for number in [1, 2] {
+        let mut node = named("v1", "Node", "", &format!("n{number}"));
+        let pods = format!("10.244.{number}.0/24");
+        node["spec"] = json!({"podCIDR": pods, "podCIDRs": [pods]});
+        node["status"] = json!({"addresses": [{"type": "InternalIP", "address": format!("192.0.2.{number}")}]});
+        create(&server, &node);
     }
+    let mut services = named("networking.k8s.io/v1", "ServiceCIDR", "", "kubernetes");
+    services["spec"] = json!({"cidrs": ["10.96.0.0/12"]});
+    create(&server, &services);
     for (pod, node) in [("web-1", "n1"), ("web-2", "n2"), ("web-3", "n1"), ("web-4", "n1")] {
         let mut object = named("v1", "Pod", "shop", pod);
         object["metadata"]["labels"] = json!({"app": "web"});
@@ -203,7 +210,9 @@ pub(crate) fn kubernetes(server: &Server) {
         }]);
         pod["spec"] = json!({"nodeName": node, "containers": [{"name": "agent", "image": "agent:1"}]});
         let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": date(server, 0)});
-        pod["status"] = json!({"phase": "Running", "conditions": [ready]});
+        let address = format!("10.244.{}.9", node.trim_start_matches('n'));
+        pod["status"] =
+            json!({"phase": "Running", "conditions": [ready], "podIP": address, "podIPs": [{"ip": address}]});
         create(server, &pod);
     }
     let count = nodes.len();

@@ -45,6 +45,11 @@ impl Platform {
         }
     }
 
+    /// The variable in which cargo looks for a setting of the target, such as `LINKER`.
+    pub(crate) fn cargo_variable(self, setting: &str) -> String {
+        format!("CARGO_TARGET_{}_{setting}", self.triple().replace('-', "_").to_uppercase())
+    }
+
     /// The C compiler on machines of another architecture, and Debian's packages that bring it.
     pub(crate) const fn cross_compiler(self) -> (&'static str, &'static str) {
         match self {

@@ -60,9 +60,8 @@ impl Toolchain {
         };
         command.args(["--target", self.platform.triple()]);
         if let Some(compiler) = self.cross_compiler {
-            let variable = self.platform.triple().replace('-', "_");
-            command.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), compiler);
-            command.env(format!("CC_{variable}"), compiler);
+            command.env(self.platform.cargo_variable("LINKER"), compiler);
+            command.env(format!("CC_{}", self.platform.triple().replace('-', "_")), compiler);
         }
         command
     }

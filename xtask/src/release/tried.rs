@@ -73,8 +73,7 @@ fn start(platform: Platform, emulator: Option<&str>, source: &Source) -> anyhow:
 fn unit_tests(toolchain: &Toolchain, source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<u64> {
     let (platform, emulator) = (toolchain.platform(), toolchain.platform().emulator());
     let mut tests = binary::cargo(toolchain, "test", source)?;
-    let runner = format!("CARGO_TARGET_{}_RUNNER", platform.triple().replace('-', "_").to_uppercase());
-    tests.args(["--package", Program::Agent.package(), "--lib"]).env(runner, emulator);
+    tests.args(["--package", Program::Agent.package(), "--lib"]).env(platform.cargo_variable("RUNNER"), emulator);
     let before = log.length();
     let end = process::run("emulated tests", &mut tests, &Output::Log, log, LIMIT, stop)?;
     let output = log.since(before)?;

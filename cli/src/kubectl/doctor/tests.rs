@@ -108,6 +108,24 @@ fn what_is_lost_is_wrong_and_what_is_less_is_a_remark() {
 }
 
 #[test]
+fn the_networks_of_the_cluster_are_those_of_the_last_report() {
+    let found = json!({"from": "Nodes", "networks": ["10.96.0.0/12", "10.244.0.0/16"], "count": 2});
+    let private =
+        json!({"from": "PrivateRanges", "reason": "node a has no podCIDR", "networks": ["10.0.0.0/8"], "count": 5});
+    let report = |node, ago, networks: &Value| {
+        scenes::report(node, ago, |report| report["status"]["clusterNetworks"] = networks.clone())
+    };
+    let with = |reports| shown(&on(Installed { reports: Known::There(reports), ..installed(&["node1", "node2"]) }));
+    let (_, text) = with(vec![report("node1", 10, &found), report("node2", 90, &private)]);
+    assert!(text.contains("\ncluster networks: from nodes: 10.96.0.0/12, 10.244.0.0/16 (2)\n"), "{text}");
+    let (doctor, text) = with(vec![report("node1", 90, &found), report("node2", 10, &private)]);
+    let expected = "\ncluster networks: private ranges: 10.0.0.0/8, … (5); node a has no podCIDR\n";
+    assert!(text.contains(expected), "{text}");
+    assert_eq!(serde_json::to_value(&doctor).unwrap()["clusterNetworks"], private);
+    assert!(!shown(&objects()).1.contains("cluster networks"));
+}
+
+#[test]
 fn in_a_storm_no_report_claims_that_nothing_is_wrong() {
     let says = |(report, text): (Doctor, String)| {
         assert!(!text.contains("Nothing is wrong"), "{text}");

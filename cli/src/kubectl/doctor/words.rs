@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use netprecursor_crds::diagnosis::Standing;
+use netprecursor_crds::{
+    diagnosis::Standing,
+    report::{ClusterNetworks, NetworksFrom},
+};
 
 use super::{Counts, Doctor, NodeLine, Reported};
 use crate::kubectl::{
@@ -45,6 +48,9 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
     if report.nodes.is_empty() {
         text += "no nodes or reports found: agents start with the first policy\n";
     }
+    if let Some(networks) = &report.cluster_networks {
+        let _ = writeln!(text, "{}", style.paint(Mood::Quiet, &clean(&cluster_networks(networks))));
+    }
     for (sign, mood, lines) in [("✗", Mood::Bad, &report.problems), ("!", Mood::Warning, &report.remarks)] {
         for line in lines {
             let _ = writeln!(text, "{}", style.paint(mood, &format!("{sign} {}", clean(line))));
@@ -67,6 +73,19 @@ pub(in crate::kubectl) fn text(report: &Doctor, style: Style) -> String {
             style.paint(Mood::Bad, &format!("{wrong}: see the lines with ✗, and docs/troubleshooting.md for more."))
         }
     } + "\n"
+}
+
+/// Such as `cluster networks: from nodes: 10.96.0.0/12, 10.244.0.0/16 (2)`.
+fn cluster_networks(networks: &ClusterNetworks) -> String {
+    let ClusterNetworks { from, reason, networks, count } = networks;
+    let from = match from {
+        NetworksFrom::Given => "given",
+        NetworksFrom::Nodes => "from nodes",
+        NetworksFrom::PrivateRanges => "private ranges",
+    };
+    let more = if *count as usize > networks.len() { ", …" } else { "" };
+    let why = reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
+    format!("cluster networks: {from}: {}{more} ({count}){why}", networks.join(", "))
 }
 
 fn row(line: &NodeLine) -> [String; 12] {

@@ -1,5 +1,4 @@
-//! What happened in which order: from the Events on the pod or its workload, which cover earlier firings too, and from the alert itself,
-//! which covers the last one after its Events are gone.
+//! What happened in which order: by the Events, and by the alert itself where those of its last firing are gone.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Time};

@@ -86,16 +86,13 @@ fn pods(reported: &Reported) -> String {
     };
     // Writing to a String cannot fail.
     for AlertPod { name, state, predicted, measured, .. } in &reported.pods {
-        let shown = |duration: &Option<Duration>| {
-            duration.as_ref().map_or_else(|| "-".to_owned(), |it| us(it).map_or_else(|| clean(&it.to_string()), time))
-        };
         let _ = writeln!(
             text,
             "  {:<40} {:<9} predicted {:>8}  measured {:>8}",
             clean(name),
             format!("{state:?}"),
-            shown(predicted),
-            shown(measured)
+            figure(predicted.as_ref()),
+            figure(measured.as_ref())
         );
     }
     let more = (count as usize).saturating_sub(reported.pods.len());
@@ -132,6 +129,11 @@ fn us(duration: &Duration) -> Option<f32> {
     duration.us().ok().map(|us| us as f32)
 }
 
+/// A duration of the API's as people read it; a dash where there is none.
+fn figure(duration: Option<&Duration>) -> String {
+    duration.map_or_else(|| NOTHING.to_owned(), |it| us(it).map_or_else(|| clean(&it.to_string()), time))
+}
+
 fn figures(reported: &Reported, style: Style) -> String {
     let rows = [
         ("predicted", reported.predicted.as_ref(), Mood::Warning),
@@ -141,8 +143,7 @@ fn figures(reported: &Reported, style: Style) -> String {
     let most = rows.iter().filter_map(|(_, duration, _)| us((*duration)?)).fold(0.0, f32::max);
     let mut text = String::from("\n");
     for (name, duration, mood) in rows {
-        let shown = duration
-            .map_or_else(|| "-".to_owned(), |duration| us(duration).map_or_else(|| clean(&duration.to_string()), time));
+        let shown = figure(duration);
         let bar = duration.and_then(us).map(|value| chart::bar(value, most, BAR)).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<10}{shown:>8}  {}", style.paint(mood, &bar));
@@ -151,8 +152,7 @@ fn figures(reported: &Reported, style: Style) -> String {
         let _ = writeln!(text, "  {:<10}{:>8}  of a breach within ten seconds", "chance", format!("{chance} %"));
     }
     if let Some(resolve) = &reported.resolve_threshold {
-        let _ =
-            writeln!(text, "  {:<10}{:>8}", "resolves", us(resolve).map_or_else(|| clean(&resolve.to_string()), time));
+        let _ = writeln!(text, "  {:<10}{:>8}", "resolves", figure(Some(resolve)));
     }
     let lead = |lead: &Duration| match lead.us() {
         Ok(us @ 0..120_000_000) => format!("{} s", us / 1_000_000),

@@ -115,6 +115,21 @@ fn it_fires_with_the_first_pod_and_resolves_with_the_last() {
 }
 
 #[test]
+fn a_pod_with_a_new_owner_resolves_with_the_old_one_and_fires_next_with_the_new_one() {
+    let mut groups = Groups::default();
+    let a = pod(1, 0, 250.0);
+    groups.fold(vec![Transition::Fired(a.clone())]);
+    let old = one(groups.fold(vec![over(a, 10)]), "resolved");
+    assert_eq!((&*old.name, &*old.affected.unwrap().workload.name), (GROUP, "web"));
+    let mut adopted = pod(1, 20, 260.0);
+    adopted.part_of = Some("checkout-api".to_owned());
+    let subject = Arc::make_mut(adopted.subject.as_mut().unwrap());
+    Arc::make_mut(&mut subject.pod).workload = Some(Workload { kind: "Deployment".to_owned(), name: "api".to_owned() });
+    let new = one(groups.fold(vec![Transition::Fired(adopted)]), "fired");
+    assert_eq!((&*new.name, new.count, &*new.affected.unwrap().workload.name), ("checkout-api", 1, "api"));
+}
+
+#[test]
 fn it_counts_times_that_it_fired_and_not_pods_that_did() {
     let mut groups = Groups::default();
     let (a, b) = (pod(1, 0, 250.0), pod(2, 1, 300.0));

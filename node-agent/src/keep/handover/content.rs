@@ -3,11 +3,13 @@
 
 use std::io;
 
-use netprecursor_agent_common::MAX_SLOTS;
+use netprecursor_agent_common::{MAX_SLOTS, view::MAX_VIEWS};
 use netprecursor_core::{
     alert::{Alert, CAPACITY, Group},
     features::COUNT,
-    hex, schema,
+    hex,
+    policy::Statistic,
+    schema,
     signal::{Signal, Signals},
     source::Source,
     tick::Tick,
@@ -19,10 +21,13 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{CLOCK_TOLERANCE, MAX_AGE, Moment};
-use crate::tick::handover::{HandedRule, HandedTarget, Handover};
+use crate::{
+    targets::registry::MAX_SPARE,
+    tick::handover::{HandedRule, HandedTarget, HandedView, Handover},
+};
 
 /// Raised with any change of what is written that the schema's hash does not show.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"npt-hand";
 const PREAMBLE: usize = MAGIC.len() + size_of::<u64>() + DIGEST;
@@ -36,8 +41,13 @@ const VECTOR_BYTES: usize = COUNT * size_of::<f32>();
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// A file larger than this was not written by us.
-pub(super) const MAX_BYTES: usize =
-    MAX_SLOTS as usize * (window::LENGTH * TICK_BYTES + VECTOR_BYTES + HEAD_BYTES) + 2 * CAPACITY * HEAD_BYTES;
+pub(super) const MAX_BYTES: usize = (MAX_SLOTS as usize + MAX_FURTHER) * (window::LENGTH * TICK_BYTES + VECTOR_BYTES)
+    + (MAX_SLOTS as usize + 2 * CAPACITY) * HEAD_BYTES;
+
+/// Views beside the RTT of all connections: each statistic of each further slot, and of the target's own.
+const MAX_FURTHER: usize = Statistic::ALL.len() * (MAX_SLOTS + MAX_SPARE) as usize;
+/// The same of one target.
+const MAX_VIEWS_OF_ONE: usize = Statistic::ALL.len() * (MAX_VIEWS as usize + 1);
 
 /// Why a file is not taken up.
 #[derive(Debug, Error)]
@@ -91,11 +101,18 @@ struct Head {
 struct TargetHead {
     uid: String,
     since: Tick,
+    views: Vec<ViewHead>,
+    watches: Vec<(usize, Kept)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewHead {
+    rule: Option<usize>,
     last: Tick,
     source: Source,
     ticks: usize,
     has_usual: bool,
-    watches: Vec<(usize, Kept)>,
 }
 
 impl Refused {
@@ -119,13 +136,17 @@ fn schema_hash() -> String {
 }
 
 pub(super) fn encode(handover: &Handover, boot: &str) -> io::Result<Encoded> {
+    let view = |view: &HandedView| ViewHead {
+        rule: view.rule,
+        last: view.last,
+        source: view.source.clone(),
+        ticks: view.signals.len(),
+        has_usual: view.usual.is_some(),
+    };
     let target = |target: &HandedTarget| TargetHead {
         uid: target.uid.clone(),
         since: target.since,
-        last: target.last,
-        source: target.source.clone(),
-        ticks: target.signals.len(),
-        has_usual: target.usual.is_some(),
+        views: target.views.iter().map(view).collect(),
         watches: target.watches.clone(),
     };
     let head = serde_json::to_vec(&Head {
@@ -141,9 +162,9 @@ pub(super) fn encode(handover: &Handover, boot: &str) -> io::Result<Encoded> {
     })?;
     let mut body = (head.len() as u64).to_le_bytes().to_vec();
     body.extend(head);
-    for target in &handover.targets {
-        let usual = target.usual.iter().flat_map(|usual| usual.as_slice());
-        let numbers = target.signals.iter().flat_map(Signals::as_slice).chain(usual);
+    for view in handover.targets.iter().flat_map(|target| &target.views) {
+        let usual = view.usual.iter().flat_map(|usual| usual.as_slice());
+        let numbers = view.signals.iter().flat_map(Signals::as_slice).chain(usual);
         body.extend(numbers.flat_map(|number| number.to_le_bytes()));
     }
     let length = PREAMBLE + body.len();
@@ -211,17 +232,27 @@ fn check(head: &Head, boot: &str, moment: Moment) -> Result<(), Refused> {
     if moment.now.0.abs_diff(expected.0) > CLOCK_TOLERANCE || moment.now < head.tick {
         return Err(Refused::Clock { got: moment.now, expected });
     }
+    let is_rule = |rule: usize| rule < head.rules.len();
+    let is_sound_view = |view: &ViewHead| {
+        view.rule.is_none_or(is_rule)
+            && view.last <= head.tick
+            && view.ticks <= window::LENGTH
+            && view.source.is_sound()
+    };
     let is_sound = |target: &TargetHead| {
-        target.last <= head.tick
-            && target.since <= head.tick
-            && target.ticks <= window::LENGTH
-            && target.source.is_sound()
-            && target.watches.iter().all(|(rule, _)| *rule < head.rules.len())
+        target.since <= head.tick
+            && target.views.len() <= MAX_VIEWS_OF_ONE
+            && target.views.iter().all(is_sound_view)
+            && target.watches.iter().all(|(rule, _)| is_rule(*rule))
     };
     if head.targets.len() > MAX_SLOTS as usize || head.alerts.len() > CAPACITY || head.groups.len() > CAPACITY {
         return Err(Refused::Unsound("more targets or alerts than there may be"));
     }
-    if head.targets.iter().all(is_sound) { Ok(()) } else { Err(Refused::Unsound("a target with ticks out of range")) }
+    if head.targets.iter().all(is_sound) {
+        Ok(())
+    } else {
+        Err(Refused::Unsound("a target with ticks or rules out of range"))
+    }
 }
 
 /// A length.
@@ -237,18 +268,24 @@ struct Numbers<'a>(&'a [u8]);
 impl Numbers<'_> {
     fn targets(mut self, heads: Vec<TargetHead>) -> Result<Vec<HandedTarget>, Refused> {
         let mut targets = Vec::with_capacity(heads.len());
-        for TargetHead { uid, since, last, source, ticks, has_usual, watches } in heads {
-            let mut signals = Vec::with_capacity(ticks);
-            for _ in 0..ticks {
-                signals.push(Signals::from_values(&self.take()?));
-            }
-            let usual = if has_usual { Some(Box::new(self.take::<COUNT>()?)) } else { None };
-            if usual.iter().any(|usual| !usual.iter().all(|value| value.is_finite())) {
-                return Err(Refused::Unsound("features that are no numbers"));
-            }
-            targets.push(HandedTarget { uid, since, last, source, signals, usual, watches });
+        for TargetHead { uid, since, views, watches } in heads {
+            let views = views.into_iter().map(|view| self.view(view)).collect::<Result<_, _>>()?;
+            targets.push(HandedTarget { uid, since, views, watches });
         }
         if self.0.is_empty() { Ok(targets) } else { Err(Refused::Unsound("more numbers than its targets have")) }
+    }
+
+    fn view(&mut self, head: ViewHead) -> Result<HandedView, Refused> {
+        let ViewHead { rule, last, source, ticks, has_usual } = head;
+        let mut signals = Vec::with_capacity(ticks);
+        for _ in 0..ticks {
+            signals.push(Signals::from_values(&self.take()?));
+        }
+        let usual = if has_usual { Some(Box::new(self.take::<COUNT>()?)) } else { None };
+        if usual.iter().any(|usual| !usual.iter().all(|value| value.is_finite())) {
+            return Err(Refused::Unsound("features that are no numbers"));
+        }
+        Ok(HandedView { rule, last, source, signals, usual })
     }
 
     fn take<const N: usize>(&mut self) -> Result<[f32; N], Refused> {

@@ -12,7 +12,7 @@ use netprecursor_core::{
 };
 
 use super::*;
-use crate::tick::handover::{HandedRule, HandedTarget, RuleKey};
+use crate::tick::handover::{HandedRule, HandedTarget, HandedView, RuleKey};
 
 const BOOT: &str = "5f3c1b2a-1111-4222-8333-444455556666";
 
@@ -33,13 +33,18 @@ fn handover(targets: usize) -> Handover {
     assert!(!watch.is_settled());
     let mut signals = Signals::ABSENT;
     signals.set(Signal::RttMax, 300_100.5);
-    let target = HandedTarget {
-        uid: "netns:web:7".to_owned(),
-        since: Tick(0),
+    let view = |rule| HandedView {
+        rule,
         last: Tick(100),
         source: Source::default(),
         signals: (0..window::LENGTH).map(|tick| if tick % 7 == 3 { Signals::ABSENT } else { signals }).collect(),
         usual: Some(Box::new([0.25; COUNT])),
+    };
+    let target = HandedTarget {
+        uid: "netns:web:7".to_owned(),
+        since: Tick(0),
+        // As a rule on another quantity would have it, for all that is read here.
+        views: [None, Some(0)].map(view).into(),
         watches: vec![(0, watch.keep().unwrap())],
     };
     Handover {
@@ -127,14 +132,19 @@ fn what_is_of_no_use_is_refused_and_says_why() {
         let set = decode(&handover(1), BOOT, Moment { now: Tick(now), ..later(1) });
         assert!(set.contains("expected 101: the clock was set"), "{set}");
     }
-    let late = HandedTarget { last: Tick(101), ..handover(1).targets.remove(0) };
-    let unsound = decode(&Handover { targets: vec![late], ..handover(1) }, BOOT, later(1));
-    assert!(unsound.contains("ticks out of range"), "{unsound}");
+    let with_view = |change: fn(&mut HandedView)| {
+        let mut handover = handover(1);
+        change(&mut handover.targets[0].views[1]);
+        decode(&handover, BOOT, later(1))
+    };
+    let changes: [fn(&mut HandedView); 2] = [|view| view.last = Tick(101), |view| view.rule = Some(1)];
+    for unsound in changes.map(with_view) {
+        assert!(unsound.contains("ticks or rules out of range"), "{unsound}");
+    }
     let elsewhere = Handover { rules: Vec::new(), ..handover(1) };
     assert!(decode(&elsewhere, BOOT, later(1)).contains("out of range"));
-    let mut infinite = handover(1);
-    infinite.targets[0].usual = Some(Box::new([f32::NAN; COUNT]));
-    assert!(decode(&infinite, BOOT, later(1)).contains("no numbers"));
+    let infinite = with_view(|view| view.usual = Some(Box::new([f32::NAN; COUNT])));
+    assert!(infinite.contains("no numbers"), "{infinite}");
 }
 
 #[test]
@@ -147,7 +157,7 @@ fn a_file_of_another_release_or_of_nobody_is_refused() {
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
     assert!(refused(&flipped).contains("checksum"));
-    for (from, to) in [("\"version\":2", "\"version\":3"), ("\"schema\":\"", "\"schema\":\"x")] {
+    for (from, to) in [("\"version\":3", "\"version\":4"), ("\"schema\":\"", "\"schema\":\"x")] {
         let refused = refused(&content::reworded(&bytes, from, to));
         assert!(refused.contains("another release wrote it"), "{refused}");
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
 use kube::Resource;
 use netprecursor_core::{
-    alert::{AffectedPod, Alert, AlertState, Confirmed, PolicyRef, Subject},
+    alert::{AffectedPod, Alert, Confirmed, PolicyRef, Subject},
     causes::Cause,
     decide::Trigger,
     policy::Kind,
@@ -147,11 +147,7 @@ fn cause(cause: &Cause) -> alert::Cause {
 }
 
 fn firing(alert: &Alert) -> Condition {
-    let since = match alert.state {
-        AlertState::Firing => alert.fired_unix,
-        AlertState::Resolved => alert.resolved_unix.unwrap_or(alert.fired_unix),
-    };
-    condition::of(words::reason(alert), &words::note(alert), None, &[], time(since).0)
+    condition::of(words::reason(alert), &words::note(alert), None, &[], time(alert.since_unix()).0)
 }
 
 fn confirmed(alert: &Alert) -> Condition {

@@ -1,10 +1,7 @@
 //! A message as the requests that it takes, ready to be sent while the queue keeps changing.
 
 use bytes::Bytes;
-use k8s_openapi::{
-    api::{apps::v1::ReplicaSet, core::v1::Node, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Node, events::v1::Event};
 use kube::{
     Client, Resource,
     api::{GetParams, ListParams, Patch, PatchParams, PostParams},
@@ -19,7 +16,6 @@ use netprecursor_crds::{
     policy::{ClusterPrecursorPolicy, PrecursorPolicy},
     report::{PrecursorNodeReport, PrecursorNodeReportStatus},
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{FIELD_MANAGER, Settings, alerts, events, report, request};
@@ -62,13 +58,6 @@ pub(super) enum Prepared {
     },
     /// What it was about is gone.
     Nothing,
-}
-
-/// What is of interest in a ReplicaSet.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Owned {
-    metadata: ObjectMeta,
 }
 
 impl Prepared {
@@ -147,10 +136,7 @@ impl Prepared {
                 match request::send(client, *get).await {
                     (down @ Outcome::Down { .. }, _) => return down,
                     // Refused or gone: the Event has the workload's name all the same.
-                    (_, body) => {
-                        let replica_set: Owned = serde_json::from_slice(&body).unwrap_or_default();
-                        events::put_on_controller(&mut event, &replica_set.metadata);
-                    }
+                    (_, body) => events::put_on_controller(&mut event, &request::metadata(&body)),
                 }
                 request::send(client, create(&event)).await.0
             }

@@ -10,10 +10,12 @@ use netprecursor_crds::{
     diagnosis::reasons::{Reason, ReportDegraded, ReportReady, ReportWarmingUp},
     policy::SkillPercent,
     report::{
-        Counters, MAX_ENTRIES, ModelStatus, Need, Overhead, PrecursorNodeReport, PrecursorNodeReportStatus, Queue,
-        RttFromCounts, RttSource, RuleCount, Sensor, SensorState,
+        ClusterNetworks, Counters, MAX_ENTRIES, MAX_SHOWN_NETWORKS, ModelStatus, Need, NetworksFrom, Overhead,
+        PrecursorNodeReport, PrecursorNodeReportStatus, Queue, RttFromCounts, RttSource, RuleCount, Sensor,
+        SensorState,
     },
 };
+use netprecursor_kit::{Networks, networks::Origin};
 use serde_json::{Value, json};
 
 use super::{alerts::time, schedule::Change};
@@ -108,6 +110,7 @@ pub(super) fn status(
         sensors: data.sensors.iter().take(MAX_SENSORS).map(sensor).collect(),
         targets: data.targets,
         targets_over_capacity: data.over_capacity,
+        cluster_networks: data.networks.known.as_ref().map(cluster_networks),
         queue: Queue { pending: own.pending, dropped: own.dropped.saturating_add(data.transitions_lost) },
         models: data.models.iter().take(MAX_ENTRIES).map(model).collect(),
         rules: data.rules.iter().take(MAX_ENTRIES).map(|data| rule(data, own)).collect(),
@@ -137,6 +140,19 @@ fn sensor(status: &status::Status) -> Sensor {
             .filter(|reason| !reason.is_empty())
             .map(|text| words::cut(text, MAX_REASON)),
         limits: status.limits.map(|text| words::cut(text, MAX_REASON)),
+    }
+}
+
+fn cluster_networks(known: &Networks) -> ClusterNetworks {
+    ClusterNetworks {
+        from: match known.from {
+            Origin::Given => NetworksFrom::Given,
+            Origin::Nodes => NetworksFrom::Nodes,
+            Origin::PrivateRanges => NetworksFrom::PrivateRanges,
+        },
+        reason: known.reason.as_ref().map(|reason| words::cut(reason, MAX_REASON)),
+        networks: known.networks.iter().take(MAX_SHOWN_NETWORKS).map(ToString::to_string).collect(),
+        count: u32::try_from(known.networks.len()).unwrap_or(u32::MAX),
     }
 }
 
@@ -219,6 +235,10 @@ fn degraded(data: &ReportData, own: &Own) -> Verdict {
     if let Some(problem) = &own.share_problem {
         reasons.push(format!("alerts are published at one write each 20 s: {problem}"));
     }
+    if let Some(problem) = &data.networks.problem {
+        let what = if data.networks.known.is_some() { "may be outdated" } else { "are not known" };
+        reasons.push(format!("the networks of the cluster {what}: {problem}"));
+    }
     if own.dropped > 0 || data.transitions_lost > 0 {
         reasons.push("alerts were dropped unpublished because the queue was full".to_owned());
     }
@@ -275,6 +295,10 @@ fn states(status: &PrecursorNodeReportStatus) -> PrecursorNodeReportStatus {
     states.targets = 0;
     states.targets_over_capacity = 0;
     states.queue = Queue::default();
+    // A node that comes or goes is no news of all others.
+    if let Some(networks) = &mut states.cluster_networks {
+        (networks.reason, networks.networks, networks.count) = (None, Vec::new(), 0);
+    }
     states.heartbeat = None;
     for rule in &mut states.rules {
         rule.targets = 0;
@@ -297,9 +321,12 @@ fn counts(status: &PrecursorNodeReportStatus) -> Vec<(&str, &str, u64, Counters)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use netprecursor_core::score::Scorecard;
 
     use super::*;
+    use crate::desired;
     use netprecursor_core::{alert::PolicyRef, policy::Kind as PolicyKind};
 
     fn data() -> ReportData {
@@ -417,6 +444,44 @@ mod tests {
         let own = Own { share_problem: Some("no share of the writes: got a riddle".to_owned()), ..own() };
         let degraded = &first_status(&data(), &own).conditions[2];
         assert!(degraded.message.contains("one write each 20 s: no share of the writes: got a riddle"), "{degraded:?}");
+    }
+
+    fn known(from: Origin, reason: Option<&str>, count: u8) -> Arc<desired::ClusterNetworks> {
+        let networks = (0..count).map(|number| format!("10.{number}.0.0/16").parse().unwrap()).collect();
+        let known = Some(Networks { from, reason: reason.map(str::to_owned), networks });
+        Arc::new(desired::ClusterNetworks { known, problem: None })
+    }
+
+    #[test]
+    fn the_networks_of_the_cluster_are_shown_with_their_number() {
+        let shown =
+            |networks| json!(first_status(&ReportData { networks, ..data() }, &own()))["clusterNetworks"].clone();
+        let few = json!({"from": "Nodes", "networks": ["10.0.0.0/16", "10.1.0.0/16"], "count": 2});
+        assert_eq!(shown(known(Origin::Nodes, None, 2)), few);
+        let many = shown(known(Origin::PrivateRanges, Some("there are no nodes"), 200));
+        assert_eq!((&many["reason"], &many["count"]), (&json!("there are no nodes"), &json!(200)));
+        assert_eq!(many["networks"].as_array().unwrap().len(), MAX_SHOWN_NETWORKS);
+        assert_eq!(shown(Arc::default()), Value::Null);
+    }
+
+    #[test]
+    fn networks_that_come_from_elsewhere_are_news_and_one_more_is_none() {
+        let of = |from, count| status(&ReportData { networks: known(from, None, count), ..data() }, &own(), 9, None);
+        let change = |before, now| change(Some(&before), &now).state;
+        assert!(!change(of(Origin::Nodes, 2), of(Origin::Nodes, 3)));
+        assert!(change(of(Origin::Nodes, 2), of(Origin::PrivateRanges, 2)));
+    }
+
+    #[test]
+    fn networks_that_cannot_be_read_are_a_degradation_with_its_reason() {
+        let degraded = |known| {
+            let problem = Some("/share/networks.json: No such file".to_owned());
+            let networks = Arc::new(desired::ClusterNetworks { known, problem });
+            first_status(&ReportData { networks, ..data() }, &own()).conditions[2].message.clone()
+        };
+        assert!(degraded(None).contains("the networks of the cluster are not known: /share/networks.json"));
+        let former = known(Origin::Nodes, None, 1).known.clone();
+        assert!(degraded(former).contains("the networks of the cluster may be outdated: /share/networks.json"));
     }
 
     #[test]

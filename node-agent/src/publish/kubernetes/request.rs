@@ -21,7 +21,7 @@ const MAX_ANSWER: usize = 1 << 20;
 /// What is of interest in an object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Written {
+struct Object {
     metadata: ObjectMeta,
 }
 
@@ -49,10 +49,15 @@ pub(super) async fn send(
     }
 }
 
+/// The metadata of the object that was answered; empty where none was.
+pub(super) fn metadata(body: &[u8]) -> ObjectMeta {
+    serde_json::from_slice::<Object>(body).unwrap_or_default().metadata
+}
+
 /// What an answer means.
 fn outcome(code: StatusCode, wait: Option<Duration>, body: &[u8]) -> Outcome {
     if code.is_success() {
-        return Outcome::Done { uid: serde_json::from_slice::<Written>(body).unwrap_or_default().metadata.uid };
+        return Outcome::Done { uid: metadata(body).uid };
     }
     // Not every answer is JSON: a proxy's or a rate limiter's is plain text.
     let status = serde_json::from_slice::<Status>(body).unwrap_or_default().with_code(code.as_u16());

@@ -1,13 +1,11 @@
 //! This agent's share of the writes to the API server: a file that the operator deals by a ConfigMap and the kubelet keeps up
 //! to date, so that no agent watches anything for it.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use netprecursor_kit::{Share, share::MAX_TEXT};
+
+use crate::dealt;
 
 /// The file, and what was last read from it.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ impl ShareFile {
     /// Reads the file again. Returns the share when it is another one than before; one that cannot be read is the least.
     pub(super) fn read(&mut self) -> Option<Share> {
         let path = self.path.as_deref()?;
-        let (share, problem) = match read(path) {
+        let (share, problem) = match dealt::read(path, MAX_TEXT, Share::read) {
             Ok(share) => (share, None),
             Err(problem) => (Share::UNKNOWN, Some(problem)),
         };
@@ -48,21 +46,6 @@ impl ShareFile {
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
-}
-
-/// Never more than a share may be long: the file is not ours.
-fn read(path: &Path) -> Result<Share, String> {
-    let of = |error: &dyn std::fmt::Display| {
-        format!(
-            "{}: {error}; the operator's ConfigMap should be mounted there: see the operator's log and `kubectl get events`",
-            path.display()
-        )
-    };
-    let mut text = String::new();
-    let length: io::Result<usize> =
-        File::open(path).and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_string(&mut text));
-    length.map_err(|error| of(&error))?;
-    Share::read(text.trim_end()).map_err(|error| of(&error))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Entry {
     /// Adds the transition that the alert has just made, on its workload and on a pod. Returns how many had to go for it.
     pub(super) fn push_event(&mut self) -> u64 {
         let alert = &self.alert;
-        let at = alert.resolved_unix.filter(|_| !alert.is_firing()).unwrap_or(alert.fired_unix);
+        let at = alert.since_unix();
         let (reason, note) = (words::reason(alert).row().name.to_owned(), words::note(alert));
         let on = |regarding| Pending {
             count: alert.count,

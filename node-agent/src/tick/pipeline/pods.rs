@@ -58,6 +58,7 @@ impl Pods {
         }
         if is_new {
             pipeline.suite.know(desired.pods.iter().map(Resident::from).collect(), desired.host_addresses.clone());
+            pipeline.know_networks(&desired.networks);
             let watched: BTreeMap<&str, &Pod> = watched(&desired).collect();
             // First, while the rules that they were watched by are still known.
             pipeline.let_go_unless(now, unix, transitions, |target| watched.contains_key(target.about.uid.as_str()));

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use netprecursor_core::{
@@ -10,19 +11,24 @@ use netprecursor_core::{
     decide::Resolution,
     gate::Start,
     watch::Watch,
-    window::Window,
 };
 
 use super::Pipeline;
-use crate::tick::{
-    active::ActiveRule,
-    handover::{HandedRule, HandedTarget, Handover, RuleKey},
-    target::{RuleId, Target, Watched},
+use crate::{
+    host::monotonic_ns,
+    tick::{
+        active::ActiveRule,
+        handover::{HandedRule, HandedTarget, HandedView, Handover, RuleKey},
+        target::{RuleId, Target, Watched},
+        viewed::Viewed,
+    },
 };
 
 /// What waits to be taken up by the targets of the first look.
 #[derive(Debug)]
 pub(super) struct Handed {
+    /// When, by the kernel's monotonic clock.
+    monotonic_ns: u64,
     rules: Vec<RuleKey>,
     targets: BTreeMap<String, HandedTarget>,
     /// Names of the alerts.
@@ -36,8 +42,8 @@ impl Pipeline {
         handover.alerts.into_iter().for_each(|alert| self.alerts.restore(alert));
         handover.groups.into_iter().for_each(|group| self.groups.restore(group));
         let targets = handover.targets.into_iter().map(|target| (target.uid.clone(), target)).collect();
-        self.handed =
-            Some(Handed { rules: handover.rules.into_iter().map(|rule| rule.key).collect(), targets, alerts });
+        let rules = handover.rules.into_iter().map(|rule| rule.key).collect();
+        self.handed = Some(Handed { monotonic_ns: handover.monotonic_ns, rules, targets, alerts });
     }
 
     /// What the next pipeline needs to go on from the last tick; `None` as long as what was handed over to this one is not
@@ -56,19 +62,26 @@ impl Pipeline {
             }
         }
         let target = |target: &Target| {
-            // What else rules mean by RTT begins anew: its window is not handed over.
-            let watches = target.watches.iter().filter(|watched| watched.view == Some(0));
-            let handed = |watched: &Watched| Some((*positions.get(&watched.rule)?, watched.watch.keep()?));
-            let watches = watches.filter_map(handed).collect();
-            let plain = target.plain();
+            let position = |rule: &RuleId| positions.get(rule).copied();
+            let view = |(index, viewed): (usize, &Viewed)| {
+                let means_it = |watched: &&Watched| watched.view == Some(index);
+                let rule = target.watches.iter().find(means_it).and_then(|watched| position(&watched.rule));
+                Some(HandedView {
+                    rule: if index == 0 { None } else { Some(rule?) },
+                    last: viewed.window.tick()?,
+                    source: target.source_of(&viewed.view).clone(),
+                    signals: viewed.window.iter().copied().collect(),
+                    usual: viewed.baseline.median().map(Box::new),
+                })
+            };
+            // Of a target that was never measured there is nothing to hand over.
+            target.plain().window.tick()?;
+            let handed = |watched: &Watched| Some((position(&watched.rule)?, watched.watch.keep()?));
             Some(HandedTarget {
                 uid: target.about.uid.clone(),
                 since: target.about.since,
-                last: plain.window.tick()?,
-                source: target.source.clone(),
-                signals: plain.window.iter().copied().collect(),
-                usual: plain.baseline.median().map(Box::new),
-                watches,
+                views: target.views.iter().enumerate().filter_map(view).collect(),
+                watches: target.watches.iter().filter(|watched| watched.view.is_some()).filter_map(handed).collect(),
             })
         };
         let targets = self.targets.iter().filter_map(target).collect();
@@ -81,7 +94,7 @@ impl Pipeline {
     /// Names of the alerts that are out or wait for their verdict, of what is handed over.
     fn unsettled(&self) -> BTreeSet<String> {
         let watches = self.targets.iter().flat_map(|target| target.watches.iter().map(move |watch| (target, watch)));
-        let unsettled = watches.filter(|(_, watched)| watched.view == Some(0) && !watched.watch.is_settled());
+        let unsettled = watches.filter(|(_, watched)| watched.view.is_some() && !watched.watch.is_settled());
         let name = |(target, watched): (&Target, &Watched)| {
             let active = &self.policies[watched.rule.policy];
             let rule = &active.rules[watched.rule.rule].rule;
@@ -90,31 +103,35 @@ impl Pipeline {
         unsettled.map(name).collect()
     }
 
-    /// Gives a target that is admitted what was handed over of it, if anything was.
-    pub(super) fn resume(&mut self, target: &mut Target) {
-        let Some(handed) = self.handed.as_mut().and_then(|handed| handed.targets.remove(&target.about.uid)) else {
-            return;
-        };
+    /// Gives a target that is admitted, with its views, what was handed over of it, if anything was.
+    pub(super) fn resume(&mut self, position: usize) {
+        let Self { handed: Some(all), targets, policies, .. } = self else { return };
+        let target = &mut targets[position];
+        let Some(handed) = all.targets.remove(&target.about.uid) else { return };
         let now = target.about.since;
         Arc::make_mut(&mut target.about).since = handed.since;
-        target.source = handed.source;
-        let plain = &mut target.views[0];
-        let memory = std::mem::take(&mut plain.window).into_memory();
-        plain.window = Window::resume(memory, handed.last, &handed.signals);
-        if let Some(usual) = handed.usual {
-            plain.baseline.observe(handed.last, &usual);
-        }
-        let keys = self.handed.as_ref().map_or(&[][..], |handed| &handed.rules);
-        for Watched { rule: id, watch, .. } in &mut target.watches {
-            let active = &self.policies[id.policy];
-            let key = RuleKey::of(&active.policy, &active.rules[id.rule].rule);
-            let Some((_, kept)) = handed.watches.iter().find(|(rule, _)| keys.get(*rule) == Some(&key)) else {
-                continue;
+        // The rule by which something was handed over, if it still means the same.
+        let is = |id: RuleId, rule: usize| {
+            let active = &policies[id.policy];
+            all.rules.get(rule) == Some(&RuleKey::of(&active.policy, &active.rules[id.rule].rule))
+        };
+        for view in handed.views {
+            let index = match view.rule {
+                None => Some(0),
+                Some(rule) => target.watches.iter().find(|watched| is(watched.rule, rule)).and_then(|it| it.view),
             };
+            if let Some(index) = index {
+                target.resume_view(index, view);
+            }
+        }
+        for Watched { rule: id, watch, view } in &mut target.watches {
+            let kept = handed.watches.iter().find(|(rule, _)| is(*id, *rule));
+            let (Some((_, kept)), Some(_)) = (kept, view) else { continue };
             match Watch::resume(kept, now) {
                 Ok(resumed) => *watch = resumed,
                 Err(error) => {
-                    tracing::warn!(target = target.about.name, rule = %active.rules[id.rule].rule.name, %error, "a rule begins anew");
+                    let rule = &policies[id.policy].rules[id.rule].rule.name;
+                    tracing::warn!(target = target.about.name, %rule, %error, "a rule begins anew");
                 }
             }
         }
@@ -126,7 +143,10 @@ impl Pipeline {
     pub(super) fn first_look_is_over(&mut self, unix: u64, transitions: &mut Vec<Transition>) {
         self.start = Start::Fresh;
         let Some(handed) = self.handed.take() else { return };
+        let gap = Duration::from_nanos(monotonic_ns().saturating_sub(handed.monotonic_ns));
+        self.counters.handover_gap = Some(gap);
         tracing::info!(
+            gap_seconds = gap.as_secs_f32(),
             targets = self.counters.resumed,
             gone = handed.targets.len(),
             alerts = handed.alerts.len(),

@@ -1,5 +1,7 @@
 //! What the rules of a target mean by RTT: where that is counted, and what of it is in sight.
 
+use std::sync::Arc;
+
 use netprecursor_agent_common::view::MAX_VIEWS;
 use netprecursor_core::{
     policy::{Measure, Peers, View},
@@ -9,6 +11,7 @@ use netprecursor_core::{
 
 use super::{Pipeline, RuleId};
 use crate::{
+    desired::ClusterNetworks,
     sensors::{suite::Suite, views::Tap},
     targets::registry::MAX_SPARE,
     tick::{
@@ -40,6 +43,15 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
 }
 
 impl Pipeline {
+    /// Classes peers by these networks of the cluster from now on. Rules that could not be counted without them are taken up
+    /// when their targets' views are aligned next.
+    pub(super) fn know_networks(&mut self, networks: &Arc<ClusterNetworks>) {
+        if self.networks != *networks {
+            self.networks = Arc::clone(networks);
+            self.suite.know_networks(Arc::clone(networks));
+        }
+    }
+
     /// Gives a target the views that its rules need, and each rule its own; none where what it means is not counted. What is in
     /// sight of a view stays as long as a rule needs it. There are as many views as statistics of what is counted, at most.
     pub(super) fn align_views(&mut self, position: usize, now: Tick) {

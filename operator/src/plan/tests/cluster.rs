@@ -11,7 +11,7 @@ use crate::{
     agents::share::Dealt,
     config::{Settings, tests::settings},
     models::{Looked, ModelCopy, Payload, Source, Trouble},
-    observe::{self, AgentPod, Failure, Key, Mirror, Observed, Reported, Seen, Sight},
+    observe::{self, AgentPod, Failure, Key, Mirror, Node, Observed, Reported, Seen, Sight},
 };
 
 /// A point in time, in seconds after the test began.
@@ -99,8 +99,9 @@ impl Cluster {
             }
             Write::DeleteModel { key, .. } => self.observed.copies.take(Sight::Deleted(key.clone())),
             Write::DealShare { manifest } => {
-                let text = manifest["data"]["share.json"].as_str().map(str::to_owned);
-                let seen = self.seen("share-uid", Dealt { text, applied: Some(now) });
+                let text = |key: &str| manifest["data"][key].as_str().map(str::to_owned);
+                let (share, networks) = (text("share.json"), text("networks.json"));
+                let seen = self.seen("share-uid", Dealt { share, networks, applied: Some(now) });
                 self.observed.shares.take(Sight::Applied(Key::new("netprecursor-system", "share"), seen));
             }
             Write::ApplyAgents { manifest, .. } => {
@@ -224,13 +225,51 @@ impl Cluster {
 
     /// A node whose agent works.
     pub(super) fn staffed_node(&mut self, name: &str) {
-        let seen = self.seen(name, ());
-        self.observed.nodes.take(Sight::Applied(Key::new("", name), seen));
+        self.take_node(name, Node::default());
         self.agent(name, true);
     }
 
+    /// A node with the networks of its pods, and its own addresses.
+    pub(super) fn node(&mut self, name: &str, pods: &[&str], hosts: &[&str]) {
+        let pod_networks = pods.iter().map(|text| text.parse().unwrap()).collect();
+        let addresses = hosts.iter().map(|text| text.parse().unwrap()).collect();
+        self.take_node(name, Node { pod_networks, addresses, created: None });
+    }
+
+    /// A node of which nothing is known but since when it is there.
+    pub(super) fn young_node(&mut self, name: &str, created: Timestamp) {
+        self.take_node(name, Node { created: Some(created), ..Node::default() });
+    }
+
+    pub(super) fn remove_node(&mut self, name: &str) {
+        self.observed.nodes.take(Sight::Deleted(Key::new("", name)));
+    }
+
+    fn take_node(&mut self, name: &str, node: Node) {
+        let seen = self.seen(name, node);
+        self.observed.nodes.take(Sight::Applied(Key::new("", name), seen));
+    }
+
+    /// Networks of Services, of an API server that serves them.
+    pub(super) fn service_cidr(&mut self, name: &str, networks: &[&str]) {
+        self.observed.serves_service_cidrs = true;
+        complete(&mut self.observed.service_cidrs);
+        let seen = self.seen(name, networks.iter().map(|text| text.parse().unwrap()).collect());
+        self.observed.service_cidrs.take(Sight::Applied(Key::new("", name), seen));
+    }
+
     pub(super) fn agent(&mut self, node: &str, is_ready: bool) {
-        let pod = AgentPod { node: node.to_owned(), is_ready, since: Some(self.now), trouble: None };
+        self.take_agent(node, is_ready, &[]);
+    }
+
+    /// A node's agent that works and has these addresses.
+    pub(super) fn agent_at(&mut self, node: &str, addresses: &[&str]) {
+        self.take_agent(node, true, addresses);
+    }
+
+    fn take_agent(&mut self, node: &str, is_ready: bool, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        let pod = AgentPod { node: node.to_owned(), addresses, is_ready, since: Some(self.now), trouble: None };
         let seen = self.seen(&format!("agent-{node}"), pod);
         self.observed.agents.take(Sight::Applied(Key::new("netprecursor-system", format!("agent-{node}")), seen));
     }

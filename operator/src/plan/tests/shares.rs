@@ -75,7 +75,7 @@ fn a_share_that_others_change_or_delete_is_dealt_again_but_not_all_the_time() {
     nodes(&mut cluster, 0..3);
     cluster.settled(at(0));
     let (key, seen) = cluster.observed.shares.iter_mut().next().unwrap();
-    seen.value.text = Some("1000 a second".to_owned());
+    seen.value.share = Some("1000 a second".to_owned());
     let key = key.clone();
     assert_eq!(dealt(&cluster.plan(at(5))), None);
     assert_eq!(dealt(&cluster.plan(at(10))), Some(Share::of(3)));
