@@ -18,7 +18,8 @@ const SEEN: Duration = Duration::from_secs(60);
 /// Longest time that nobody watches while an agent is replaced.
 const LONGEST_GAP: f64 = 2.0;
 
-/// Waits for a figure of the client `name`, then says how much of its connections is seen.
+/// Waits until the only target's connections are seen like that.
+#[expect(clippy::print_stdout, reason = "a story prints its figures")]
 async fn watched(agent: &Agent, what: &str, is_it: impl Fn(&Sockets) -> bool) -> Result<(), Error> {
     let mut found = Sockets::default();
     agent
@@ -31,7 +32,7 @@ async fn watched(agent: &Agent, what: &str, is_it: impl Fn(&Sockets) -> bool) ->
     Ok(())
 }
 
-/// Of one policy's target.
+/// How much of the only target's connections is seen, and its RTT.
 #[derive(Debug, Default)]
 struct Sockets {
     coverage: Option<f64>,
