@@ -123,7 +123,7 @@ fn make(args: &Args, log: &Log, stop: &Stop) -> anyhow::Result<Vec<Made>> {
     let platform = Platform::host()?;
     let toolchain = Toolchain::of(platform).map_err(|reason| anyhow!(reason))?;
     println!("building the programs (a cold build takes minutes)");
-    binary::build(Group::Images, &toolchain, &source, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
+    binary::build(Group::Images, &toolchain, log, stop).inspect_err(|_| println!("{}", log.tail(40)))?;
     let mut made = Vec::new();
     for image in images {
         let binary = binary::of(image.program(), platform)?;

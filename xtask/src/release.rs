@@ -143,7 +143,7 @@ fn programs(
     let platform = toolchain.platform();
     println!("{}: building with {} (a cold build takes minutes)", platform.name(), toolchain.describe());
     for group in Group::ALL {
-        binary::build(group, toolchain, source, log, stop)?;
+        binary::build(group, toolchain, log, stop)?;
     }
     println!("{}: {}", platform.name(), tried::check(toolchain, source, args.tag.is_some(), log, stop)?);
     let mut files = Vec::new();

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 
-use super::{Platform, Program, Source, Toolchain, toolchain::asked};
+use super::{Platform, Program, Toolchain, toolchain::asked};
 use crate::{
     cache::cache,
     process::{self, Log, Output, Stop},
@@ -44,14 +44,8 @@ impl Group {
 ///
 /// # Errors
 /// They do not build.
-pub(crate) fn build(
-    group: Group,
-    toolchain: &Toolchain,
-    source: &Source,
-    log: &Log,
-    stop: &Stop,
-) -> anyhow::Result<()> {
-    let mut command = cargo(toolchain, "build", source)?;
+pub(crate) fn build(group: Group, toolchain: &Toolchain, log: &Log, stop: &Stop) -> anyhow::Result<()> {
+    let mut command = cargo(toolchain, "build")?;
     for program in group.programs() {
         command.args(["--package", program.package(), "--bin", program.name()]);
     }
@@ -66,7 +60,7 @@ pub(crate) fn build(
 ///
 /// # Errors
 /// The compiler cannot be asked.
-pub(crate) fn cargo(toolchain: &Toolchain, verb: &str, source: &Source) -> anyhow::Result<Command> {
+pub(crate) fn cargo(toolchain: &Toolchain, verb: &str) -> anyhow::Result<Command> {
     let directory = directory(toolchain.platform())?;
     let mut command = toolchain.cargo(verb);
     command
@@ -77,7 +71,9 @@ pub(crate) fn cargo(toolchain: &Toolchain, verb: &str, source: &Source) -> anyho
         .arg(&directory)
         .env("CARGO_BUILD_BUILD_DIR", &directory)
         .env("CARGO_INCREMENTAL", "0")
-        .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
+        // Nothing that is compiled shows a time. The commit's would have every dependency with C in it, and all that use
+        // them, compiled again for each commit.
+        .env("SOURCE_DATE_EPOCH", "0")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
             flags(&toolchain.root().map_err(|error| anyhow!(error))?, &directory)?.join("\u{1f}"),

@@ -35,7 +35,7 @@ pub(super) fn check(
         return untried(emulator, is_tagged);
     }
     start(platform, Some(emulator), source)?;
-    let passed = unit_tests(toolchain, source, log, stop)?;
+    let passed = unit_tests(toolchain, log, stop)?;
     Ok(format!("under {emulator} each program starts, and {passed} unit tests of the agent pass"))
 }
 
@@ -70,9 +70,9 @@ fn start(platform: Platform, emulator: Option<&str>, source: &Source) -> anyhow:
 }
 
 /// Runs the agent's unit tests by the emulator; returns how many passed.
-fn unit_tests(toolchain: &Toolchain, source: &Source, log: &Log, stop: &Stop) -> anyhow::Result<u64> {
+fn unit_tests(toolchain: &Toolchain, log: &Log, stop: &Stop) -> anyhow::Result<u64> {
     let (platform, emulator) = (toolchain.platform(), toolchain.platform().emulator());
-    let mut tests = binary::cargo(toolchain, "test", source)?;
+    let mut tests = binary::cargo(toolchain, "test")?;
     tests.args(["--package", Program::Agent.package(), "--lib"]).env(platform.cargo_variable("RUNNER"), emulator);
     let before = log.length();
     let end = process::run("emulated tests", &mut tests, &Output::Log, log, LIMIT, stop)?;
