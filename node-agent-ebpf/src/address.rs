@@ -63,6 +63,13 @@ pub(crate) fn remote(ops: *mut bpf_sock_ops) -> Address {
     unsafe { if (*ops).family == AF_INET { mapped((*ops).remote_ip4) } else { words(&raw const (*ops).remote_ip6) } }
 }
 
+/// The own address of a packet's socket, which is not null.
+#[inline(always)]
+pub(crate) fn local_of(sk: *const bpf_sock) -> Address {
+    // SAFETY: reads fields of a socket that the verifier knows.
+    unsafe { if (*sk).family == AF_INET { mapped((*sk).src_ip4) } else { words(&raw const (*sk).src_ip6) } }
+}
+
 /// The address of the other end of a packet's socket, which is not null.
 #[inline(always)]
 pub(crate) fn remote_of(sk: *const bpf_sock) -> Address {

@@ -21,7 +21,7 @@ use crate::{address, slots, tcp::TCP_SYN_SENT};
 static LOCAL_CONNECTS: LruHashMap<Endpoint, u8> = LruHashMap::with_max_entries(MAX_LOCAL_CONNECTS, 0);
 
 /// include/net/flow.h: the loopback device of every namespace.
-const LOOPBACK_IFINDEX: u32 = 1;
+pub(crate) const LOOPBACK_IFINDEX: u32 = 1;
 
 /// Whether the addresses alone say so.
 #[inline(always)]
@@ -75,12 +75,5 @@ pub(crate) fn was_connecting(ops: *mut bpf_sock_ops) -> bool {
 #[inline(always)]
 fn source(sk: *const bpf_sock) -> Endpoint {
     // SAFETY: the caller knows that it is not null.
-    unsafe {
-        let address = if (*sk).family == address::AF_INET {
-            address::mapped((*sk).src_ip4)
-        } else {
-            address::words(&raw const (*sk).src_ip6)
-        };
-        Endpoint { address, port: (*sk).src_port }
-    }
+    Endpoint { address: address::local_of(sk), port: unsafe { (*sk).src_port } }
 }

@@ -116,6 +116,7 @@ pub(crate) fn of_skb_by_namespace(ctx: &SkBuffContext) -> Option<Stamp> {
         None => {
             // SAFETY: as above.
             identity::member(namespace, unsafe { bpf_skb_cgroup_id(ctx.skb.skb) });
+            identity::claim_by_packet(ctx, namespace);
             None
         }
     }

@@ -48,7 +48,7 @@ const RTT_CB: u32 = 12;
 const CALLBACK_FLAGS: u32 = 1 | 2 | 4 | 8; // RTO, RETRANS, STATE, RTT
 
 // include/net/tcp_states.h
-const TCP_ESTABLISHED: u32 = 1;
+pub(crate) const TCP_ESTABLISHED: u32 = 1;
 pub(crate) const TCP_SYN_SENT: u32 = 2;
 const TCP_SYN_RECV: u32 = 3;
 const TCP_CLOSE: u32 = 7;

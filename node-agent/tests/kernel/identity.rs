@@ -70,6 +70,25 @@ fn a_pod_is_known_by_its_address_in_either_family_within_two_seconds_of_its_firs
 }
 
 #[test]
+fn a_pod_whose_connections_are_all_older_than_the_agent_is_known_by_their_packets() {
+    for family in [Family::V4, Family::V6] {
+        let Some(_alone) = alone() else { return };
+        let path = Path::new();
+        let server = Server::start(&path.far, Path::far_address(family, 0), Behaviour::PROMPT);
+        let mut older = ask(&path.near, server.address);
+        exchange(&mut older, 64);
+        let mut seen = Observation::in_cluster();
+        let far = far_pod("far");
+        seen.suite.know(vec![far.clone()], Vec::new());
+        let number = seen.watch_pod(0, &far);
+        seen.until("its bytes are counted", |seen| {
+            exchange(&mut older, 64);
+            seen.sum(number, Signal::RxBytes) > 0.0 && seen.sum(number, Signal::TxBytes) > 0.0
+        });
+    }
+}
+
+#[test]
 fn a_server_that_takes_ipv4_over_an_ipv6_socket_is_known_by_its_ipv4_address() {
     let Some(_alone) = alone() else { return };
     let path = Path::new();
