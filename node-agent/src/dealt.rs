@@ -1,21 +1,24 @@
 //! Files that the operator deals to agents by a ConfigMap, which the kubelet mounts and keeps up to date.
 
 use std::{
-    fmt::Display,
+    error::Error,
     fs::File,
     io::{self, Read as _},
     path::Path,
 };
 
+use crate::error::chain;
+
 /// What `parse` makes of a file's text. Never more than `longest` bytes and one are read: the file is not ours.
 ///
 /// # Errors
 /// The file, what is wrong with it, and what to do, in words.
-pub fn read<T, E: Display>(path: &Path, longest: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, String> {
-    let of = |error: &dyn Display| {
+pub fn read<T, E: Error>(path: &Path, longest: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, String> {
+    let of = |error: &dyn Error| {
         format!(
-            "{}: {error}; the operator's ConfigMap should be mounted there: see the operator's log and `kubectl get events`",
-            path.display()
+            "{}: {}; the operator's ConfigMap should be mounted there: see the operator's log and `kubectl get events`",
+            path.display(),
+            chain(error)
         )
     };
     let mut text = String::new();

@@ -2,6 +2,7 @@
 //! on SIGTERM.
 
 mod keepers;
+mod signals;
 mod turn;
 
 use std::{
@@ -21,12 +22,9 @@ use futures::FutureExt as _;
 use netprecursor_core::{alert::Transition, tick::Tick};
 use netprecursor_kit::Access;
 use netprecursor_settings::Listen;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 
-use self::keepers::Keepers;
+use self::{keepers::Keepers, signals::Signals};
 use crate::{
     cluster::{
         recall::Recall,
@@ -109,7 +107,11 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     }
     // With its programs in place, and before it reads what the agent before writes last.
     let missing = api::missing(&statuses);
-    let waiting = turn::wait(&settings.state_dir, probes.as_ref().unwrap_or(&listener), &missing);
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().context("cannot listen to signals")?
+    };
+    let waiting = turn::wait(&settings.state_dir, &listener, probes.as_ref(), &missing, &mut signals);
     let Some(_turn) = runtime.block_on(waiting)? else { return Ok(()) };
     let ledgers = match settings.cluster {
         Some(_) => Ledgers::in_cluster(&settings.state_dir),
@@ -163,7 +165,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             .context("cannot start a thread")?
     };
     tracing::info!(%address, "listening");
-    let served = runtime.block_on(serve(listener, probes, shared, telemetry));
+    let served = runtime.block_on(serve(listener, probes, shared, telemetry, signals));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
@@ -220,10 +222,10 @@ async fn serve(
     probes: Option<std::net::TcpListener>,
     shared: Shared,
     telemetry: Option<Telemetry>,
+    mut signals: Signals,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let probes = probes.map(tokio::net::TcpListener::from_std).transpose()?;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let ended = async { drop(ended.await) }.shared();
     let seen = shared.clone();
@@ -244,8 +246,7 @@ async fn serve(
     let served = tokio::select! {
         served = async { axum::serve(listener, api::router(shared)).await } => served.context("HTTP"),
         served = probing => served.context("HTTP for probes"),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.next() => Ok(()),
         () = &mut exporting => Err(anyhow::anyhow!("telemetry ended by itself")),
     };
     if served.is_ok() {

@@ -244,7 +244,7 @@ impl Observed {
             .collect();
         let unused = self.copies.iter().filter(|(key, _)| !used.contains(&key.name));
         missed.extend(unused.map(|(key, _)| Absent::Use(key.name.clone())));
-        let short = |agents: &Agents| !agents.is_current || agents.ready < agents.wanted;
+        let short = |agents: &Agents| !agents.is_current || agents.ready.min(agents.updated) < agents.wanted;
         if self.daemon_sets.iter().any(|(_, agents)| short(&agents.value)) {
             missed.insert(Absent::AgentPods);
         }

@@ -112,6 +112,7 @@ impl Cluster {
         let mut status = json!({"status": status});
         status["status"]["observedGeneration"] = generation.into();
         status["status"]["numberMisscheduled"] = 0.into();
+        status["status"]["updatedNumberScheduled"] = status["status"]["currentNumberScheduled"].clone();
         api.patch_status("netprecursor-agent", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     }
 

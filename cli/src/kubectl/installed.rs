@@ -235,6 +235,7 @@ fn set(agents: &DaemonSet) -> Set {
     Set {
         wanted: wanted.into(),
         scheduled: status.current_number_scheduled.into(),
+        updated: status.updated_number_scheduled.unwrap_or(0).into(),
         ready: status.number_ready.into(),
         // A controller that has seen nothing yet wants nothing yet.
         is_current: seen.map_or(wanted > 0, |seen| agents.metadata.generation.is_none_or(|newest| seen >= newest)),

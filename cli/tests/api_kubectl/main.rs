@@ -200,7 +200,8 @@ async fn api_a_node_whose_agent_is_gone_is_not_ready_while_its_report_is_young()
         "metadata": {"name": "netprecursor-agent", "namespace": scene::INSTALL}});
     let counted = |made: i32, wanted: i32| {
         let mut set = set.clone();
-        set["status"] = json!({"currentNumberScheduled": made, "desiredNumberScheduled": wanted, "numberReady": made});
+        set["status"] = json!({"currentNumberScheduled": made, "desiredNumberScheduled": wanted,
+            "updatedNumberScheduled": made, "numberReady": made});
         set
     };
     let plugin = Plugin::new(&server);

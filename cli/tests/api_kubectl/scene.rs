@@ -181,12 +181,16 @@ pub(crate) async fn install(client: &Client, ready: i32) {
     }))
     .await;
     let agent = "netprecursor-agent";
-    create(client, &json!({
-        "apiVersion": "apps/v1", "kind": "DaemonSet",
-        "metadata": {"name": agent, "namespace": INSTALL, "labels": pods(agent)},
-        "spec": {"selector": {"matchLabels": pods(agent)}, "template": template(agent)},
-        "status": {"currentNumberScheduled": 2, "desiredNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": ready},
-    }))
+    create(
+        client,
+        &json!({
+            "apiVersion": "apps/v1", "kind": "DaemonSet",
+            "metadata": {"name": agent, "namespace": INSTALL, "labels": pods(agent)},
+            "spec": {"selector": {"matchLabels": pods(agent)}, "template": template(agent)},
+            "status": {"currentNumberScheduled": 2, "desiredNumberScheduled": 2, "numberMisscheduled": 0,
+                "updatedNumberScheduled": 2, "numberReady": ready},
+        }),
+    )
     .await;
 }
 

@@ -1,6 +1,8 @@
 //! Whether agents work on all nodes where they should: for the condition `AgentsReady`, and for the plugin on the same
 //! cluster.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
@@ -24,6 +26,8 @@ pub struct Set {
     pub wanted: i64,
     /// Nodes among them that have one, working or not.
     pub scheduled: i64,
+    /// Nodes among them that have one of the newest spec. An earlier one works on until its successor is ready.
+    pub updated: i64,
     /// Nodes among them whose agent is ready.
     pub ready: i64,
     /// Whether the controller has observed the newest spec.
@@ -83,6 +87,13 @@ pub struct Assessment {
     pub nodes: Vec<Stand>,
 }
 
+impl Set {
+    /// Whether some node waits for an agent, or for one of the newest spec.
+    pub const fn is_short(&self) -> bool {
+        self.scheduled < self.wanted || self.updated < self.wanted
+    }
+}
+
 impl Agents {
     /// Whether a node without a pod should have one.
     fn wants(&self) -> Wanted {
@@ -112,7 +123,10 @@ pub fn assess(agents: &Agents, word: Option<&Word>, place: &Place, now: Timestam
 
 /// The controller counts ready pods, but an agent that is ready and silent does not work.
 fn tally(agents: &Agents, nodes: &[Stand]) -> Tally {
-    let working = nodes.iter().filter(|stand| matches!(stand.standing, Standing::Ready | Standing::Starting)).count();
+    let is_working = |stand: &&Stand| matches!(stand.standing, Standing::Ready | Standing::Starting);
+    // A node that replaces its agent has two for a while.
+    let working: BTreeSet<&str> = nodes.iter().filter(is_working).map(|stand| stand.node.as_str()).collect();
+    let working = working.len();
     let Some(set) = agents.set.there() else { return Tally { working, wanted: None } };
     let [ready, wanted] = [set.ready, set.wanted].map(|count| usize::try_from(count).unwrap_or(0));
     let is_seen = agents.nodes.iter().any(|node| node.pod.there().is_some() || node.pod == Known::Hidden);
@@ -150,10 +164,12 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
         let what = "no node satisfies the agents' nodeSelector, affinity and tolerations".to_owned();
         return if agents.has_policy == Some(false) { None } else { find(AgentsReady::NoNodes, what) };
     }
-    if set.is_current && working >= wanted {
+    // Earlier agents work while they are replaced, however long that takes, unless something is in the way.
+    let is_held_up = set.is_short() && (agents.failure.is_some() || nodes.iter().any(is_sick));
+    if set.is_current && working >= wanted && !is_held_up {
         return None;
     }
-    if set.scheduled < set.wanted
+    if set.is_short()
         && let Some(failure) = &agents.failure
     {
         return Some(not_created(&count(tally), failure, place));
@@ -161,6 +177,9 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     let mut what = count(tally);
     if !set.is_current {
         what += " with the previous settings; the DaemonSet controller has not observed the new ones yet";
+    }
+    if set.is_current && set.updated < set.wanted {
+        what += &format!(", {} of them with the newest settings", set.updated);
     }
     let sick = nodes.iter().filter(|stand| !matches!(stand.standing, Standing::Ready | Standing::Unwanted));
     let sick = sick.filter_map(|stand| {
@@ -174,11 +193,16 @@ fn judge(agents: &Agents, tally: Tally, nodes: &[Stand], place: &Place) -> Optio
     find(unready(agents.phase, set), what)
 }
 
+/// Whether an agent does not work that had time to.
+const fn is_sick(stand: &Stand) -> bool {
+    !matches!(stand.standing, Standing::Ready | Standing::Starting | Standing::Unwanted)
+}
+
 /// The reason if not all agents work and no better one is known.
 const fn unready(phase: Phase, set: &Set) -> AgentsReady {
     match phase {
         Phase::Replacing => AgentsReady::Replacing,
-        _ if set.is_current && set.ready >= set.wanted => AgentsReady::Silent,
+        _ if set.is_current && set.ready >= set.wanted && !set.is_short() => AgentsReady::Silent,
         Phase::Starting => AgentsReady::Starting,
         Phase::Settled => AgentsReady::NotReady,
     }

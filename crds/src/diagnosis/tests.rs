@@ -66,7 +66,7 @@ fn facts() -> Facts<'static> {
         agents: Agents {
             anchor: Known::There(()),
             anchor_name: "net-anchor".to_owned(),
-            set: Known::There(Set { wanted: 2, scheduled: 2, ready: 2, is_current: true }),
+            set: Known::There(Set { wanted: 2, scheduled: 2, updated: 2, ready: 2, is_current: true }),
             nodes: vec![works("n1"), works("n2")],
             has_policy: Some(true),
             ..Agents::default()
@@ -105,7 +105,7 @@ fn operators() -> Changes {
 
 fn sets() -> Changes {
     fn set(facts: &mut Facts<'_>, scheduled: i64, ready: i64, is_current: bool) {
-        facts.agents.set = Known::There(Set { wanted: 2, scheduled, ready, is_current });
+        facts.agents.set = Known::There(Set { wanted: 2, scheduled, updated: scheduled, ready, is_current });
     }
     vec![
         (true, |_| {}),
@@ -121,7 +121,7 @@ fn sets() -> Changes {
             facts.agents.failure = Some("is forbidden: violates PodSecurity \"baseline:latest\"".to_owned());
         }),
         (false, |facts| {
-            facts.agents.set = Known::There(Set { wanted: 0, scheduled: 0, ready: 0, is_current: true });
+            facts.agents.set = Known::There(Set { wanted: 0, scheduled: 0, updated: 0, ready: 0, is_current: true });
         }),
     ]
 }
@@ -140,12 +140,12 @@ fn nodes() -> Changes {
         (false, |facts| one(facts, |node| node.pod = agent("CrashLoopBackOff", Some(false)))),
         (false, |facts| one(facts, |node| (node.pod, node.report) = (agent("Pending", Some(false)), Known::Absent))),
         (false, |facts| {
-            facts.agents.set = Known::There(Set { wanted: 2, scheduled: 1, ready: 1, is_current: true });
+            facts.agents.set = Known::There(Set { wanted: 2, scheduled: 1, updated: 1, ready: 1, is_current: true });
             one(facts, |node| node.pod = Known::Absent);
         }),
         // An agent that is left out from now on, and whose report is still young.
         (true, |facts| {
-            facts.agents.set = Known::There(Set { wanted: 1, scheduled: 1, ready: 1, is_current: true });
+            facts.agents.set = Known::There(Set { wanted: 1, scheduled: 1, updated: 1, ready: 1, is_current: true });
             one(facts, |node| node.pod = Known::Absent);
         }),
         (false, |facts| {
@@ -316,7 +316,7 @@ fn agents_that_are_being_replaced_are_no_fault_for_who_hears_the_operator() {
         ("AgentsReady", "True", "Replacing", "1 of 2 agents work; the others are being replaced"),
     ]);
     let mut facts = Facts { policies: vec![Policy { generation: Some(1), status: Some(&status) }], ..facts() };
-    facts.agents.set = Known::There(Set { wanted: 2, scheduled: 2, ready: 1, is_current: true });
+    facts.agents.set = Known::There(Set { wanted: 2, scheduled: 2, updated: 2, ready: 1, is_current: true });
     let finding = diagnose(&facts, now()).findings.remove(0);
     assert_eq!((finding.reason.as_str(), finding.severity), ("Replacing", Severity::Warning));
     facts.agents.phase = Phase::Replacing;

@@ -47,7 +47,7 @@ pub const FAMILIES: [Family; 52] = [
     gauge(
         "netprecursor.handover.gap",
         "s",
-        "Time between the previous run of the agent and this one that nobody watched",
+        "Time from the last handover of the previous run to the first look of this one, in which nobody watched",
     ),
     counter(
         "netprecursor.handover.refused",

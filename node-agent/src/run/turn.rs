@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::Context as _;
 use axum::{Router, http::StatusCode, routing::get};
-use tokio::signal::unix::{SignalKind, signal};
+
+use super::signals::Signals;
 
 /// The file whose lock is held; there is nothing in it.
 const NAME: &str = "lock";
@@ -29,7 +30,13 @@ pub(super) struct Turn {
 ///
 /// # Errors
 /// Probes cannot be answered.
-pub(super) async fn wait(directory: &Path, probes: &TcpListener, missing: &str) -> anyhow::Result<Option<Turn>> {
+pub(super) async fn wait(
+    directory: &Path,
+    listener: &TcpListener,
+    probes: Option<&TcpListener>,
+    missing: &str,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<Turn>> {
     // Whoever cannot write there keeps nothing there, and has been told so.
     let Ok(lock) = File::options().create(true).truncate(false).write(true).open(directory.join(NAME)) else {
         return Ok(Some(Turn { _lock: None }));
@@ -40,8 +47,6 @@ pub(super) async fn wait(directory: &Path, probes: &TcpListener, missing: &str) 
         Err(TryLockError::Error(error)) => return Ok(Some(unlocked(directory, &error))),
     }
     tracing::info!("another agent keeps its state in {}: standing by until it ends", directory.display());
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = tokio::net::TcpListener::from_std(probes.try_clone().context("cannot answer probes")?)?;
     let freed = async {
         loop {
             match lock.try_lock() {
@@ -51,11 +56,18 @@ pub(super) async fn wait(directory: &Path, probes: &TcpListener, missing: &str) 
             }
         }
     };
+    let answering = async {
+        match probes {
+            Some(probes) => tokio::try_join!(answer(listener, missing), answer(probes, missing)).map(|_| ()),
+            None => answer(listener, missing).await,
+        }
+    };
+    // In this order: who is to end does not take over first.
     let failed = tokio::select! {
+        biased;
+        () = signals.next() => return Ok(None),
+        answered = answering => return answered.map(|()| None).context("HTTP"),
         failed = freed => failed,
-        served = async { axum::serve(listener, routes(missing)).await } => return served.map(|()| None).context("HTTP"),
-        _ = terminate.recv() => return Ok(None),
-        _ = interrupt.recv() => return Ok(None),
     };
     Ok(Some(match failed {
         Some(error) => unlocked(directory, &error),
@@ -70,12 +82,17 @@ fn unlocked(directory: &Path, error: &std::io::Error) -> Turn {
     Turn { _lock: None }
 }
 
-fn routes(missing: &str) -> Router {
+/// Answers probes, and everybody else that there is nothing to see yet.
+async fn answer(listener: &TcpListener, missing: &str) -> std::io::Result<()> {
     const STANDING_BY: &str = "standing by: another agent keeps its state here\n";
     let ready = if missing.is_empty() {
         (StatusCode::OK, STANDING_BY.to_owned())
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
     };
-    Router::new().route("/healthz", get(async || STANDING_BY)).route("/readyz", get(async move || ready))
+    let routes = Router::new()
+        .route("/healthz", get(async || STANDING_BY))
+        .route("/readyz", get(async move || ready))
+        .fallback(async || (StatusCode::SERVICE_UNAVAILABLE, STANDING_BY));
+    axum::serve(tokio::net::TcpListener::from_std(listener.try_clone()?)?, routes).await
 }

@@ -68,8 +68,8 @@ pub struct HandedTarget {
 /// What is in sight of a target in one view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HandedView {
-    /// Position of a rule that means this by RTT; `None` for the RTT of all connections.
-    pub rule: Option<usize>,
+    /// Positions of the rules that mean this by RTT; none for the RTT of all connections, which needs no rule.
+    pub rules: Vec<usize>,
     /// The last tick in its window.
     pub last: Tick,
     /// Where its RTT comes from.

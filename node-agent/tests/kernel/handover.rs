@@ -156,7 +156,7 @@ fn after_a_planned_restart_and_after_a_crash_it_warns_within_seconds_and_open_al
             }
         }
         phase.store(CALM, Ordering::Relaxed);
-        // A handshake is its connection's floor: nothing shows of the other one that it is over.
+        // A handshake is its connection's floor: nothing shows of the other one that it is over, and it just goes on.
         let is_over = |alert: &Value| alert["state"] == "Resolved" && alert["count"] == 1;
         until_alerts_are(&agent, "the alert resolves once", |alert| alert["rule"] != PLAIN || is_over(alert));
 

@@ -38,7 +38,8 @@ fn sigterm_drains_within_two_seconds_and_keeps_the_scores() {
     let mut kept: BTreeSet<_> = fs::read_dir(state.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     // Where it ran for five seconds, the other one of the two is there as well.
     kept.remove(&OsString::from("handover.1"));
-    let expected = ["handover.0", "ledger.PrecursorPolicy._.test.rtt.json", "memories.json"].map(OsString::from);
+    let expected = ["handover.0", "ledger.PrecursorPolicy._.test.rtt.json", "lock", "memories.json"];
+    let expected = expected.map(OsString::from);
     assert_eq!(kept, expected.into());
 }
 

@@ -1,7 +1,7 @@
 //! The part of the configuration that is about the agents.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::info;
 
@@ -55,8 +55,8 @@ pub struct Agent {
     /// Profiles of the container; capabilities and user are not up for choice.
     #[serde(default)]
     pub security_context: Profiles,
-    /// How a new version rolls out.
-    #[serde(default)]
+    /// How a new version rolls out; by default the next agent is there before the one before ends.
+    #[serde(default = "surge")]
     pub update_strategy: Map<String, Value>,
     /// Where the agent keeps scores and its queue, on the node.
     #[serde(default = "state_dir")]
@@ -121,6 +121,12 @@ impl Protocol {
 
 pub(super) fn state_dir() -> String {
     "/var/lib/netprecursor".to_owned()
+}
+
+/// Allowed beside none: as long as the next agent is not ready, the one before works.
+fn surge() -> Map<String, Value> {
+    let rolling = json!({"maxSurge": "10%", "maxUnavailable": 0});
+    Map::from_iter([("type".to_owned(), "RollingUpdate".into()), ("rollingUpdate".to_owned(), rolling)])
 }
 
 const fn five_minutes() -> u32 {

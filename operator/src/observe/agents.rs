@@ -41,6 +41,8 @@ pub struct Agents {
     pub wanted: i64,
     /// Nodes that have one, working or not.
     pub scheduled: i64,
+    /// Nodes that have one of the newest spec.
+    pub updated: i64,
     /// Nodes whose agent works.
     pub ready: i64,
 }
@@ -114,6 +116,7 @@ pub fn daemon_set(mut object: RawDaemonSet) -> Option<Agents> {
         is_current: generation.is_some_and(|generation| number("observedGeneration") >= generation),
         wanted: number("desiredNumberScheduled"),
         scheduled: number("currentNumberScheduled"),
+        updated: number("updatedNumberScheduled"),
         ready: number("numberReady"),
         object,
     })

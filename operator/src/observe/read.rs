@@ -70,8 +70,8 @@ pub async fn everything(client: &Client, settings: &Settings, observed: &mut Obs
     Ok(())
 }
 
-/// Whether the API server serves ServiceCIDRs: Kubernetes before 1.33 does not. One that is upgraded is noticed when
-/// an operator next begins to lead.
+/// Whether the API server serves ServiceCIDRs, to the operator: Kubernetes before 1.33 does not, and roles that were made for
+/// an earlier release do not list them. What changes is noticed when an operator next begins to lead.
 ///
 /// # Errors
 /// The API server's; it may serve them or not.
@@ -80,6 +80,10 @@ pub async fn serves_service_cidrs(client: &Client) -> kube::Result<bool> {
     match all.list_metadata(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(true),
         Err(error) if Failure::from(&error) == Failure::Missing => Ok(false),
+        Err(error) if Failure::from(&error) == Failure::Forbidden => {
+            tracing::warn!(%error, "cannot look up the networks of Services");
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }

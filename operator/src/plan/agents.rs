@@ -85,7 +85,7 @@ pub(super) fn plan(
 /// when no pod is held back.
 fn retried_at(observed: &Observed, agents: &Agents, due: &mut Due) -> Option<Timestamp> {
     let failed = observed.failures.iter().map(|(_, failure)| failure.value.at).max()?;
-    if !agents.is_current || agents.scheduled >= agents.wanted {
+    if !agents.is_current || !set(agents).is_short() {
         return None;
     }
     let before = time(agents, RETRIED_AT);
@@ -132,12 +132,14 @@ fn verdict(Assessment { finding, tally, .. }: Assessment) -> Verdict {
     }
 }
 
+const fn set(agents: &Agents) -> Set {
+    let Agents { wanted, scheduled, updated, ready, is_current, .. } = *agents;
+    Set { wanted, scheduled, updated, ready, is_current }
+}
+
 fn facts(observed: &Observed, settings: &Settings, due: &mut Due) -> diagnosis::Agents {
     let known = |there: bool| if there { Known::There(()) } else { Known::Absent };
-    let set = found(observed).map_or(Known::Absent, |(_, agents)| {
-        let Agents { wanted, scheduled, ready, is_current, .. } = agents.value;
-        Known::There(Set { wanted, scheduled, ready, is_current })
-    });
+    let set = found(observed).map_or(Known::Absent, |(_, agents)| Known::There(set(&agents.value)));
     let failure = observed.failures.iter().max_by_key(|(_, failure)| failure.value.at);
     diagnosis::Agents {
         anchor: known(super::anchor(observed).is_some()),

@@ -37,8 +37,8 @@ enum Gap {
     /// The network plugin has its own list.
     #[error("node {0} has no podCIDR")]
     NoPodNetwork(String),
-    /// The kind is not there.
-    #[error("the API server serves no ServiceCIDRs (Kubernetes before 1.33)")]
+    /// The kind is not there, or nobody may look at it.
+    #[error("the API server serves no ServiceCIDRs (Kubernetes before 1.33), or the operator may not list them")]
     Unserved,
     /// There is no object of it.
     #[error("there are no ServiceCIDRs")]
@@ -46,6 +46,9 @@ enum Gap {
     /// More than agents take.
     #[error("nodes and ServiceCIDRs have {0} networks, expected at most {MAX_NETWORKS}")]
     TooMany(usize),
+    /// Nobody shows whether the network plugin keeps to nodes' podCIDRs.
+    #[error("no agent pod has an address yet that is in its node's podCIDR")]
+    Unconfirmed,
     /// The network plugin ignores nodes' podCIDRs.
     #[error(
         "agent pod {pod} has {address}, which is outside of the nodes' podCIDRs: the network plugin assigns others"
@@ -99,17 +102,23 @@ fn found(observed: &Observed, due: &mut Due) -> Result<Vec<IpNet>, Gap> {
     if networks.len() > MAX_NETWORKS {
         return Err(Gap::TooMany(networks.len()));
     }
-    match elsewhere(observed, &networks) {
-        Some((key, address)) => Err(Gap::Elsewhere { pod: key.name.clone(), address }),
-        None => Ok(networks),
+    // Pods of nodes that are gone stay for a while: their networks do not.
+    let here = observed.agents.iter().filter(|(_, pod)| observed.nodes.find(&Key::new("", &pod.value.node)).is_some());
+    let addresses: Vec<(&Key, IpAddr)> =
+        here.flat_map(|(key, pod)| pod.value.addresses.iter().map(move |address| (key, *address))).collect();
+    if let Some((key, address)) = addresses.iter().find(|(_, address)| !holds(&networks, address)) {
+        return Err(Gap::Elsewhere { pod: key.name.clone(), address: *address });
     }
+    if addresses.is_empty() && !were_found(observed) {
+        return Err(Gap::Unconfirmed);
+    }
+    Ok(networks)
 }
 
-/// An agent's pod outside of these networks. Pods of nodes that are gone stay for a while: their networks do not.
-fn elsewhere<'a>(observed: &'a Observed, networks: &[IpNet]) -> Option<(&'a Key, IpAddr)> {
-    let here = observed.agents.iter().filter(|(_, pod)| observed.nodes.find(&Key::new("", &pod.value.node)).is_some());
-    let mut addresses = here.flat_map(|(key, pod)| pod.value.addresses.iter().map(move |address| (key, *address)));
-    addresses.find(|(_, address)| !holds(networks, address))
+/// Whether what is dealt is what nodes show: agents' pods that come and go do not change that.
+fn were_found(observed: &Observed) -> bool {
+    let dealt = observed.shares.iter().next().and_then(|(_, dealt)| dealt.value.networks.as_deref());
+    dealt.and_then(|text| Networks::read(text).ok()).is_some_and(|networks| networks.from == Origin::Nodes)
 }
 
 /// Whether one of the networks holds an address. Aggregated, they are in order and do not overlap.

@@ -52,7 +52,7 @@ pub(in crate::kubectl) fn running(node: &str) -> Pod {
 
 pub(in crate::kubectl) fn daemon_set(made: i32, wanted: i32, ready: i32) -> Answer<DaemonSet> {
     let status = json!({"currentNumberScheduled": made, "desiredNumberScheduled": wanted, "numberMisscheduled": 0,
-        "numberReady": ready, "observedGeneration": 1});
+        "updatedNumberScheduled": made, "numberReady": ready, "observedGeneration": 1});
     Answer::Found(object(json!({"metadata": {"name": "netprecursor-agent", "generation": 1}, "status": status})))
 }
 

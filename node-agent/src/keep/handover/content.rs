@@ -108,7 +108,7 @@ struct TargetHead {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ViewHead {
-    rule: Option<usize>,
+    rules: Vec<usize>,
     last: Tick,
     source: Source,
     ticks: usize,
@@ -137,7 +137,7 @@ fn schema_hash() -> String {
 
 pub(super) fn encode(handover: &Handover, boot: &str) -> io::Result<Encoded> {
     let view = |view: &HandedView| ViewHead {
-        rule: view.rule,
+        rules: view.rules.clone(),
         last: view.last,
         source: view.source.clone(),
         ticks: view.signals.len(),
@@ -234,7 +234,7 @@ fn check(head: &Head, boot: &str, moment: Moment) -> Result<(), Refused> {
     }
     let is_rule = |rule: usize| rule < head.rules.len();
     let is_sound_view = |view: &ViewHead| {
-        view.rule.is_none_or(is_rule)
+        view.rules.iter().all(|rule| is_rule(*rule))
             && view.last <= head.tick
             && view.ticks <= window::LENGTH
             && view.source.is_sound()
@@ -276,7 +276,7 @@ impl Numbers<'_> {
     }
 
     fn view(&mut self, head: ViewHead) -> Result<HandedView, Refused> {
-        let ViewHead { rule, last, source, ticks, has_usual } = head;
+        let ViewHead { rules, last, source, ticks, has_usual } = head;
         let mut signals = Vec::with_capacity(ticks);
         for _ in 0..ticks {
             signals.push(Signals::from_values(&self.take()?));
@@ -285,7 +285,7 @@ impl Numbers<'_> {
         if usual.iter().any(|usual| !usual.iter().all(|value| value.is_finite())) {
             return Err(Refused::Unsound("features that are no numbers"));
         }
-        Ok(HandedView { rule, last, source, signals, usual })
+        Ok(HandedView { rules, last, source, signals, usual })
     }
 
     fn take<const N: usize>(&mut self) -> Result<[f32; N], Refused> {

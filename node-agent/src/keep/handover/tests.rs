@@ -33,8 +33,8 @@ fn handover(targets: usize) -> Handover {
     assert!(!watch.is_settled());
     let mut signals = Signals::ABSENT;
     signals.set(Signal::RttMax, 300_100.5);
-    let view = |rule| HandedView {
-        rule,
+    let view = |rules| HandedView {
+        rules,
         last: Tick(100),
         source: Source::default(),
         signals: (0..window::LENGTH).map(|tick| if tick % 7 == 3 { Signals::ABSENT } else { signals }).collect(),
@@ -44,7 +44,7 @@ fn handover(targets: usize) -> Handover {
         uid: "netns:web:7".to_owned(),
         since: Tick(0),
         // As a rule on another quantity would have it, for all that is read here.
-        views: [None, Some(0)].map(view).into(),
+        views: [vec![], vec![0]].map(view).into(),
         watches: vec![(0, watch.keep().unwrap())],
     };
     Handover {
@@ -137,7 +137,7 @@ fn what_is_of_no_use_is_refused_and_says_why() {
         change(&mut handover.targets[0].views[1]);
         decode(&handover, BOOT, later(1))
     };
-    let changes: [fn(&mut HandedView); 2] = [|view| view.last = Tick(101), |view| view.rule = Some(1)];
+    let changes: [fn(&mut HandedView); 2] = [|view| view.last = Tick(101), |view| view.rules = vec![0, 1]];
     for unsound in changes.map(with_view) {
         assert!(unsound.contains("ticks or rules out of range"), "{unsound}");
     }

@@ -64,10 +64,10 @@ impl Pipeline {
         let target = |target: &Target| {
             let position = |rule: &RuleId| positions.get(rule).copied();
             let view = |(index, viewed): (usize, &Viewed)| {
-                let means_it = |watched: &&Watched| watched.view == Some(index);
-                let rule = target.watches.iter().find(means_it).and_then(|watched| position(&watched.rule));
+                let means_it = |watched: &&Watched| index > 0 && watched.view == Some(index);
+                let rules = target.watches.iter().filter(means_it).filter_map(|watched| position(&watched.rule));
                 Some(HandedView {
-                    rule: if index == 0 { None } else { Some(rule?) },
+                    rules: rules.collect(),
                     last: viewed.window.tick()?,
                     source: target.source_of(&viewed.view).clone(),
                     signals: viewed.window.iter().copied().collect(),
@@ -115,18 +115,23 @@ impl Pipeline {
             let active = &policies[id.policy];
             all.rules.get(rule) == Some(&RuleKey::of(&active.policy, &active.rules[id.rule].rule))
         };
+        let mut resumed = BTreeSet::new();
         for view in handed.views {
-            let index = match view.rule {
-                None => Some(0),
-                Some(rule) => target.watches.iter().find(|watched| is(watched.rule, rule)).and_then(|it| it.view),
+            let means_it = |watched: &&Watched| view.rules.iter().any(|rule| is(watched.rule, *rule));
+            let index = if view.rules.is_empty() {
+                Some(0)
+            } else {
+                target.watches.iter().find(means_it).and_then(|watched| watched.view)
             };
             if let Some(index) = index {
                 target.resume_view(index, view);
+                resumed.insert(index);
             }
         }
+        // A rule without what it saw begins anew.
         for Watched { rule: id, watch, view } in &mut target.watches {
             let kept = handed.watches.iter().find(|(rule, _)| is(*id, *rule));
-            let (Some((_, kept)), Some(_)) = (kept, view) else { continue };
+            let Some((_, kept)) = kept.filter(|_| view.is_some_and(|view| resumed.contains(&view))) else { continue };
             match Watch::resume(kept, now) {
                 Ok(resumed) => *watch = resumed,
                 Err(error) => {

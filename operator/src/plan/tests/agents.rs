@@ -124,6 +124,22 @@ fn refused_agents_come_with_the_command_that_lets_them_in() {
 }
 
 #[test]
+fn a_rollout_that_is_held_up_is_reported_and_asked_for_again_though_the_earlier_agents_work() {
+    let mut cluster = Cluster::with_policy();
+    cluster.settled(at(0));
+    cluster.agents(3, 3, 3);
+    cluster.updated_agents(1);
+    // As long as it goes on, however long.
+    assert_eq!(condition(&cluster.plan(at(300)), "AgentsReady"), is("True", "AllReady"));
+    cluster.failure("pods \"a-\" is forbidden: exceeded quota: pods");
+    assert_eq!(condition(&cluster.plan(at(301)), "AgentsReady"), is("False", "NotCreated"));
+    let nudged = |write: &Write| matches!(write, Write::ApplyAgents { reverts: None, .. });
+    assert!(cluster.settled(at(330)).iter().any(nudged));
+    cluster.agents(3, 3, 3);
+    assert_eq!(condition(&cluster.plan(at(331)), "AgentsReady"), is("True", "AllReady"));
+}
+
+#[test]
 fn an_edit_that_is_put_right_leaves_an_event_that_names_it() {
     let mut cluster = Cluster::with_policy();
     cluster.settled(at(0));

@@ -115,8 +115,8 @@ impl Cluster {
                 let mut seen = seen.unwrap();
                 // What the controller counted stays.
                 if let Some(known) = self.observed.daemon_sets.find(&key).map(|known| &known.value) {
-                    let counts = (known.wanted, known.scheduled, known.ready);
-                    (seen.value.wanted, seen.value.scheduled, seen.value.ready) = counts;
+                    let counts = (known.wanted, known.scheduled, known.updated, known.ready);
+                    (seen.value.wanted, seen.value.scheduled, seen.value.updated, seen.value.ready) = counts;
                 }
                 self.observed.daemon_sets.take(Sight::Applied(key, seen));
             }
@@ -191,7 +191,13 @@ impl Cluster {
     pub(super) fn agents(&mut self, wanted: i64, scheduled: i64, ready: i64) {
         self.with_agents(|agents| {
             (agents.wanted, agents.scheduled, agents.ready, agents.is_current) = (wanted, scheduled, ready, true);
+            agents.updated = scheduled;
         });
+    }
+
+    /// Of the agents that its controller counted so many are of the newest spec.
+    pub(super) fn updated_agents(&mut self, updated: i64) {
+        self.with_agents(|agents| agents.updated = updated);
     }
 
     pub(super) fn change_agents(&mut self, change: impl FnOnce(&mut Value)) {

@@ -101,9 +101,11 @@ fn a_node_that_has_just_come_may_be_without_a_pod_network_for_a_minute() {
 
 #[test]
 fn an_api_server_without_service_cidrs_leaves_services_unknown() {
+    const UNSERVED: &str =
+        "the API server serves no ServiceCIDRs (Kubernetes before 1.33), or the operator may not list them";
     let mut before = cluster();
     before.observed.serves_service_cidrs = false;
-    assert_eq!(reason(&mut before), "the API server serves no ServiceCIDRs (Kubernetes before 1.33)");
+    assert_eq!(reason(&mut before), UNSERVED);
     let mut empty = cluster();
     empty.service_cidr("kubernetes", &[]);
     assert_eq!(reason(&mut empty), "there are no ServiceCIDRs");
@@ -125,6 +127,22 @@ fn an_agent_outside_of_the_pod_networks_shows_that_the_network_plugin_ignores_th
         cluster.agent_at("b", &[address]);
         assert_eq!(found(&mut cluster).0, Origin::Nodes, "{address}");
     }
+}
+
+#[test]
+fn without_an_agent_that_shows_it_nodes_are_believed_only_if_they_were_before() {
+    let mut cluster = cluster();
+    let leave = |cluster: &mut Cluster| ["a", "b"].iter().for_each(|node| cluster.remove_agent(node));
+    leave(&mut cluster);
+    assert_eq!(reason(&mut cluster), "no agent pod has an address yet that is in its node's podCIDR");
+    cluster.agent_at("a", &["10.244.0.7"]);
+    cluster.settled(at(0));
+    leave(&mut cluster);
+    assert_eq!(dealt(&cluster.plan(at(20))), None, "agents that are replaced change nothing");
+    cluster.agent_at("a", &["10.4.3.2"]);
+    cluster.settled(at(20));
+    leave(&mut cluster);
+    assert!(dealt(&cluster.plan(at(40))).is_none_or(|networks| networks.from == Origin::PrivateRanges));
 }
 
 #[test]
