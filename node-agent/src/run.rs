@@ -105,12 +105,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     for status in &statuses {
         tracing::info!(sensor = status.name, need = ?status.need, state = %status.state, "sensor");
     }
-    // With its programs in place, and before it reads what the agent before writes last.
     let missing = api::missing(&statuses);
     let mut signals = {
         let _inside = runtime.enter();
         Signals::listen().context("cannot listen to signals")?
     };
+    // With its programs in place, and before it reads what the agent before writes last.
     let waiting = turn::wait(&settings.state_dir, &listener, probes.as_ref(), &missing, &mut signals);
     let Some(_turn) = runtime.block_on(waiting)? else { return Ok(()) };
     let ledgers = match settings.cluster {
