@@ -138,15 +138,14 @@ impl Target {
 
     /// Where the RTT of a view comes from.
     pub fn source_of(&self, view: &View) -> &Source {
-        let counted = self.counted.iter().find(|counted| counted.is(view.measure, &view.peers));
+        let counted = self.counted.iter().find(|counted| counted.is_of(view));
         counted.map_or(&self.source, |counted| &counted.source)
     }
 
     /// Puts in sight of a view what the last run of the agent saw. What its workload is remembered for stays.
     pub fn resume_view(&mut self, index: usize, handed: HandedView) {
         let Some(viewed) = self.views.get_mut(index) else { return };
-        let view = &viewed.view;
-        let counted = self.counted.iter_mut().find(|counted| counted.is(view.measure, &view.peers));
+        let counted = self.counted.iter_mut().find(|counted| counted.is_of(&viewed.view));
         *counted.map_or(&mut self.source, |counted| &mut counted.source) = handed.source;
         let memory = std::mem::take(&mut viewed.window).into_memory();
         viewed.window = Window::resume(memory, handed.last, &handed.signals);

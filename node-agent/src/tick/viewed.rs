@@ -33,6 +33,11 @@ impl Counted {
         Self { measure, peers, tap, source: Source::of(measure), signals: Signals::ABSENT }
     }
 
+    /// Whether it is counted for this view.
+    pub fn is_of(&self, view: &View) -> bool {
+        self.is(view.measure, &view.peers)
+    }
+
     /// Whether this is what it counts.
     pub fn is(&self, measure: Measure, peers: &Peers) -> bool {
         self.measure == measure && self.peers == *peers

@@ -33,8 +33,8 @@ pub(super) fn measure(suite: &mut Suite, target: &mut Target, now: Tick, epoch: 
     // Last: the others are read beside what was counted, not beside what was inferred from it.
     target.source.second(now, &mut plain, &seen.others);
     for viewed in &mut target.views {
-        let is_it = |counted: &&Counted| counted.is(viewed.view.measure, &viewed.view.peers);
-        let counted = target.counted.iter().find(is_it).map(|counted| (&counted.signals, &counted.source));
+        let counted = target.counted.iter().find(|counted| counted.is_of(&viewed.view));
+        let counted = counted.map(|counted| (&counted.signals, &counted.source));
         let (signals, source) = counted.unwrap_or((&plain, &target.source));
         viewed.from = source.from();
         viewed.is_troubled = false;
@@ -59,8 +59,7 @@ impl Pipeline {
         let wanted: Vec<View> = self.targets[position].watches.iter().map(|watched| view_of(watched.rule)).collect();
         self.align_counted(position, &wanted, now);
         let Target { views, counted, watches, .. } = &mut self.targets[position];
-        let is_counted =
-            |view: &View| view.is_plain() || counted.iter().any(|counted| counted.is(view.measure, &view.peers));
+        let is_counted = |view: &View| view.is_plain() || counted.iter().any(|counted| counted.is_of(view));
         views.retain(|viewed| {
             viewed.view == View::default() || wanted.contains(&viewed.view) && is_counted(&viewed.view)
         });
