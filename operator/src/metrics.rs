@@ -1,10 +1,11 @@
 //! What the operator counts of itself, for Prometheus.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
+use netprecursor_sinks::health::Board;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -67,6 +68,24 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// A receiver of alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceiverLabels {
+    sink: &'static str,
+    receiver: String,
+}
+
+/// What receivers are sent.
+#[derive(Debug, Clone, Default)]
+struct Receivers {
+    /// Those of the present lead.
+    boards: Arc<Mutex<Vec<Board>>>,
+    pending: Family<ReceiverLabels, Gauge<i64, AtomicI64>>,
+    sent: Family<ReceiverLabels, Counter<u64, AtomicU64>>,
+    dropped: Family<ReceiverLabels, Counter<u64, AtomicU64>>,
+    failures: Family<ReceiverLabels, Gauge<i64, AtomicI64>>,
+}
+
 /// What is known of the cluster, in numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
@@ -91,6 +110,7 @@ pub struct Metrics {
     objects: Family<KindLabel, Gauge<i64, AtomicI64>>,
     over_cap: Gauge<i64, AtomicI64>,
     requests: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
+    receivers: Receivers,
 }
 
 /// Seconds of a round: from nothing to do to thousands of writes within the budget.
@@ -116,6 +136,7 @@ impl Default for Metrics {
             objects: Family::default(),
             over_cap: Gauge::default(),
             requests: Family::default(),
+            receivers: Receivers::default(),
         };
         registry.register("leading", "1 if this operator is the leader", metrics.leading.clone());
         registry.register("synced", "1 once every watch has listed its objects", metrics.synced.clone());
@@ -134,6 +155,7 @@ impl Default for Metrics {
         registry.register("alerts_over_cap", help, metrics.over_cap.clone());
         let help = "Requests for metrics, by whether they were allowed";
         registry.register("metrics_requests", help, metrics.requests.clone());
+        metrics.receivers.register(&mut registry);
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -176,14 +198,47 @@ impl Metrics {
         self.over_cap.set(i64::try_from(known.over_cap).unwrap_or(i64::MAX));
     }
 
+    /// These are sent alerts from now on; none while another leads.
+    pub fn receivers(&self, boards: &[Board]) {
+        *self.receivers.boards.lock().unwrap_or_else(PoisonError::into_inner) = boards.to_vec();
+    }
+
     /// All of it as text.
     ///
     /// # Errors
     /// None in practice: a string takes everything.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        self.receivers.read();
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+impl Receivers {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("sink_pending", "Alerts waiting to be sent to a receiver", self.pending.clone());
+        registry.register("sink_sent", "Alerts sent to a receiver, again while they are firing", self.sent.clone());
+        registry.register("sink_dropped", "Alerts dropped unsent", self.dropped.clone());
+        let help = "Failed attempts since the last success; the log has the reason";
+        registry.register("sink_failures", help, self.failures.clone());
+    }
+
+    /// Takes over what the receivers' workers say of themselves. Series of a lead that was lost end.
+    fn read(&self) {
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.pending.clear();
+        self.sent.clear();
+        self.dropped.clear();
+        self.failures.clear();
+        for health in boards.iter().map(Board::read) {
+            let labels = ReceiverLabels { sink: health.name, receiver: health.target };
+            self.pending.get_or_create(&labels).set(number(health.pending));
+            self.sent.get_or_create(&labels).inner().store(health.sent, Ordering::Relaxed);
+            self.dropped.get_or_create(&labels).inner().store(health.dropped, Ordering::Relaxed);
+            self.failures.get_or_create(&labels).set(health.failures.into());
+        }
     }
 }
 
@@ -199,6 +254,9 @@ mod tests {
         metrics.looked(None);
         metrics.round(0.5, &Tally::default());
         metrics.requested(&[("allowed", 3)]);
+        let board = Board::new("alertmanager", "http://am/api/v2/alerts".to_owned());
+        board.worked(4);
+        metrics.receivers(&[board]);
         let text = metrics.text().unwrap();
         for line in [
             "netprecursor_operator_leading 1",
@@ -206,9 +264,19 @@ mod tests {
             "netprecursor_operator_model_checks_total{outcome=\"Good\"} 1",
             "netprecursor_operator_round_seconds_count 1",
             "netprecursor_operator_metrics_requests_total{outcome=\"allowed\"} 3",
+            "netprecursor_operator_sink_sent_total{sink=\"alertmanager\",receiver=\"http://am/api/v2/alerts\"} 4",
         ] {
             // Whole lines: a metric's help may begin with the same words.
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_lead_that_is_lost_has_no_receivers() {
+        let metrics = Metrics::default();
+        metrics.receivers(&[Board::new("webhook", "https://hooks.example/…".to_owned())]);
+        assert!(metrics.text().unwrap().contains("receiver=\"https://hooks.example/…\""));
+        metrics.receivers(&[]);
+        assert!(!metrics.text().unwrap().contains("receiver="));
     }
 }

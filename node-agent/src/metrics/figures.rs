@@ -186,7 +186,10 @@ impl Figures {
             }
         }
         for sink in &seen.sinks {
-            let labels = || vec![(label::SINK, sink.name.to_owned())];
+            let receiver = sink.is_receiver().then(|| (label::RECEIVER, sink.target.clone()));
+            let labels = || -> Vec<(Label, String)> {
+                [(label::SINK, sink.name.to_owned())].into_iter().chain(receiver.clone()).collect()
+            };
             self.add("netprecursor.sink.pending", labels(), sink.pending as f64);
             self.add("netprecursor.sink.sent", labels(), sink.sent as f64);
             self.add("netprecursor.sink.dropped", labels(), sink.dropped as f64);
@@ -251,6 +254,7 @@ mod tests {
     use netprecursor_core::policy::{Kind, Name};
 
     use super::{super::seen::SeenAlert, *};
+    use crate::health::Health;
 
     fn identity(kind: Kind, namespace: Option<&str>) -> Identity {
         let namespace = namespace.map(|namespace| Name::label(namespace).unwrap());
@@ -305,6 +309,19 @@ mod tests {
         let chances: Vec<f64> =
             figures.points("netprecursor.rtt.breach.chance").iter().map(|point| point.value).collect();
         assert_eq!(chances, [0.75], "a workload without a forecast has none");
+    }
+
+    #[test]
+    fn each_replica_of_a_receiver_has_series_of_its_own() {
+        let replica = |target: &str| Health { name: "alertmanager", target: target.to_owned(), ..Health::default() };
+        let other = Health { name: "kubernetes", target: "the API server".to_owned(), ..Health::default() };
+        let figures = Figures::of(&Seen { sinks: vec![replica("a"), replica("b"), other], ..Seen::default() });
+        let receivers: Vec<_> = figures
+            .points("netprecursor.sink.sent")
+            .iter()
+            .map(|point| point.labels.get(1).map(|(label, value)| (label.label, value.as_str())))
+            .collect();
+        assert_eq!(receivers, [Some(("receiver", "a")), Some(("receiver", "b")), None]);
     }
 
     #[test]

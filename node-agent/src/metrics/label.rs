@@ -47,6 +47,8 @@ pub const SENSOR: Label = label("netprecursor.sensor.name", "sensor");
 pub const SENSOR_STATE: Label = label("netprecursor.sensor.state", "state");
 /// A sink.
 pub const SINK: Label = label("netprecursor.sink.name", "sink");
+/// Which of several receivers a sink of alerts publishes to.
+pub const RECEIVER: Label = label("netprecursor.sink.receiver", "receiver");
 /// What the BPF programs count.
 pub const EVENT: Label = label("netprecursor.kernel.event", "event");
 /// What is known of a network namespace.
