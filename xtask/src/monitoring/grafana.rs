@@ -59,7 +59,8 @@ fn annotations(dashboard: &Dashboard) -> Vec<Value> {
 
 fn variables(variables: &[Variable]) -> Vec<Value> {
     let datasource_itself = json!({
-        "current": {}, "hide": 0, "includeAll": false, "label": "Data source", "multi": false, "name": "datasource",
+        "current": {"selected": false, "text": "default", "value": "default"}, "hide": 0, "includeAll": false,
+        "label": "Data source", "multi": false, "name": "datasource",
         "options": [], "query": "prometheus", "refresh": 1, "regex": "", "skipUrlSync": false, "type": "datasource",
     });
     let queried = variables.iter().enumerate().map(|(at, variable)| {
@@ -168,15 +169,18 @@ fn last() -> Value {
 fn stat(panel: &Panel) -> Value {
     let color = if panel.steps.is_empty() { "none" } else { "value" };
     json!({
-        "colorMode": color, "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "reduceOptions": last(),
-        "textMode": "auto",
+        "colorMode": color, "graphMode": "area", "justifyMode": "auto", "orientation": "auto",
+        "percentChangeColorMode": "standard", "reduceOptions": last(), "showPercentChange": false, "textMode": "auto",
+        "wideLayout": true,
     })
 }
 
 fn bars() -> Value {
     json!({
-        "displayMode": "gradient", "minVizHeight": 10, "minVizWidth": 0, "orientation": "horizontal",
-        "reduceOptions": last(), "showUnfilled": true, "valueMode": "color",
+        "displayMode": "gradient",
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": false},
+        "maxVizHeight": 300, "minVizHeight": 10, "minVizWidth": 0, "namePlacement": "auto", "orientation": "horizontal",
+        "reduceOptions": last(), "showUnfilled": true, "sizing": "auto", "valueMode": "color",
     })
 }
 
@@ -190,7 +194,7 @@ fn states() -> Value {
 /// Sorted by its first column of values.
 fn table(panel: &Panel) -> Value {
     let first = panel.queries.first().and_then(|query| query.legend.as_deref()).unwrap_or_default();
-    json!({"cellHeight": "sm", "showHeader": true, "sortBy": [{"desc": true, "displayName": first}]})
+    json!({"cellHeight": "sm", "frameIndex": 0, "showHeader": true, "sortBy": [{"desc": true, "displayName": first}]})
 }
 
 /// One table of all queries, whose columns are named as they are.
@@ -234,10 +238,11 @@ fn defaults(panel: &Panel) -> Value {
 fn custom(panel: &Panel) -> Value {
     match panel.form {
         Form::Stat | Form::Bars => json!({}),
-        Form::Table => json!({"align": "auto", "cellOptions": {"type": "auto"}, "filterable": true}),
+        Form::Table => json!({"align": "auto", "cellOptions": {"type": "auto"}, "filterable": true, "inspect": false}),
         Form::States => json!({"fillOpacity": 70, "lineWidth": 0, "spanNulls": false}),
         Form::Lines => json!({
-            "drawStyle": "line", "fillOpacity": if panel.stacked { 30 } else { 5 }, "lineInterpolation": "linear", "lineWidth": 1,
+            "drawStyle": "line", "fillOpacity": if panel.stacked { 30 } else { 5 },
+            "lineInterpolation": "linear", "lineWidth": 1,
             "showPoints": "never", "spanNulls": false,
             "stacking": {"group": "A", "mode": if panel.stacked { "normal" } else { "none" }},
             "thresholdsStyle": {"mode": if panel.steps.is_empty() { "off" } else { "dashed" }},
@@ -265,7 +270,10 @@ fn steps(panel: &Panel) -> Vec<Value> {
 /// Units of a table's columns.
 fn overrides(panel: &Panel) -> Vec<Value> {
     let columns = panel.queries.iter().filter_map(|query| query.legend.as_ref().zip(query.unit.as_ref()));
-    let one = |(name, unit)| json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]});
+    let one = |(name, unit): (&String, &String)| {
+        let properties = json!([{"id": "unit", "value": unit}]);
+        json!({"matcher": {"id": "byName", "options": name}, "properties": properties})
+    };
     columns.map(one).collect()
 }
 
