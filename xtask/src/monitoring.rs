@@ -67,6 +67,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_lists_every_alert_and_every_dashboard() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let read = |path: &str| fs::read_to_string(checkout.join(path)).unwrap();
+        let (page, runbook) = (read("docs/monitoring.md"), read(RUNBOOK));
+        let alerts = runbook.lines().filter_map(|line| line.strip_prefix("### Netprecursor"));
+        let alerts = alerts.map(|alert| format!("| `Netprecursor{alert}` |"));
+        let dashboards = dashboards(&checkout.join(DESCRIPTIONS)).unwrap();
+        let titles = dashboards.values().map(|dashboard| format!("| *{}* |", dashboard.title));
+        let unlisted: Vec<String> = alerts.chain(titles).filter(|row| !page.contains(row.as_str())).collect();
+        assert_eq!(unlisted, Vec::<String>::new());
+    }
+
+    #[test]
     fn every_family_is_in_a_rule_or_on_a_dashboard() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut shown = fs::read_to_string(checkout.join(RULES)).unwrap();

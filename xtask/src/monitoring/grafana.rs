@@ -122,7 +122,7 @@ fn panel(panel: &Panel, variables: &[Variable]) -> anyhow::Result<Map<String, Va
         Form::States => ("state-timeline", states()),
     };
     let targets = panel.queries.iter().enumerate().map(|(at, query)| target(at, query, panel.form, variables));
-    let mut fields = Map::from_iter([
+    let mut fields: Map<String, Value> = Map::from_iter([
         ("datasource".to_owned(), datasource()),
         ("description".to_owned(), panel.about.clone().into()),
         ("fieldConfig".to_owned(), json!({"defaults": defaults(panel), "overrides": overrides(panel)})),
@@ -214,7 +214,7 @@ fn columns(panel: &Panel) -> Value {
 }
 
 fn defaults(panel: &Panel) -> Value {
-    let mut defaults = Map::from_iter([
+    let mut defaults: Map<String, Value> = Map::from_iter([
         ("color".to_owned(), json!({"mode": if panel.steps.is_empty() { "palette-classic" } else { "thresholds" }})),
         ("custom".to_owned(), custom(panel)),
         ("mappings".to_owned(), mappings(panel)),
