@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 mod dashboards;
+mod documentation;
 mod exposition;
 mod prometheus;
 mod rules;

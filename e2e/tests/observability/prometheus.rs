@@ -29,8 +29,15 @@ pub(crate) struct Prometheus {
 }
 
 /// A program of the module.
-pub(crate) fn program(name: &str) -> PathBuf {
+fn program(name: &str) -> PathBuf {
     module::PROMETHEUS.provide().unwrap().program(name).unwrap()
+}
+
+/// Has promtool look at a file, and shows what it complains of.
+pub(crate) fn promtool(arguments: &[&str], file: &Path) {
+    let output = Command::new(program("promtool")).args(arguments).arg(file).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "promtool {arguments:?} {}: {stdout}{stderr}", file.display());
 }
 
 impl Prometheus {

@@ -3,14 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::Value;
 
 use crate::{
     files,
-    prometheus::{Prometheus, program},
+    prometheus::{Prometheus, promtool},
 };
 
 /// Every rule, by its field `record` or `alert`.
@@ -26,12 +25,6 @@ fn rules(field: &str) -> Vec<Value> {
 
 fn unit_tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/observability/rules.test.yaml")
-}
-
-fn promtool(arguments: &[&str], file: &Path) {
-    let output = Command::new(program("promtool")).args(arguments).arg(file).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "promtool {arguments:?} {}: {stdout}{stderr}", file.display());
 }
 
 #[test]
