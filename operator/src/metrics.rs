@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
+use netprecursor_metrics::operator as families;
 use netprecursor_sinks::health::Board;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry},
 };
 
 /// What is written.
@@ -124,7 +125,7 @@ impl EncodeLabelValue for Kind {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("netprecursor_operator");
+        let mut registry = Registry::with_prefix("netprecursor");
         let metrics = Self {
             registry: Arc::default(),
             leading: Gauge::default(),
@@ -138,26 +139,22 @@ impl Default for Metrics {
             requests: Family::default(),
             receivers: Receivers::default(),
         };
-        registry.register("leading", "1 if this operator is the leader", metrics.leading.clone());
-        registry.register("synced", "1 once every watch has listed its objects", metrics.synced.clone());
-        let rounds = metrics.rounds.clone();
-        registry.register_with_unit(
-            "round",
-            "Duration of a round, from planning to the last write",
-            Unit::Seconds,
-            rounds,
-        );
-        registry.register("writes", "Write requests", metrics.writes.clone());
-        registry.register("watch_failures", "Watches that were interrupted", metrics.watch_failures.clone());
-        registry.register("model_checks", "Checks of users' models", metrics.looks.clone());
-        registry.register("objects", "Objects in the cache", metrics.objects.clone());
-        let help = "Alerts of existing policies that were deleted because they exceeded the caps";
-        registry.register("alerts_over_cap", help, metrics.over_cap.clone());
-        let help = "Requests for metrics, by whether they were allowed";
-        registry.register("metrics_requests", help, metrics.requests.clone());
+        register(&mut registry, &families::LEADING, metrics.leading.clone());
+        register(&mut registry, &families::SYNCED, metrics.synced.clone());
+        register(&mut registry, &families::ROUND, metrics.rounds.clone());
+        register(&mut registry, &families::WRITES, metrics.writes.clone());
+        register(&mut registry, &families::WATCH_FAILURES, metrics.watch_failures.clone());
+        register(&mut registry, &families::MODEL_CHECKS, metrics.looks.clone());
+        register(&mut registry, &families::OBJECTS, metrics.objects.clone());
+        register(&mut registry, &families::ALERTS_OVER_CAP, metrics.over_cap.clone());
+        register(&mut registry, &families::METRICS_REQUESTS, metrics.requests.clone());
         metrics.receivers.register(&mut registry);
         Self { registry: Arc::new(registry), ..metrics }
     }
+}
+
+fn register(registry: &mut Registry, family: &netprecursor_metrics::Family, metric: impl Metric) {
+    registry.register(family.prometheus(), family.help, metric);
 }
 
 impl Metrics {
@@ -217,11 +214,10 @@ impl Metrics {
 
 impl Receivers {
     fn register(&self, registry: &mut Registry) {
-        registry.register("sink_pending", "Alerts waiting to be sent to a receiver", self.pending.clone());
-        registry.register("sink_sent", "Alerts sent to a receiver, again while they are firing", self.sent.clone());
-        registry.register("sink_dropped", "Alerts dropped unsent", self.dropped.clone());
-        let help = "Failed attempts since the last success; the log has the reason";
-        registry.register("sink_failures", help, self.failures.clone());
+        register(registry, &families::SINK_PENDING, self.pending.clone());
+        register(registry, &families::SINK_SENT, self.sent.clone());
+        register(registry, &families::SINK_DROPPED, self.dropped.clone());
+        register(registry, &families::SINK_FAILURES, self.failures.clone());
     }
 
     /// Takes over what the receivers' workers say of themselves. Series of a lead that was lost end.
@@ -245,6 +241,22 @@ impl Receivers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_family_of_the_table_is_exported_and_no_other() {
+        let metrics = Metrics::default();
+        // A family without points is left out.
+        metrics.written(Kind::Status, Outcome::Done);
+        metrics.watch_failed("policy");
+        metrics.looked(None);
+        metrics.round(0.5, &Tally::default());
+        metrics.requested(&[("allowed", 1)]);
+        metrics.receivers(&[Board::new("webhook", "https://hooks.example/…".to_owned())]);
+        let text = metrics.text().unwrap();
+        let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let described: Vec<String> = described.map(str::to_owned).collect();
+        assert_eq!(described, families::FAMILIES.map(|family| format!("netprecursor_{}", family.prometheus())));
+    }
 
     #[test]
     fn what_is_counted_is_exported() {

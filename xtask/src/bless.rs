@@ -34,7 +34,8 @@ enum Part {
     Scenarios,
     /// Custom resource definitions, their reference and the troubleshooting tables, of the types in crds/
     Definitions,
-    /// The chart's schema, README and definitions, and the kustomize base
+    /// The chart's schema, README, definitions and dashboards, the tables of docs/telemetry.md, and the kustomize base; checks
+    /// the rules
     Chart,
     /// docs/webhook.schema.json
     Webhook,

@@ -96,7 +96,7 @@ fn every_object_has_an_identity_of_its_own_and_says_what_it_is_part_of() {
 fn each_switch_moves_its_own_objects_and_no_others() {
     let helm = Helm::current();
     let whole = identities(&helm.everything());
-    let switches: [(&str, &[&str]); 10] = [
+    let switches: [(&str, &[&str]); 12] = [
         ("crds.enabled", &["CustomResourceDefinition"]),
         ("rbac.create", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
         ("rbac.aggregate", &["ClusterRole"]),
@@ -105,6 +105,8 @@ fn each_switch_moves_its_own_objects_and_no_others() {
         ("operator.retire", &["Job", "NetworkPolicy"]),
         ("monitoring.serviceMonitor.enabled", &["Service", "ServiceMonitor"]),
         ("monitoring.podMonitor.enabled", &["PodMonitor"]),
+        ("monitoring.prometheusRule.enabled", &["PrometheusRule"]),
+        ("monitoring.dashboards.enabled", &["ConfigMap"]),
         ("networkPolicy.enabled", &["NetworkPolicy"]),
         ("models.namespaces", &["Role", "RoleBinding"]),
     ];
@@ -140,6 +142,40 @@ fn monitors_present_a_token_where_one_is_asked_for() {
         assert!(!text.contains(word), "{word}");
     }
     assert!(operator_yaml(&open, "netprecursor-operator").contains("metricsAuthorization: \"None\""));
+}
+
+/// Rules tell programs by the job, and what a series is about by its own labels.
+#[test]
+fn monitors_name_jobs_and_labels_as_the_rules_expect_them() {
+    let helm = Helm::current();
+    let objects = helm.everything();
+    let endpoint = |kind: &str, name: &str, list: &str| find(&objects, kind, name)["spec"][list][0].clone();
+    let (agents, operator) = (
+        endpoint("PodMonitor", "np-agent", "podMetricsEndpoints"),
+        endpoint("ServiceMonitor", "np-operator", "endpoints"),
+    );
+    let job = |name: &str| json!({"targetLabel": "job", "replacement": name});
+    assert_eq!(agents["honorLabels"], true);
+    assert_eq!(agents["relabelings"][1], job("netprecursor-agent"));
+    assert_eq!(operator["relabelings"][0], job("netprecursor-operator"));
+}
+
+#[test]
+fn rules_and_dashboards_are_rendered_as_their_files_are() {
+    let objects = Helm::current().everything();
+    let file = |name: &str| fs::read_to_string(chart().join("files").join(name)).unwrap();
+    let [rules] = &read(&file("rules.yaml"))[..] else { panic!("expected one document") };
+    assert_eq!(&find(&objects, "PrometheusRule", "np")["spec"], rules);
+    for name in ["agent", "fleet", "model", "workload"] {
+        let config_map = find(&objects, "ConfigMap", &format!("np-dashboard-{name}"));
+        assert_eq!(config_map["metadata"]["labels"]["dashboards"], "yes");
+        assert_eq!(config_map["metadata"]["annotations"], json!({"grafana_folder": "Network"}));
+        let held = &config_map["data"][format!("netprecursor-{name}.json")];
+        assert_eq!(held.as_str(), Some(file(&format!("dashboards/{name}.json")).as_str()), "{name}");
+    }
+    let objects = Helm::current().template(&["--set", "monitoring.dashboards.enabled=true"]);
+    let fleet = find(&objects, "ConfigMap", "netprecursor-dashboard-fleet");
+    assert_eq!(fleet["metadata"]["labels"]["grafana_dashboard"], "1");
 }
 
 #[test]
