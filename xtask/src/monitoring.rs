@@ -1,6 +1,7 @@
 //! What Prometheus and Grafana are given: rules, which are checked, and dashboards and tables, which are made. All of them
 //! take their names from the tables of families in `metrics/`.
 
+mod choice;
 mod dashboard;
 mod grafana;
 mod rules;

@@ -7,6 +7,8 @@ use anyhow::bail;
 use netprecursor_metrics::query;
 use serde::Deserialize;
 
+use super::choice::{self, Variable, chosen};
+
 /// A dashboard.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,93 +121,6 @@ pub(super) struct Annotation {
     pub(super) text: String,
 }
 
-/// What can be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Variable {
-    Cluster,
-    Namespace,
-    Workload,
-    Policy,
-    Node,
-    Instance,
-}
-
-/// What a query writes for "those that are chosen", and what that means for each variable. A policy of the cluster has no
-/// namespace, and is never left out by one.
-const CHOSEN: [(&str, &[(Variable, &str)]); 5] = [
-    (
-        "<target>",
-        &[
-            (Variable::Cluster, r#"cluster=~"$cluster""#),
-            (Variable::Namespace, r#"namespace=~"$namespace""#),
-            (Variable::Workload, r#"workload=~"$workload""#),
-        ],
-    ),
-    (
-        "<firing>",
-        &[
-            (Variable::Cluster, r#"cluster=~"$cluster""#),
-            (Variable::Namespace, r#"namespace=~"$namespace""#),
-            (Variable::Workload, r#"workload=~"$workload""#),
-            (Variable::Policy, r#"policy=~"$policy""#),
-        ],
-    ),
-    (
-        "<rule>",
-        &[
-            (Variable::Cluster, r#"cluster=~"$cluster""#),
-            (Variable::Namespace, r#"policy_namespace=~"$namespace|""#),
-            (Variable::Policy, r#"policy=~"$policy""#),
-        ],
-    ),
-    (
-        "<agent>",
-        &[
-            (Variable::Cluster, r#"cluster=~"$cluster""#),
-            (Variable::Node, r#"node=~"$node""#),
-            (Variable::Instance, r#"instance=~"$instance""#),
-        ],
-    ),
-    ("<operator>", &[(Variable::Cluster, r#"cluster=~"$cluster""#)]),
-];
-
-impl Variable {
-    /// Its name: the label that it chooses by.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Namespace => "namespace",
-            Self::Workload => "workload",
-            Self::Policy => "policy",
-            Self::Node => "node",
-            Self::Instance => "instance",
-        }
-    }
-
-    /// What it is called.
-    pub(super) const fn title(self) -> &'static str {
-        match self {
-            Self::Cluster => "Cluster",
-            Self::Namespace => "Namespace",
-            Self::Workload => "Workload",
-            Self::Policy => "Policy",
-            Self::Node => "Node",
-            Self::Instance => "Instance",
-        }
-    }
-
-    /// The query for its values, of what the variables `before` it leave.
-    pub(super) fn values(self, before: &[Self]) -> String {
-        let series = match self {
-            Self::Namespace | Self::Workload => "netprecursor_rtt_max_seconds{<target>}",
-            Self::Policy => "netprecursor_rule_alerts_total{<rule>}",
-            Self::Cluster | Self::Node | Self::Instance => "netprecursor_ticks_total{<agent>}",
-        };
-        format!("label_values({}, {})", chosen(series, before), self.name())
-    }
-}
-
 impl Query {
     /// The query on a dashboard with these variables.
     pub(super) fn expr(&self, variables: &[Variable]) -> String {
@@ -267,18 +182,9 @@ impl Link {
 fn expr_problems(expr: &str, recorded: &[String]) -> Vec<String> {
     let mut problems = query::problems(expr, recorded);
     if ["{<", ",<"].iter().any(|start| expr.contains(start)) {
-        let known = CHOSEN.map(|(word, _)| word).join(", ");
-        problems.push(format!("got {expr}, expected of what is in angles: {known}"));
+        problems.push(format!("got {expr}, expected of what is in angles: {}", choice::words()));
     }
     problems
-}
-
-/// A query with what is chosen written out.
-fn chosen(expr: &str, variables: &[Variable]) -> String {
-    CHOSEN.into_iter().fold(expr.to_owned(), |expr, (word, matchers)| {
-        let of = matchers.iter().filter(|(variable, _)| variables.contains(variable)).map(|(_, matcher)| *matcher);
-        expr.replace(word, &of.collect::<Vec<_>>().join(","))
-    })
 }
 
 #[cfg(test)]
@@ -296,19 +202,6 @@ mod tests {
     fn check(expr: &str, link: &str) -> Result<(), String> {
         let all = BTreeMap::from([("own".to_owned(), dashboard(expr, link))]);
         all["own"].check(&[], &all).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn what_is_chosen_is_written_out_for_the_variables_that_there_are() {
-        let variables = [Variable::Cluster, Variable::Namespace];
-        assert_eq!(
-            chosen(r#"max(a{b="c",<target>}) / b{<rule>}"#, &variables),
-            r#"max(a{b="c",cluster=~"$cluster",namespace=~"$namespace"}) / b{cluster=~"$cluster",policy_namespace=~"$namespace|"}"#
-        );
-        assert_eq!(
-            Variable::Node.values(&variables),
-            r#"label_values(netprecursor_ticks_total{cluster=~"$cluster"}, node)"#
-        );
     }
 
     #[test]
