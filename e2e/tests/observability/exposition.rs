@@ -24,6 +24,7 @@ use netprecursor_core::{
 };
 use netprecursor_metrics::agent::FAMILIES;
 use netprecursor_operator::metrics::{Kind as Written, Metrics, Outcome, Tally as Known};
+use netprecursor_sinks::health::Board;
 
 /// Answers scrapes for as long as the process lives; everything counted grows by the second.
 pub(crate) fn serve() -> SocketAddr {
@@ -93,6 +94,9 @@ fn operator(second: u64) -> String {
         metrics.watch_failed("policy");
     }
     metrics.requested(&[("allowed", second)]);
+    let receiver = Board::new("alertmanager", "http://alertmanager:9093".to_owned());
+    receiver.worked(second);
+    metrics.receivers(&[receiver]);
     metrics.text().unwrap()
 }
 
