@@ -94,7 +94,7 @@ pub struct Config {
     /// Replicas of Alertmanager, which are sent every alert.
     #[serde(default)]
     pub alertmanager: Alertmanager,
-    /// A webhook that is told when alerts fire and resolve.
+    /// A webhook that gets a message when an alert fires and when it resolves.
     #[serde(default)]
     pub webhook: Webhook,
     /// The template of links from an alert to a dashboard.

@@ -86,7 +86,8 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
     let config = watcher::Config { page_size: Some(PAGE), ..watcher::Config::default().timeout(seconds) };
     // What cannot be read is in the log of the other watch.
     let read = |object: DeserializeGuard<PrecursorAlert>| notice::notice(&object.0.ok()?);
-    let watch = Watch { kind: KIND, api: Api::all(client), config, read };
+    let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
+    let watch = Watch { kind: KIND, api, config, read };
     let take = |sight| -> Change<Publisher> { Box::new(move |publisher: &mut Publisher| publisher.take(sight)) };
     watch.follow(take, || metrics.watch_failed(KIND), changes).await;
 }

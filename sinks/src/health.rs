@@ -31,7 +31,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether it is one of several receivers of alerts, which only their targets tell apart.
+    /// Whether it is one of several receivers of alerts, which differ by their targets alone.
     pub fn is_receiver(&self) -> bool {
         [alertmanager::NAME, webhook::NAME].contains(&self.name)
     }

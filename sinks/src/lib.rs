@@ -1,7 +1,7 @@
 //! Receivers that alerts are pushed to, from agents on single hosts and from the operator in a cluster: Alertmanager
 //! ([`alertmanager`]) and webhooks ([`webhook`]).
 //!
-//! alert → [`notice`] (what receivers are told) → [`inbox`] (bounded) → one worker for each receiver, which decides purely
+//! alert → [`notice`] (what receivers learn) → [`inbox`] (bounded) → one worker for each receiver, which decides purely
 //! what is due and sends it with [`http`]. Whoever hands in a notice never waits, and no receiver waits for another.
 
 pub mod alertmanager;

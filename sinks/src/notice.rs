@@ -1,4 +1,4 @@
-//! What receivers are told of an alert: one shape, made of an agent's own alerts and of `PrecursorAlert` objects.
+//! What receivers learn of an alert: one shape, made of an agent's own alerts and of `PrecursorAlert` objects.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -115,6 +115,9 @@ impl<S: Future<Output = ()> + Clone + Send + 'static> Receivers<S> {
         let cluster: Option<Arc<str>> = cluster.filter(|name| !name.is_empty()).map(Arc::from);
         let link: Option<Arc<Link>> = settings.link.clone().map(Arc::new);
         let notices = &settings.notices;
+        for notice in notices {
+            tracing::warn!("receivers of alerts: {notice}");
+        }
         let mut making = Making { limits, program, notices, inboxes: Vec::new(), boards: Vec::new() };
         let mut workers = Vec::new();
         let schedule = Schedule { resend: settings.resend, keep_resolved: KEEP_RESOLVED, capacity: limits.capacity };

@@ -22,7 +22,7 @@ use crate::{
     notice::Notice,
 };
 
-/// Time for what is still to be said at the end.
+/// Time for what is still due at the end.
 const LAST: Duration = Duration::from_secs(2);
 
 /// Timers count in steps: one that ends within a step may end too soon, and what was waited for would not be due.
@@ -54,10 +54,10 @@ pub(crate) trait Receiver {
     /// When something is due or too old; `None` when there is nothing.
     fn next(&self) -> Option<Duration>;
 
-    /// What was not said yet.
+    /// How much waits to be sent.
     fn waiting(&self) -> usize;
 
-    /// What never will be.
+    /// How much was given up unsent.
     fn dropped(&self) -> u64;
 }
 

@@ -45,6 +45,9 @@ fn a_value_that_is_unknown_or_of_another_type_is_refused_by_name() {
         ("alerts.caps.perNode=0", "perNode"),
         ("models.namespaces={Shop}", "namespaces"),
         ("agent.stateDir=relative", "stateDir"),
+        ("alertmanager.urls={am:9093}", "urls"),
+        ("alertmanager.secret.password=../p", "password"),
+        ("webhook.url=ftp://a", "url"),
     ];
     for (value, field) in refused {
         let error = helm.refusal(&["template", "x", chart.to_str().unwrap(), "--set", value]);
@@ -215,6 +218,12 @@ fn the_operator_understands_its_configuration() {
     let full = settings(&helm.everything(), "np-operator");
     assert_eq!((full.alert_ttl_seconds, full.config.caps.alerts_per_cluster), (1_800, 1_000_000));
     assert_eq!(full.config.cluster_name, "east");
+    assert!(default.receivers.is_empty() && !full.receivers.is_empty());
+    let (alertmanager, webhook) = (&full.config.alertmanager, &full.config.webhook);
+    assert_eq!((alertmanager.urls.len(), alertmanager.access.username.as_deref()), (2, Some("netprecursor")));
+    assert_eq!(alertmanager.access.ca_file, Some("/etc/netprecursor-receivers/alertmanager/ca.crt".into()));
+    assert_eq!(webhook.url_file, Some("/etc/netprecursor-receivers/webhook/url".into()));
+    assert_eq!(webhook.secret_file, Some("/etc/netprecursor-receivers/webhook/signing".into()));
     let agent = &full.config.agent;
     assert_eq!(agent.security_context.se_linux_options, Some(json!({"type": "spc_t"})));
     assert_eq!(agent.update_strategy, *json!({"type": "OnDelete"}).as_object().unwrap());
@@ -249,6 +258,25 @@ fn every_release_claims_the_cluster_for_its_namespace() {
         let claim = Claim::of(&serde_json::from_value(annotations).unwrap()).unwrap();
         assert_eq!((claim.namespace.as_str(), claim.release.as_str()), (namespace, release));
     }
+}
+
+/// What sends alerts has their receivers' Secrets, and what ends an installation has not.
+#[test]
+fn secrets_of_receivers_are_mounted_where_the_configuration_looks_for_them() {
+    let helm = Helm::current();
+    let objects = helm.everything();
+    let pod = |kind: &str, name: &str| find(&objects, kind, name)["spec"]["template"]["spec"].clone();
+    let operator = pod("Deployment", "np-operator");
+    let secret = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret, "optional": true}});
+    let volumes = operator["volumes"].as_array().unwrap();
+    assert_eq!(volumes[1..], [secret("alertmanager", "alertmanager"), secret("webhook", "chat")]);
+    let mounts = operator["containers"][0]["volumeMounts"].as_array().unwrap();
+    let paths: Vec<_> = mounts[1..].iter().map(|mount| text(mount, "/mountPath")).collect();
+    assert_eq!(paths, ["/etc/netprecursor-receivers/alertmanager", "/etc/netprecursor-receivers/webhook"]);
+    assert_eq!(pod("Job", "np-retire")["volumes"].as_array().unwrap().len(), 1);
+    let default = helm.template(&[]);
+    let operator = &find(&default, "Deployment", "netprecursor-operator")["spec"]["template"]["spec"];
+    assert_eq!(operator["volumes"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Sink for ReceiversSink {
     }
 }
 
-/// An alert as receivers are told of it.
+/// An alert as receivers get it.
 pub fn notice(alert: &Alert, node: &str) -> Notice {
     let rtt = |us| words::us(us).map(words::rounded);
     Notice {

@@ -151,12 +151,12 @@ impl Register {
         self.entries.values().map(next).min()
     }
 
-    /// How many fired or resolved, and the replica was not told yet.
+    /// How many fired or resolved, and were not sent since.
     pub fn news(&self) -> usize {
         self.entries.values().filter(|entry| entry.is_news).count()
     }
 
-    /// How many fired or resolved, and the replica will not be told.
+    /// How many fired or resolved, and were given up unsent.
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -146,7 +146,7 @@ impl Sender {
 /// The beginning of an answer. One that breaks off or never ends says as much by its status.
 async fn read(response: Response<Incoming>) -> (StatusCode, HeaderMap, Vec<u8>) {
     let (parts, mut body) = response.into_parts();
-    let mut words = Vec::new();
+    let mut words: Vec<u8> = Vec::new();
     if !parts.status.is_success() {
         let reading = async {
             while words.len() < MAX_ANSWER

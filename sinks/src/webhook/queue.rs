@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Moment, notice::Notice};
 
-/// A message that waited for so long is given up: it would tell of what nobody can do anything about any more.
+/// A message that waited for so long is given up: nobody could act on it any more.
 const GIVE_UP: Duration = Duration::from_secs(900);
 
-/// What happened so long before the start is taken for told: by whoever sent before.
-const TOLD_SECONDS: u64 = 60;
+/// What happened so long before the start counts as sent, by whoever sent before.
+const SENT_BEFORE_SECONDS: u64 = 60;
 
-/// What a message tells.
+/// What a message announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub enum Event {
     /// The alert fired.
@@ -34,7 +34,7 @@ pub enum Event {
 pub struct Message {
     /// The same for each attempt, and for a repeat after a restart.
     pub id: String,
-    /// What it tells.
+    /// What it announces.
     pub event: Event,
     /// The alert.
     pub notice: Arc<Notice>,
@@ -46,7 +46,7 @@ pub struct Message {
 pub struct Queue {
     waiting: VecDeque<Message>,
     /// The id of the last message of each alert, by its name.
-    told: HashMap<String, String>,
+    last: HashMap<String, String>,
     /// In which order alerts came, for the oldest to go.
     order: VecDeque<String>,
     capacity: usize,
@@ -57,8 +57,8 @@ pub struct Queue {
 impl Queue {
     /// For at most `capacity` messages; it begins at `unix`.
     pub fn new(capacity: usize, unix: u64) -> Self {
-        let (waiting, told, order) = (VecDeque::new(), HashMap::new(), VecDeque::new());
-        Self { waiting, told, order, capacity, began_unix: unix, dropped: 0 }
+        let (waiting, last, order) = (VecDeque::new(), HashMap::new(), VecDeque::new());
+        Self { waiting, last, order, capacity, began_unix: unix, dropped: 0 }
     }
 
     /// Takes in the state of an alert.
@@ -68,14 +68,14 @@ impl Queue {
             None => (Event::Fired, notice.fired_unix),
         };
         let id = id(&notice, event);
-        if self.told.get(&notice.id) == Some(&id) {
+        if self.last.get(&notice.id) == Some(&id) {
             if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == id) {
                 waiting.notice = notice;
             }
             return;
         }
         self.remember(&notice.id, &id);
-        if unix + TOLD_SECONDS < self.began_unix {
+        if unix + SENT_BEFORE_SECONDS < self.began_unix {
             return;
         }
         if self.waiting.len() >= self.capacity {
@@ -126,14 +126,14 @@ impl Queue {
     }
 
     fn remember(&mut self, alert: &str, message: &str) {
-        if self.told.insert(alert.to_owned(), message.to_owned()).is_some() {
+        if self.last.insert(alert.to_owned(), message.to_owned()).is_some() {
             return;
         }
         self.order.push_back(alert.to_owned());
         if self.order.len() > self.capacity.saturating_mul(2)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.told.remove(&oldest);
+            self.last.remove(&oldest);
         }
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn each_time_that_it_fires_is_told_under_an_id_of_its_own() {
+    fn each_time_that_it_fires_is_sent_under_an_id_of_its_own() {
         let mut ids = Vec::new();
         for notice in [notice(), resolved(), Notice { count: 2, fired_unix: FIRED + 60, ..notice() }] {
             let mut queue = queue();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_long_before_the_start_was_told_before() {
+    fn what_happened_long_before_the_start_was_sent_before() {
         let mut queue = Queue::new(2, FIRED + 61);
         take(&mut queue, notice(), 61);
         assert!(queue.is_empty());
@@ -236,6 +236,6 @@ mod tests {
         for number in 0..100 {
             take(&mut queue, Notice { id: number.to_string(), ..notice() }, 0);
         }
-        assert_eq!((queue.told.len(), queue.order.len()), (4, 4));
+        assert_eq!((queue.last.len(), queue.order.len()), (4, 4));
     }
 }

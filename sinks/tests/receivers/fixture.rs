@@ -57,7 +57,7 @@ pub(crate) struct Request {
     pub(crate) at: Instant,
 }
 
-/// A receiver. It takes everything unless it is told otherwise.
+/// A receiver. It takes everything unless a test says otherwise.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     address: SocketAddr,
