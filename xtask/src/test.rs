@@ -46,7 +46,7 @@ enum Tier {
     Models,
     /// The dashboard in a browser without a screen
     Page,
-    /// Rules and dashboards on a real Prometheus
+    /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
     Api,
