@@ -86,7 +86,8 @@ impl Query {
 }
 
 fn number(name: &str, text: &str, most: u64, expected: impl fmt::Display) -> Result<u64, String> {
-    let value = text.parse().ok().filter(|value| *value <= most && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let value =
+        text.parse::<u64>().ok().filter(|value| *value <= most && text.bytes().all(|byte| byte.is_ascii_digit()));
     value.ok_or_else(|| format!("got {name} {:?}, expected {expected}", shown(text)))
 }
 

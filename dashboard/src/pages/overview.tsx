@@ -47,6 +47,7 @@ export function OverviewPage({ live, isDark }: { live: Live | null; isDark: bool
     [overview, stacks, latest, filter, order],
   );
   if (!overview || !latest) return <p class="empty">{error ?? 'Loading…'}</p>;
+  if (!(live?.unix ?? overview.unix)) return <p class="empty">Waiting for the first tick of the agent at {overview.source.url}…</p>;
   const counts = live?.counts ?? overview.counts;
   const sort = (key: Key) =>
     setOrder((before) => ({ key, descending: before.key === key ? !before.descending : COLUMNS[key].startsDescending }));

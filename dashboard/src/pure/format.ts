@@ -54,6 +54,11 @@ export function clock(unix: number): string {
   return clocks.format(unix * 1000);
 }
 
+/** The time of day without seconds. */
+export function minute(unix: number): string {
+  return clock(unix).slice(0, 5);
+}
+
 /** The time of day, with its date unless it is that of `now`. */
 export function moment(unix: number, now: number): string {
   const [day, today] = [days.format(unix * 1000), days.format(now * 1000)];

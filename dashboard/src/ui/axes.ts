@@ -1,10 +1,23 @@
 /** What all charts have in common. */
 
 import type uPlot from 'uplot';
-import { clock } from '../pure/format';
+import { clock, minute } from '../pure/format';
 import { colour } from '../theme';
 
 const FONT = '11px system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
+
+/** Room for a label with seconds, and for one without, px. */
+const SECONDS = 66;
+const MINUTES = 40;
+
+/** Labels that reach beyond the right edge would be cut. */
+const EDGE = 14;
+
+/** On a narrow chart there is room for minutes where there is none for seconds. */
+function space(_u: uPlot, _axis: number, from: number, to: number, width: number): number {
+  const minuteWidth = (60 * width) / Math.max(1, to - from);
+  return minuteWidth >= MINUTES && minuteWidth < SECONDS ? MINUTES : SECONDS;
+}
 
 /** Room for the labels of the vertical axis: the same for all charts, so that their seconds are above each other. */
 const LEFT = 58;
@@ -12,9 +25,9 @@ const LEFT = 58;
 export function timeAxis(isShown: boolean): uPlot.Axis {
   if (!isShown) return { show: false };
   return {
-    stroke: colour('soft'), font: FONT, size: 26, gap: 4, space: 66,
+    stroke: colour('soft'), font: FONT, size: 26, gap: 4, space,
     grid: { stroke: colour('grid'), width: 1 }, ticks: { show: false },
-    values: (_, splits) => splits.map(clock),
+    values: (u, splits, _axis, _space, step) => splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / devicePixelRatio - EDGE ? '' : step < 60 ? clock(at) : minute(at))),
   };
 }
 
