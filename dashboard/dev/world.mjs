@@ -100,7 +100,7 @@ export function signals(i, t) {
 export function point(i, t) {
   const [q50Us = null, q90Us = null, q99Us = null] = quantiles(i, t) ?? [];
   return {
-    unix: t, measuredUs: measured(i, t), q50Us, q90Us, q99Us, chance: chance(i, t), thresholdUs: THRESHOLD_US,
+    uid: `uid-${i}`, unix: t, measuredUs: measured(i, t), q50Us, q90Us, q99Us, chance: chance(i, t), thresholdUs: THRESHOLD_US,
     firing: firing(i, t), standing: standing(i, t), note: q50Us == null ? 'warming up: 24 of 60 s, 3 of 10 seconds with RTT' : null,
     signals: signals(i, t),
   };

@@ -254,6 +254,7 @@ export interface Live {
 
 /** The last second of one target. */
 export interface Point {
+  uid: string;
   unix: number;
   measuredUs: number | null;
   q50Us: number | null;

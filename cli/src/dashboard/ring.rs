@@ -32,7 +32,7 @@ impl<T: Slot> Ring<T> {
     pub(super) fn record(&mut self, slot: u64, value: T) {
         if !self.values.is_empty() && slot <= self.newest {
             let back = self.newest - slot;
-            let at = usize::try_from(back).ok().and_then(|back| self.values.len().checked_sub(back + 1));
+            let at = usize::try_from(back).ok().and_then(|back| (self.values.len() - 1).checked_sub(back));
             if let Some(kept) = at.and_then(|at| self.values.get_mut(at)) {
                 kept.merge(value);
                 return;
@@ -139,6 +139,7 @@ mod tests {
     fn a_clock_that_was_set_begins_a_new_ring_either_way() {
         assert_eq!(ring(5, &[(100, 1), (101, 2), (10, 3)]), [(10, 3)]);
         assert_eq!(ring(5, &[(100, 1), (u64::MAX - 1, 2)]), [(u64::MAX - 1, 2)]);
+        assert_eq!(ring(5, &[(u64::MAX - 1, 1), (0, 2)]), [(0, 2)]);
         assert_eq!(ring(5, &[(0, 1), (1, 2)]), [(0, 1), (1, 2)]);
     }
 

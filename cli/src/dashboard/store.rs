@@ -281,9 +281,11 @@ impl Store {
     }
 
     fn point(&self, uid: &str) -> Option<views::PointView<'_>> {
-        let Now { point, standing, note, signals } = self.now.get(self.roster.position(uid)?)?;
+        let at = self.roster.position(uid)?;
+        let (target, Now { point, standing, note, signals }) = (self.roster.targets().get(at)?, self.now.get(at)?);
         let [q50_us, q90_us, q99_us] = point.quantiles_us;
         Some(views::PointView {
+            uid: &target.uid,
             unix: self.unix,
             measured_us: point.measured_us,
             q50_us,

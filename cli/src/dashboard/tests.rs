@@ -325,6 +325,10 @@ async fn answers_have_the_fields_that_the_page_expects() {
         names.remove("policyNamespace");
         assert_eq!(names, fields(interfaces), "{interfaces:?}");
     }
+    let live = seen()
+        .read(|store| serde_json::to_value(store.live(&Look::Target("u-web1".to_owned()), Instant::now())).unwrap());
+    let point: BTreeSet<String> = live["point"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(point, fields(&["Point"]));
     let alert: BTreeSet<String> = alerts["alerts"][0].as_object().unwrap().keys().cloned().collect();
     assert!(fields(&["Alert", "PolicyIdentity"]).is_subset(&alert), "{alert:?}");
 }

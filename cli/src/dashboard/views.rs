@@ -131,6 +131,7 @@ pub(super) struct Policies<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PointView<'a> {
+    pub(super) uid: &'a str,
     pub(super) unix: u64,
     pub(super) measured_us: f32,
     pub(super) q50_us: f32,

@@ -33,7 +33,7 @@ interface Data {
 }
 
 /** The history of a target, continued by the stream; `attempt` asks for it again. */
-function useTarget(uid: string, until: number | null, point: Point | null | undefined, isPaused: boolean): [Data | null, string | null] {
+function useTarget(uid: string, until: number | null, point: Point | null, isPaused: boolean): [Data | null, string | null] {
   const [data, setData] = useState<Data | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [attempt, setAttempt] = useState(0);
@@ -88,7 +88,9 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const [zoom, setZoom] = useState<Range | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   const until = at == null ? null : at + AFTER;
-  const [data, error] = useTarget(uid, until, live?.point, isPaused);
+  // The last event may still be about the target that was looked at before.
+  const point = live?.point?.uid === uid ? live.point : null;
+  const [data, error] = useTarget(uid, until, point, isPaused);
   useEffect(() => setZoom(at == null ? null : { from: at - 120, to: at + AFTER }), [at]);
   const isGone = live?.point === null;
   const series = data?.series;
@@ -102,7 +104,6 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   if (!data || !series) return <p class="empty">{error ? <>{error}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
   const { target } = data.history;
   const rule = target.rules[0];
-  const point = live?.point;
   const end = data.signals.start + (data.signals.signals[0]?.length ?? 0) - 1;
   const zoomBy = (factor: number) => change(zoomed(range, zoom ? (range.from + range.to) / 2 : range.to, factor));
   return (

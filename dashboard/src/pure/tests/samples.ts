@@ -20,6 +20,6 @@ export function latest(columns: Partial<Latest>, length: number): Latest {
 
 export function point(unix: number, part: Partial<Point> = {}): Point {
   return {
-    unix, measuredUs: 1, q50Us: 2, q90Us: 3, q99Us: 4, chance: 0.1, thresholdUs: 200_000, firing: false, standing: 'Calm', note: null, signals: [], ...part,
+    uid: 'u1', unix, measuredUs: 1, q50Us: 2, q90Us: 3, q99Us: 4, chance: 0.1, thresholdUs: 200_000, firing: false, standing: 'Calm', note: null, signals: [], ...part,
   };
 }
