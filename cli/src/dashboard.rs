@@ -1,7 +1,7 @@
 //! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it.
 //!
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
-//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`archive`]); [`api`] answers the page from the
+//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
 //! store, in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
 //! ([`assets`]).
 
@@ -16,6 +16,7 @@ mod live;
 mod query;
 mod ring;
 mod roster;
+mod scores;
 mod signals;
 mod standing;
 mod store;

@@ -83,7 +83,7 @@ export function serve({ targets: amount, cluster = false, token, port = 0 }) {
       return /** @type {SignalHistory} */ ({ uid: `uid-${i}`, start: until - seconds + 1, signals: world.SIGNALS.map((_, s) => all.map((values) => values[s] ?? null)), oldest: now() - HOUR });
     },
     alerts: () => /** @type {Alerts} */ ({ version: now() % 10, alerts: world.alerts(roster, now()), forgotten: 0 }),
-    policies: () => /** @type {Policies} */ ({ scores: world.scores() }),
+    policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
   };
 
   /** @param {URLSearchParams} query @returns {Live} */

@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** @import { Alert, Latest, Point, Score, SignalMeta, Standing, Target } from '../src/api' */
+/** @import { Alert, Latest, Point, Score, SignalMeta, Standing, Target, Trend } from '../src/api' */
 
 const SOURCE = readFileSync(new URL('../../core/src/signal.rs', import.meta.url), 'utf8');
 
@@ -192,4 +192,18 @@ export function scores() {
       scorecard: { alerts: 0, confirmed: 0, late: 0, unconfirmed: 0, unjudged: 0, incidents: 0, warned: 0, missed: 0, ongoing: 0, gated: 0, leadSeconds: [], targetSeconds: 800 },
     },
   ];
+}
+
+/** Three hours of samples of the first rule, one of the second. @param {number} t @returns {Trend[]} */
+export function trends(t) {
+  return scores().map(({ policyKind, policyNamespace, policy, rule, precisionPercent, recallPercent, neededPercent, reachablePercent }, r) => {
+    const minutes = r === 0 ? 180 : 1;
+    const start = (Math.floor(t / 60) - minutes + 1) * 60;
+    const drift = (/** @type {number | null} */ last, /** @type {number} */ seed) =>
+      Array.from({ length: minutes }, (_, m) => (last == null ? null : Math.max(0, Math.min(100, Math.round(last - (minutes - 1 - m) * 0.12 * (seed % 2 ? 1 : -0.4) + 3 * (noise(seed, Math.floor(m / 9)) - 0.5))))));
+    return {
+      policyKind, policy, rule, ...(policyNamespace && { policyNamespace }), start, step: 60, precisionPercent: drift(precisionPercent, 1),
+      recallPercent: drift(recallPercent, 3), neededPercent: drift(neededPercent, 2), reachablePercent: drift(reachablePercent, 4),
+    };
+  });
 }

@@ -236,6 +236,17 @@ export interface Score extends PolicyIdentity {
 /** GET /api/v1/policies */
 export interface Policies {
   scores: Score[];
+  trends: Trend[];
+}
+
+/** What a rule's scores were: a sample every `step` seconds from `start` on, in percent. */
+export interface Trend extends PolicyIdentity {
+  start: number;
+  step: number;
+  precisionPercent: (number | null)[];
+  recallPercent: (number | null)[];
+  neededPercent: (number | null)[];
+  reachablePercent: (number | null)[];
 }
 
 /** What an event of GET /api/v1/live?view=overview|target|alerts|policies[&uid=…] holds; one comes each second. */

@@ -90,6 +90,19 @@ pub(super) struct ForecastView {
     pub(super) needed: Option<f32>,
 }
 
+/// The figures of a rule's score that are kept over time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ScoreView {
+    #[serde(flatten)]
+    pub(super) policy: Identity,
+    pub(super) rule: String,
+    pub(super) precision_percent: Option<f32>,
+    pub(super) recall_percent: Option<f32>,
+    pub(super) needed_percent: Option<f32>,
+    pub(super) reachable_percent: Option<f32>,
+}
+
 /// A second of a target.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -146,9 +159,12 @@ impl Agent {
         self.read("alerts")
     }
 
-    /// Scores of its rules, which the page shows as they are.
-    pub(super) fn scores(&self) -> Result<Value, AgentError> {
-        self.read("scores")
+    /// Scores of its rules, which the page shows as they are, and what is kept of them.
+    pub(super) fn scores(&self) -> Result<(Value, Vec<ScoreView>), AgentError> {
+        let scores: Value = self.read("scores")?;
+        let strange = |source| AgentError::Strange { url: format!("{}/api/v1/scores", self.url), source };
+        let views = Vec::deserialize(&scores).map_err(strange)?;
+        Ok((scores, views))
     }
 
     fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, AgentError> {

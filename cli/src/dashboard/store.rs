@@ -10,11 +10,12 @@ use netprecursor_core::signal::Signals;
 use serde_json::Value;
 
 use super::{
-    agent::{ForecastView, HistoryView, PointView as AgentPoint, TargetView},
+    agent::{ForecastView, HistoryView, PointView as AgentPoint, ScoreView, TargetView},
     archive::Archive,
     history::{History, Point},
     ring::Slot as _,
     roster::Roster,
+    scores::Scores,
     standing::{Counts, Standing},
     views,
 };
@@ -43,7 +44,7 @@ pub(super) struct Frame {
     pub(super) signals: Vec<(String, Signals)>,
     pub(super) alerts: Vec<netprecursor_core::alert::Alert>,
     /// None when they were not asked for.
-    pub(super) scores: Option<Value>,
+    pub(super) scores: Option<(Value, Vec<ScoreView>)>,
 }
 
 /// The last second of a target.
@@ -74,7 +75,7 @@ pub(super) struct Store {
     now: Vec<Now>,
     history: History,
     archive: Archive,
-    scores: Value,
+    scores: Scores,
 }
 
 impl Store {
@@ -93,7 +94,7 @@ impl Store {
             now: Vec::new(),
             history: History::default(),
             archive: Archive::default(),
-            scores: Value::Array(Vec::new()),
+            scores: Scores::default(),
         }
     }
 
@@ -137,8 +138,8 @@ impl Store {
             }
         }
         self.archive.take(frame.alerts);
-        if let Some(scores) = frame.scores {
-            self.scores = scores;
+        if let Some((latest, scores)) = frame.scores {
+            self.scores.take(frame.unix, latest, &scores);
         }
     }
 
@@ -260,8 +261,9 @@ impl Store {
     }
 
     /// Scores of the rules.
-    pub(super) const fn policies(&self) -> views::Policies<'_> {
-        views::Policies { scores: &self.scores }
+    pub(super) fn policies(&self) -> views::Policies<'_> {
+        let trends = self.scores.trends().map(|(rule, samples)| views::Trend::of(rule, samples));
+        views::Policies { scores: self.scores.latest(), trends: trends.collect() }
     }
 
     /// What the stream says of a second, of which a page looks at some.

@@ -73,6 +73,10 @@ fn alert(fired: u64) -> Value {
 /// A second of one target.
 fn frame(unix: u64, measured_us: f32) -> Frame {
     let tick = unix - 1_000;
+    let score = json!({
+        "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt", "neededPercent": 50.0,
+        "reachablePercent": 75.0, "precisionPercent": 80, "recallPercent": null
+    });
     let mut signals = Signals::ABSENT;
     signals.set(Signal::Retransmits, 3.0);
     Frame {
@@ -83,7 +87,7 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
         history: serde_json::from_value(json!([history("web1", unix, measured_us)])).unwrap(),
         signals: vec![("u-web1".to_owned(), signals)],
         alerts: serde_json::from_value(json!([alert(2_000)])).unwrap(),
-        scores: Some(json!([])),
+        scores: Some((json!([score]), vec![serde_json::from_value(score).unwrap()])),
     }
 }
 
@@ -303,7 +307,7 @@ async fn answers_have_the_fields_that_the_page_expects() {
     let (target, signals) = (answer("/api/v1/target?uid=u-web1").await, answer("/api/v1/signals?uid=u-web1").await);
     let (sparks, policies) = (answer("/api/v1/sparks?uid=u-web1").await, answer("/api/v1/policies").await);
     let (alerts, refusal) = (answer("/api/v1/alerts").await, answer("/api/v1/nothing").await);
-    let table: [(&Value, &[&str]); 14] = [
+    let table: [(&Value, &[&str]); 15] = [
         (&overview, &["Overview"]),
         (&overview["source"], &["Source"]),
         (&overview["counts"], &["Counts"]),
@@ -316,6 +320,7 @@ async fn answers_have_the_fields_that_the_page_expects() {
         (&signals, &["SignalHistory"]),
         (&sparks["sparks"][0], &["Spark"]),
         (&policies, &["Policies"]),
+        (&policies["trends"][0], &["Trend", "PolicyIdentity"]),
         (&alerts, &["Alerts"]),
         (&refusal, &["Refusal"]),
     ];

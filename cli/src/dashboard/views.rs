@@ -3,6 +3,7 @@
 
 use netprecursor_core::{
     alert::Alert,
+    policy::Identity,
     signal::{Signal, Signals},
     tick::HORIZON,
 };
@@ -11,7 +12,9 @@ use serde_json::Value;
 
 use super::{
     history::{Line, Point},
+    ring::Ring,
     roster::Target,
+    scores::{self, Sample},
     standing::{Counts, Standing},
 };
 
@@ -121,10 +124,26 @@ pub(super) struct Alerts<'a> {
     pub(super) forgotten: u64,
 }
 
-/// Scores as the agent publishes them.
+/// Scores as the agent publishes them, and what they were.
 #[derive(Serialize)]
 pub(super) struct Policies<'a> {
     pub(super) scores: &'a Value,
+    pub(super) trends: Vec<Trend<'a>>,
+}
+
+/// What a rule's scores were: a sample every `step` seconds from `start` on, in percent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Trend<'a> {
+    #[serde(flatten)]
+    policy: &'a Identity,
+    rule: &'a str,
+    start: u64,
+    step: u64,
+    precision_percent: Vec<f32>,
+    recall_percent: Vec<f32>,
+    needed_percent: Vec<f32>,
+    reachable_percent: Vec<f32>,
 }
 
 /// The last second of one target.
@@ -233,6 +252,23 @@ impl<'a> SignalHistory<'a> {
             start: seconds.first().map_or(from, |(unix, _)| *unix),
             signals: Signal::ALL.iter().map(column).collect(),
             oldest,
+        }
+    }
+}
+
+impl<'a> Trend<'a> {
+    /// The samples of a rule.
+    pub(super) fn of((policy, rule): &'a scores::Rule, samples: &Ring<Sample>) -> Self {
+        let column = |of: fn(&Sample) -> f32| samples.iter().map(|(_, sample)| of(sample)).collect();
+        Self {
+            policy,
+            rule,
+            start: samples.oldest().unwrap_or_default() * scores::STEP,
+            step: scores::STEP,
+            precision_percent: column(|sample| sample.precision),
+            recall_percent: column(|sample| sample.recall),
+            needed_percent: column(|sample| sample.needed),
+            reachable_percent: column(|sample| sample.reachable),
         }
     }
 }

@@ -1,15 +1,16 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Expert, Live, Policies, Score } from '../api';
+import type { Expert, Live, Policies, Score, Trend as TrendData } from '../api';
 import { read, Refused } from '../client';
 import { number, percent, span } from '../pure/format';
 import { ruleName } from '../pure/words';
 import { Chip } from '../ui/chip';
 import { Reliability } from './policies/reliability';
+import { Trend } from './policies/trend';
 
 /** The agent's scores are read again this often. */
 const REFRESH_S = 5;
 
-export function PoliciesPage({ live }: { live: Live | null }) {
+export function PoliciesPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
   const [policies, setPolicies] = useState<Policies | null>(null);
   const [error, setError] = useState<string | null>(null);
   const period = Math.floor((live?.unix ?? 0) / REFRESH_S);
@@ -29,14 +30,14 @@ export function PoliciesPage({ live }: { live: Live | null }) {
       <h1>Policies and models</h1>
       {!policies && <p class="empty">{error ?? 'Loading…'}</p>}
       {policies?.scores.length === 0 && <p class="empty">No policy: nothing can fire.</p>}
-      {policies?.scores.map((score) => <Rule key={ruleName(score)} score={score} />)}
+      {policies?.scores.map((score) => <Rule key={ruleName(score)} score={score} trend={policies.trends.find((each) => ruleName(each) === ruleName(score))} isDark={isDark} />)}
     </section>
   );
 }
 
 const signed = (value: number | null | undefined) => (value == null ? '–' : `${value > 0 ? '+' : ''}${number(value, 0)} %`);
 
-function Rule({ score }: { score: Score }) {
+function Rule({ score, trend, isDark }: { score: Score; trend: TrendData | undefined; isDark: boolean }) {
   const { scorecard: card } = score;
   const days = card.targetSeconds / 86_400;
   return (
@@ -57,6 +58,7 @@ function Rule({ score }: { score: Score }) {
         {card.alerts} alerts: {card.confirmed} confirmed, {card.unconfirmed} false, {card.late} late. {card.incidents - card.gated} incidents: {card.warned} warned of, {card.missed} missed, {card.ongoing} under an earlier alert. {span(card.targetSeconds)} watched, summed over targets.
         {' '}The highest recent chance was {number(score.reachablePercent, 0)} %.
       </p>
+      {trend && <Trend trend={trend} isDark={isDark} />}
       <div class="halves">
         <Reliability bins={score.reliability} needed={score.neededPercent / 100} />
         {score.experts && <Experts score={score} experts={score.experts} />}
