@@ -38,6 +38,7 @@ pub enum AlertState {
 
 /// Whether a warning came true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Confirmed {
     /// A breach followed within the horizon.
     True,

@@ -66,6 +66,25 @@ pub fn no_answer(within: Duration) -> String {
     format!("no answer within {} s", within.as_secs())
 }
 
+/// An error with its causes on one line. The verifier's log, which some causes carry, is cut to its first line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let message = error.to_string();
+        let line = message.lines().next().unwrap_or_default();
+        // thiserror's `{0}` and its source often have the same text.
+        if !text.ends_with(line) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(line);
+        }
+        next = error.source();
+    }
+    text
+}
+
 impl From<&kube::Error> for Failure {
     fn from(error: &kube::Error) -> Self {
         match error {

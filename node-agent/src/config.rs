@@ -1,6 +1,7 @@
 //! The agent's configuration: flags, or a file with the flags' names; a flag wins over the file.
 
 mod file;
+mod receivers;
 
 use std::{
     io,
@@ -10,15 +11,19 @@ use std::{
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use netprecursor_core::policy::Policy;
-use netprecursor_crds::{Fault, Refusal};
+use netprecursor_crds::{Fault, Refusal, duration::DurationError};
 use netprecursor_settings::{
     Listen,
     log::{Filter, FilterError, VARIABLE},
     path::{Written, path},
 };
+use netprecursor_sinks::settings::{Settings as Receivers, SettingsError};
 use thiserror::Error;
 
-use self::file::{File, read_policies};
+use self::{
+    file::{File, read_policies},
+    receivers::ReceiverFlags,
+};
 use crate::{cluster::thread::Location, targets::selector::Selector};
 
 /// Why the agent cannot start with its configuration.
@@ -70,6 +75,18 @@ pub enum ConfigError {
         "got {0} without --kubernetes, expected both or neither: outside a cluster there are no alert objects and no tokens"
     )]
     ClusterOnly(&'static str),
+    /// What only means something outside a cluster.
+    #[error(
+        "got a receiver of alerts together with --kubernetes, expected one of them: in a cluster the operator sends alerts; set \
+         `alertmanager` and `webhook` in the values of its chart"
+    )]
+    HostOnly,
+    /// Receivers that cannot be meant.
+    #[error(transparent)]
+    Receivers(#[from] SettingsError),
+    /// No duration.
+    #[error("{0}: {1}")]
+    Interval(&'static str, DurationError),
     /// An agent that may never publish.
     #[error(
         "got {0} 0, expected at least 1: use a policy's `mode: Shadow` for no alerts, or leave the flag out for its default"
@@ -158,6 +175,8 @@ pub struct Flags {
     /// the cluster or outside of it
     #[arg(long, value_name = "FILE", value_parser = given_path())]
     networks_file: Option<PathBuf>,
+    #[command(flatten)]
+    receivers: ReceiverFlags,
 }
 
 /// The configuration of an agent in a cluster only.
@@ -188,6 +207,8 @@ pub struct Settings {
     pub cluster: Option<InCluster>,
     /// What telemetry calls the cluster.
     pub cluster_name: Option<String>,
+    /// Who is sent alerts, outside a cluster.
+    pub receivers: Receivers,
     /// Address of the HTTP interface.
     pub listen: Listen,
     /// Address of what probes ask, if it is another.
@@ -238,7 +259,8 @@ impl Flags {
 
     /// As [`Flags::settle`], in another environment.
     fn settle_in(self, environment: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
-        let (targets, policies, file) = self.given.with_file()?;
+        let (targets, policies, mut file) = self.given.with_file()?;
+        let receivers = self.receivers.settle(file.take_receivers())?;
         let caps = [
             ("--max-alerts", self.max_alerts.or(file.max_alerts)),
             ("--max-alerts-per-namespace", self.max_alerts_per_namespace.or(file.max_alerts_per_namespace)),
@@ -270,6 +292,9 @@ impl Flags {
                 open_metrics,
             }),
         };
+        if cluster.is_some() && !receivers.is_empty() {
+            return Err(ConfigError::HostOnly);
+        }
         let cluster_name = self.cluster_name.or(file.cluster_name);
         if cluster_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
             return Err(ConfigError::NoClusterName);
@@ -286,6 +311,7 @@ impl Flags {
             targets,
             cluster,
             cluster_name,
+            receivers,
             listen,
             probe_listen,
             state_dir: directory(state_dir.unwrap_or_else(|| PathBuf::from(STATE_DIR)))?,

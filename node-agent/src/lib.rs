@@ -7,7 +7,6 @@ pub mod dealt;
 pub mod desired;
 pub mod doctor;
 pub mod error;
-pub mod health;
 pub mod host;
 pub mod keep;
 pub mod lock;
@@ -20,3 +19,5 @@ pub mod serve;
 pub mod status;
 pub mod targets;
 pub mod tick;
+
+pub use netprecursor_sinks::health;

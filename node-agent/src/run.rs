@@ -8,7 +8,7 @@ mod turn;
 use std::{
     fs, io,
     path::Path,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,10 +18,11 @@ use std::{
 };
 
 use anyhow::Context;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::Shared};
 use netprecursor_core::{alert::Transition, tick::Tick};
 use netprecursor_kit::Access;
 use netprecursor_settings::Listen;
+use netprecursor_sinks::receivers::Receivers;
 use tokio::sync::{mpsc, watch};
 
 use self::{keepers::Keepers, signals::Signals};
@@ -41,12 +42,13 @@ use crate::{
         otlp::{self, Telemetry},
         outbox,
         queue::Limits,
+        receivers,
         sink::Sink,
         words,
     },
     sensors::suite::{Setting, Suite},
     serve::{
-        api::{self, Shared},
+        api::{self, Shared as Served},
         stream::Stream,
     },
     tick::{
@@ -89,9 +91,14 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let address = listener.local_addr().context("cannot tell the own address")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let node = settings.cluster.as_ref().map_or_else(host_name, |cluster| cluster.location.node.clone());
+    let cluster_name = settings.cluster_name.as_deref();
     let (telemetry, otlp) = {
         let _inside = runtime.enter();
-        otlp::from_environment(&node, settings.cluster_name.as_deref()).unzip()
+        otlp::from_environment(&node, cluster_name).unzip()
+    };
+    let (receivers, receivers_sink) = {
+        let _inside = runtime.enter();
+        receivers::receivers(&settings.receivers, &node, cluster_name)
     };
     if let Err(error) = try_out(&settings.state_dir) {
         let directory = settings.state_dir.display();
@@ -128,6 +135,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let mut sinks: Vec<Box<dyn Sink>> = otlp.map(|sink| Box::new(sink) as Box<dyn Sink>).into_iter().collect();
     let mut report = None;
     let mut boards = telemetry.as_ref().map(Telemetry::boards).unwrap_or_default();
+    boards.extend_from_slice(receivers_sink.inlet().boards());
+    sinks.push(Box::new(receivers_sink));
     let (mut pipeline, cluster) = match &settings.cluster {
         None => (Pipeline::new(suite, settings.targets, settings.policies, remembered), None),
         Some(cluster) => {
@@ -155,7 +164,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let publishers = Publishers { sinks, report, latest, stream: stream.clone() };
     let access = settings.cluster.as_ref().filter(|cluster| !cluster.open_metrics).map(|_| Access::of_cluster());
     let kernel = kernel_release().into();
-    let shared = Shared { latest: latest_seen, stream, kernel, boards: boards.into(), access };
+    let shared = Served { latest: latest_seen, stream, kernel, boards: boards.into(), access };
     let stop = Arc::new(AtomicBool::new(false));
     let ticker = {
         let stop = Arc::clone(&stop);
@@ -165,7 +174,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             .context("cannot start a thread")?
     };
     tracing::info!(%address, "listening");
-    let served = runtime.block_on(serve(listener, probes, shared, telemetry, signals));
+    let served = runtime.block_on(serve(listener, probes, shared, telemetry, receivers, signals));
     stop.store(true, Ordering::Release);
     ticker.thread().unpark();
     let ticked = ticker.join();
@@ -216,24 +225,31 @@ fn bind(listen: &Listen, setting: &'static str) -> anyhow::Result<std::net::TcpL
     Ok(listener)
 }
 
-/// Serves until the agent is to end, then waits for the last export of telemetry.
+/// When the agent is to end.
+type Ended = Shared<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// Serves until the agent is to end, then waits for what is sent last.
 async fn serve(
     listener: std::net::TcpListener,
     probes: Option<std::net::TcpListener>,
-    shared: Shared,
+    shared: Served,
     telemetry: Option<Telemetry>,
+    receivers: Receivers<Ended>,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let probes = probes.map(tokio::net::TcpListener::from_std).transpose()?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let ended = async { drop(ended.await) }.shared();
+    let ended: Ended = async { drop(ended.await) }.boxed().shared();
     let seen = shared.clone();
-    let mut exporting = pin!(async move {
-        let Some(telemetry) = telemetry else { return ended.await };
-        let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
-        let look = || seen.seen(seconds, By::Workload);
-        telemetry.run(look, ended).await;
+    let mut sending = pin!(async move {
+        let exporting = async {
+            let Some(telemetry) = telemetry else { return ended.clone().await };
+            let seconds = telemetry.interval().unwrap_or_default().as_secs().max(1);
+            let look = || seen.seen(seconds, By::Workload);
+            telemetry.run(look, ended.clone()).await;
+        };
+        tokio::join!(exporting, receivers.run(ended.clone()));
     });
     let probe_routes = api::probes(shared.clone());
     let probing = async move {
@@ -247,11 +263,11 @@ async fn serve(
         served = async { axum::serve(listener, api::router(shared)).await } => served.context("HTTP"),
         served = probing => served.context("HTTP for probes"),
         () = signals.next() => Ok(()),
-        () = &mut exporting => Err(anyhow::anyhow!("telemetry ended by itself")),
+        () = &mut sending => Err(anyhow::anyhow!("what sends telemetry and alerts ended by itself")),
     };
     if served.is_ok() {
         drop(end);
-        exporting.await;
+        sending.await;
     }
     served
 }

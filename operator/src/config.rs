@@ -1,6 +1,7 @@
 //! The operator's configuration: a file that the chart renders, and the downward API's facts of its own pod.
 
 mod agent;
+mod receivers;
 
 use std::{
     fs, io,
@@ -16,10 +17,14 @@ use netprecursor_settings::{
     Listen,
     log::{Filter, FilterError, VARIABLE},
 };
+use netprecursor_sinks::settings::{Settings as Receivers, SettingsError};
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use self::agent::{Agent, Otlp, Profiles, Protocol};
+pub use self::{
+    agent::{Agent, Otlp, Profiles, Protocol},
+    receivers::{Alertmanager, Webhook},
+};
 
 const US_PER_SECOND: u64 = 1_000_000;
 
@@ -50,6 +55,9 @@ pub enum ConfigError {
         /// Got and expected.
         message: String,
     },
+    /// Receivers of alerts that cannot be meant.
+    #[error("configuration file: {0}")]
+    Receivers(#[from] SettingsError),
     /// A log filter that would not do what it seems to say.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -83,6 +91,14 @@ pub struct Config {
     /// How long a resolved alert is kept.
     #[serde(default = "an_hour")]
     pub alert_ttl: Duration,
+    /// Replicas of Alertmanager, which are sent every alert.
+    #[serde(default)]
+    pub alertmanager: Alertmanager,
+    /// A webhook that gets a message when an alert fires and when it resolves.
+    #[serde(default)]
+    pub webhook: Webhook,
+    /// The template of links from an alert to a dashboard.
+    pub dashboard_url: Option<String>,
     /// Address of health and metrics.
     #[serde(default = "all_addresses")]
     pub metrics_listen: Listen,
@@ -132,6 +148,8 @@ pub struct Settings {
     pub alert_ttl_seconds: i64,
     /// [`Config::cluster_networks`], parsed.
     pub cluster_networks: Vec<IpNet>,
+    /// Who is sent alerts: [`Config::alertmanager`] and [`Config::webhook`].
+    pub receivers: Receivers,
     /// `RUST_LOG`, or else [`Config::log_level`].
     pub log: Filter,
 }
@@ -167,7 +185,8 @@ impl Settings {
                 return Err(ConfigError::Field { field, message });
             }
         }
-        Ok(Self { config, namespace, pod_name, alert_ttl_seconds, cluster_networks, log })
+        let receivers = receivers::receivers(&config.alertmanager, &config.webhook, config.dashboard_url.as_deref())?;
+        Ok(Self { config, namespace, pod_name, alert_ttl_seconds, cluster_networks, receivers, log })
     }
 
     /// Settings of a file and of the environment that the chart gives.

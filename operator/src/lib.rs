@@ -19,6 +19,7 @@ pub mod installation;
 pub mod ledger;
 pub mod metrics;
 pub mod models;
+pub mod notify;
 pub mod observe;
 pub mod owned;
 mod patience;

@@ -1,14 +1,16 @@
 //! What the operator counts of itself, for Prometheus.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
+use netprecursor_metrics::operator as families;
+use netprecursor_sinks::health::Board;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry},
 };
 
 /// What is written.
@@ -67,6 +69,24 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// A receiver of alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceiverLabels {
+    sink: &'static str,
+    receiver: String,
+}
+
+/// What receivers are sent.
+#[derive(Debug, Clone, Default)]
+struct Receivers {
+    /// Those of the present lead.
+    boards: Arc<Mutex<Vec<Board>>>,
+    pending: Family<ReceiverLabels, Gauge<i64, AtomicI64>>,
+    sent: Family<ReceiverLabels, Counter<u64, AtomicU64>>,
+    dropped: Family<ReceiverLabels, Counter<u64, AtomicU64>>,
+    failures: Family<ReceiverLabels, Gauge<i64, AtomicI64>>,
+}
+
 /// What is known of the cluster, in numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
@@ -91,6 +111,7 @@ pub struct Metrics {
     objects: Family<KindLabel, Gauge<i64, AtomicI64>>,
     over_cap: Gauge<i64, AtomicI64>,
     requests: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
+    receivers: Receivers,
 }
 
 /// Seconds of a round: from nothing to do to thousands of writes within the budget.
@@ -104,7 +125,7 @@ impl EncodeLabelValue for Kind {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("netprecursor_operator");
+        let mut registry = Registry::with_prefix("netprecursor");
         let metrics = Self {
             registry: Arc::default(),
             leading: Gauge::default(),
@@ -116,26 +137,24 @@ impl Default for Metrics {
             objects: Family::default(),
             over_cap: Gauge::default(),
             requests: Family::default(),
+            receivers: Receivers::default(),
         };
-        registry.register("leading", "1 if this operator is the leader", metrics.leading.clone());
-        registry.register("synced", "1 once every watch has listed its objects", metrics.synced.clone());
-        let rounds = metrics.rounds.clone();
-        registry.register_with_unit(
-            "round",
-            "Duration of a round, from planning to the last write",
-            Unit::Seconds,
-            rounds,
-        );
-        registry.register("writes", "Write requests", metrics.writes.clone());
-        registry.register("watch_failures", "Watches that were interrupted", metrics.watch_failures.clone());
-        registry.register("model_checks", "Checks of users' models", metrics.looks.clone());
-        registry.register("objects", "Objects in the cache", metrics.objects.clone());
-        let help = "Alerts of existing policies that were deleted because they exceeded the caps";
-        registry.register("alerts_over_cap", help, metrics.over_cap.clone());
-        let help = "Requests for metrics, by whether they were allowed";
-        registry.register("metrics_requests", help, metrics.requests.clone());
+        register(&mut registry, &families::LEADING, metrics.leading.clone());
+        register(&mut registry, &families::SYNCED, metrics.synced.clone());
+        register(&mut registry, &families::ROUND, metrics.rounds.clone());
+        register(&mut registry, &families::WRITES, metrics.writes.clone());
+        register(&mut registry, &families::WATCH_FAILURES, metrics.watch_failures.clone());
+        register(&mut registry, &families::MODEL_CHECKS, metrics.looks.clone());
+        register(&mut registry, &families::OBJECTS, metrics.objects.clone());
+        register(&mut registry, &families::ALERTS_OVER_CAP, metrics.over_cap.clone());
+        register(&mut registry, &families::METRICS_REQUESTS, metrics.requests.clone());
+        metrics.receivers.register(&mut registry);
         Self { registry: Arc::new(registry), ..metrics }
     }
+}
+
+fn register(registry: &mut Registry, family: &netprecursor_metrics::Family, metric: impl Metric) {
+    registry.register(family.prometheus(), family.help, metric);
 }
 
 impl Metrics {
@@ -176,20 +195,68 @@ impl Metrics {
         self.over_cap.set(i64::try_from(known.over_cap).unwrap_or(i64::MAX));
     }
 
+    /// These are sent alerts from now on; none while another leads.
+    pub fn receivers(&self, boards: &[Board]) {
+        *self.receivers.boards.lock().unwrap_or_else(PoisonError::into_inner) = boards.to_vec();
+    }
+
     /// All of it as text.
     ///
     /// # Errors
     /// None in practice: a string takes everything.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        self.receivers.read();
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
 }
 
+impl Receivers {
+    fn register(&self, registry: &mut Registry) {
+        register(registry, &families::SINK_PENDING, self.pending.clone());
+        register(registry, &families::SINK_SENT, self.sent.clone());
+        register(registry, &families::SINK_DROPPED, self.dropped.clone());
+        register(registry, &families::SINK_FAILURES, self.failures.clone());
+    }
+
+    /// Takes over what the receivers' workers say of themselves. Series of a lead that was lost end.
+    fn read(&self) {
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.pending.clear();
+        self.sent.clear();
+        self.dropped.clear();
+        self.failures.clear();
+        for health in boards.iter().map(Board::read) {
+            let labels = ReceiverLabels { sink: health.name, receiver: health.target };
+            self.pending.get_or_create(&labels).set(number(health.pending));
+            self.sent.get_or_create(&labels).inner().store(health.sent, Ordering::Relaxed);
+            self.dropped.get_or_create(&labels).inner().store(health.dropped, Ordering::Relaxed);
+            self.failures.get_or_create(&labels).set(health.failures.into());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_family_of_the_table_is_exported_and_no_other() {
+        let metrics = Metrics::default();
+        // A family without points is left out.
+        metrics.written(Kind::Status, Outcome::Done);
+        metrics.watch_failed("policy");
+        metrics.looked(None);
+        metrics.round(0.5, &Tally::default());
+        metrics.requested(&[("allowed", 1)]);
+        metrics.receivers(&[Board::new("webhook", "https://hooks.example/…".to_owned())]);
+        let text = metrics.text().unwrap();
+        let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let described: Vec<String> = described.map(str::to_owned).collect();
+        assert_eq!(described, families::FAMILIES.map(|family| format!("netprecursor_{}", family.prometheus())));
+    }
 
     #[test]
     fn what_is_counted_is_exported() {
@@ -199,6 +266,9 @@ mod tests {
         metrics.looked(None);
         metrics.round(0.5, &Tally::default());
         metrics.requested(&[("allowed", 3)]);
+        let board = Board::new("alertmanager", "http://am/api/v2/alerts".to_owned());
+        board.worked(4);
+        metrics.receivers(&[board]);
         let text = metrics.text().unwrap();
         for line in [
             "netprecursor_operator_leading 1",
@@ -206,9 +276,19 @@ mod tests {
             "netprecursor_operator_model_checks_total{outcome=\"Good\"} 1",
             "netprecursor_operator_round_seconds_count 1",
             "netprecursor_operator_metrics_requests_total{outcome=\"allowed\"} 3",
+            "netprecursor_operator_sink_sent_total{sink=\"alertmanager\",receiver=\"http://am/api/v2/alerts\"} 4",
         ] {
             // Whole lines: a metric's help may begin with the same words.
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_lead_that_is_lost_has_no_receivers() {
+        let metrics = Metrics::default();
+        metrics.receivers(&[Board::new("webhook", "https://hooks.example/…".to_owned())]);
+        assert!(metrics.text().unwrap().contains("receiver=\"https://hooks.example/…\""));
+        metrics.receivers(&[]);
+        assert!(!metrics.text().unwrap().contains("receiver="));
     }
 }

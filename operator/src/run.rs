@@ -21,6 +21,7 @@ use crate::{
     installation::{self, Permit},
     metrics::Metrics,
     models,
+    notify::Notifier,
     observe::{Observed, read, watch::Watches},
     plan::{CONTENT, SCORES, snapshot_of},
     reconcile::{Context, reconcile_once},
@@ -99,6 +100,7 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
     let mut leadership = context.leadership.clone();
     loop {
         context.metrics.leads(false);
+        context.metrics.receivers(&[]);
         while leadership.left().is_none() {
             if !leadership.changed().await {
                 return;
@@ -113,6 +115,8 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
 ///
 /// Also for tests that put another API server under it.
 pub async fn lead(watches: &Client, context: &Context) {
+    // First: receivers hear of alerts while the scores are still read.
+    let _notifier = Notifier::start(watches, context);
     let mut observed = Observed::default();
     while let Err(error) = begin(context, &mut observed).await {
         tracing::warn!(%error, "cannot read the scores and what the API server serves yet");

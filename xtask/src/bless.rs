@@ -34,8 +34,11 @@ enum Part {
     Scenarios,
     /// Custom resource definitions, their reference and the troubleshooting tables, of the types in crds/
     Definitions,
-    /// The chart's schema, README and definitions, and the kustomize base
+    /// The chart's schema, README, definitions and dashboards, the tables of docs/telemetry.md, and the kustomize base; checks
+    /// the rules
     Chart,
+    /// docs/webhook.schema.json
+    Webhook,
     /// The hash of the page's script in its Content-Security-Policy
     Page,
     /// What a real API server answers the fake one's script; builds Kubernetes, minutes once
@@ -50,6 +53,7 @@ impl Part {
             Self::Scenarios => Some(&["-p", "netprecursor-lab", "--lib", "the_committed_schema"]),
             Self::Definitions => Some(&["-p", "netprecursor-crds", "--test", "generated"]),
             Self::Chart => None,
+            Self::Webhook => Some(&["-p", "netprecursor-sinks", "--lib", "the_published_schema"]),
             Self::Page => Some(&["-p", "netprecursor-cli", "--test", "page", "the_page_is_small"]),
             Self::Api => Some(&["-p", "netprecursor-fakeapi", "--test", "api", "the_default_server"]),
         }

@@ -1,6 +1,6 @@
 //! The parts of the chart that are generated, so that each fact has one source. The version is the workspace's. The table
 //! of values and the schema's descriptions come from the comments of `values.yaml`, the definitions of custom resources
-//! from the types in Rust, and the manifests for `kubectl apply -k` from the chart.
+//! from the types in Rust, dashboards from their descriptions, and the manifests for `kubectl apply -k` from the chart.
 
 mod crds;
 mod kustomize;
@@ -15,6 +15,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+
+use crate::monitoring;
 
 /// Where the chart is.
 pub(crate) const CHART: &str = "charts/netprecursor";
@@ -85,6 +87,7 @@ fn of_sources(checkout: &Path) -> anyhow::Result<Vec<Generated>> {
         Generated::new(format!("{CHART}/README.md"), readme),
     ];
     generated.extend(crds::templates(&checkout.join("crds/yaml"))?);
+    generated.extend(monitoring::files(checkout)?.into_iter().map(|(path, text)| Generated::new(path, text)));
     Ok(generated)
 }
 

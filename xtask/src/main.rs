@@ -11,6 +11,7 @@ mod chores;
 mod cluster;
 mod digest;
 mod image;
+mod monitoring;
 mod process;
 mod program;
 mod python;

@@ -46,6 +46,8 @@ enum Tier {
     Models,
     /// The dashboard in a browser without a screen
     Page,
+    /// Rules and dashboards on a real Prometheus
+    Observability,
     /// A real API server, oldest and newest supported version
     Api,
     /// Stories on a cluster of three nodes by kind
@@ -55,8 +57,17 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 8] =
-        [Self::Lint, Self::Unit, Self::Kernel, Self::Models, Self::Page, Self::Api, Self::Kind, Self::Vm];
+    const ALL: [Self; 9] = [
+        Self::Lint,
+        Self::Unit,
+        Self::Kernel,
+        Self::Models,
+        Self::Page,
+        Self::Observability,
+        Self::Api,
+        Self::Kind,
+        Self::Vm,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -65,6 +76,7 @@ impl Tier {
             Self::Kernel => "kernel",
             Self::Models => "models",
             Self::Page => "page",
+            Self::Observability => "observability",
             Self::Api => "api",
             Self::Kind => "kind",
             Self::Vm => "vm",
@@ -185,6 +197,7 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
         Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
+        Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Vm => in_a_machine(built, log, stop),

@@ -1,5 +1,5 @@
-//! Go modules under `e2e/kind/` that pin what is built of Kubernetes, and their programs: built once for each content of
-//! the module, shared by all checkouts.
+//! Go modules under `e2e/kind/` that pin what is built of Kubernetes and Prometheus, and their programs: built once for each
+//! content of the module, shared by all checkouts.
 
 use std::{
     fs::{self, File},
@@ -22,6 +22,8 @@ const RECIPE: &str = "1";
 pub struct Module {
     folder: &'static str,
     package: &'static str,
+    /// Build tags.
+    tags: &'static str,
 }
 
 /// The programs that `go.mod` lists as tools.
@@ -30,17 +32,21 @@ const TOOLS_OF_GO_MOD: &str = "tool";
 const OWN: &str = ".";
 
 /// The key-value store under the API server.
-pub const ETCD: Module = Module { folder: "etcd", package: OWN };
+pub const ETCD: Module = Module { folder: "etcd", package: OWN, tags: "" };
 /// The DNS server of the nodes and of the cluster.
-pub const COREDNS: Module = Module { folder: "coredns", package: TOOLS_OF_GO_MOD };
+pub const COREDNS: Module = Module { folder: "coredns", package: TOOLS_OF_GO_MOD, tags: "" };
 /// kind and the current Helm.
-pub const TOOLS: Module = Module { folder: "tools", package: TOOLS_OF_GO_MOD };
+pub const TOOLS: Module = Module { folder: "tools", package: TOOLS_OF_GO_MOD, tags: "" };
 /// The oldest supported Helm.
-pub const HELM_3: Module = Module { folder: "helm-3", package: TOOLS_OF_GO_MOD };
+pub const HELM_3: Module = Module { folder: "helm-3", package: TOOLS_OF_GO_MOD, tags: "" };
 /// The replacement for runc on hosts without CAP_SYS_RESOURCE.
-pub const RUNC_WRAPPER: Module = Module { folder: "runc-wrapper", package: OWN };
+pub const RUNC_WRAPPER: Module = Module { folder: "runc-wrapper", package: OWN, tags: "" };
 /// The process that holds a pod's namespaces.
-pub const PAUSE: Module = Module { folder: "pause", package: OWN };
+pub const PAUSE: Module = Module { folder: "pause", package: OWN, tags: "" };
+/// Prometheus and promtool. Discovery in the clouds is most of what there is to build, and tests name their targets.
+pub const PROMETHEUS: Module = Module { folder: "prometheus", package: TOOLS_OF_GO_MOD, tags: "remove_all_sd" };
+/// A program that reads dashboards by Grafana's own schema.
+pub const GRAFANA: Module = Module { folder: "grafana", package: OWN, tags: "" };
 
 /// The programs of a built module.
 #[derive(Debug, Clone)]
@@ -58,7 +64,7 @@ impl Module {
             Version::V1_34 => "kubernetes-1.34",
             Version::V1_36 => "kubernetes-1.36",
         };
-        Self { folder, package: TOOLS_OF_GO_MOD }
+        Self { folder, package: TOOLS_OF_GO_MOD, tags: "" }
     }
 
     /// Its folder.
@@ -85,7 +91,7 @@ impl Module {
         let store = cache::kind()?.join("bin");
         fs::create_dir_all(&store).map_err(TestbedError::file(&store))?;
         let source = Path::new(DIRECTORY).join(self.folder);
-        let digest = digest(&source, &go_version()?)?;
+        let digest = digest(&source, &(go_version()? + self.tags))?;
         let target = store.join(format!("{}-{digest}", self.folder));
         // With its name it is whole.
         if target.is_dir() {
@@ -112,7 +118,8 @@ impl Module {
         let flags = linker_flags(&read(&source.join("go.mod"))?);
         let mut command = Command::new("go");
         command
-            .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", &flags, "-o"])
+            .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath"])
+            .args(["-tags", self.tags, "-ldflags", &flags, "-o"])
             .arg(format!("{}/", staging.path().display()))
             .arg(self.package)
             .current_dir(source)
@@ -231,7 +238,9 @@ fn linker_flags(go_mod: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Module; 9] = [
+    const ALL: [Module; 11] = [
+        PROMETHEUS,
+        GRAFANA,
         ETCD,
         COREDNS,
         TOOLS,

@@ -1,4 +1,4 @@
-//! The Prometheus operator's own definitions of ServiceMonitor and PodMonitor, from its Go module: what would refuse ours.
+//! The Prometheus operator's own definitions of what the chart makes of its kinds, from its Go module: what would refuse ours.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -18,7 +18,7 @@ struct Download {
     sum: String,
 }
 
-/// Both definitions.
+/// The definitions.
 pub(crate) fn definitions() -> Vec<Value> {
     let output = Command::new("go").args(["mod", "download", "-json", MODULE]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -28,5 +28,5 @@ pub(crate) fn definitions() -> Vec<Value> {
         let path = module.dir.join(format!("example/prometheus-operator-crd/monitoring.coreos.com_{plural}.yaml"));
         objects::read(&fs::read_to_string(path).unwrap()).remove(0)
     };
-    vec![read("servicemonitors"), read("podmonitors")]
+    ["servicemonitors", "podmonitors", "prometheusrules"].map(read).into()
 }

@@ -98,6 +98,20 @@ fn only_agents_send_otlp() {
 }
 
 #[test]
+fn only_the_operator_sends_alerts() {
+    let helm = Helm::current();
+    let values = json!({
+        "alertmanager": {"urls": ["http://am-0:9093", "http://am-1:9093", "https://am.example"]},
+        "webhook": {"url": "https://chat.example:8443/hooks/x"},
+        "networkPolicy": {"apiServerPorts": []},
+    });
+    assert_eq!(ports(&policy_of(&helm, "operator", &values)), [9093, 443, 8443]);
+    for who in ["agent", "retire"] {
+        assert_eq!(ports(&policy_of(&helm, who, &values)), Vec::<u64>::new(), "{who}");
+    }
+}
+
+#[test]
 fn an_empty_list_opens_nothing() {
     let helm = Helm::current();
     for who in ["operator", "agent"] {
@@ -145,4 +159,6 @@ fn a_port_that_the_chart_cannot_see_is_said() {
     let warning = "OTEL_EXPORTER_OTLP_ENDPOINT is hidden";
     assert!(notes(&["--set", "networkPolicy.enabled=true"]).contains(warning));
     assert!(!notes(&[]).contains(warning));
+    let secret = ["--set", "networkPolicy.enabled=true,webhook.secret.name=chat,webhook.secret.url=url"];
+    assert!(notes(&secret).contains("webhook.secret.url is hidden"));
 }

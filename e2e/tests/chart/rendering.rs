@@ -45,6 +45,9 @@ fn a_value_that_is_unknown_or_of_another_type_is_refused_by_name() {
         ("alerts.caps.perNode=0", "perNode"),
         ("models.namespaces={Shop}", "namespaces"),
         ("agent.stateDir=relative", "stateDir"),
+        ("alertmanager.urls={am:9093}", "urls"),
+        ("alertmanager.secret.password=../p", "password"),
+        ("webhook.url=ftp://a", "url"),
     ];
     for (value, field) in refused {
         let error = helm.refusal(&["template", "x", chart.to_str().unwrap(), "--set", value]);
@@ -96,7 +99,7 @@ fn every_object_has_an_identity_of_its_own_and_says_what_it_is_part_of() {
 fn each_switch_moves_its_own_objects_and_no_others() {
     let helm = Helm::current();
     let whole = identities(&helm.everything());
-    let switches: [(&str, &[&str]); 10] = [
+    let switches: [(&str, &[&str]); 12] = [
         ("crds.enabled", &["CustomResourceDefinition"]),
         ("rbac.create", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
         ("rbac.aggregate", &["ClusterRole"]),
@@ -105,6 +108,8 @@ fn each_switch_moves_its_own_objects_and_no_others() {
         ("operator.retire", &["Job", "NetworkPolicy"]),
         ("monitoring.serviceMonitor.enabled", &["Service", "ServiceMonitor"]),
         ("monitoring.podMonitor.enabled", &["PodMonitor"]),
+        ("monitoring.prometheusRule.enabled", &["PrometheusRule"]),
+        ("monitoring.dashboards.enabled", &["ConfigMap"]),
         ("networkPolicy.enabled", &["NetworkPolicy"]),
         ("models.namespaces", &["Role", "RoleBinding"]),
     ];
@@ -140,6 +145,40 @@ fn monitors_present_a_token_where_one_is_asked_for() {
         assert!(!text.contains(word), "{word}");
     }
     assert!(operator_yaml(&open, "netprecursor-operator").contains("metricsAuthorization: \"None\""));
+}
+
+/// Rules tell programs by the job, and what a series is about by its own labels.
+#[test]
+fn monitors_name_jobs_and_labels_as_the_rules_expect_them() {
+    let helm = Helm::current();
+    let objects = helm.everything();
+    let endpoint = |kind: &str, name: &str, list: &str| find(&objects, kind, name)["spec"][list][0].clone();
+    let (agents, operator) = (
+        endpoint("PodMonitor", "np-agent", "podMetricsEndpoints"),
+        endpoint("ServiceMonitor", "np-operator", "endpoints"),
+    );
+    let job = |name: &str| json!({"targetLabel": "job", "replacement": name});
+    assert_eq!(agents["honorLabels"], true);
+    assert_eq!(agents["relabelings"][1], job("netprecursor-agent"));
+    assert_eq!(operator["relabelings"][0], job("netprecursor-operator"));
+}
+
+#[test]
+fn rules_and_dashboards_are_rendered_as_their_files_are() {
+    let objects = Helm::current().everything();
+    let file = |name: &str| fs::read_to_string(chart().join("files").join(name)).unwrap();
+    let [rules] = &read(&file("rules.yaml"))[..] else { panic!("expected one document") };
+    assert_eq!(&find(&objects, "PrometheusRule", "np")["spec"], rules);
+    for name in ["agent", "fleet", "model", "workload"] {
+        let config_map = find(&objects, "ConfigMap", &format!("np-dashboard-{name}"));
+        assert_eq!(config_map["metadata"]["labels"]["dashboards"], "yes");
+        assert_eq!(config_map["metadata"]["annotations"], json!({"grafana_folder": "Network"}));
+        let held = &config_map["data"][format!("netprecursor-{name}.json")];
+        assert_eq!(held.as_str(), Some(file(&format!("dashboards/{name}.json")).as_str()), "{name}");
+    }
+    let objects = Helm::current().template(&["--set", "monitoring.dashboards.enabled=true"]);
+    let fleet = find(&objects, "ConfigMap", "netprecursor-dashboard-fleet");
+    assert_eq!(fleet["metadata"]["labels"]["grafana_dashboard"], "1");
 }
 
 #[test]
@@ -179,6 +218,12 @@ fn the_operator_understands_its_configuration() {
     let full = settings(&helm.everything(), "np-operator");
     assert_eq!((full.alert_ttl_seconds, full.config.caps.alerts_per_cluster), (1_800, 1_000_000));
     assert_eq!(full.config.cluster_name, "east");
+    assert!(default.receivers.is_empty() && !full.receivers.is_empty());
+    let (alertmanager, webhook) = (&full.config.alertmanager, &full.config.webhook);
+    assert_eq!((alertmanager.urls.len(), alertmanager.access.username.as_deref()), (2, Some("netprecursor")));
+    assert_eq!(alertmanager.access.ca_file, Some("/etc/netprecursor-receivers/alertmanager/ca.crt".into()));
+    assert_eq!(webhook.url_file, Some("/etc/netprecursor-receivers/webhook/url".into()));
+    assert_eq!(webhook.secret_file, Some("/etc/netprecursor-receivers/webhook/signing".into()));
     let agent = &full.config.agent;
     assert_eq!(agent.security_context.se_linux_options, Some(json!({"type": "spc_t"})));
     assert_eq!(agent.update_strategy, *json!({"type": "OnDelete"}).as_object().unwrap());
@@ -213,6 +258,25 @@ fn every_release_claims_the_cluster_for_its_namespace() {
         let claim = Claim::of(&serde_json::from_value(annotations).unwrap()).unwrap();
         assert_eq!((claim.namespace.as_str(), claim.release.as_str()), (namespace, release));
     }
+}
+
+/// What sends alerts has their receivers' Secrets, and what ends an installation has not.
+#[test]
+fn secrets_of_receivers_are_mounted_where_the_configuration_looks_for_them() {
+    let helm = Helm::current();
+    let objects = helm.everything();
+    let pod = |kind: &str, name: &str| find(&objects, kind, name)["spec"]["template"]["spec"].clone();
+    let operator = pod("Deployment", "np-operator");
+    let secret = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret, "optional": true}});
+    let volumes = operator["volumes"].as_array().unwrap();
+    assert_eq!(volumes[1..], [secret("alertmanager", "alertmanager"), secret("webhook", "chat")]);
+    let mounts = operator["containers"][0]["volumeMounts"].as_array().unwrap();
+    let paths: Vec<_> = mounts[1..].iter().map(|mount| text(mount, "/mountPath")).collect();
+    assert_eq!(paths, ["/etc/netprecursor-receivers/alertmanager", "/etc/netprecursor-receivers/webhook"]);
+    assert_eq!(pod("Job", "np-retire")["volumes"].as_array().unwrap().len(), 1);
+    let default = helm.template(&[]);
+    let operator = &find(&default, "Deployment", "netprecursor-operator")["spec"]["template"]["spec"];
+    assert_eq!(operator["volumes"].as_array().unwrap().len(), 1);
 }
 
 #[test]

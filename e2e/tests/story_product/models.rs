@@ -1,7 +1,11 @@
 //! Models of users: one that is good, and four that are refused. A policy that names one of these shows the reason, the best
 //! rule of thumb is its fallback, and every alert says so.
 
-use std::{io::Write as _, path::Path, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use flate2::{Compression, write::GzEncoder};
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
@@ -28,6 +32,9 @@ const FALLBACK: &str = "damped-holt";
 const LARGEST: usize = 8 << 20;
 /// A verdict takes a child process and a look at the API server.
 const VERDICT: Duration = Duration::from_secs(60);
+
+/// From a ConfigMap that a policy has named in vain to its model.
+const NOTICED: Duration = Duration::from_secs(15);
 
 /// A model in a ConfigMap, and the expected verdict.
 struct Model {
@@ -176,6 +183,37 @@ async fn a_refused_model_is_reported_with_its_reason_and_a_rule_of_thumb_is_the_
                 assert!(why.contains("ModelReady"), "{}: {why}", model.name);
             }
         }
+        Ok::<_, Error>(())
+    })
+    .await;
+}
+
+/// Status and reason of a policy's `ModelReady`.
+fn model_ready(policy: Option<&PrecursorPolicy>) -> Option<[&str; 2]> {
+    let conditions = &policy?.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == "ModelReady")?;
+    Some([&found.status, &found.reason])
+}
+
+#[tokio::test]
+#[ignore = "nightly: waits for what a watch would be too dear for; E2E_STORIES=nightly make e2e"]
+async fn a_model_that_comes_after_its_policy_is_noticed_within_fifteen_seconds() {
+    story("late-model", async |story| {
+        let product = Product::new(story.cluster());
+        product.install(&[&format!("models.namespaces={{{}}}", story.namespace())]).await?;
+        let [good, ..] = models();
+        let reference = json!({"configMapKeyRef": {"name": good.name, "key": "model.onnx", "sha256": good.sha256}});
+        policy(story, good.name, rules(&reference)).await?;
+        let policies: Api<PrecursorPolicy> = story.api();
+        let missing = |policy: Option<&PrecursorPolicy>| model_ready(policy) == Some(["False", "NotFound"]);
+        wait_for(&policies, good.name, "ModelReady=False (NotFound)", VERDICT, missing).await?;
+        bring(story, &good).await?;
+        let begun = Instant::now();
+        let there = |policy: Option<&PrecursorPolicy>| model_ready(policy) == Some(good.verdict);
+        wait_for(&policies, good.name, "ModelReady=True (Published)", VERDICT, there).await?;
+        let took = begun.elapsed();
+        println!("a model that appeared was noticed after {:.1} s", took.as_secs_f64());
+        assert!(took <= NOTICED, "noticed after {took:?}, expected at most {NOTICED:?}");
         Ok::<_, Error>(())
     })
     .await;

@@ -8,6 +8,7 @@ mod delivered;
 mod density;
 mod operator_killed;
 mod outage;
+mod quota;
 mod release;
 mod storm;
 mod upgrade;

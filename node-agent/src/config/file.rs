@@ -1,13 +1,13 @@
 //! The files that flags name: the configuration, and policies.
 
-use std::{fs, path::PathBuf};
+use std::{fs, mem::take, path::PathBuf};
 
 use netprecursor_core::policy::Policy;
 use netprecursor_crds::{duplicate, policies_from_yaml};
 use netprecursor_settings::{Listen, path::Written};
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, receivers::ReceiverFlags};
 use crate::targets::selector::Selector;
 
 /// The configuration file.
@@ -31,6 +31,36 @@ pub(super) struct File {
     pub(super) share_file: Option<Written>,
     #[serde(deserialize_with = "present")]
     pub(super) networks_file: Option<Written>,
+    pub(super) alertmanager: Vec<String>,
+    pub(super) alertmanager_resend: Option<String>,
+    pub(super) alertmanager_username: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub(super) alertmanager_password_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) alertmanager_token_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) alertmanager_ca_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) alertmanager_client_certificate_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) alertmanager_client_key_file: Option<Written>,
+    pub(super) webhook: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_url_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_secret_file: Option<Written>,
+    pub(super) webhook_username: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_password_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_token_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_ca_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_client_certificate_file: Option<Written>,
+    #[serde(deserialize_with = "present")]
+    pub(super) webhook_client_key_file: Option<Written>,
+    pub(super) dashboard_url: Option<String>,
 }
 
 /// A path that is there: `~`, which means nothing in YAML, does not stand for the default.
@@ -43,6 +73,31 @@ fn read(path: &PathBuf, what: &'static str) -> Result<String, ConfigError> {
 }
 
 impl File {
+    /// Takes out what it says of receivers.
+    pub(super) fn take_receivers(&mut self) -> ReceiverFlags {
+        let path = |written: &mut Option<Written>| written.take().map(|Written(path)| path);
+        ReceiverFlags {
+            alertmanager: take(&mut self.alertmanager),
+            alertmanager_resend: take(&mut self.alertmanager_resend),
+            alertmanager_username: take(&mut self.alertmanager_username),
+            alertmanager_password_file: path(&mut self.alertmanager_password_file),
+            alertmanager_token_file: path(&mut self.alertmanager_token_file),
+            alertmanager_ca_file: path(&mut self.alertmanager_ca_file),
+            alertmanager_client_certificate_file: path(&mut self.alertmanager_client_certificate_file),
+            alertmanager_client_key_file: path(&mut self.alertmanager_client_key_file),
+            webhook: take(&mut self.webhook),
+            webhook_url_file: path(&mut self.webhook_url_file),
+            webhook_secret_file: path(&mut self.webhook_secret_file),
+            webhook_username: take(&mut self.webhook_username),
+            webhook_password_file: path(&mut self.webhook_password_file),
+            webhook_token_file: path(&mut self.webhook_token_file),
+            webhook_ca_file: path(&mut self.webhook_ca_file),
+            webhook_client_certificate_file: path(&mut self.webhook_client_certificate_file),
+            webhook_client_key_file: path(&mut self.webhook_client_key_file),
+            dashboard_url: take(&mut self.dashboard_url),
+        }
+    }
+
     pub(super) fn read(path: PathBuf) -> Result<Self, ConfigError> {
         let text = read(&path, "configuration file")?;
         // One line is what a log wants.

@@ -72,7 +72,7 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
     let path = taken.path().to_str().unwrap();
     let below = format!("{path}/state");
     let target = ["--target", "netns:a"];
-    let table: [(&[&str], &str); 23] = [
+    let table: [(&[&str], &str); 26] = [
         (&["--listen", "localhost"], "write for example `localhost:9470`"),
         (&["--listen", "9470"], "write for example `127.0.0.1:9470`"),
         (&["--listen", ""], "which is empty"),
@@ -96,6 +96,9 @@ fn a_wrong_configuration_is_answered_with_what_to_write() {
         (&["--max-alerts", "-1"], "unexpected argument"),
         (&["--open-metrics"], "got --open-metrics without --kubernetes"),
         (&["--cluster-name", " "], "leave it out for none"),
+        (&["--alertmanager", "a:9093"], "expected a URL with its scheme"),
+        (&["--alertmanager", "http://a", "--alertmanager-token-file", ""], "got an empty path"),
+        (&["--webhook-secret-file", "/s"], "got --webhook-secret-file without --webhook"),
     ];
     for (arguments, words) in table {
         let error = refusal(&[&target, arguments].concat());
@@ -133,4 +136,13 @@ fn nothing_in_the_file_is_no_directory() {
 fn a_missing_policy_file_is_named() {
     let error = flags(&["--target", "netns:a", "--policy", "/nowhere.yaml"]).settle().unwrap_err().to_string();
     assert!(error.contains("/nowhere.yaml") && error.contains("policy file"), "{error}");
+}
+
+#[test]
+fn receivers_are_of_an_agent_outside_a_cluster_alone() {
+    let file = file("target: ['netns:a']\nalertmanager: ['http://a:9093']\nwebhook-url-file: /run/url\n");
+    let settings = flags(&["--config", file.path().to_str().unwrap()]).settle().unwrap();
+    assert!(!settings.receivers.is_empty());
+    let error = refusal(&["--kubernetes", "--alertmanager", "http://a:9093"]);
+    assert!(error.contains("in a cluster the operator sends alerts"), "{error}");
 }

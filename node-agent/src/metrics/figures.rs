@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netprecursor_core::{adapt, forecast::QUANTILES, policy::Identity};
+use netprecursor_core::{
+    adapt,
+    forecast::QUANTILES,
+    policy::{Identity, Severity},
+};
 
 use super::{
     families::FAMILIES,
@@ -65,13 +69,14 @@ impl Figures {
         for (place, targets) in places.iter().filter(|(place, _)| shown.contains(*place)) {
             self.add_place(place, targets, seen.by);
         }
-        let mut firing: BTreeMap<(&Place, &Identity, &str), u32> = BTreeMap::new();
+        let mut firing: BTreeMap<(&Place, &Identity, &str, Severity), u32> = BTreeMap::new();
         for alert in seen.alerts.iter().filter(|alert| shown.contains(&alert.place)) {
-            *firing.entry((&alert.place, &alert.policy, &alert.rule)).or_default() += 1;
+            *firing.entry((&alert.place, &alert.policy, &alert.rule, alert.severity)).or_default() += 1;
         }
-        for ((place, policy, rule), count) in firing {
+        for ((place, policy, rule, severity), count) in firing {
             let mut labels = place_labels(place);
             labels.extend(rule_labels(policy, rule));
+            labels.push((label::SEVERITY, format!("{severity:?}")));
             self.add("netprecursor.alerts.firing", labels, f64::from(count));
         }
         if seen.by == By::Target {
@@ -133,6 +138,8 @@ impl Figures {
             if let Some(lead) = card.median_lead() {
                 self.add("netprecursor.rule.lead", labels(), lead as f64);
             }
+            self.add("netprecursor.rule.threshold", labels(), rule.threshold);
+            self.add("netprecursor.rule.confidence", labels(), rule.confidence);
             self.add("netprecursor.rule.chance.needed", labels(), rule.needed);
             self.add("netprecursor.rule.chance.reachable", labels(), rule.reachable);
             self.add_merits(rule, &labels);
@@ -186,7 +193,10 @@ impl Figures {
             }
         }
         for sink in &seen.sinks {
-            let labels = || vec![(label::SINK, sink.name.to_owned())];
+            let receiver = sink.is_receiver().then(|| (label::RECEIVER, sink.target.clone()));
+            let labels = || -> Vec<(Label, String)> {
+                [(label::SINK, sink.name.to_owned())].into_iter().chain(receiver.clone()).collect()
+            };
             self.add("netprecursor.sink.pending", labels(), sink.pending as f64);
             self.add("netprecursor.sink.sent", labels(), sink.sent as f64);
             self.add("netprecursor.sink.dropped", labels(), sink.dropped as f64);
@@ -218,9 +228,17 @@ impl Figures {
 
 /// Labels by the conventions for Kubernetes, where there are some for the kind.
 pub fn place_labels(place: &Place) -> Vec<(Label, String)> {
-    let mut labels = Vec::with_capacity(3);
+    let mut labels = Vec::with_capacity(5);
     if let Some(namespace) = &place.namespace {
         labels.push((label::NAMESPACE, namespace.clone()));
+    }
+    if let Some(target) = &place.target {
+        labels.push((label::TARGET, target.clone()));
+        labels.extend(place.pod.iter().map(|pod| (label::POD, pod.clone())));
+        // One label for the workloads of all kinds, by which queries can sum up.
+        labels.extend(place.kind.iter().map(|kind| (label::WORKLOAD_KIND, kind.clone())));
+        labels.push((label::WORKLOAD, place.name.clone()));
+        return labels;
     }
     match place.kind.as_deref() {
         None => labels.push((label::TARGET, place.name.clone())),
@@ -251,6 +269,7 @@ mod tests {
     use netprecursor_core::policy::{Kind, Name};
 
     use super::{super::seen::SeenAlert, *};
+    use crate::health::Health;
 
     fn identity(kind: Kind, namespace: Option<&str>) -> Identity {
         let namespace = namespace.map(|namespace| Name::label(namespace).unwrap());
@@ -258,7 +277,12 @@ mod tests {
     }
 
     fn place(name: &str) -> Place {
-        Place { namespace: Some("shop".to_owned()), kind: Some("Deployment".to_owned()), name: name.to_owned() }
+        Place {
+            namespace: Some("shop".to_owned()),
+            kind: Some("Deployment".to_owned()),
+            name: name.to_owned(),
+            ..Place::default()
+        }
     }
 
     fn target(name: &str, measured_us: f32) -> SeenTarget {
@@ -308,6 +332,76 @@ mod tests {
     }
 
     #[test]
+    fn each_replica_of_a_receiver_has_series_of_its_own() {
+        let replica = |target: &str| Health { name: "alertmanager", target: target.to_owned(), ..Health::default() };
+        let other = Health { name: "kubernetes", target: "the API server".to_owned(), ..Health::default() };
+        let figures = Figures::of(&Seen { sinks: vec![replica("a"), replica("b"), other], ..Seen::default() });
+        let receivers: Vec<_> = figures
+            .points("netprecursor.sink.sent")
+            .iter()
+            .map(|point| point.labels.get(1).map(|(label, value)| (label.label, value.as_str())))
+            .collect();
+        assert_eq!(receivers, [Some(("receiver", "a")), Some(("receiver", "b")), None]);
+    }
+
+    #[test]
+    fn a_series_of_a_scrape_names_target_pod_and_workload() {
+        let pod = Place { target: Some("shop/web-1".to_owned()), pod: Some("web-1".to_owned()), ..place("web") };
+        let host = Place { target: Some("web".to_owned()), name: "web".to_owned(), ..Place::default() };
+        let named = |place: &Place| -> Vec<String> {
+            place_labels(place).iter().map(|(label, value)| format!("{}={value}", label.label)).collect()
+        };
+        assert_eq!(
+            named(&pod),
+            ["namespace=shop", "target=shop/web-1", "pod=web-1", "workload_kind=Deployment", "workload=web"]
+        );
+        assert_eq!(named(&host), ["target=web", "workload=web"]);
+    }
+
+    #[test]
+    fn a_scrape_has_no_label_that_the_table_does_not_name() {
+        let pod = Place { target: Some("shop/web-1".to_owned()), pod: Some("web-1".to_owned()), ..place("web") };
+        let alert = SeenAlert {
+            place: pod.clone(),
+            policy: identity(Kind::Namespaced, Some("shop")),
+            rule: "rtt".to_owned(),
+            severity: Severity::Warning,
+        };
+        let seen = Seen {
+            targets: vec![SeenTarget { place: pod, ..target("web", 1.0) }],
+            alerts: vec![alert],
+            sensors: vec![("tcp", "Active")],
+            kernel: vec![("line_taken", 1)],
+            scrapes: vec![("allowed", 1)],
+            by: By::Target,
+            ..Seen::default()
+        };
+        let figures = Figures::of(&seen);
+        let mut looked_at = 0;
+        for family in FAMILIES {
+            for (label, _) in figures.points(family.name).iter().flat_map(|point| &point.labels) {
+                assert!(family.labels.contains(label), "{}: {label:?}", family.name);
+                looked_at += 1;
+            }
+        }
+        assert!(looked_at > 30, "only {looked_at} labels");
+    }
+
+    #[test]
+    fn alerts_of_two_severities_are_counted_apart() {
+        let alert = |severity| SeenAlert {
+            place: place("web"),
+            policy: identity(Kind::Namespaced, None),
+            rule: "rtt".to_owned(),
+            severity,
+        };
+        let alerts = [Severity::Warning, Severity::Critical, Severity::Critical].map(alert).into();
+        let figures = Figures::of(&Seen { targets: vec![target("web", 1.0)], alerts, ..Seen::default() });
+        let counts: Vec<f64> = figures.points("netprecursor.alerts.firing").iter().map(|point| point.value).collect();
+        assert_eq!(counts, [1.0, 2.0]);
+    }
+
+    #[test]
     fn what_is_gone_has_no_series() {
         let figures = Figures::of(&Seen { targets: vec![target("db", 1.0)], ..Seen::default() });
         assert!(figures.points("netprecursor.rtt.max").iter().all(|point| { is_of(point, "db") }));
@@ -317,7 +411,12 @@ mod tests {
     fn workloads_beyond_the_cap_are_counted_and_those_in_trouble_are_kept() {
         let targets = (0..MAX_PLACES + 7).map(|i| target(&format!("w{i:04}"), 1.0)).collect();
         let last = format!("w{:04}", MAX_PLACES + 6);
-        let alert = SeenAlert { place: place(&last), policy: identity(Kind::Namespaced, None), rule: "r".to_owned() };
+        let alert = SeenAlert {
+            place: place(&last),
+            policy: identity(Kind::Namespaced, None),
+            rule: "r".to_owned(),
+            severity: Severity::Warning,
+        };
         let figures = Figures::of(&Seen { targets, alerts: vec![alert], ..Seen::default() });
         let rtt = figures.points("netprecursor.rtt.max");
         assert_eq!(rtt.len(), MAX_PLACES);
@@ -336,6 +435,8 @@ mod tests {
         let rules = identities.iter().map(|policy| SeenRule {
             policy: policy.clone(),
             rule: "rtt".to_owned(),
+            threshold: 0.2,
+            confidence: 0.5,
             needed: 0.62,
             reachable: 0.31,
             skill: [Some(0.2), None, None],
@@ -348,6 +449,7 @@ mod tests {
             place: place("web"),
             policy: policy.clone(),
             rule: "rtt".to_owned(),
+            severity: Severity::Warning,
         });
         let seen = Seen {
             rules: rules.collect(),

@@ -6,7 +6,7 @@ use netprecursor_core::{
     alert::{Alert, PodRef},
     calibrate::{BINS, Bin},
     forecast::QUANTILES,
-    policy::Identity,
+    policy::{Identity, Severity},
     score::Scorecard,
     signal::Signal,
 };
@@ -31,9 +31,13 @@ pub enum By {
     Target,
 }
 
-/// What a series is about: a workload, a pod of none, or outside a cluster a target.
+/// What a series is about: a workload, a pod of none, or outside a cluster a target; in a scrape always a target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
+    /// The target's name; none where the series is about a workload.
+    pub target: Option<String>,
+    /// The target's pod; likewise, and none outside a cluster.
+    pub pod: Option<String>,
     /// Namespace of the pod; none outside a cluster.
     pub namespace: Option<String>,
     /// Kind of the workload, `Pod` for a pod of none; none outside a cluster.
@@ -68,6 +72,10 @@ pub struct SeenRule {
     pub policy: Identity,
     /// The rule.
     pub rule: String,
+    /// The RTT above which it calls it an incident, s.
+    pub threshold: f64,
+    /// The chance that the policy wants warnings of.
+    pub confidence: f64,
     /// The chance that a warning needs.
     pub needed: f64,
     /// The highest recent forecast chance.
@@ -115,6 +123,8 @@ pub struct SeenAlert {
     pub policy: Identity,
     /// The rule.
     pub rule: String,
+    /// How urgent it is.
+    pub severity: Severity,
 }
 
 /// All of it.
@@ -171,6 +181,8 @@ impl SeenRule {
         Self {
             policy: policy.policy.identity(),
             rule: state.rule.name.to_string(),
+            threshold: state.rule.thresholds.breach_us() as f64 / 1e6,
+            confidence: state.rule.confidence.share(),
             needed: state.needed,
             reachable: state.reachable.into(),
             skill: state.skill(),
@@ -198,10 +210,7 @@ impl SeenTarget {
             (count > 0).then(|| sum / f64::from(count))
         };
         Self {
-            place: match about.pod() {
-                Some(pod) if by == By::Workload => pod.into(),
-                _ => Place { name: about.name.clone(), ..Place::default() },
-            },
+            place: Place::of(&about.name, about.pod().map(|pod| &**pod), by),
             measured_us: largest(&mut points().map(|point| point.measured_us)),
             predicted_us: largest(&mut points().map(|point| point.predicted_us)),
             chance: largest(&mut points().map(|point| point.chance)),
@@ -214,24 +223,37 @@ impl SeenTarget {
     }
 }
 
-impl<P: AsRef<PodRef>> From<&P> for Place {
-    fn from(pod: &P) -> Self {
-        let pod = pod.as_ref();
+impl Place {
+    /// Of a target, and of the pod that it is in a cluster.
+    fn of(target: &str, pod: Option<&PodRef>, by: By) -> Self {
+        let workload = pod.map(Self::from);
+        match by {
+            By::Workload => workload.unwrap_or_else(|| Self { name: target.to_owned(), ..Self::default() }),
+            By::Target => Self {
+                target: Some(target.to_owned()),
+                pod: pod.map(|pod| pod.name.clone()),
+                // On one host a target is its own workload.
+                ..workload.unwrap_or_else(|| Self { name: target.to_owned(), ..Self::default() })
+            },
+        }
+    }
+}
+
+impl From<&PodRef> for Place {
+    fn from(pod: &PodRef) -> Self {
         let (kind, name) = match &pod.workload {
             Some(workload) => (workload.kind.clone(), workload.name.clone()),
             None => ("Pod".to_owned(), pod.name.clone()),
         };
-        Self { namespace: Some(pod.namespace.clone()), kind: Some(kind), name }
+        Self { namespace: Some(pod.namespace.clone()), kind: Some(kind), name, ..Self::default() }
     }
 }
 
 impl SeenAlert {
     fn of(alert: &Alert, by: By) -> Self {
-        let place = match &alert.subject {
-            Some(subject) if by == By::Workload => (&subject.pod).into(),
-            _ => Place { name: alert.target.clone(), ..Place::default() },
-        };
-        Self { place, policy: alert.policy.clone(), rule: alert.rule.clone() }
+        let pod = alert.subject.as_ref().map(|subject| &*subject.pod);
+        let place = Place::of(&alert.target, pod, by);
+        Self { place, policy: alert.policy.clone(), rule: alert.rule.clone(), severity: alert.severity }
     }
 }
 

@@ -12,7 +12,6 @@ mod options;
 mod periodic;
 mod records;
 mod resource;
-mod tls;
 
 use std::{
     ffi::OsString,
@@ -24,6 +23,7 @@ use std::{
 use fastrand::Rng;
 use netprecursor_core::alert::Transition;
 use netprecursor_kit::{Backoff, backoff::LONGEST_ASKED, budget::jittered, no_answer};
+use netprecursor_sinks::http::tls::TlsError;
 use opentelemetry_proto::{
     tonic::collector::metrics::v1::ExportMetricsServiceRequest, transform::common::tonic::ResourceAttributesWithSchema,
 };
@@ -39,7 +39,6 @@ use self::{
     options::{Options, OptionsError, Signal},
     periodic::Periodic,
     records::Records,
-    tls::TlsError,
 };
 use super::sink::Sink;
 use crate::{

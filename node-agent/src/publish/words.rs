@@ -7,6 +7,8 @@ use netprecursor_core::{
     policy::Kind,
 };
 use netprecursor_crds::diagnosis::reasons::Firing;
+use netprecursor_sinks::notice;
+pub use netprecursor_sinks::words::{exact, rounded};
 
 /// Bytes of an Event's note: what the API calls characters.
 pub const MAX_NOTE: usize = 1024;
@@ -110,34 +112,17 @@ fn warning(alert: &Alert) -> String {
 
 /// Causes in words, the largest first; nothing when none is known.
 pub fn causes(causes: &[Cause]) -> String {
-    let each = |cause: &Cause| {
-        let Cause { feature, unit, value, baseline, share_percent, .. } = cause;
-        let [value, baseline] = [*value, *baseline].map(|value| quantity(&number(value), unit));
-        format!("{} ({share_percent} %: {feature} is {value}, usually {baseline})", group(cause.group.name()))
-    };
-    match causes.iter().map(each).reduce(|all, one| format!("{all}, {one}")) {
+    match causes.iter().map(|one| cause(one).to_string()).reduce(|all, one| format!("{all}, {one}")) {
         Some(all) => format!(" Cause: {all}."),
         None => String::new(),
     }
 }
 
-/// A value in a unit of the schema as people write it. A unit that this release does not know is shown as it is.
-fn quantity(value: &str, unit: &str) -> String {
-    let Ok(number) = value.parse::<f64>() else { return format!("{value} {unit}") };
-    match unit {
-        "µs" => rounded(number as u64),
-        "ratio" => format!("{:.0} %", number * 100.0),
-        "1" => value.to_owned(),
-        "bytes" | "bytes/s" => {
-            let per = unit.trim_start_matches("bytes");
-            match number {
-                1e6.. => format!("{:.1} MB{per}", number / 1e6),
-                1e3.. => format!("{:.0} kB{per}", number / 1e3),
-                _ => format!("{number:.0} B{per}"),
-            }
-        }
-        _ => format!("{value} {unit}"),
-    }
+/// A cause in words.
+pub fn cause(cause: &Cause) -> notice::Cause {
+    let Cause { group, feature, unit, value, baseline, share_percent } = cause;
+    let [value, baseline] = [*value, *baseline].map(number);
+    notice::Cause::new(group.name(), feature, unit, [&value, &baseline], *share_percent)
 }
 
 /// Three digits that matter, as a decimal number.
@@ -156,18 +141,6 @@ pub fn us(us: Option<f32>) -> Option<u64> {
     us.filter(|us| us.is_finite() && *us >= 0.0).map(|us| us.round() as u64)
 }
 
-/// A group of features in words.
-fn group(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    if let Some(rest) = words.strip_prefix("rtt") { format!("RTT{rest}") } else { words }
-}
-
 /// A share in whole percent.
 pub fn percent(share: f32) -> u8 {
     (share.clamp(0.0, 1.0) * 100.0).round() as u8
@@ -182,22 +155,6 @@ pub fn cut(text: &str, max: usize) -> String {
     let mut kept = text[..text.floor_char_boundary(max.saturating_sub(ELLIPSIS.len_utf8()))].to_owned();
     kept.push(ELLIPSIS);
     kept
-}
-
-/// A duration to the microsecond, as the API writes it.
-pub fn exact(us: u64) -> String {
-    let parts = [(us / 1_000_000, "s"), (us / 1000 % 1000, "ms"), (us % 1000, "us")];
-    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-/// A measured or forecast duration with three or four digits that matter, as the API writes it; a day at most.
-pub fn rounded(us: u64) -> String {
-    match us {
-        0..10_000 => format!("{us}us"),
-        10_000..9_999_500 => format!("{}ms", (us + 500) / 1000),
-        _ => format!("{}s", (us.saturating_add(500_000) / 1_000_000).min(86_400)),
-    }
 }
 
 #[cfg(test)]
@@ -276,22 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn values_are_rendered_in_units_that_suit_them() {
-        for (value, unit, expected) in [
-            ("89925", "µs", "90ms"),
-            ("950", "µs", "950us"),
-            ("0.2", "ratio", "20 %"),
-            ("17", "1", "17"),
-            ("2500000", "bytes/s", "2.5 MB/s"),
-            ("950", "bytes", "950 B"),
-            ("1.5", "packets/s", "1.5 packets/s"),
-            ("n/a", "µs", "n/a µs"),
-        ] {
-            assert_eq!(quantity(value, unit), expected);
-        }
-    }
-
-    #[test]
     fn the_end_says_how_it_went() {
         let mut over = Alert { measured_us: Some(244_000.0), lead_seconds: Some(6), ..alert(0) };
         over.resolve(Resolution::Recovered, 1_700_000_030);
@@ -342,11 +283,5 @@ mod tests {
             assert!(netprecursor_crds::Duration::new(text).us().is_ok());
         }
         assert!(netprecursor_crds::Duration::new(rounded(u64::MAX)).us().is_ok());
-    }
-
-    #[test]
-    fn groups_are_spelt_in_words() {
-        assert_eq!(group("RttHistory"), "RTT history");
-        assert_eq!(group("Queue"), "queue");
     }
 }

@@ -19,7 +19,7 @@ struct Scrape(Figures);
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for family in &FAMILIES {
-            let kind = match family.is_counter {
+            let kind = match family.is_counter() {
                 true => ConstCounter::new(0.0).metric_type(),
                 false => ConstGauge::new(0.0).metric_type(),
             };
@@ -28,7 +28,7 @@ impl Collector for Scrape {
             for point in self.0.points(family.name) {
                 let labels: Vec<_> = point.labels.iter().map(|(label, value)| (label.label, value.as_str())).collect();
                 let metric = metrics.encode_family(&labels)?;
-                match family.is_counter {
+                match family.is_counter() {
                     true => ConstCounter::new(point.value).encode(metric)?,
                     false => ConstGauge::new(point.value).encode(metric)?,
                 }
@@ -99,9 +99,9 @@ mod tests {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|s| s.0)
             .collect();
-        // Four policies: eleven families, shares of eleven members of a mixture at three quantiles and of three sources, and
+        // Four policies: thirteen families, shares of eleven members of a mixture at three quantiles and of three sources, and
         // two counts of ten bins. Nobody has a lead, nor a skill before a minute.
-        let expected = 4 * (11 + 11 * 3 + 3 + 2 * 10);
+        let expected = 4 * (13 + 11 * 3 + 3 + 2 * 10);
         assert_eq!((series.len(), series.iter().collect::<BTreeSet<_>>().len()), (expected, expected), "{text}");
         assert!(text.contains(r#"rule="rtt",expert="regression",quantile="0.99"} "#), "{text}");
         let labels = r#"{policy_kind="ClusterPrecursorPolicy",policy="checkout",rule="rtt"}"#;

@@ -27,7 +27,7 @@ use netprecursor_agent::{
 };
 use netprecursor_core::{
     alert::{Alert, PodRef, Subject, Transition, Workload},
-    policy::{Identity, Kind, Name},
+    policy::{Identity, Kind, Name, Severity},
     score::{LEAD_BUCKETS, Scorecard},
 };
 
@@ -39,7 +39,12 @@ fn checkout() -> Identity {
 }
 
 fn place(name: &str) -> Place {
-    Place { namespace: Some("shop".to_owned()), kind: Some("Deployment".to_owned()), name: name.to_owned() }
+    Place {
+        namespace: Some("shop".to_owned()),
+        kind: Some("Deployment".to_owned()),
+        name: name.to_owned(),
+        ..Place::default()
+    }
 }
 
 /// What the agent of the tests sees; later the database is gone.
@@ -65,6 +70,8 @@ fn seen(is_later: bool) -> Seen {
         rules: vec![SeenRule {
             policy: checkout(),
             rule: "rtt".to_owned(),
+            threshold: 0.2,
+            confidence: 0.5,
             needed: 0.625,
             reachable: 0.875,
             skill: [Some(0.25), None, None],
@@ -73,7 +80,12 @@ fn seen(is_later: bool) -> Seen {
             model: "rtt-xgboost".to_owned(),
             is_model_ready: true,
         }],
-        alerts: vec![SeenAlert { place: place("web"), policy: checkout(), rule: "rtt".to_owned() }],
+        alerts: vec![SeenAlert {
+            place: place("web"),
+            policy: checkout(),
+            rule: "rtt".to_owned(),
+            severity: Severity::Warning,
+        }],
         sensors: vec![("tcp", "Active"), ("sched", "Unavailable")],
         sinks: vec![Health { name: "kubernetes", pending: 4, dropped: 1, ..Health::default() }],
         plain: vec![("netprecursor.ticks", 60.0), ("netprecursor.tick.duration", 0.002)],

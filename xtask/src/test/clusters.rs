@@ -1,4 +1,4 @@
-//! The tiers that need Kubernetes: an API server, or a cluster.
+//! The tiers that need programs built from Go modules: Prometheus, an API server, or a cluster.
 
 use std::{env, path::Path, process::Command, time::Duration};
 
@@ -12,6 +12,8 @@ use crate::{
     process::{Log, Stop},
 };
 
+/// Prometheus takes seconds.
+const OBSERVABILITY_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// A test binary of the API server starts it in several versions.
 const API_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// All stories of one binary.
@@ -30,18 +32,41 @@ const NOTHING: &str = "the workspace has no such tests";
 /// # Errors
 /// The programs do not build.
 pub(super) fn api(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
-    if !suites::has(suites::Suite::Api, tests) {
+    let kubernetes = Version::ALL.map(Module::kubernetes);
+    let modules: Vec<Module> = kubernetes.into_iter().chain([module::ETCD, module::TOOLS, module::HELM_3]).collect();
+    with_programs("api", suites::Suite::Api, &modules, tests, API_LIMIT, log, stop)
+}
+
+/// Tests on a real Prometheus, likewise.
+///
+/// # Errors
+/// The programs do not build.
+pub(super) fn observability(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
+    let (suite, modules) = (suites::Suite::Observability, [module::PROMETHEUS, module::GRAFANA]);
+    with_programs("observability", suite, &modules, tests, OBSERVABILITY_LIMIT, log, stop)
+}
+
+/// Runs `suite` once the programs of `modules` are built.
+fn with_programs(
+    tier: &str,
+    suite: suites::Suite,
+    modules: &[Module],
+    tests: &[TestBinary],
+    limit: Duration,
+    log: &Log,
+    stop: &Stop,
+) -> anyhow::Result<Finding> {
+    if !suites::has(suite, tests) {
         return Ok(Finding::skipped(NOTHING, false));
     }
     if let Err(error) = Command::new("go").arg("version").output() {
-        return Ok(Finding::skipped(&format!("Go, of which the API server is built, does not start: {error}"), false));
+        return Ok(Finding::skipped(&format!("Go, of which programs are built, does not start: {error}"), false));
     }
     let work = Work { log: log.clone(), stop: stop.clone() };
-    for module in Version::ALL.map(Module::kubernetes).into_iter().chain([module::ETCD, module::TOOLS, module::HELM_3])
-    {
-        work.programs(module)?;
+    for module in modules {
+        work.programs(*module)?;
     }
-    suites::run("api", suites::Suite::Api, tests, API_LIMIT, log, stop)
+    suites::run(tier, suite, tests, limit, log, stop)
 }
 
 /// Stories on a cluster that is made for them, with images of this checkout, or on the one that `E2E_KUBECONFIG` names, whose

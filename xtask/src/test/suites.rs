@@ -22,6 +22,8 @@ pub(super) enum Suite {
     Models,
     /// Tests named `page`.
     Page,
+    /// Rules and dashboards on a real Prometheus: the test of the e2e crate named `observability`.
+    Observability,
     /// Tests with an API server: `tests/` of the e2e crate, and tests named `api` of others.
     Api,
     /// Stories on a cluster: tests of the e2e crate named `stories` or `story_…`.
@@ -39,6 +41,7 @@ impl Suite {
             (Kind::Integration, "netprecursor-e2e", name) if name == "stories" || name.starts_with("story_") => {
                 Self::Kind
             }
+            (Kind::Integration, "netprecursor-e2e", "observability") => Self::Observability,
             (Kind::Integration, "netprecursor-e2e", _) => Self::Api,
             (Kind::Integration, _, name) if name == "api" || name.starts_with("api_") => Self::Api,
             (Kind::Integration, package, _) if ON_THE_KERNEL.contains(&package) => Self::Kernel,
@@ -50,7 +53,7 @@ impl Suite {
     /// Arguments for libtest. What a passing test prints is shown: it may say that it skipped itself.
     const fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Unit | Self::Models | Self::Api => &["--show-output"],
+            Self::Unit | Self::Models | Self::Observability | Self::Api => &["--show-output"],
             // They share one kernel or one cluster, and measure times.
             Self::Kernel | Self::Page | Self::Kind => &["--show-output", "--test-threads=1"],
         }
@@ -171,6 +174,7 @@ mod tests {
 
     #[test]
     fn what_needs_a_cluster_is_apart_from_what_needs_an_api_server() {
+        assert_eq!(suite("netprecursor-e2e", "observability", Kind::Integration), Suite::Observability);
         assert_eq!(suite("netprecursor-e2e", "chart", Kind::Integration), Suite::Api);
         assert_eq!(suite("netprecursor-operator", "api", Kind::Integration), Suite::Api);
         assert_eq!(suite("netprecursor-e2e", "stories", Kind::Integration), Suite::Kind);

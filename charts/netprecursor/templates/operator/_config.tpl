@@ -17,6 +17,7 @@ caps:
   alertsPerNode: {{ int64 .Values.alerts.caps.perNode }}
   alertsPerNamespace: {{ int64 .Values.alerts.caps.perNamespace }}
   alertsPerCluster: {{ int64 .Values.alerts.caps.perCluster }}
+{{- include "netprecursor.receiversConfig" . }}
 agent:
   name: {{ include "netprecursor.agent" . | quote }}
   serviceAccountName: {{ include "netprecursor.agent" . | quote }}

@@ -2,6 +2,7 @@
 {{- define "netprecursor.operatorPod" -}}
 {{- $root := .root -}}
 {{- $operator := .root.Values.operator -}}
+{{- $secrets := ternary (get (include "netprecursor.receiverSecrets" .root | fromJson) "secrets") dict (eq .command "run") -}}
 serviceAccountName: {{ include "netprecursor.operator" $root | quote }}
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -56,9 +57,19 @@ containers:
   - name: configuration
     mountPath: /etc/netprecursor
     readOnly: true
+  {{- range $receiver, $secret := $secrets }}
+  - name: {{ $receiver }}
+    mountPath: /etc/netprecursor-receivers/{{ $receiver }}
+    readOnly: true
+  {{- end }}
 volumes:
 - name: configuration
   configMap: {name: {{ include "netprecursor.operator" $root | quote }}}
+{{- range $receiver, $secret := $secrets }}
+- name: {{ $receiver }}
+  # Without it the operator works, and says what is missing.
+  secret: {secretName: {{ $secret | quote }}, optional: true}
+{{- end }}
 {{- with $operator.nodeSelector }}
 nodeSelector:
   {{- include "netprecursor.yaml" . | nindent 2 }}

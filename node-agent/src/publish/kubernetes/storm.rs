@@ -17,6 +17,7 @@ use netprecursor_kit::Share;
 
 use super::{
     budget,
+    report::is_backlog,
     schedule::Change,
     turns::{Message, Turn, Turns},
 };
@@ -27,9 +28,6 @@ use crate::publish::{
 
 const BEGUN: u64 = 1_700_000_000;
 const SECOND: Duration = Duration::from_secs(1);
-
-/// As many alerts that wait are a backlog, which is reported at once.
-const BACKLOG: usize = 20;
 
 /// A disk that keeps nothing.
 struct Nowhere;
@@ -144,7 +142,7 @@ impl Cluster {
 
     fn turn(&mut self, number: usize, now: Duration) {
         let agent = &mut self.agents[number];
-        let backlog = agent.turns.queue.pending() >= BACKLOG;
+        let backlog = is_backlog(agent.reported_backlog, agent.turns.queue.pending() as u64);
         let change = Change { state: backlog != agent.reported_backlog, ..agent.change };
         agent.is_busy = false;
         match agent.turns.next(now, BEGUN + now.as_secs(), Some(change)) {

@@ -1,9 +1,7 @@
 //! Where a signal is sent: the URL that its variables mean, by the specification's rules for each protocol. Pure.
 
-use http::{
-    Uri,
-    uri::{Authority, PathAndQuery, Scheme},
-};
+use http::Uri;
+use netprecursor_sinks::http::url::{self, Url};
 
 /// How messages travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,53 +48,21 @@ impl Endpoint {
             (Protocol::Grpc, false) => format!("{}://{text}", if is_insecure { "http" } else { "https" }),
             (Protocol::HttpProtobuf, false) => return None,
         };
-        let mut parts = schemed.parse::<Uri>().ok()?.into_parts();
-        let is_known = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
-        parts.scheme.as_ref().filter(|scheme| is_known(scheme))?;
-        let authority = parts.authority.take()?;
-        let (had_user, host) = match authority.as_str().rsplit_once('@') {
-            Some((_, host)) => (true, host.parse::<Authority>().ok()?),
-            None => (false, authority),
-        };
-        if host.host().is_empty() || !is_port_valid(&host) {
-            return None;
-        }
-        parts.authority = Some(host);
-        let own = parts.path_and_query.as_ref();
-        let (base, query) = (own.map_or("/", PathAndQuery::path), own.and_then(PathAndQuery::query));
-        let path = match (protocol, path) {
-            (Protocol::HttpProtobuf, Some(path)) => format!("{}/{path}", base.trim_end_matches('/')),
-            _ => base.to_owned(),
-        };
-        let whole = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-        parts.path_and_query = Some(whole.parse().ok()?);
-        Some(Self { uri: Uri::from_parts(parts).ok()?, had_user })
+        let url = Url::parse(&schemed)?;
+        let had_user = url.had_user;
+        let uri = url.join(path.filter(|_| protocol == Protocol::HttpProtobuf))?;
+        Some(Self { uri, had_user })
     }
 
     /// Whether it is secured.
     pub(super) fn is_https(&self) -> bool {
-        self.uri.scheme() == Some(&Scheme::HTTPS)
+        url::is_https(&self.uri)
     }
 }
 
 /// `collector:4317/a://b` has none.
 fn has_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#']))
-}
-
-/// A port beyond 65535 would count as none, and the scheme's be dialled.
-fn is_port_valid(authority: &Authority) -> bool {
-    let after_host = authority.as_str().rsplit(']').next().unwrap_or_default();
-    after_host.rsplit_once(':').is_none_or(|(_, port)| port.is_empty() || port.parse::<u16>().is_ok())
-}
-
-/// A text that is no endpoint, without what may be a password in it.
-pub(super) fn shown(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(user)) if scheme < user => format!("{}://…{}", &text[..scheme], &text[user..]),
-        (None, Some(user)) => format!("…{}", &text[user..]),
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -156,10 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn a_users_name_is_neither_kept_nor_shown() {
+    fn a_users_name_is_not_kept() {
         let endpoint = Endpoint::new(Protocol::HttpProtobuf, "https://me:secret@c/x", None, false).unwrap();
         assert_eq!((endpoint.uri.to_string().as_str(), endpoint.had_user), ("https://c/x", true));
-        assert_eq!(shown("ftp://me:secret@c/x"), "ftp://…@c/x");
-        assert_eq!(shown("me:secret@c"), "…@c");
     }
 }

@@ -13,6 +13,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use jiff::Timestamp;
+use netprecursor_sinks::http::tls::{self, Material, TlsError};
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse},
     metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
@@ -24,9 +25,8 @@ use tonic_prost::ProstCodec;
 
 use super::{
     endpoint::Protocol,
-    failure::Failure,
+    failure::{self, Failure},
     options::Options,
-    tls::{self, TlsError},
 };
 
 /// The largest answer that is read, as the specification has it.
@@ -87,7 +87,10 @@ impl Exporter {
     /// # Errors
     /// A certificate or key is missing or wrong.
     pub(super) fn new(mut options: Options) -> Result<Self, TlsError> {
-        let tls = tls::config(options.security.as_ref())?;
+        let tls = match &options.security {
+            Some(security) => Material::read(security)?.config(failure::AUTHORITIES)?,
+            None => tls::plain()?,
+        };
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = match options.protocol {
             Protocol::Grpc => connector.enable_http2().build(),
@@ -124,7 +127,7 @@ impl Exporter {
             }
         };
         let is_stranger = self.options.security.as_ref().is_some_and(|security| security.identity.is_none());
-        answer.map(S::rejected).map_err(|failure| if is_stranger { failure.of_stranger() } else { failure })
+        answer.map(S::rejected).map_err(|why| if is_stranger { why.of_stranger(failure::IDENTITY) } else { why })
     }
 
     async fn grpc<S: Service>(&self, message: S) -> Result<S::Answer, Failure> {
@@ -135,9 +138,9 @@ impl Exporter {
         let metadata = MetadataMap::from_headers(self.options.headers.clone());
         let request = tonic::Request::from_parts(metadata, tonic::Extensions::default(), message);
         let method = http::uri::PathAndQuery::from_static(S::METHOD);
-        client.ready().await.map_err(|error| Failure::transport(&error))?;
+        client.ready().await.map_err(|error| failure::transport(&error))?;
         let answer = client.unary(request, method, ProstCodec::default()).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| Failure::grpc(&status))
+        answer.map(tonic::Response::into_inner).map_err(|status| failure::grpc(&status))
     }
 
     async fn http<S: Service>(&self, message: S) -> Result<S::Answer, Failure> {
@@ -150,7 +153,7 @@ impl Exporter {
         }
         let (status, headers, body) = self.post(headers, body.into()).await?;
         if !status.is_success() {
-            return Err(Failure::http(status, &headers, &body, Timestamp::now()));
+            return Err(failure::http(status, &headers, &body, Timestamp::now()));
         }
         // What is no answer of a collector rejects nothing of the message.
         Ok(S::Answer::decode(body).unwrap_or_default())
@@ -160,9 +163,9 @@ impl Exporter {
         let mut request =
             Request::post(&self.options.uri).body(Body::new(Full::new(body))).map_err(|error| Failure::own(&error))?;
         *request.headers_mut() = headers;
-        let response = self.client.request(request).await.map_err(|error| Failure::transport(&error))?;
+        let response = self.client.request(request).await.map_err(|error| failure::transport(&error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| Failure::transport(&*error))?;
+        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| failure::transport(&*error))?;
         Ok((parts.status, parts.headers, body.to_bytes()))
     }
 }

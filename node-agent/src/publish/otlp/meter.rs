@@ -10,10 +10,7 @@ use opentelemetry_sdk::{
 };
 
 use crate::lock::lock;
-use crate::metrics::{
-    families::{FAMILIES, Family},
-    figures::Figures,
-};
+use crate::metrics::{Family, families::FAMILIES, figures::Figures};
 
 /// The instruments.
 #[derive(Debug)]
@@ -82,7 +79,7 @@ fn instrument(provider: &SdkMeterProvider, family: Family, figures: Arc<Mutex<Fi
         }
     };
     // The handles may go: the provider keeps the callbacks.
-    if family.is_counter {
+    if family.is_counter() {
         let counter = meter.f64_observable_counter(family.name).with_unit(family.unit);
         counter
             .with_description(family.help)

@@ -4,10 +4,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use netprecursor_sinks::http::{File, Security, url::shown};
 use thiserror::Error;
 
 use super::{
-    endpoint::{self, Endpoint, Protocol},
+    endpoint::{Endpoint, Protocol},
     environment::{Environment, pairs},
 };
 
@@ -76,22 +77,6 @@ impl Signal {
     }
 }
 
-/// A file with the variable that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct File {
-    pub(super) variable: String,
-    pub(super) path: PathBuf,
-}
-
-/// How a connection is secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Security {
-    /// Whom to trust; whom the machine trusts without it.
-    pub(super) authorities: Option<File>,
-    /// What the client shows: certificate and key.
-    pub(super) identity: Option<(File, File)>,
-}
-
 /// How one signal is exported.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Options {
@@ -137,7 +122,7 @@ impl Options {
         let timeout = environment.timeout(&signal.names("TIMEOUT")).unwrap_or(Some(TIMEOUT));
         let endpoint = endpoint.ok_or_else(|| OptionsError::Endpoint {
             name: name.clone(),
-            got: endpoint::shown(&got),
+            got: shown(&got),
             expected: protocol.expected(),
         })?;
         if endpoint.had_user {
@@ -183,17 +168,17 @@ fn selected(signal: Signal, environment: &mut Environment) -> Option<bool> {
 fn security(signal: Signal, environment: &mut Environment) -> Result<Security, OptionsError> {
     let mut file = |what| {
         let found = environment.first(&signal.names(what));
-        found.map(|(variable, path)| File { variable, path: PathBuf::from(path) })
+        found.map(|(setting, path)| File { setting, path: PathBuf::from(path) })
     };
     let (authorities, certificate, key) = (file("CERTIFICATE"), file("CLIENT_CERTIFICATE"), file("CLIENT_KEY"));
     let identity = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
-        (Some(File { variable: got, .. }), None) => {
+        (Some(File { setting: got, .. }), None) => {
             let missing = got.replace("CLIENT_CERTIFICATE", "CLIENT_KEY");
             return Err(OptionsError::HalfIdentity { got, missing });
         }
-        (None, Some(File { variable: got, .. })) => {
+        (None, Some(File { setting: got, .. })) => {
             let missing = got.replace("CLIENT_KEY", "CLIENT_CERTIFICATE");
             return Err(OptionsError::HalfIdentity { got, missing });
         }

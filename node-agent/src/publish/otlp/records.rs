@@ -151,7 +151,7 @@ fn subject(alert: &Alert) -> Vec<(Label, String)> {
     let Some(subject) = &alert.subject else {
         return place_labels(&Place { name: alert.target.clone(), ..Place::default() });
     };
-    let mut labels = place_labels(&(&subject.pod).into());
+    let mut labels = place_labels(&Place::from(&*subject.pod));
     labels.retain(|(label, _)| *label != label::POD);
     labels.push((label::POD, subject.pod.name.clone()));
     labels.push((POD_UID, subject.pod.uid.clone()));

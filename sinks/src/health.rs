@@ -1,10 +1,10 @@
 //! How sinks are doing: written by each of them, read by all that report it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::lock::lock;
+use crate::{alertmanager, webhook};
 
 /// How a sink is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -30,6 +30,13 @@ pub struct Health {
     pub notices: Vec<String>,
 }
 
+impl Health {
+    /// Whether it is one of several receivers of alerts, which differ by their targets alone.
+    pub fn is_receiver(&self) -> bool {
+        [alertmanager::NAME, webhook::NAME].contains(&self.name)
+    }
+}
+
 /// A [`Health`] that the sink's own thread writes and others read.
 #[derive(Debug, Clone, Default)]
 pub struct Board(Arc<Mutex<Health>>);
@@ -42,12 +49,12 @@ impl Board {
 
     /// How it is doing.
     pub fn read(&self) -> Health {
-        lock(&self.0).clone()
+        self.lock().clone()
     }
 
     /// Changes it.
     pub fn write(&self, change: impl FnOnce(&mut Health)) {
-        change(&mut lock(&self.0));
+        change(&mut self.lock());
     }
 
     /// An attempt worked, and published `count` things.
@@ -65,5 +72,31 @@ impl Board {
             health.failures = health.failures.saturating_add(1);
             health.error = Some(error);
         });
+    }
+
+    /// Records what came of an attempt to send alerts, `Ok` with their number, and logs it when it differs from the one before.
+    pub fn settle(&self, outcome: Result<u64, &str>) {
+        let before = self.read();
+        let (sink, receiver) = (before.name, before.target);
+        match outcome {
+            Ok(count) => {
+                if before.failures > 0 {
+                    tracing::info!(sink, receiver, "sending alerts works again");
+                }
+                self.worked(count);
+            }
+            Err(reason) => {
+                // Once per reason: the status has the rest.
+                if before.error.as_deref() != Some(reason) {
+                    tracing::warn!(sink, receiver, error = reason, "cannot send alerts");
+                }
+                self.failed(reason.to_owned());
+            }
+        }
+    }
+
+    /// Plain data, whole whatever a thread that panicked was doing with it.
+    fn lock(&self) -> MutexGuard<'_, Health> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

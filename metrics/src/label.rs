@@ -19,7 +19,7 @@ pub const NAMESPACE: Label = label("k8s.namespace.name", "namespace");
 pub const POD: Label = label("k8s.pod.name", "pod");
 /// A target as the agent names it.
 pub const TARGET: Label = label("netprecursor.target.name", "target");
-/// Kind of a workload that has no attribute of its own.
+/// Kind of a workload: of any in a scrape, in telemetry of one that has no attribute of its own.
 pub const WORKLOAD_KIND: Label = label("netprecursor.workload.kind", "workload_kind");
 /// Its name.
 pub const WORKLOAD: Label = label("netprecursor.workload.name", "workload");
@@ -31,6 +31,8 @@ pub const POLICY_NAMESPACE: Label = label("netprecursor.policy.namespace", "poli
 pub const POLICY: Label = label("netprecursor.policy.name", "policy");
 /// The rule in it.
 pub const RULE: Label = label("netprecursor.rule.name", "rule");
+/// How urgent an alert is.
+pub const SEVERITY: Label = label("netprecursor.alert.severity", "severity");
 /// The model or rule of thumb that forecasts.
 pub const MODEL: Label = label("netprecursor.model.name", "model");
 /// The probability of a quantile.
@@ -47,14 +49,18 @@ pub const SENSOR: Label = label("netprecursor.sensor.name", "sensor");
 pub const SENSOR_STATE: Label = label("netprecursor.sensor.state", "state");
 /// A sink.
 pub const SINK: Label = label("netprecursor.sink.name", "sink");
+/// Which of several receivers a sink of alerts publishes to.
+pub const RECEIVER: Label = label("netprecursor.sink.receiver", "receiver");
 /// What the BPF programs count.
 pub const EVENT: Label = label("netprecursor.kernel.event", "event");
 /// What is known of a network namespace.
 pub const IDENTITY_STATE: Label = label("netprecursor.identity.state", "state");
 /// A table of the kernel's.
 pub const TABLE: Label = label("netprecursor.identity.table", "table");
-/// What became of a request for metrics.
+/// What became of a request for metrics; of the operator, of any request or check.
 pub const OUTCOME: Label = label("netprecursor.metrics.outcome", "outcome");
+/// What the operator counts by kind: objects, watches, writes.
+pub const KIND: Label = label("netprecursor.object.kind", "kind");
 /// Received or transmitted.
 pub const DIRECTION: Label = label("network.io.direction", "direction");
 

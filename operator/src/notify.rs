@@ -1,0 +1,99 @@
+//! Sends alerts to receivers, while this operator leads: one writer, whatever the number of agents. It watches alerts by itself,
+//! so that neither a long round nor the budget of writes keeps a warning waiting.
+
+mod notice;
+mod published;
+
+use std::{fmt, sync::Arc};
+
+use jiff::Timestamp;
+use kube::{Api, Client, core::DeserializeGuard, runtime::watcher};
+use netprecursor_crds::alert::PrecursorAlert;
+use netprecursor_kit::{Change, Sight, Watch};
+use netprecursor_sinks::{
+    notice::Notice,
+    receivers::{Inlet, Limits, Receivers},
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use self::published::Published;
+use crate::{metrics::Metrics, reconcile::Context};
+
+/// Who says that it sends.
+const PROGRAM: &str = concat!("netprecursor-operator/", env!("CARGO_PKG_VERSION"));
+
+/// Seconds of one watch; the upper half of the time is drawn, so that watches of several clients do not end together.
+const WATCH_SECONDS: u32 = 300;
+
+/// Alerts in one page of a list.
+const PAGE: u32 = 500;
+
+/// Changes that wait to be taken in; the watch waits for it.
+const WAITING: usize = 512;
+
+/// Sends as long as it lives: when the lead is lost, nothing of ours is under way.
+#[derive(Debug)]
+pub struct Notifier {
+    _tasks: JoinSet<()>,
+}
+
+/// What the watch changes.
+struct Publisher {
+    published: Published,
+    inlet: Inlet,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("published", &self.published).finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    /// Begins to send; `None` without a receiver. `watches` is the client for watches.
+    pub fn start(watches: &Client, context: &Context) -> Option<Self> {
+        let Context { settings, metrics, clock, .. } = context;
+        if settings.receivers.is_empty() {
+            return None;
+        }
+        let limits = Limits::new(settings.config.caps.alerts_per_cluster as usize);
+        let cluster = Some(settings.config.cluster_name.as_str());
+        let (inlet, receivers) = Receivers::new(&settings.receivers, cluster, PROGRAM, &limits);
+        metrics.receivers(inlet.boards());
+        let publisher = Publisher { published: Published::default(), inlet, clock: Arc::clone(clock) };
+        let (sender, changes) = mpsc::channel(WAITING);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(receivers.run(std::future::pending::<()>()));
+        tasks.spawn(watch(watches.clone(), sender, metrics.clone()));
+        tasks.spawn(publish(publisher, changes));
+        Some(Self { _tasks: tasks })
+    }
+}
+
+impl Publisher {
+    fn take(&mut self, sight: Sight<Notice>) {
+        let unix = notice::unix((self.clock)());
+        for notice in self.published.take(sight, unix) {
+            self.inlet.put(&notice);
+        }
+    }
+}
+
+async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics: Metrics) {
+    const KIND: &str = "PrecursorAlert for receivers";
+    let seconds = WATCH_SECONDS / 2 + fastrand::u32(..WATCH_SECONDS / 2);
+    let config = watcher::Config { page_size: Some(PAGE), ..watcher::Config::default().timeout(seconds) };
+    // What cannot be read is in the log of the other watch.
+    let read = |object: DeserializeGuard<PrecursorAlert>| notice::notice(&object.0.ok()?);
+    let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
+    let watch = Watch { kind: KIND, api, config, read };
+    let take = |sight| -> Change<Publisher> { Box::new(move |publisher: &mut Publisher| publisher.take(sight)) };
+    watch.follow(take, || metrics.watch_failed(KIND), changes).await;
+}
+
+async fn publish(mut publisher: Publisher, mut changes: mpsc::Receiver<Change<Publisher>>) {
+    while let Some(change) = changes.recv().await {
+        change(&mut publisher);
+    }
+}
