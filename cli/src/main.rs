@@ -1,9 +1,10 @@
-//! netprecursor for humans: demo, lab, dataset, record, import, replay, model, kubectl plugin.
+//! netprecursor for humans: demo, dashboard, lab, dataset, record, import, replay, model, kubectl plugin.
 
 mod arguments;
 mod attribution;
 mod backtest;
 mod child;
+mod dashboard;
 mod dataset;
 mod demo;
 mod extract;
@@ -39,6 +40,7 @@ enum Command {
     /// What an ONNX model is, and what it forecasts
     Model(model::Args),
     Record(record::Args),
+    Dashboard(dashboard::Args),
     Dataset(dataset::Args),
     Demo(demo::Args),
     Import(import::Args),
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Lab(args) => lab::run(args),
         Command::Model(args) => model::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Dashboard(args) => dashboard::run(&args),
         Command::Dataset(args) => dataset::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),

@@ -23,7 +23,7 @@ use netprecursor_child::Process;
 use own::{node, sandbox};
 
 use crate::{
-    process::{Log, Stop},
+    process::{Log, Stop, program},
     vm::Missing,
 };
 
@@ -129,7 +129,7 @@ fn name(given: Option<&str>, around: Option<&str>) -> String {
 
 /// What this machine lacks for a cluster; `None` if nothing.
 pub(crate) fn missing() -> Option<Missing> {
-    if commands::program("go").is_none() {
+    if program("go").is_none() {
         let reason = "Go is not installed: kind and kubectl are built from their Go modules".to_owned();
         return Some(Missing { reason, able: false });
     }
@@ -141,12 +141,12 @@ pub(crate) fn missing() -> Option<Missing> {
         return Some(Missing { reason, able: false });
     }
     let needs = sandbox::NEEDS.iter().chain(tools_image::PROGRAMS).copied().chain([("debootstrap", "debootstrap")]);
-    let absent: Vec<&str> = needs.filter(|(name, _)| commands::program(name).is_none()).map(|(_, of)| of).collect();
+    let absent: Vec<&str> = needs.filter(|(name, _)| program(name).is_none()).map(|(_, of)| of).collect();
     if absent.is_empty() {
         return None;
     }
     let reason = format!("not installed: {}; scripts/setup.sh installs them on Debian 12", absent.join(", "));
-    Some(Missing { reason, able: commands::program("apt-get").is_some() })
+    Some(Missing { reason, able: program("apt-get").is_some() })
 }
 
 /// Whether the machine's own Docker answers.

@@ -10,6 +10,7 @@ mod chart;
 mod chores;
 mod cluster;
 mod digest;
+mod files;
 mod image;
 mod monitoring;
 mod process;

@@ -1,6 +1,7 @@
 //! Programs that xtask starts: output into a log, a time limit, and an end by their own id when they must end.
 
 use std::{
+    env,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -14,6 +15,13 @@ use std::{
 
 use anyhow::Context as _;
 use netprecursor_child::{Ending, Running};
+
+/// Where `PATH` and the administrator's directories have a program.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
+}
 
 /// How a program ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub(crate) use verdict::Verdict;
 use crate::{
     cache::cache,
     cargo,
-    process::{self, Log, Output, Stop},
+    process::{self, Log, Output, Stop, program},
 };
 
 /// Booting takes 3 s on an idle machine and 100 s on two cores that are overloaded twentyfold.
@@ -59,13 +59,6 @@ pub(crate) fn missing() -> Option<Missing> {
     }
     let reason = format!("not installed: {}; scripts/setup.sh installs them on Debian 12", absent.join(", "));
     Some(Missing { reason, able: program("apt-get").is_some() })
-}
-
-/// Where `PATH` and the administrator's directories have a program.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let directories = env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 /// Boots, lets the agent watch real traffic, and judges its answers.

@@ -1,7 +1,6 @@
 //! Commands with a log, a time limit, and errors that show the end of the output.
 
 use std::{
-    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -62,11 +61,4 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
         bail!("{program} {:?}: {}: {}", command.get_args().collect::<Vec<_>>(), output.status, errors.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Where `PATH` and the administrator's directories have a program.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }

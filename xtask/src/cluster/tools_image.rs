@@ -10,12 +10,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::{
-    commands::{Work, program},
-    instance::Instance,
-    kind::Surroundings,
-};
-use crate::vm::libraries;
+use super::{commands::Work, instance::Instance, kind::Surroundings};
+use crate::{process::program, vm::libraries};
 
 /// Its name; the stories use it under this one.
 const IMAGE: &str = "netprecursor/e2e-tools:1";

@@ -2,14 +2,18 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, bail};
 
-use crate::{chart, program::Source};
+use crate::{
+    chart,
+    files::{copy, entries},
+    program::Source,
+};
 
 /// What the checkout's chart says: the image of a cluster for tests has no registry.
 const NO_REGISTRY: &str = "\nimageRegistry: \"\"\n";
@@ -70,19 +74,6 @@ fn replaced(text: &str, from: &str, to: &str, times: usize) -> anyhow::Result<St
     Ok(text.replace(from, to))
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
-    for path in entries(from)? {
-        let to = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            copy(&path, &to)?;
-        } else {
-            fs::copy(&path, &to).with_context(|| format!("copying {}", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
 /// Helm packs files with their own times.
 fn set_times(directory: &Path, time: SystemTime) -> anyhow::Result<()> {
     for path in entries(directory)? {
@@ -94,11 +85,6 @@ fn set_times(directory: &Path, time: SystemTime) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
-    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 #[cfg(test)]

@@ -20,8 +20,9 @@ const NOT_IN_CORE: &[&str] = &["aya", "kube", "libc", "nix", "rand", "rand_chach
 /// Dependencies that only some crates may have, because they exist to keep them out of the others.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("aya", &["netprecursor-agent"]),
-    // In the kit for programs that run on alone: who may read their metrics is one piece of middleware.
-    ("axum", &["netprecursor-agent", "netprecursor-operator", "netprecursor-kit"]),
+    // In the kit for programs that run on alone: who may read their metrics is one piece of middleware. In the CLI for its
+    // dashboard.
+    ("axum", &["netprecursor-agent", "netprecursor-operator", "netprecursor-kit", "netprecursor-cli"]),
     ("parquet", &["netprecursor-cli"]),
     ("indicatif", &["netprecursor-cli"]),
 ];

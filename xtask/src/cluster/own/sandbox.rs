@@ -14,9 +14,12 @@ use netprecursor_child::{Prepare as _, Process};
 use netprecursor_testbed::{module, tail};
 use serde_json::json;
 
-use crate::cluster::{
-    commands::{Work, output, program},
-    instance::{addresses, host_end},
+use crate::{
+    cluster::{
+        commands::{Work, output},
+        instance::{addresses, host_end},
+    },
+    process::program,
 };
 
 /// Ready in a second on an idle machine.

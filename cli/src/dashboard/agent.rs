@@ -1,0 +1,222 @@
+//! The part of the agent's HTTP API that the dashboard reads.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use netprecursor_core::{
+    alert::{Alert, Model},
+    gate::Gate,
+    policy::Identity,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use thiserror::Error;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer at most: ten thousand targets with a few rules each.
+const MOST: u64 = 64 << 20;
+
+/// A client of one agent.
+#[derive(Debug)]
+pub(super) struct Agent {
+    url: String,
+    http: ureq::Agent,
+}
+
+/// Why the agent is not read.
+#[derive(Debug, Error)]
+pub(super) enum AgentError {
+    #[error("got --agent {got}, expected the address of an agent: write for example `http://127.0.0.1:9470`")]
+    Url { got: String },
+    #[error("got no answer from {url} ({source}), expected an agent; is it running, and the address right?")]
+    Unanswered { url: String, source: Box<ureq::Error> },
+    #[error("got an answer from {url} that cannot be read ({source}), expected an agent of this release")]
+    Strange { url: String, source: serde_json::Error },
+}
+
+/// A target as the agent shows it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TargetView {
+    pub(super) target: String,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    pub(super) uid: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) measured_us: Option<f32>,
+    pub(super) predicted_us: Option<f32>,
+    pub(super) rules: Vec<RuleView>,
+}
+
+/// Where a rule stands with a target.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RuleView {
+    #[serde(flatten)]
+    pub(super) policy: Identity,
+    pub(super) rule: String,
+    pub(super) rtt: String,
+    pub(super) threshold_us: u64,
+    pub(super) state: RuleState,
+    /// Why nothing may fire, if so.
+    #[serde(flatten)]
+    pub(super) gate: Option<Gate>,
+    pub(super) model: Model,
+}
+
+/// What a rule is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum RuleState {
+    Idle,
+    Pending,
+    Firing,
+    Resolving,
+}
+
+/// What a rule expects of a target.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ForecastView {
+    pub(super) target: String,
+    #[serde(flatten)]
+    pub(super) policy: Identity,
+    pub(super) rule: String,
+    pub(super) tick: u64,
+    pub(super) quantiles_us: Option<[Option<f32>; 3]>,
+    pub(super) chance: Option<f32>,
+    /// The chance that a warning needs.
+    pub(super) needed: Option<f32>,
+}
+
+/// The figures of a rule's score that are kept over time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ScoreView {
+    #[serde(flatten)]
+    pub(super) policy: Identity,
+    pub(super) rule: String,
+    pub(super) precision_percent: Option<f32>,
+    pub(super) recall_percent: Option<f32>,
+    pub(super) needed_percent: Option<f32>,
+    pub(super) reachable_percent: Option<f32>,
+}
+
+/// A second of a target.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PointView {
+    pub(super) unix: u64,
+    pub(super) measured_us: Option<f32>,
+    pub(super) predicted_us: Option<f32>,
+    pub(super) chance: Option<f32>,
+    pub(super) firing: bool,
+}
+
+/// Seconds of a target.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct HistoryView {
+    pub(super) target: String,
+    pub(super) points: Vec<PointView>,
+}
+
+impl Agent {
+    /// A client of the agent at `url`.
+    pub(super) fn new(url: &str) -> Result<Self, AgentError> {
+        let url = url.trim_end_matches('/');
+        let is_address =
+            url.strip_prefix("http://").is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']));
+        if !is_address {
+            return Err(AgentError::Url { got: url.chars().take(80).collect() });
+        }
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
+        Ok(Self { url: url.to_owned(), http: ureq::Agent::new_with_config(config) })
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its targets.
+    pub(super) fn targets(&self) -> Result<Vec<TargetView>, AgentError> {
+        self.read("targets")
+    }
+
+    /// What it expects of them.
+    pub(super) fn forecasts(&self) -> Result<Vec<ForecastView>, AgentError> {
+        self.read("forecast")
+    }
+
+    /// Their seconds after `since`, five minutes at most.
+    pub(super) fn history(&self, since: u64) -> Result<Vec<HistoryView>, AgentError> {
+        self.read(&format!("history?since={since}"))
+    }
+
+    /// Alerts that are out, and the latest that are over.
+    pub(super) fn alerts(&self) -> Result<Vec<Alert>, AgentError> {
+        self.read("alerts")
+    }
+
+    /// Scores of its rules, which the page shows as they are, and what is kept of them.
+    pub(super) fn scores(&self) -> Result<(Value, Vec<ScoreView>), AgentError> {
+        let scores: Value = self.read("scores")?;
+        let strange = |source| AgentError::Strange { url: format!("{}/api/v1/scores", self.url), source };
+        let views = Vec::deserialize(&scores).map_err(strange)?;
+        Ok((scores, views))
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, AgentError> {
+        let url = format!("{}/api/v1/{what}", self.url);
+        let unanswered = |source| AgentError::Unanswered { url: url.clone(), source: Box::new(source) };
+        let mut answer = self.http.get(&url).call().map_err(unanswered)?;
+        let body = answer.body_mut().with_config().limit(MOST).read_to_vec().map_err(unanswered)?;
+        serde_json::from_slice(&body).map_err(|source| AgentError::Strange { url, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_of_http_without_a_path() {
+        for good in ["http://127.0.0.1:9470", "http://127.0.0.1:9470/", "http://[::1]:9470", "http://node1"] {
+            assert!(Agent::new(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "127.0.0.1:9470", "https://node1", "http://", "http://node1/api", "http://a b", "file:///etc/passwd"]
+        {
+            assert!(Agent::new(bad).unwrap_err().to_string().contains("write for example"), "{bad}");
+        }
+    }
+
+    /// As `node-agent/src/serve/views/targets.rs` writes it.
+    #[test]
+    fn a_target_is_read_with_the_gate_of_its_rule() {
+        let target: TargetView = serde_json::from_str(
+            r#"{"target":"web1","uid":"u1","labels":{"app":"demo"},"watchedSeconds":9,"measuredUs":21500.5,"predictedUs":null,
+                "chance":null,"firing":false,"established":4,"coveragePercent":100,"smoothedPercent":0,"rttFrom":"Clean",
+                "rules":[{"policyKind":"PrecursorPolicy","policy":"demo","rule":"rtt","rtt":"RTT","thresholdUs":200000,
+                "state":"Idle","gate":"WarmingUp","ticks":9,"samples":8,"model":{"name":"damped-holt"}}]}"#,
+        )
+        .unwrap();
+        let rule = &target.rules[0];
+        assert_eq!((rule.state, rule.gate), (RuleState::Idle, Some(Gate::WarmingUp { ticks: 9, samples: 8 })));
+        assert_eq!((rule.policy.name.as_str(), target.measured_us), ("demo", Some(21_500.5)));
+    }
+
+    #[test]
+    fn a_forecast_may_have_no_quantiles() {
+        let forecast = |quantiles: &str| {
+            let text = format!(
+                r#"{{"target":"web1","policyKind":"ClusterPrecursorPolicy","policy":"p","rule":"rtt","model":{{"name":"m"}},"tick":7,
+                    "horizonSeconds":10,"quantilesUs":{quantiles},"ceilingUs":null,"chance":0.25,"needed":0.5}}"#
+            );
+            serde_json::from_str::<ForecastView>(&text).unwrap()
+        };
+        assert_eq!(forecast("null").quantiles_us, None);
+        assert_eq!(forecast("[1.0,2.5,null]").quantiles_us, Some([Some(1.0), Some(2.5), None]));
+    }
+}

@@ -1,0 +1,248 @@
+//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Everything is read only.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    extract::{RawQuery, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response, sse::Sse},
+    routing::{get, post},
+};
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    assets::{Assets, POLICY},
+    guard::{Guard, Refusal},
+    live,
+    query::{Query, View},
+    store::{Frame, Look, Store},
+    views,
+};
+
+/// Streams that may be open at a time: tabs of a few people.
+const STREAMS: usize = 64;
+
+/// Seconds of signals without a word of how many.
+const SECONDS: u64 = 600;
+
+/// What the follower writes and the handlers read.
+pub(super) struct Shared {
+    store: Mutex<Store>,
+    changes: watch::Sender<()>,
+    streams: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Of the agent at `url`.
+    pub(super) fn new(url: &str) -> Self {
+        let store = Mutex::new(Store::new(url, unix_now()));
+        Self { store, changes: watch::Sender::new(()), streams: Arc::new(Semaphore::new(STREAMS)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // A handler that panicked left nothing half written: it only reads.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what is known.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+        read(&self.lock())
+    }
+
+    /// Resolves whenever something has changed.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The last second that is known, Unix s.
+    pub(super) fn unix(&self) -> u64 {
+        self.lock().unix()
+    }
+
+    /// See [`Store::connected`].
+    pub(super) fn connected(&self, agent_version: Option<String>, kernel: Option<String>) {
+        self.lock().connected(agent_version, kernel);
+    }
+
+    /// See [`Store::disconnected`].
+    pub(super) fn disconnected(&self, reason: &str) {
+        self.lock().disconnected(reason.to_owned(), unix_now());
+        self.changes.send_replace(());
+    }
+
+    /// See [`Store::take`].
+    pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
+        self.lock().take(frame, lost, heard);
+        self.changes.send_replace(());
+    }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+#[derive(Clone)]
+struct Context {
+    shared: Arc<Shared>,
+    assets: Arc<Assets>,
+    guard: Arc<Guard>,
+}
+
+/// All routes, behind the guard.
+pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> Router {
+    let context = Context { shared, assets, guard: Arc::new(guard) };
+    Router::new()
+        .route("/api/v1/about", get(|| async { said(&views::About::this()) }))
+        .route("/api/v1/overview", get(overview))
+        .route("/api/v1/sparks", get(sparks))
+        .route("/api/v1/target", get(target))
+        .route("/api/v1/signals", get(signals))
+        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/policies", get(policies))
+        .route("/api/v1/live", get(stream))
+        .route("/api/v1/session", post(session))
+        .fallback(page)
+        .layer(middleware::from_fn_with_state(context.clone(), guarded))
+        .with_state(context)
+}
+
+/// Refuses who may not ask, and says to browsers what the page may do.
+async fn guarded(State(Context { guard, .. }): State<Context>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    // The page itself is no secret: it asks for the token.
+    let is_open = !request.uri().path().starts_with("/api/");
+    let checked = guard.check_host(headers).and_then(|()| if is_open { Ok(()) } else { guard.check_token(headers) });
+    let mut response = match checked {
+        Ok(()) => next.run(request).await,
+        Err(Refusal::Host(words)) => refused(StatusCode::MISDIRECTED_REQUEST, words),
+        Err(Refusal::Token(words)) => {
+            let mut response = refused(StatusCode::UNAUTHORIZED, words.to_owned());
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    let rules = [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ];
+    for (name, value) in rules {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn page(State(Context { assets, .. }): State<Context>, method: Method, request: Request) -> Response {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
+    file.unwrap_or_else(|| {
+        let files = Assets::paths().collect::<Vec<_>>().join(", ");
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session}";
+        refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
+    })
+}
+
+async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
+    shared.read(|store| said(&store.overview(Instant::now())))
+}
+
+async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
+    shared.read(|store| said(&store.alerts()))
+}
+
+async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
+    shared.read(|store| said(&store.policies()))
+}
+
+async fn sparks(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
+    match parsed(query) {
+        Ok(query) => shared.read(|store| said(&store.sparks(query.uids.iter().map(String::as_str)))),
+        Err(words) => refused(StatusCode::BAD_REQUEST, words),
+    }
+}
+
+async fn target(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
+    about_one(query, |_, uid| shared.read(|store| store.target(uid).map(|history| said(&history))))
+}
+
+async fn signals(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
+    about_one(query, |query, uid| {
+        let seconds = query.seconds.unwrap_or(SECONDS);
+        shared.read(|store| store.signals(uid, query.until, seconds).map(|history| said(&history)))
+    })
+}
+
+/// Answers a request about one target.
+fn about_one(query: Option<String>, answer: impl FnOnce(&Query, &str) -> Option<Response>) -> Response {
+    let query = match parsed(query) {
+        Ok(query) => query,
+        Err(words) => return refused(StatusCode::BAD_REQUEST, words),
+    };
+    let uid = match query.uid() {
+        Ok(uid) => uid,
+        Err(words) => return refused(StatusCode::BAD_REQUEST, words),
+    };
+    answer(&query, uid).unwrap_or_else(|| {
+        let shown: String = uid.chars().take(80).collect();
+        refused(
+            StatusCode::NOT_FOUND,
+            format!("got target {shown:?}, which is not known; /api/v1/overview lists those that are"),
+        )
+    })
+}
+
+async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
+    let look = parsed(query).and_then(|query| match query.view {
+        Some(View::Overview) => Ok(Look::Overview),
+        Some(View::Target) => query.uid().map(|uid| Look::Target(uid.to_owned())),
+        Some(View::Alerts | View::Policies) => Ok(Look::Rest),
+        None => Err("got no view, expected overview, target, alerts or policies".to_owned()),
+    });
+    let look = match look {
+        Ok(look) => look,
+        Err(words) => return refused(StatusCode::BAD_REQUEST, words),
+    };
+    match Arc::clone(&shared.streams).try_acquire_owned() {
+        Ok(permit) => Sse::new(live::events(shared, look, permit)).into_response(),
+        Err(_) => {
+            let words = format!("{STREAMS} pages follow already, expected fewer: close some of them");
+            refused(StatusCode::SERVICE_UNAVAILABLE, words)
+        }
+    }
+}
+
+/// Gives a browser that has shown the token a cookie instead.
+async fn session(State(Context { guard, .. }): State<Context>) -> Response {
+    let mut headers = HeaderMap::new();
+    if let Some(cookie) = guard.session() {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn parsed(query: Option<String>) -> Result<Query, String> {
+    Query::parse(query.as_deref().unwrap_or_default())
+}
+
+fn said(value: &impl Serialize) -> Response {
+    let about = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    match serde_json::to_vec(value) {
+        Ok(body) => (about, body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn refused(status: StatusCode, error: String) -> Response {
+    let mut response = said(&views::Refusal { error });
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,166 @@
+//! Who the targets are. It changes rarely, so the stream names its version only, and the page asks again when that changes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use netprecursor_core::{alert::Model, policy::Identity};
+use serde::Serialize;
+
+use super::agent::{ForecastView, RuleView, TargetView};
+
+/// A rule that selects a target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rule {
+    #[serde(flatten)]
+    policy: Identity,
+    rule: String,
+    rtt: String,
+    threshold_us: u64,
+    /// The chance that a warning needs.
+    needed: Option<f32>,
+    model: Model,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    pub(super) uid: String,
+    pub(super) name: String,
+    /// Of a pod; none on one host.
+    namespace: Option<String>,
+    workload: Option<String>,
+    node: Option<String>,
+    aliases: Vec<String>,
+    labels: BTreeMap<String, String>,
+    rules: Vec<Rule>,
+}
+
+/// All targets, in the agent's order.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    version: u64,
+    targets: Vec<Target>,
+    by_uid: HashMap<String, usize>,
+    /// Those that went, for the charts of their alerts.
+    gone: HashMap<String, Target>,
+}
+
+impl Roster {
+    /// Takes in the targets that the agent has now.
+    pub(super) fn take(&mut self, targets: &[TargetView], forecasts: &[ForecastView]) {
+        let needed: HashMap<_, _> = forecasts
+            .iter()
+            .map(|each| ((each.target.as_str(), &each.policy, each.rule.as_str()), each.needed))
+            .collect();
+        let rule = |target: &TargetView, rule: &RuleView| Rule {
+            policy: rule.policy.clone(),
+            rule: rule.rule.clone(),
+            rtt: rule.rtt.clone(),
+            threshold_us: rule.threshold_us,
+            needed: needed.get(&(target.target.as_str(), &rule.policy, rule.rule.as_str())).copied().flatten(),
+            model: rule.model.clone(),
+        };
+        let target = |target: &TargetView| Target {
+            uid: target.uid.clone(),
+            name: target.target.clone(),
+            namespace: None,
+            workload: None,
+            node: None,
+            aliases: target.aliases.clone(),
+            labels: target.labels.clone(),
+            rules: target.rules.iter().map(|each| rule(target, each)).collect(),
+        };
+        let targets: Vec<Target> = targets.iter().map(target).collect();
+        if targets != self.targets {
+            self.by_uid = targets.iter().enumerate().map(|(at, target)| (target.uid.clone(), at)).collect();
+            let before = std::mem::replace(&mut self.targets, targets);
+            let went = before.into_iter().filter(|target| !self.by_uid.contains_key(&target.uid));
+            self.gone.extend(went.map(|target| (target.uid.clone(), target)));
+            self.gone.retain(|uid, _| !self.by_uid.contains_key(uid));
+            self.version += 1;
+        }
+    }
+
+    /// Changes whenever a target does.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The targets.
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// A target that is there, or was.
+    pub(super) fn target(&self, uid: &str) -> Option<&Target> {
+        self.position(uid).map_or_else(|| self.gone.get(uid), |at| self.targets.get(at))
+    }
+
+    /// Forgets those that went, unless they are kept.
+    pub(super) fn retain_gone(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.gone.retain(|uid, _| is_kept(uid));
+    }
+
+    /// Where a target is among them.
+    pub(super) fn position(&self, uid: &str) -> Option<usize> {
+        self.by_uid.get(uid).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn view(name: &str) -> TargetView {
+        let rule = json!({
+            "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "p", "rule": "rtt", "rtt": "RTT", "thresholdUs": 200,
+            "state": "Idle", "model": {"name": "m"}
+        });
+        serde_json::from_value(json!({"target": name, "uid": format!("u-{name}"), "measuredUs": null, "predictedUs": null, "rules": [rule]}))
+            .unwrap()
+    }
+
+    fn forecast(name: &str) -> ForecastView {
+        serde_json::from_value(json!({
+            "target": name, "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "p", "rule": "rtt", "tick": 1,
+            "quantilesUs": null, "chance": null, "needed": 0.5
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_version_changes_with_the_targets_and_only_then() {
+        let mut roster = Roster::default();
+        roster.take(&[view("a")], &[forecast("a")]);
+        let before = roster.version();
+        roster.take(&[view("a")], &[forecast("a")]);
+        assert_eq!(roster.version(), before);
+        roster.take(&[view("a"), view("b")], &[forecast("a")]);
+        assert!(roster.version() > before);
+        assert_eq!(roster.position("u-b"), Some(1));
+    }
+
+    #[test]
+    fn a_rule_has_the_chance_that_its_warnings_need() {
+        let mut roster = Roster::default();
+        roster.take(&[view("a"), view("b")], &[forecast("a")]);
+        let needed: Vec<_> = roster.targets().iter().map(|target| target.rules[0].needed).collect();
+        assert_eq!(needed, [Some(0.5), None]);
+    }
+
+    #[test]
+    fn a_target_that_went_is_known_until_it_is_forgotten() {
+        let mut roster = Roster::default();
+        roster.take(&[view("a"), view("b")], &[]);
+        roster.take(&[view("b")], &[]);
+        assert_eq!(
+            (roster.position("u-a"), roster.target("u-a").map(|target| target.name.as_str())),
+            (None, Some("a"))
+        );
+        roster.retain_gone(|uid| uid != "u-a");
+        assert!(roster.target("u-a").is_none() && roster.target("u-b").is_some());
+    }
+}

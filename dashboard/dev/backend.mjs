@@ -1,0 +1,149 @@
+// @ts-check
+/**
+ * Stands for `netprecursor dashboard` while the page is worked on: the same API (`src/api.ts`) over an imagined node, and
+ * the built page with the headers that the program sends. No part of the product.
+ *
+ *     node dev/backend.mjs [--targets N] [--port N] [--cluster] [--token TOKEN]
+ */
+
+import { createReadStream, existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import * as world from './world.mjs';
+
+/** @import { About, Alerts, Counts, Latest, Live, Overview, Policies, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
+
+/** The same as the program sends. */
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TYPES = /** @type {Record<string, string>} */ ({ html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' });
+const HOUR = 3600;
+
+/** @param {Latest} latest @returns {Counts} */
+function count({ standing }) {
+  /** @param {Standing[]} which */
+  const of = (...which) => standing.filter((each) => which.includes(each)).length;
+  return { trouble: of('Trouble'), warning: of('Warning', 'Pending'), calm: of('Calm', 'Recovering'), waiting: of('Waiting', 'Unselected') };
+}
+
+/**
+ * @param {{targets: number, cluster?: boolean, token?: string, port?: number}} options
+ * @returns {Promise<{url: string, close: () => void, world: typeof state}>}
+ */
+export function serve({ targets: amount, cluster = false, token, port = 0 }) {
+  const roster = world.targets(amount, cluster);
+  const state = { isStale: false, isSilent: false };
+  const now = () => Math.floor(Date.now() / 1000);
+  const began = now();
+  /** @returns {Source} */
+  const source = () => ({
+    state: state.isStale ? 'Stale' : 'Live', url: 'http://127.0.0.1:9470', since: began,
+    reason: state.isStale ? 'got no connection to http://127.0.0.1:9470 (connection refused), expected an agent' : null,
+    agentVersion: '0.1.0', kernel: '6.18.4', lostTicks: 0,
+  });
+  /** @param {string | null} uid */
+  const index = (uid) => roster.findIndex((target) => target.uid === uid);
+
+  /** @type {Record<string, (query: URLSearchParams) => unknown>} */
+  const routes = {
+    about: () => /** @type {About} */ ({ version: '0.1.0', horizonSeconds: 10, signals: world.SIGNALS }),
+    overview: () => {
+      const latest = world.latest(amount, now());
+      return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0 });
+    },
+    sparks: (query) => {
+      const [step, buckets] = [5, 60];
+      const start = Math.floor(now() / step) * step - (buckets - 1) * step;
+      const of = (/** @type {number} */ i, /** @type {'measuredUs' | 'q50Us' | 'chance'} */ key) =>
+        Array.from({ length: buckets }, (_, b) => {
+          const values = Array.from({ length: step }, (_, s) => start + b * step + s).filter((t) => t <= now()).map((t) => world.point(i, t)[key]);
+          const known = values.filter((value) => value != null);
+          return known.length ? Math.max(...known) : null;
+        });
+      const all = query.getAll('uid').slice(0, 100).map(index).filter((i) => i >= 0);
+      return /** @type {Sparks} */ ({ sparks: all.map((i) => ({ uid: `uid-${i}`, start, step, measuredUs: of(i, 'measuredUs'), forecastUs: of(i, 'q50Us'), chance: of(i, 'chance') })) });
+    },
+    target: (query) => {
+      const i = index(query.get('uid'));
+      const target = roster[i];
+      if (!target) return null;
+      const start = now() - HOUR + 1;
+      const points = Array.from({ length: HOUR }, (_, s) => world.point(i, start + s));
+      return /** @type {TargetHistory} */ ({
+        unix: now(), target, start, step: 1, measuredUs: points.map((p) => p.measuredUs), q50Us: points.map((p) => p.q50Us), q90Us: points.map((p) => p.q90Us),
+        q99Us: points.map((p) => p.q99Us), chance: points.map((p) => p.chance), thresholdUs: points.map((p) => p.thresholdUs), firing: points.map((p) => p.firing),
+      });
+    },
+    signals: (query) => {
+      const i = index(query.get('uid'));
+      if (i < 0) return null;
+      const until = Math.min(Number(query.get('until')) || now(), now());
+      const seconds = Math.min(Number(query.get('seconds')) || 600, HOUR);
+      const all = Array.from({ length: seconds }, (_, s) => world.signals(i, until - seconds + 1 + s));
+      return /** @type {SignalHistory} */ ({ uid: `uid-${i}`, start: until - seconds + 1, signals: world.SIGNALS.map((_, s) => all.map((values) => values[s] ?? null)), oldest: now() - HOUR });
+    },
+    alerts: () => /** @type {Alerts} */ ({ version: now() % 10, alerts: world.alerts(roster, now()), forgotten: 0 }),
+    policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
+  };
+
+  /** @param {URLSearchParams} query @returns {Live} */
+  const live = (query) => {
+    const latest = world.latest(amount, now());
+    /** @type {Live} */
+    const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5) };
+    if (query.get('view') === 'overview') event.latest = latest;
+    if (query.get('view') === 'target') event.point = index(query.get('uid')) < 0 ? null : world.point(index(query.get('uid')), now());
+    return event;
+  };
+
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    response.setHeader('content-security-policy', CSP);
+    response.setHeader('x-content-type-options', 'nosniff');
+    const say = (/** @type {number} */ status, /** @type {unknown} */ body) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body));
+    };
+    if (!url.pathname.startsWith('/api/v1/')) {
+      const name = url.pathname === '/' ? 'index.html' : url.pathname.slice(1);
+      const file = fileURLToPath(new URL(`../dist/${name}`, import.meta.url));
+      if (name.includes('..') || !existsSync(file)) return say(404, { error: 'no such path' });
+      response.setHeader('content-type', TYPES[name.split('.').at(-1) ?? ''] ?? 'text/plain');
+      return createReadStream(file).pipe(response);
+    }
+    const what = url.pathname.slice('/api/v1/'.length);
+    if (what === 'session' && request.method === 'POST') {
+      if (request.headers.authorization !== `Bearer ${token}`) return say(401, { error: 'got another token than that of --token-file' });
+      response.setHeader('set-cookie', 'netprecursor=yes; HttpOnly; SameSite=Strict; Path=/');
+      return response.writeHead(204).end();
+    }
+    if (token && !request.headers.cookie?.includes('netprecursor=yes')) return say(401, { error: 'got no token, expected that of --token-file' });
+    if (what === 'live') {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+      const send = () => {
+        if (!state.isSilent) response.write(`data: ${JSON.stringify(live(url.searchParams))}\n\n`);
+      };
+      send();
+      const timer = setInterval(send, 1000);
+      return request.on('close', () => clearInterval(timer));
+    }
+    const body = routes[what]?.(url.searchParams);
+    return body ? say(200, body) : say(404, { error: `got ${what} ${url.searchParams}, which is not known; the overview lists the targets` });
+  });
+  return new Promise((resolve) => {
+    server.listen(port, '127.0.0.1', () => {
+      const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+      const close = () => {
+        server.closeAllConnections();
+        server.close();
+      };
+      resolve({ url: `http://127.0.0.1:${address.port}/`, close, world: state });
+    });
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { targets: { type: 'string', default: '110' }, port: { type: 'string', default: '9471' }, cluster: { type: 'boolean', default: false }, token: { type: 'string' } } });
+  const { url } = await serve({ targets: Number(values.targets), port: Number(values.port), cluster: values.cluster, ...(values.token && { token: values.token }) });
+  process.stdout.write(`${url}\n`);
+}

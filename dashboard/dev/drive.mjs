@@ -1,0 +1,263 @@
+// @ts-check
+/**
+ * Drives the built page in a headless Chromium against an imagined node: every page in dark and light, 1280 and 390 px wide,
+ * with axe-core on each; then what has to hold whatever is looked at. Screenshots go to `--out`.
+ *
+ *     node dev/drive.mjs [--out DIR] [--chromium FILE] [--url URL]
+ *
+ * With `--url` it drives a dashboard that runs already, and leaves out what only an imagined node can show.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { serve } from './backend.mjs';
+import { HOSTILE, LONG } from './world.mjs';
+
+/** @import { Browser, Page } from 'playwright-core' */
+/** @import { Alerts, Overview } from '../src/api' */
+
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: '../out/dashboard' }, chromium: { type: 'string', default: '/usr/bin/chromium' }, url: { type: 'string' } },
+});
+mkdirSync(values.out, { recursive: true });
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const WIDTHS = /** @type {const} */ ([[1280, 800], [390, 844]]);
+/** @type {string[]} */
+const findings = [];
+
+/** @param {boolean} holds @param {string} words */
+function expect(holds, words) {
+  process.stdout.write(`${holds ? 'ok  ' : 'FAIL'} ${words}\n`);
+  if (!holds) findings.push(words);
+}
+
+/** @param {Browser} browser @param {string} url @param {'dark' | 'light'} theme @param {readonly [number, number]} size */
+async function open(browser, url, theme, [width, height]) {
+  const context = await browser.newContext({ colorScheme: theme, viewport: { width, height }, bypassCSP: false });
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/401|404|ERR_/.test(message.text())) expect(false, `console at ${page.url()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => expect(false, `exception at ${page.url()}: ${error.message}`));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) expect(false, `external request: ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** @param {Page} page @param {string} name */
+async function axe(page, name) {
+  // By the debugger, because the page's policy allows no script of another origin.
+  const source = (await import('node:fs')).readFileSync(AXE, 'utf8');
+  await page.evaluate(source);
+  const violations = await page.evaluate(async () => {
+    const { violations: found } = await /** @type {any} */ (globalThis).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
+    return found.map((/** @type {any} */ each) => `${each.id}: ${each.help} (${each.nodes.length}): ${each.nodes[0].target} ${each.nodes[0].failureSummary}`);
+  });
+  expect(violations.length === 0, `axe: ${name}${violations.map((/** @type {string} */ each) => `\n       ${each}`).join('')}`);
+}
+
+/** @param {string} url */
+async function places(url) {
+  const overview = /** @type {Overview} */ (await (await fetch(`${url}api/v1/overview`)).json());
+  const { alerts } = /** @type {Alerts} */ (await (await fetch(`${url}api/v1/alerts`)).json());
+  const worst = overview.latest.standing.findIndex((each) => each === 'Trouble');
+  const uid = encodeURIComponent(overview.targets[Math.max(0, worst)]?.uid ?? '');
+  const past = alerts.find((alert) => alert.confirmed === 'True' && alert.firedUnix < overview.unix - 300);
+  return /** @type {[string, string, string][]} */ ([
+    ['overview', '#/', '.targets .c-name a'],
+    ['target', `#/target/${uid}`, '.u-over'],
+    ...(past ? [['moment', `#/target/${encodeURIComponent(past.targetUid)}?at=${past.firedUnix}`, '.u-over']] : []),
+    ['alerts', '#/alerts', '.alert-list li, .empty'],
+    ['policies', '#/policies', '.rule, .empty'],
+  ]);
+}
+
+/** @param {Browser} browser @param {string} url */
+async function lookAtEach(browser, url) {
+  for (const theme of /** @type {const} */ (['light', 'dark'])) {
+    for (const size of WIDTHS) {
+      const page = await open(browser, url, theme, size);
+      for (const [name, hash, ready] of await places(url)) {
+        await page.evaluate((to) => { location.hash = to; }, hash);
+        await page.waitForSelector(ready);
+        // Two seconds of the stream and the sparklines of what is shown.
+        await page.waitForTimeout(2200);
+        const shot = `${name}-${theme}-${size[0]}`;
+        await page.screenshot({ path: join(values.out, `${shot}.png`) });
+        await axe(page, shot);
+        if (name === 'target') {
+          await page.locator('.moved').evaluate((element) => element.scrollIntoView());
+          await page.waitForTimeout(300);
+          await page.screenshot({ path: join(values.out, `moved-${theme}-${size[0]}.png`) });
+        }
+        const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(beyond <= 0, `nothing is wider than the window: ${shot} (${beyond} px)`);
+      }
+      await page.context().close();
+    }
+  }
+}
+
+/** @param {Browser} browser @param {string} url */
+async function firstPaint(browser, url) {
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+  await page.addInitScript(() => {
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector('.targets .c-name a')) return;
+      observer.disconnect();
+      requestAnimationFrame(() => performance.mark('rows'));
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto(url);
+  await page.waitForFunction(() => performance.getEntriesByName('rows').length > 0);
+  const ms = await page.evaluate(() => performance.getEntriesByName('rows')[0]?.startTime ?? Infinity);
+  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity);
+  expect(ms < 1000 && paint < 1000, `110 targets: first paint after ${Math.round(paint)} ms, rows after ${Math.round(ms)} ms, expected < 1000`);
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
+async function hostileNames(browser) {
+  const { url, close } = await serve({ targets: 12 });
+  const page = await open(browser, url, 'light', [1280, 800]);
+  await page.waitForSelector('.targets .c-name a');
+  const names = await page.$$eval('.targets .c-name a', (links) => links.map((link) => link.textContent));
+  expect(names.includes(HOSTILE) && names.includes(LONG), 'names of markup and of 253 characters are text');
+  await page.goto(`${url}#/target/uid-4`);
+  await page.waitForSelector('.u-over');
+  expect((await page.textContent('h1')) === HOSTILE && !(await page.title()).includes('owned'), 'markup is text as a heading, too');
+  await page.goto(`${url}#/target/nobody`);
+  await page.waitForSelector('.empty:has-text("not known")');
+  expect(true, 'a target that is not known is said to be so');
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
+async function manyTargets(browser) {
+  const { url, close } = await serve({ targets: 10_000, cluster: true });
+  const page = await open(browser, url, 'dark', [1280, 800]);
+  await page.waitForSelector('.targets .c-name a');
+  const rows = await page.$$eval('.targets tr.target', (all) => all.length);
+  expect(rows < 80, `of 10,000 rows ${rows} are in the document`);
+  const busy = await page.evaluate(async () => {
+    let longest = 0;
+    new PerformanceObserver((list) => { for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration); }).observe({ type: 'longtask' });
+    const box = document.querySelector('.scroller');
+    for (let step = 0; step < 40; step += 1) {
+      if (box) box.scrollTop = step * 10_000;
+      await new Promise((done) => setTimeout(done, 75));
+    }
+    return longest;
+  });
+  expect(busy < 300, `scrolling through 10,000 rows blocks for at most ${Math.round(busy)} ms, expected < 300`);
+  await page.screenshot({ path: join(values.out, 'many-dark-1280.png') });
+  await page.fill('input[type=search]', 'node3 checkout 999');
+  await page.waitForFunction(() => document.querySelectorAll('.targets tr.target').length < 20);
+  expect(true, 'a filter of several words narrows 10,000 rows');
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
+async function staleness(browser) {
+  const { url, close, world } = await serve({ targets: 12 });
+  const page = await open(browser, url, 'dark', [1280, 800]);
+  await page.waitForSelector('.targets .c-name a');
+  world.isStale = true;
+  await page.waitForSelector('.banner:has-text("connection refused")');
+  expect((await page.getAttribute('main', 'class')) === 'stale', 'an agent that is gone is said to be, with the reason');
+  await page.screenshot({ path: join(values.out, 'stale-dark-1280.png') });
+  world.isStale = false;
+  await page.waitForSelector('.banner', { state: 'hidden' });
+  world.isSilent = true;
+  await page.waitForSelector('.banner:has-text("does not answer")', { timeout: 10_000 });
+  world.isSilent = false;
+  await page.waitForSelector('.banner', { state: 'hidden', timeout: 15_000 });
+  expect(true, 'a stream that falls silent is opened again');
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
+async function keyboard(browser) {
+  const { url, close } = await serve({ targets: 30 });
+  const page = await open(browser, url, 'light', [1280, 800]);
+  await page.waitForSelector('.targets .c-name a');
+  await page.focus('.targets .c-name a');
+  const focused = () => page.evaluate(() => document.activeElement?.closest('tr')?.getAttribute('aria-rowindex'));
+  const first = await focused();
+  await page.keyboard.press('ArrowDown');
+  expect(Number(await focused()) === Number(first) + 1, 'arrow keys move along the rows');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.u-over');
+  expect((await page.evaluate(() => document.activeElement?.id)) === 'main', 'a new page has the focus');
+  await page.focus('.chart');
+  const before = await page.textContent('.readout b');
+  for (let step = 0; step < 5; step += 1) await page.keyboard.press('ArrowLeft');
+  await page.waitForFunction((text) => document.querySelector('.readout b')?.textContent !== text, before);
+  const wide = await page.textContent('.tools > .soft');
+  await page.keyboard.press('+');
+  await page.waitForFunction((text) => document.querySelector('.tools > .soft')?.textContent !== text, wide);
+  expect(true, 'a chart is read and zoomed by keys');
+  await page.keyboard.press('Escape');
+  const box = await page.locator('.u-over').first().boundingBox();
+  if (box) {
+    await page.mouse.move(box.x + box.width * 0.3, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 5 });
+    await page.mouse.up();
+  }
+  await page.waitForSelector('button:has-text("Follow")');
+  expect(true, 'a chart is zoomed by dragging');
+  await page.screenshot({ path: join(values.out, 'zoomed-light-1280.png') });
+  await page.click('button:has-text("Pause")');
+  const paused = await page.textContent('.readout');
+  await page.waitForTimeout(2500);
+  expect((await page.textContent('.readout')) === paused, 'a pause holds the charts');
+  await page.click('button[aria-label^="Theme"]');
+  await page.waitForSelector('html[data-theme=dark]');
+  expect(true, 'the theme can be chosen');
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
+async function token(browser) {
+  const { url, close } = await serve({ targets: 12, token: 'right' });
+  const page = await open(browser, url, 'light', [390, 844]);
+  await page.waitForSelector('input[type=password]');
+  await axe(page, 'sign-in');
+  await page.fill('input[type=password]', 'wrong');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.note:has-text("another token")');
+  await page.screenshot({ path: join(values.out, 'token-light-390.png') });
+  await page.fill('input[type=password]', 'right');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.targets .c-name a');
+  expect(true, 'a token is asked for, a wrong one refused, the right one taken');
+  close();
+  await page.context().close();
+}
+
+const browser = await chromium.launch({ executablePath: values.chromium, args: ['--no-sandbox'] });
+try {
+  if (values.url) {
+    await lookAtEach(browser, values.url);
+  } else {
+    const { url, close } = await serve({ targets: 110 });
+    await firstPaint(browser, url);
+    await lookAtEach(browser, url);
+    close();
+    for (const check of [hostileNames, manyTargets, staleness, keyboard, token]) await check(browser);
+  }
+} finally {
+  await browser.close();
+}
+process.stdout.write(findings.length ? `${findings.length} findings; screenshots in ${values.out}\n` : `all is well; screenshots in ${values.out}\n`);
+process.exitCode = findings.length ? 1 : 0;

@@ -1,0 +1,287 @@
+/**
+ * What the page and its backend say to each other, under /api/v1. The Rust side is `cli/src/dashboard/views.rs`; the
+ * stand-in for development (`dev/backend.mjs`) is checked against this file.
+ *
+ * Times are Unix seconds, round trips µs, chances 0 to 1. What was not measured is null.
+ */
+
+/** How the backend stands with the agent that it reads. */
+export type SourceState = 'Connecting' | 'Live' | 'Stale';
+
+export interface Source {
+  state: SourceState;
+  /** Where the agent is. */
+  url: string;
+  /** Since when it is in this state. */
+  since: number;
+  /** Why the agent is not read; null while it is. */
+  reason: string | null;
+  agentVersion: string | null;
+  kernel: string | null;
+  /** Ticks that did not arrive because this backend was too slow for the agent. */
+  lostTicks: number;
+}
+
+/** Where a target stands. Trouble is now, a warning is ahead of it. */
+export type Standing = 'Trouble' | 'Warning' | 'Pending' | 'Recovering' | 'Calm' | 'Waiting' | 'Unselected';
+
+export interface PolicyIdentity {
+  policyKind: 'PrecursorPolicy' | 'ClusterPrecursorPolicy';
+  policyNamespace?: string;
+  policy: string;
+  rule: string;
+}
+
+export interface Model {
+  name: string;
+  sha256?: string;
+  fallback?: string;
+}
+
+/** A rule that selects a target. */
+export interface Rule extends PolicyIdentity {
+  /** What it means by RTT, in words. */
+  rtt: string;
+  thresholdUs: number;
+  /** The chance that a warning needs. */
+  needed: number | null;
+  model: Model;
+}
+
+/** Who a target is: changes rarely. */
+export interface Target {
+  uid: string;
+  name: string;
+  namespace: string | null;
+  workload: string | null;
+  node: string | null;
+  aliases: string[];
+  labels: Record<string, string>;
+  rules: Rule[];
+}
+
+/** The last second of every target, in the order of the roster. */
+export interface Latest {
+  measuredUs: (number | null)[];
+  /** Median of the highest RTT of the next ten seconds. */
+  forecastUs: (number | null)[];
+  chance: (number | null)[];
+  standing: Standing[];
+}
+
+export interface Counts {
+  trouble: number;
+  warning: number;
+  calm: number;
+  waiting: number;
+}
+
+/** GET /api/v1/overview */
+export interface Overview {
+  unix: number;
+  source: Source;
+  counts: Counts;
+  /** Which `targets` these are: the stream names it, so that the page asks again when they change. */
+  roster: number;
+  targets: Target[];
+  latest: Latest;
+  /** Targets beyond what the history holds. */
+  notKept: number;
+}
+
+/** A series of buckets: bucket `i` covers the `step` seconds from `start + i × step`. Each holds its highest value. */
+export interface Spark {
+  uid: string;
+  start: number;
+  step: number;
+  measuredUs: (number | null)[];
+  forecastUs: (number | null)[];
+  chance: (number | null)[];
+}
+
+/** GET /api/v1/sparks?uid=…&uid=… */
+export interface Sparks {
+  sparks: Spark[];
+}
+
+/** GET /api/v1/target?uid=… : one target and all that is kept of it. */
+export interface TargetHistory {
+  unix: number;
+  target: Target;
+  start: number;
+  step: number;
+  measuredUs: (number | null)[];
+  q50Us: (number | null)[];
+  q90Us: (number | null)[];
+  q99Us: (number | null)[];
+  chance: (number | null)[];
+  thresholdUs: (number | null)[];
+  firing: boolean[];
+}
+
+/** GET /api/v1/signals?uid=…&until=…&seconds=… : seconds of step 1, oldest first, by signal in the order of `about`. */
+export interface SignalHistory {
+  uid: string;
+  start: number;
+  signals: (number | null)[][];
+  /** The oldest second that is kept of any target. */
+  oldest: number | null;
+}
+
+export interface SignalMeta {
+  name: string;
+  unit: string;
+  doc: string;
+}
+
+/** GET /api/v1/about */
+export interface About {
+  version: string;
+  /** Seconds that a forecast looks ahead. */
+  horizonSeconds: number;
+  signals: SignalMeta[];
+}
+
+export interface Cause {
+  group: string;
+  feature: string;
+  unit: string;
+  value: number | null;
+  baseline: number | null;
+  sharePercent: number;
+}
+
+export type Confirmed = 'True' | 'False' | 'Unknown';
+
+/** An alert as the agent publishes it. */
+export interface Alert extends PolicyIdentity {
+  name: string;
+  target: string;
+  targetUid: string;
+  severity: 'Info' | 'Warning' | 'Critical';
+  state: 'Firing' | 'Resolved';
+  trigger: 'Forecast' | 'Measured';
+  rtt: string;
+  thresholdUs: number;
+  resolveUs: number;
+  predictedUs: number | null;
+  chance: number | null;
+  measuredUs: number | null;
+  leadSeconds: number | null;
+  confirmed: Confirmed;
+  judgedUnix: number | null;
+  count: number;
+  firedUnix: number;
+  resolvedUnix: number | null;
+  resolution: string | null;
+  causes: Cause[];
+  model: Model;
+}
+
+/** GET /api/v1/alerts : newest first. */
+export interface Alerts {
+  version: number;
+  alerts: Alert[];
+  /** Alerts that were forgotten to make room. */
+  forgotten: number;
+}
+
+export interface Bin {
+  forecasts: number;
+  cameTrue: number;
+  sum: number;
+}
+
+export interface Expert {
+  name: string;
+  weights: [number, number, number];
+  skillPercent: [number | null, number | null, number | null];
+  correctedSkillPercent: [number | null, number | null, number | null];
+}
+
+export interface Scorecard {
+  alerts: number;
+  confirmed: number;
+  late: number;
+  unconfirmed: number;
+  unjudged: number;
+  incidents: number;
+  warned: number;
+  missed: number;
+  ongoing: number;
+  gated: number;
+  leadSeconds: number[];
+  targetSeconds: number;
+}
+
+/** A rule's score, as the agent publishes it. */
+export interface Score extends PolicyIdentity {
+  model: Model;
+  neededPercent: number;
+  reachablePercent: number;
+  precisionPercent: number | null;
+  recallPercent: number | null;
+  leadMedianSeconds: number | null;
+  coverage: [number, number, number] | null;
+  reliability: Bin[];
+  skillPercent?: [number | null, number | null, number | null];
+  bestRule?: [string | null, string | null, string | null];
+  skillSeconds?: number;
+  leadingExpert?: string;
+  experts?: Expert[];
+  sources?: Record<string, number>;
+  scorecard: Scorecard;
+}
+
+/** GET /api/v1/policies */
+export interface Policies {
+  scores: Score[];
+  trends: Trend[];
+}
+
+/** What a rule's scores were: a sample every `step` seconds from `start` on, in percent. */
+export interface Trend extends PolicyIdentity {
+  start: number;
+  step: number;
+  precisionPercent: (number | null)[];
+  recallPercent: (number | null)[];
+  neededPercent: (number | null)[];
+  reachablePercent: (number | null)[];
+}
+
+/** What an event of GET /api/v1/live?view=overview|target|alerts|policies[&uid=…] holds; one comes each second. */
+export interface Live {
+  unix: number;
+  source: Source;
+  counts: Counts;
+  roster: number;
+  /** Changes whenever an alert does. */
+  alerts: number;
+  /** With view=overview. */
+  latest?: Latest;
+  /** With view=target; null once the target is gone. */
+  point?: Point | null;
+}
+
+/** The last second of one target. */
+export interface Point {
+  uid: string;
+  unix: number;
+  measuredUs: number | null;
+  q50Us: number | null;
+  q90Us: number | null;
+  q99Us: number | null;
+  chance: number | null;
+  thresholdUs: number | null;
+  firing: boolean;
+  standing: Standing;
+  /** Why nothing is forecast, in words. */
+  note: string | null;
+  /** In the order of `about`. */
+  signals: (number | null)[];
+}
+
+/** The body of every answer that is not 200. */
+export interface Refusal {
+  error: string;
+}

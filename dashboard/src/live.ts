@@ -1,0 +1,61 @@
+/** The stream of seconds: one connection for what is looked at, opened again with back-off when it ends. */
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Live } from './api';
+
+/** Seconds without an event after which the stream is taken for dead: a machine that slept, a proxy that buffers. */
+const SILENCE_MS = 5_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 10_000;
+
+export interface Connection {
+  isOpen: boolean;
+  /** When the last event came, ms since 1970; null before the first. */
+  heard: number | null;
+}
+
+/** How long to wait before the next attempt. */
+export function wait(failures: number): number {
+  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures, 10));
+}
+
+/** Follows the stream of `view` and calls `take` for each second. A view of null closes it. */
+export function useLive(view: string | null, take: (live: Live) => void): Connection {
+  const [connection, setConnection] = useState<Connection>({ isOpen: false, heard: null });
+  const taker = useRef(take);
+  taker.current = take;
+  useEffect(() => {
+    if (view == null) return undefined;
+    let source: EventSource | null = null;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let failures = 0;
+    const fail = () => {
+      source?.close();
+      clearTimeout(timer);
+      setConnection((before) => ({ ...before, isOpen: false }));
+      timer = setTimeout(open, wait(failures));
+      failures += 1;
+    };
+    const listen = () => {
+      clearTimeout(timer);
+      timer = setTimeout(fail, SILENCE_MS);
+    };
+    const open = () => {
+      source = new EventSource(`/api/v1/live?${view}`);
+      source.onmessage = ({ data }: MessageEvent<string>) => {
+        listen();
+        failures = 0;
+        setConnection({ isOpen: true, heard: Date.now() });
+        taker.current(JSON.parse(data) as Live);
+      };
+      source.onerror = fail;
+      listen();
+    };
+    open();
+    return () => {
+      source?.close();
+      clearTimeout(timer);
+    };
+  }, [view]);
+  return connection;
+}

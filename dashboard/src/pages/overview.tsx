@@ -1,0 +1,79 @@
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { Live, Overview } from '../api';
+import { read, Refused } from '../client';
+import { number } from '../pure/format';
+import { arrange, haystack, type Filter, type Key, type Order } from '../pure/order';
+import { Search, Select } from '../ui/select';
+import { Table } from './overview/table';
+import { COLUMNS, shownColumns } from './overview/columns';
+
+const TILES = [
+  ['trouble', 'bad', 'In trouble', 'above the threshold now'],
+  ['warning', 'warn', 'Warning', 'a breach is likely within 10 s'],
+  ['calm', 'good', 'Calm', 'forecast below the threshold'],
+  ['waiting', 'none', 'Not forecast', 'warming up, or no policy'],
+] as const;
+
+/** The targets, read again whenever they change. */
+function useOverview(live: Live | null): [Overview | null, string | null] {
+  const [overview, setOverview] = useState<Overview | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const isKnown = overview != null && (!live || live.roster === overview.roster);
+  useEffect(() => {
+    if (isKnown) return undefined;
+    const abort = new AbortController();
+    read<Overview>('overview', abort.signal).then(
+      (answer) => {
+        setOverview(answer);
+        setError(null);
+      },
+      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
+    );
+    return () => abort.abort();
+  }, [isKnown, live?.roster]);
+  return [overview, error];
+}
+
+export function OverviewPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
+  const [overview, error] = useOverview(live);
+  const [filter, setFilter] = useState<Filter>({ text: '', standing: 'all' });
+  const [order, setOrder] = useState<Order>({ key: 'urgency', descending: false });
+  const stacks = useMemo(() => overview?.targets.map(haystack) ?? [], [overview]);
+  const columns = useMemo(() => shownColumns(overview?.targets ?? []), [overview]);
+  // An event of another roster does not fit these targets.
+  const latest = overview && (live?.latest && live.roster === overview.roster ? live.latest : overview.latest);
+  const rows = useMemo(
+    () => (overview && latest ? arrange(overview.targets, stacks, latest, filter, order) : []),
+    [overview, stacks, latest, filter, order],
+  );
+  if (!overview || !latest) return <p class="empty">{error ?? 'Loading…'}</p>;
+  if (!(live?.unix ?? overview.unix)) return <p class="empty">Waiting for the first tick of the agent at {overview.source.url}…</p>;
+  const counts = live?.counts ?? overview.counts;
+  const sort = (key: Key) =>
+    setOrder((before) => ({ key, descending: before.key === key ? !before.descending : COLUMNS[key].startsDescending }));
+  return (
+    <section class="overview">
+      <h1 class="hidden">Overview</h1>
+      <div class="tiles" role="group" aria-label="Show only">
+        {TILES.map(([standing, mood, name, hint]) => (
+          <button
+            key={standing} type="button" class={`tile ${mood}${counts[standing] ? '' : ' zero'}`} aria-pressed={filter.standing === standing}
+            onClick={() => setFilter({ ...filter, standing: filter.standing === standing ? 'all' : standing })}
+          >
+            <b>{number(counts[standing], 0)}</b><span>{name}</span><small>{hint}</small>
+          </button>
+        ))}
+      </div>
+      <div class="tools">
+        <Search label="Filter by name, label, policy" value={filter.text} onChange={(text) => setFilter({ ...filter, text })} />
+        <Select label="Sort by" value={order.key} options={columns.map((key) => [key, COLUMNS[key].words] as const)} onChange={sort} />
+        <span class="soft" role="status">{number(rows.length, 0)} of {number(overview.targets.length, 0)} targets{overview.notKept ? `, ${number(overview.notKept, 0)} more are beyond what this dashboard keeps` : ''}</span>
+      </div>
+      {overview.targets.length === 0
+        ? <p class="empty">No targets: no policy selects a pod on this node or, on one host, no <code>--target netns:NAME</code> was given.</p>
+        : rows.length === 0
+          ? <p class="empty">No target matches. <button type="button" onClick={() => setFilter({ text: '', standing: 'all' })}>Show all</button></p>
+          : <Table targets={overview.targets} latest={latest} rows={rows} columns={columns} order={order} onSort={sort} unix={live?.unix ?? overview.unix} isDark={isDark} />}
+    </section>
+  );
+}

@@ -1,0 +1,89 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Expert, Live, Policies, Score, Trend as TrendData } from '../api';
+import { read, Refused } from '../client';
+import { number, percent, span } from '../pure/format';
+import { ruleName } from '../pure/words';
+import { Chip } from '../ui/chip';
+import { Reliability } from './policies/reliability';
+import { Trend } from './policies/trend';
+
+/** The agent's scores are read again this often. */
+const REFRESH_S = 5;
+
+export function PoliciesPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
+  const [policies, setPolicies] = useState<Policies | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const period = Math.floor((live?.unix ?? 0) / REFRESH_S);
+  useEffect(() => {
+    const abort = new AbortController();
+    read<Policies>('policies', abort.signal).then(
+      (answer) => {
+        setPolicies(answer);
+        setError(null);
+      },
+      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
+    );
+    return () => abort.abort();
+  }, [period]);
+  return (
+    <section class="policies">
+      <h1>Policies and models</h1>
+      {!policies && <p class="empty">{error ?? 'Loading…'}</p>}
+      {policies?.scores.length === 0 && <p class="empty">No policy: nothing can fire.</p>}
+      {policies?.scores.map((score) => <Rule key={ruleName(score)} score={score} trend={policies.trends.find((each) => ruleName(each) === ruleName(score))} isDark={isDark} />)}
+    </section>
+  );
+}
+
+const signed = (value: number | null | undefined) => (value == null ? '–' : `${value > 0 ? '+' : ''}${number(value, 0)} %`);
+
+function Rule({ score, trend, isDark }: { score: Score; trend: TrendData | undefined; isDark: boolean }) {
+  const { scorecard: card } = score;
+  const days = card.targetSeconds / 86_400;
+  return (
+    <article class="panel rule">
+      <div class="alert-head">
+        <h2>{ruleName(score)}</h2>
+        <Chip mood={score.model.fallback ? 'warn' : 'none'}>{score.model.name}</Chip>
+      </div>
+      {score.model.fallback && <p class="note">Fell back to {score.model.name}: {score.model.fallback}</p>}
+      <dl class="facts big">
+        <div><dt>Precision</dt><dd>{percent(score.precisionPercent)}</dd></div>
+        <div><dt>Recall</dt><dd>{percent(score.recallPercent)}</dd></div>
+        <div><dt>Median lead</dt><dd>{score.leadMedianSeconds == null ? '–' : `${score.leadMedianSeconds} s`}</dd></div>
+        <div><dt>False alerts</dt><dd>{days > 0.01 ? `${number(card.unconfirmed / days, 1)} / target-day` : '–'}</dd></div>
+        <div><dt>Needs a chance of</dt><dd>{number(score.neededPercent, 0)} %</dd></div>
+      </dl>
+      <p class="soft">
+        {card.alerts} alerts: {card.confirmed} confirmed, {card.unconfirmed} false, {card.late} late. {card.incidents - card.gated} incidents: {card.warned} warned of, {card.missed} missed, {card.ongoing} under an earlier alert. {span(card.targetSeconds)} watched, summed over targets.
+        {' '}The highest recent chance was {number(score.reachablePercent, 0)} %.
+      </p>
+      {trend && <Trend trend={trend} isDark={isDark} />}
+      <div class="halves">
+        <Reliability bins={score.reliability} needed={score.neededPercent / 100} />
+        {score.experts && <Experts score={score} experts={score.experts} />}
+      </div>
+    </article>
+  );
+}
+
+function Experts({ score, experts }: { score: Score; experts: Expert[] }) {
+  return (
+    <div>
+      <h3>Who is heard</h3>
+      <table class="experts">
+        <caption class="soft">Skill over the best rule of thumb ({score.bestRule?.[1] ?? 'none yet'}), {span(score.skillSeconds ?? 0)} of truth; the mixture has {signed(score.skillPercent?.[1])} at q 0.9</caption>
+        <thead><tr><th scope="col">Expert</th><th scope="col">Weight, q 0.9</th><th scope="col">Skill, q 0.9</th></tr></thead>
+        <tbody>
+          {[...experts].sort((a, b) => b.weights[1] - a.weights[1]).map((expert) => (
+            <tr key={expert.name}>
+              <th scope="row">{expert.name}</th>
+              <td><span class="bar" aria-hidden="true"><i style={{ width: `${Math.round(100 * expert.weights[1])}%` }} /></span>{number(100 * expert.weights[1], 0)} %</td>
+              <td>{signed(expert.skillPercent[1])}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,155 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { About, Live, Point, SignalHistory, TargetHistory } from '../api';
+import { read, Refused } from '../client';
+import { within, zoomed, type Range } from '../pure/axis';
+import { clock, span, time, chance, moment } from '../pure/format';
+import { moves, move, RECENT, type Values } from '../pure/moves';
+import { append, LONGEST_GAP, seriesOf, SPAN, type Series } from '../pure/series';
+import { ruleName } from '../pure/words';
+import { Chip, StandingChip } from '../ui/chip';
+import { Moved } from './target/moved';
+import { RttCharts } from './target/rtt';
+
+/** Seconds of signals that are looked at. */
+const SIGNAL_SPAN = 600;
+/** Seconds behind an alert that its chart shows. */
+const AFTER = 60;
+const SPANS = [[120, '2 min'], [300, '5 min'], [900, '15 min'], [SPAN, '1 h']] as const;
+
+interface Props {
+  uid: string;
+  at: number | null;
+  live: Live | null;
+  about: About;
+  isDark: boolean;
+}
+
+interface Data {
+  history: TargetHistory;
+  series: Series;
+  signals: SignalHistory;
+  /** Counts changes, because series grow in place. */
+  version: number;
+}
+
+/** The history of a target, continued by the stream; `attempt` asks for it again. */
+function useTarget(uid: string, until: number | null, point: Point | null, isPaused: boolean): [Data | null, string | null] {
+  const [data, setData] = useState<Data | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    const ask = `uid=${encodeURIComponent(uid)}`;
+    const moments = until == null ? '' : `&until=${until}`;
+    Promise.all([
+      read<TargetHistory>(`target?${ask}`, abort.signal),
+      read<SignalHistory>(`signals?${ask}&seconds=${SIGNAL_SPAN}${moments}`, abort.signal),
+    ]).then(
+      ([history, signals]) => {
+        setData({ history, series: seriesOf(history), signals, version: 0 });
+        setError(null);
+      },
+      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
+    );
+    return () => abort.abort();
+  }, [uid, until, attempt]);
+  const waiting = useRef<Point[]>([]);
+  useEffect(() => {
+    if (!point) return;
+    // What comes during a pause waits, as far as it could be drawn at all.
+    waiting.current = [...waiting.current, point].slice(-SPAN);
+    if (isPaused || !data) return;
+    const fresh = waiting.current;
+    waiting.current = [];
+    const follows = fresh.every((each) => append(data.series, each) && (until != null || appendSignals(data.signals, each)));
+    if (follows) setData({ ...data, version: data.version + 1 });
+    else setAttempt((before) => before + 1);
+  }, [point, isPaused]);
+  return [data, error];
+}
+
+function appendSignals(history: SignalHistory, point: Point): boolean {
+  const length = history.signals[0]?.length ?? 0;
+  const next = history.start + length;
+  if (point.unix < next) return point.unix >= next - 1;
+  if (point.unix > next + LONGEST_GAP) return false;
+  history.signals.forEach((values, signal) => {
+    for (let unix = next; unix < point.unix; unix += 1) values.push(null);
+    values.push(point.signals[signal] ?? null);
+    if (values.length > SIGNAL_SPAN) values.splice(0, values.length - SIGNAL_SPAN);
+  });
+  history.start = point.unix + 1 - (history.signals[0]?.length ?? 0);
+  return true;
+}
+
+export function TargetPage({ uid, at, live, about, isDark }: Props) {
+  const [isPaused, setPaused] = useState(false);
+  const [width, setWidth] = useState<number>(300);
+  const [zoom, setZoom] = useState<Range | null>(null);
+  const [cursor, setCursor] = useState<number | null>(null);
+  const until = at == null ? null : at + AFTER;
+  // The last event may still be about the target that was looked at before.
+  const point = live?.point?.uid === uid ? live.point : null;
+  const [data, error] = useTarget(uid, until, point, isPaused);
+  useEffect(() => setZoom(at == null ? null : { from: at - 120, to: at + AFTER }), [at]);
+  const isGone = live?.point === null;
+  const series = data?.series;
+  const last = series?.times.at(-1) ?? 0;
+  const all: Range = { from: last - SPAN, to: last + about.horizonSeconds };
+  const range = zoom ? within(zoom, all) : { from: last - width + about.horizonSeconds, to: last + about.horizonSeconds };
+  const change = (next: Range) => setZoom(within(next, all));
+  const reset = () => setZoom(null);
+  const rtt = useMemo(() => (data ? rttMove(data) : null), [data]);
+  const found = useMemo(() => (data ? moves(data.signals.signals, data.signals.start, (signal) => isShown(about.signals[signal]?.name ?? '')) : []), [data, about]);
+  if (!data || !series) return <p class="empty">{error ? <>{error}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
+  const { target } = data.history;
+  const rule = target.rules[0];
+  const end = data.signals.start + (data.signals.signals[0]?.length ?? 0) - 1;
+  const zoomBy = (factor: number) => change(zoomed(range, zoom ? (range.from + range.to) / 2 : range.to, factor));
+  return (
+    <section class="target-page">
+      <div class="alert-head">
+        <h1 title={target.name}>{target.name}</h1>
+        {point && <StandingChip standing={point.standing} note={point.note} />}
+        {isGone && <Chip mood="none">no longer watched</Chip>}
+        {target.rules.map((each) => <span key={ruleName(each)} class="soft">{ruleName(each)}{each.rtt === 'RTT' ? '' : ` (${each.rtt})`} · {each.model.name}</span>)}
+      </div>
+      {at != null && <p class="soft">Around the alert of {moment(at, Date.now() / 1000)}. <a href={`#/target/${encodeURIComponent(uid)}`}>Show now</a></p>}
+      {point?.note && <p class="note">No forecast: {point.note}</p>}
+      <dl class="facts big">
+        <div><dt>Now</dt><dd class="m">{time(point?.measuredUs)}</dd></div>
+        <div><dt>Next {about.horizonSeconds} s, median</dt><dd class="f">{time(point?.q50Us)}</dd></div>
+        <div><dt>99 % stay below</dt><dd class="f">{time(point?.q99Us)}</dd></div>
+        <div><dt>Chance of a breach</dt><dd>{chance(point?.chance)}</dd></div>
+        <div><dt>Threshold</dt><dd>{time(rule?.thresholdUs)}</dd></div>
+      </dl>
+      <div class="tools">
+        <div class="buttons" role="group" aria-label="Span">
+          {SPANS.map(([seconds, words]) => <button key={seconds} type="button" aria-pressed={!zoom && width === seconds} onClick={() => { setWidth(seconds); setZoom(null); }}>{words}</button>)}
+        </div>
+        <div class="buttons" role="group" aria-label="Zoom">
+          <button type="button" aria-label="Zoom in" onClick={() => zoomBy(0.5)}>+</button>
+          <button type="button" aria-label="Zoom out" onClick={() => zoomBy(2)}>−</button>
+          {zoom && <button type="button" onClick={reset}>Follow</button>}
+        </div>
+        <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>{isPaused ? 'Go on' : 'Pause'}</button>
+        <span class="soft">{clock(range.from)} to {clock(Math.min(range.to, last))} ({span(Math.min(range.to, last) - range.from)}). Drag to zoom, double-click to follow.</span>
+      </div>
+      <RttCharts series={series} version={data.version} range={range} horizon={about.horizonSeconds} needed={rule?.needed ?? null} cursor={cursor} rttSince={rtt?.since ?? null} isDark={isDark} onCursor={setCursor} onZoom={change} onReset={reset} />
+      <Moved found={found} rtt={rtt} signals={data.signals} version={data.version} about={about} end={end} range={range} isDark={isDark} onZoom={change} onReset={reset} oldest={data.signals.oldest} />
+    </section>
+  );
+}
+
+/** RTT itself is the reference, so the signals that it is measured by are not moves of their own. */
+function isShown(name: string): boolean {
+  return !/^(rtt_|handshake_|stall_)/.test(name);
+}
+
+function rttMove({ series, signals }: Data): ReturnType<typeof move> {
+  if (series.step !== 1) return null;
+  const offset = signals.start - (series.times[0] ?? 0);
+  const length = signals.signals[0]?.length ?? 0;
+  const values: Values = Array.from({ length }, (_, at) => series.measured[offset + at] ?? null);
+  return values.length > RECENT ? move(-1, values, signals.start) : null;
+}

@@ -1,0 +1,40 @@
+/** The address behind `#`: what is looked at, so that it can be bookmarked and sent. */
+
+export type Route =
+  | { page: 'overview' }
+  | { page: 'target'; uid: string; at: number | null }
+  | { page: 'alerts' }
+  | { page: 'policies' }
+  | { page: 'unknown'; hash: string };
+
+/** Bytes of an identifier that are looked at; the longest that Kubernetes gives has 36, a name 253. */
+const LONGEST = 512;
+
+export function parse(hash: string): Route {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
+  const [page = '', ...rest] = path.split('/');
+  if (page === '' && rest.length === 0) return { page: 'overview' };
+  if (page === 'alerts' || page === 'policies') return { page };
+  if (page === 'target' && rest.length === 1 && rest[0]) {
+    const at = Number(new URLSearchParams(query).get('at'));
+    const uid = decoded(rest[0]);
+    if (uid != null && uid.length <= LONGEST) return { page, uid, at: Number.isSafeInteger(at) && at > 0 ? at : null };
+  }
+  return { page: 'unknown', hash };
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+export function href(route: Exclude<Route, { page: 'unknown' }>): string {
+  switch (route.page) {
+    case 'overview': return '#/';
+    case 'target': return `#/target/${encodeURIComponent(route.uid)}${route.at == null ? '' : `?at=${route.at}`}`;
+    default: return `#/${route.page}`;
+  }
+}
