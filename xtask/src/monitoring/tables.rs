@@ -85,7 +85,10 @@ mod tests {
         let mark = |name: &str| format!("{BEGIN}{name} -->\nOUTDATED\n{END} after {name}\n");
         let page = format!("before\n{}{}{}", mark("agent"), mark("labels"), mark("operator"));
         let text = fill(&page).unwrap();
-        assert!(text.starts_with("before\n") && text.ends_with(" after operator\n") && !text.contains("OUTDATED"), "{text}");
+        assert!(
+            text.starts_with("before\n") && text.ends_with(" after operator\n") && !text.contains("OUTDATED"),
+            "{text}"
+        );
         assert!(text.contains(
             "| `netprecursor.ticks` | `netprecursor_ticks_total` | counter | `{tick}` | – | Ticks completed |"
         ));
