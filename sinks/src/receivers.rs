@@ -103,7 +103,7 @@ impl Making<'_> {
         board.write(|health| health.notices = self.notices.to_vec());
         self.inboxes.push(inbox.clone());
         self.boards.push(board.clone());
-        let sender = Sender::new(address, access, self.program, self.limits.attempt);
+        let sender = Sender::new(address, R::VISIBLE, access, self.program, self.limits.attempt);
         Worker { receiver, sender, inbox, board, backoff: self.limits.backoff.clone(), begun: Instant::now() }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     failure::{self, Advice, Failure},
     file::File,
     tls::{self, Material, TlsError},
-    url::{Url, is_https},
+    url::{Url, Visible, is_https},
 };
 
 /// The longest that an attempt usually takes, from the connection to the end of the answer.
@@ -47,6 +47,7 @@ pub enum Address {
 /// Sends to one receiver.
 pub struct Sender {
     address: Address,
+    visible: Visible,
     access: Access,
     program: &'static str,
     limit: Duration,
@@ -61,9 +62,16 @@ impl fmt::Debug for Sender {
 }
 
 impl Sender {
-    /// For this receiver; `program` is who says that it sends, `limit` the longest that an attempt takes.
-    pub const fn new(address: Address, access: Access, program: &'static str, limit: Duration) -> Self {
-        Self { address, access, program, limit, client: None }
+    /// For this receiver, of whose address failures name what is `visible`; `program` is who says that it sends, `limit` the
+    /// longest that an attempt takes.
+    pub const fn new(
+        address: Address,
+        visible: Visible,
+        access: Access,
+        program: &'static str,
+        limit: Duration,
+    ) -> Self {
+        Self { address, visible, access, program, limit, client: None }
     }
 
     /// Posts JSON. Certificates, credentials and the address are read anew.
@@ -83,7 +91,7 @@ impl Sender {
         let login = self.access.login.header().map_err(later)?;
         let is_secured = is_https(&uri);
         let client = self.client(is_secured).map_err(|error| later(error.to_string()))?;
-        let mut request = Request::post(uri).body(Full::new(body)).map_err(|error| Failure::own(&error))?;
+        let mut request = Request::post(uri.clone()).body(Full::new(body)).map_err(|error| Failure::own(&error))?;
         *request.headers_mut() = headers;
         let fixed = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -103,8 +111,11 @@ impl Sender {
         if status.is_success() {
             return Ok(());
         }
-        let message = failure::text(&headers, &words).unwrap_or_default();
-        Err(Failure::http(status, &headers, &message, is_transient(status), Timestamp::now()))
+        // The answer may name the URL, which may be a secret.
+        let message = self.visible.words(&failure::text(&headers, &words).unwrap_or_default(), &uri);
+        let location = failure::location(&headers).map(|location| self.visible.location(location));
+        let said = (message.as_str(), location.as_deref());
+        Err(Failure::http(status, &headers, said, is_transient(status), Timestamp::now()))
     }
 
     fn uri(&self) -> Result<Uri, String> {
