@@ -174,9 +174,17 @@ async fn read(response: Response<Incoming>) -> (StatusCode, HeaderMap, Vec<u8>) 
     (parts.status, parts.headers, words)
 }
 
-/// Whether the same message may be taken later: any fault of the server's, and what says so.
+/// Whether the same message may be taken later. Only what is said of the message itself, or for good, stays true: credentials
+/// are replaced, and a proxy answers 404 or redirects while what is behind it is deployed anew.
 fn is_transient(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+    !matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::GONE
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 #[cfg(test)]
@@ -184,11 +192,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_faults_of_the_server_are_worth_another_attempt() {
-        let transient: Vec<u16> = [301, 400, 401, 403, 404, 408, 410, 413, 429, 500, 501, 502, 503, 504]
-            .into_iter()
-            .filter(|status| is_transient(StatusCode::from_u16(*status).unwrap()))
-            .collect();
-        assert_eq!(transient, [408, 429, 500, 501, 502, 503, 504]);
+    fn only_what_is_said_of_the_message_is_final() {
+        let last: Vec<u16> =
+            (300..600).filter(|status| !is_transient(StatusCode::from_u16(*status).unwrap())).collect();
+        assert_eq!(last, [400, 410, 413, 415, 422]);
     }
 }
