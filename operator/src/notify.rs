@@ -17,7 +17,7 @@ use netprecursor_sinks::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use self::published::Published;
-use crate::{metrics::Metrics, reconcile::Context};
+use crate::{election::Leadership, metrics::Metrics, reconcile::Context};
 
 /// Who says that it sends.
 const PROGRAM: &str = concat!("netprecursor-operator/", env!("CARGO_PKG_VERSION"));
@@ -31,10 +31,12 @@ const PAGE: u32 = 500;
 /// Changes that wait to be taken in; the watch waits for it.
 const WAITING: usize = 512;
 
-/// Sends as long as it lives: when the lead is lost, nothing of ours is under way.
+/// Sends as long as it lives and the lead lasts. It watches the lead by itself: a round of writes may outlast it, and whoever
+/// leads next sends meanwhile. What is under way when the lead is lost is dropped; its receiver may have taken it.
 #[derive(Debug)]
 pub struct Notifier {
-    _tasks: JoinSet<()>,
+    /// One, which ends when this is dropped.
+    task: JoinSet<()>,
 }
 
 /// What the watch changes.
@@ -53,7 +55,7 @@ impl fmt::Debug for Publisher {
 impl Notifier {
     /// Begins to send; `None` without a receiver. `watches` is the client for watches.
     pub fn start(watches: &Client, context: &Context) -> Option<Self> {
-        let Context { settings, metrics, clock, .. } = context;
+        let Context { settings, metrics, clock, leadership, .. } = context;
         if settings.receivers.is_empty() {
             return None;
         }
@@ -63,11 +65,28 @@ impl Notifier {
         metrics.receivers(inlet.boards());
         let publisher = Publisher { published: Published::default(), inlet, clock: Arc::clone(clock) };
         let (sender, changes) = mpsc::channel(WAITING);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(receivers.run(std::future::pending::<()>()));
-        tasks.spawn(watch(watches.clone(), sender, metrics.clone()));
-        tasks.spawn(publish(publisher, changes));
-        Some(Self { _tasks: tasks })
+        let watching = watch(watches.clone(), sender, metrics.clone());
+        let sending = async move {
+            tokio::join!(receivers.run(std::future::pending::<()>()), watching, publish(publisher, changes));
+        };
+        let mut task = JoinSet::new();
+        task.spawn(while_led(leadership.clone(), sending));
+        Some(Self { task })
+    }
+
+    /// Waits until it sends no more: the lead was lost. It does not begin again when the lead is regained.
+    pub async fn ended(&mut self) {
+        if let Some(Err(error)) = self.task.join_next().await {
+            tracing::error!(%error, "sending alerts has failed; it begins again");
+        }
+    }
+}
+
+async fn while_led(leadership: Leadership, task: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = leadership.lost() => {}
+        () = task => {}
     }
 }
 
