@@ -91,7 +91,7 @@ async fn while_led(leadership: Leadership, task: impl Future<Output = ()>) {
 }
 
 impl Publisher {
-    fn take(&mut self, sight: Sight<Notice>) {
+    fn take(&mut self, sight: Sight<Option<Notice>>) {
         let unix = notice::unix((self.clock)());
         for notice in self.published.take(sight, unix) {
             self.inlet.put(&notice);
@@ -103,8 +103,8 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
     const KIND: &str = "PrecursorAlert for receivers";
     let seconds = WATCH_SECONDS / 2 + fastrand::u32(..WATCH_SECONDS / 2);
     let config = watcher::Config { page_size: Some(PAGE), ..watcher::Config::default().timeout(seconds) };
-    // What cannot be read is in the log of the other watch.
-    let read = |object: DeserializeGuard<PrecursorAlert>| notice::notice(&object.0.ok()?);
+    // What cannot be read, and is in the log of the other watch, is there all the same.
+    let read = |object: DeserializeGuard<PrecursorAlert>| Some(object.0.ok().and_then(|alert| notice::notice(&alert)));
     let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
     let watch = Watch { kind: KIND, api, config, read };
     let take = |sight| -> Change<Publisher> { Box::new(move |publisher: &mut Publisher| publisher.take(sight)) };

@@ -37,9 +37,17 @@ async fn receiver() -> (String, Posted) {
     (url, posted)
 }
 
+/// With the definitions of a newer release, which knows one more severity.
 fn server() -> Server {
+    const SEVERITIES: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/severity/enum";
     let definitions = netprecursor_crds::schema::definitions().unwrap();
-    let kinds = definitions.iter().map(|definition| Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
+    let kinds = definitions.iter().map(|definition| {
+        let mut definition = serde_json::to_value(definition).unwrap();
+        if let Some(severities) = definition.pointer_mut(SEVERITIES) {
+            severities.as_array_mut().unwrap().push("Fatal".into());
+        }
+        Kind::custom(&definition).unwrap()
+    });
     let server = Server::new(kinds.fold(Kinds::builtin(), Kinds::with), 7);
     server.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).unwrap();
     server
@@ -136,6 +144,18 @@ async fn whoever_leads_next_sends_all_that_fires_and_whoever_led_before_nothing_
     fire(&server, "b");
     until("both alerts", || about(&from_second, "a").len() == 1 && about(&from_second, "b").len() == 1).await;
     assert_eq!(from_first.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_of_a_newer_release_ends_no_alert() {
+    let (server, (url, posted)) = (server(), receiver().await);
+    let alert = fire(&server, "a");
+    let _notifier = lead(&server, &url, Leadership::alone());
+    until("the alert", || about(&posted, "a").len() == 1).await;
+    server.patch(&alert, "", &json!({"status": {"severity": "Fatal"}})).unwrap();
+    fire(&server, "b");
+    until("the next alert", || about(&posted, "b").len() == 1).await;
+    assert_eq!(about(&posted, "a").len(), 1);
 }
 
 #[tokio::test]
