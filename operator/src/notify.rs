@@ -31,6 +31,10 @@ const PAGE: u32 = 500;
 /// Changes that wait to be taken in; the watch waits for it.
 const WAITING: usize = 512;
 
+/// Alerts that are held for each receiver, whatever the cap of alerts in the cluster: all of them are looked through whenever
+/// something is sent, on the thread that renews the lease.
+const MAX_HELD: usize = 20_000;
+
 /// Sends as long as it lives and the lead lasts. It watches the lead by itself: a round of writes may outlast it, and whoever
 /// leads next sends meanwhile. What is under way when the lead is lost is dropped; its receiver may have taken it.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl Notifier {
         if settings.receivers.is_empty() {
             return None;
         }
-        let limits = Limits::new(settings.config.caps.alerts_per_cluster as usize);
+        let limits = Limits::new(held(settings.config.caps.alerts_per_cluster));
         let cluster = Some(settings.config.cluster_name.as_str());
         let (inlet, receivers) = Receivers::new(&settings.receivers, cluster, PROGRAM, &limits);
         metrics.receivers(inlet.boards());
@@ -80,6 +84,11 @@ impl Notifier {
             tracing::error!(%error, "sending alerts has failed; it begins again");
         }
     }
+}
+
+/// How many alerts are held for a receiver in a cluster with this cap.
+fn held(cap: u32) -> usize {
+    (cap as usize).min(MAX_HELD)
 }
 
 async fn while_led(leadership: Leadership, task: impl Future<Output = ()>) {
@@ -114,5 +123,15 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
 async fn publish(mut publisher: Publisher, mut changes: mpsc::Receiver<Change<Publisher>>) {
     while let Some(change) = changes.recv().await {
         change(&mut publisher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_alerts_are_held_than_are_looked_through_in_no_time() {
+        assert_eq!([5_000, 20_000, 1_000_000].map(held), [5_000, 20_000, 20_000]);
     }
 }
