@@ -127,9 +127,9 @@ mod tests {
                 inbox.put(notice);
             }
             let taken = inbox.take();
-            let ends: Vec<bool> = taken.iter().filter(|one| one.id != "other").map(|one| one.is_firing()).collect();
+            let firing: Vec<bool> = taken.iter().filter(|one| one.id != "other").map(|one| one.is_firing()).collect();
             assert_eq!(taken.last(), Some(&again));
-            assert_eq!(ends, if fired_unix == FIRED { vec![false, true] } else { vec![true, false, true] });
+            assert_eq!(firing, if fired_unix == FIRED { vec![false, true] } else { vec![true, false, true] });
         }
     }
 
