@@ -35,6 +35,15 @@ pub fn problems(query: &str, recorded: &[String]) -> Vec<String> {
     named.problems
 }
 
+/// The families of which `query` names a series.
+pub fn families(query: &str) -> Vec<&'static Family> {
+    let word = |token: Token<'_>| match token {
+        Token::Word(word) => family(word),
+        Token::Sign(_) => None,
+    };
+    tokens(query).into_iter().filter_map(word).collect()
+}
+
 /// What was found in a query.
 struct Named<'a> {
     recorded: &'a [String],
@@ -156,6 +165,13 @@ mod tests {
 
     fn problems_of(query: &str) -> Vec<String> {
         problems(query, &["node:netprecursor_ticks:rate5m".to_owned()])
+    }
+
+    #[test]
+    fn a_family_is_named_by_its_whole_name_outside_of_texts() {
+        let names = |query| families(query).into_iter().map(|family| family.name).collect::<Vec<_>>();
+        assert_eq!(names("max(netprecursor_targets) by (node)"), ["netprecursor.targets"]);
+        assert_eq!(names("netprecursor_targets_of_another + up{a=\"netprecursor_targets\"}"), <[&str; 0]>::default());
     }
 
     #[test]

@@ -59,12 +59,27 @@ impl Leadership {
         self.0.changed().await.is_ok()
     }
 
+    /// Waits until the lead has run out, or another has it.
+    pub async fn lost(mut self) {
+        while let Some(left) = self.left() {
+            let changed = tokio::time::timeout(left, self.changed()).await;
+            // Nobody renews the lead of a candidate that is gone.
+            if changed == Ok(false)
+                && let Some(left) = self.left()
+            {
+                tokio::time::sleep(left).await;
+            }
+        }
+    }
+
     /// Leads without a lease: where there is one operator only, as in tests.
     pub fn alone() -> Self {
-        let forever = Instant::now() + Duration::from_secs(365 * 86_400);
-        let (send, receive) = watch::channel(Some(forever));
-        drop(send);
-        Self(receive)
+        Self::until(Instant::now() + Duration::from_secs(365 * 86_400))
+    }
+
+    /// The same, for a while.
+    pub fn until(end: Instant) -> Self {
+        Self(watch::channel(Some(end)).1)
     }
 }
 
@@ -181,4 +196,38 @@ fn named(mut lease: Lease, name: &str) -> Lease {
 
 async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     tokio::time::timeout(REQUEST, request).await.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAD: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lead_is_lost_when_it_runs_out_unless_it_is_renewed() {
+        let start = Instant::now();
+        let (renew, leadership) = watch::channel(Some(start + LEAD));
+        let renewed = async {
+            tokio::time::sleep(LEAD / 2).await;
+            renew.send_replace(Some(start + 2 * LEAD));
+        };
+        tokio::join!(Leadership(leadership).lost(), renewed);
+        let lasted = start.elapsed();
+        assert!(lasted >= 2 * LEAD && lasted < 3 * LEAD, "{lasted:?}");
+        Leadership::until(Instant::now() + LEAD).lost().await;
+        assert!(start.elapsed() >= 3 * LEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lead_is_lost_at_once_when_another_has_it() {
+        let start = Instant::now();
+        let (until, leadership) = watch::channel(Some(start + LEAD));
+        let seized = async {
+            tokio::time::sleep(LEAD / 2).await;
+            until.send_replace(None);
+        };
+        tokio::join!(Leadership(leadership).lost(), seized);
+        assert!(start.elapsed() < LEAD);
+    }
 }

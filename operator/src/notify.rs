@@ -17,7 +17,7 @@ use netprecursor_sinks::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use self::published::Published;
-use crate::{metrics::Metrics, reconcile::Context};
+use crate::{election::Leadership, metrics::Metrics, reconcile::Context};
 
 /// Who says that it sends.
 const PROGRAM: &str = concat!("netprecursor-operator/", env!("CARGO_PKG_VERSION"));
@@ -31,10 +31,16 @@ const PAGE: u32 = 500;
 /// Changes that wait to be taken in; the watch waits for it.
 const WAITING: usize = 512;
 
-/// Sends as long as it lives: when the lead is lost, nothing of ours is under way.
+/// Alerts that are held for each receiver, whatever the cap of alerts in the cluster: all of them are looked through whenever
+/// something is sent, on the thread that renews the lease.
+const MAX_HELD: usize = 20_000;
+
+/// Sends as long as it lives and the lead lasts. It watches the lead by itself: a round of writes may outlast it, and whoever
+/// leads next sends meanwhile. What is under way when the lead is lost is dropped; its receiver may have taken it.
 #[derive(Debug)]
 pub struct Notifier {
-    _tasks: JoinSet<()>,
+    /// One, which ends when this is dropped.
+    task: JoinSet<()>,
 }
 
 /// What the watch changes.
@@ -53,26 +59,48 @@ impl fmt::Debug for Publisher {
 impl Notifier {
     /// Begins to send; `None` without a receiver. `watches` is the client for watches.
     pub fn start(watches: &Client, context: &Context) -> Option<Self> {
-        let Context { settings, metrics, clock, .. } = context;
+        let Context { settings, metrics, clock, leadership, .. } = context;
         if settings.receivers.is_empty() {
             return None;
         }
-        let limits = Limits::new(settings.config.caps.alerts_per_cluster as usize);
+        let limits = Limits::new(held(settings.config.caps.alerts_per_cluster));
         let cluster = Some(settings.config.cluster_name.as_str());
         let (inlet, receivers) = Receivers::new(&settings.receivers, cluster, PROGRAM, &limits);
         metrics.receivers(inlet.boards());
         let publisher = Publisher { published: Published::default(), inlet, clock: Arc::clone(clock) };
         let (sender, changes) = mpsc::channel(WAITING);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(receivers.run(std::future::pending::<()>()));
-        tasks.spawn(watch(watches.clone(), sender, metrics.clone()));
-        tasks.spawn(publish(publisher, changes));
-        Some(Self { _tasks: tasks })
+        let watching = watch(watches.clone(), sender, metrics.clone());
+        let sending = async move {
+            tokio::join!(receivers.run(std::future::pending::<()>()), watching, publish(publisher, changes));
+        };
+        let mut task = JoinSet::new();
+        task.spawn(while_led(leadership.clone(), sending));
+        Some(Self { task })
+    }
+
+    /// Waits until it sends no more: the lead was lost. It does not begin again when the lead is regained.
+    pub async fn ended(&mut self) {
+        if let Some(Err(error)) = self.task.join_next().await {
+            tracing::error!(%error, "sending alerts has failed; it begins again");
+        }
+    }
+}
+
+/// How many alerts are held for a receiver in a cluster with this cap.
+fn held(cap: u32) -> usize {
+    (cap as usize).min(MAX_HELD)
+}
+
+async fn while_led(leadership: Leadership, task: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = leadership.lost() => {}
+        () = task => {}
     }
 }
 
 impl Publisher {
-    fn take(&mut self, sight: Sight<Notice>) {
+    fn take(&mut self, sight: Sight<Option<Notice>>) {
         let unix = notice::unix((self.clock)());
         for notice in self.published.take(sight, unix) {
             self.inlet.put(&notice);
@@ -84,8 +112,8 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
     const KIND: &str = "PrecursorAlert for receivers";
     let seconds = WATCH_SECONDS / 2 + fastrand::u32(..WATCH_SECONDS / 2);
     let config = watcher::Config { page_size: Some(PAGE), ..watcher::Config::default().timeout(seconds) };
-    // What cannot be read is in the log of the other watch.
-    let read = |object: DeserializeGuard<PrecursorAlert>| notice::notice(&object.0.ok()?);
+    // What cannot be read, and is in the log of the other watch, is there all the same.
+    let read = |object: DeserializeGuard<PrecursorAlert>| Some(object.0.ok().and_then(|alert| notice::notice(&alert)));
     let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
     let watch = Watch { kind: KIND, api, config, read };
     let take = |sight| -> Change<Publisher> { Box::new(move |publisher: &mut Publisher| publisher.take(sight)) };
@@ -95,5 +123,15 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
 async fn publish(mut publisher: Publisher, mut changes: mpsc::Receiver<Change<Publisher>>) {
     while let Some(change) = changes.recv().await {
         change(&mut publisher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_alerts_are_held_than_are_looked_through_in_no_time() {
+        assert_eq!([5_000, 20_000, 1_000_000].map(held), [5_000, 20_000, 20_000]);
     }
 }

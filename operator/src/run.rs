@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     client::Clients,
     config::{Authorization, Settings},
-    election::{Candidate, Leadership},
+    election::Candidate,
     http::{self, Health},
     installation::{self, Permit},
     metrics::Metrics,
@@ -30,7 +30,7 @@ use crate::{
 /// Changes that come together are planned for together.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// After the start of a lead failed.
+/// After a lead ended, or its start failed.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// For releasing the lease when stopping.
@@ -99,8 +99,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 async fn follow_and_lead(clients: &Clients, context: Context) {
     let mut leadership = context.leadership.clone();
     loop {
-        context.metrics.leads(false);
-        context.metrics.receivers(&[]);
         while leadership.left().is_none() {
             if !leadership.changed().await {
                 return;
@@ -108,6 +106,10 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
         }
         context.metrics.leads(true);
         lead(&clients.watches, &context).await;
+        context.metrics.leads(false);
+        context.metrics.receivers(&[]);
+        // Should a lead end while the lease is held, the next one does not begin at once, again and again.
+        tokio::time::sleep(RETRY).await;
     }
 }
 
@@ -116,7 +118,7 @@ async fn follow_and_lead(clients: &Clients, context: Context) {
 /// Also for tests that put another API server under it.
 pub async fn lead(watches: &Client, context: &Context) {
     // First: receivers hear of alerts while the scores are still read.
-    let _notifier = Notifier::start(watches, context);
+    let mut notifier = Notifier::start(watches, context);
     let mut observed = Observed::default();
     while let Err(error) = begin(context, &mut observed).await {
         tracing::warn!(%error, "cannot read the scores and what the API server serves yet");
@@ -137,7 +139,9 @@ pub async fn lead(watches: &Client, context: &Context) {
                 continue;
             }
             () = tokio::time::sleep_until(due) => {}
-            () = lost(context.leadership.clone()) => return,
+            () = context.leadership.clone().lost() => return,
+            // The lead was lost within a round, and perhaps regained since.
+            () = ended(&mut notifier) => return,
         }
         let begun = Instant::now();
         let round = reconcile_once(context, &mut observed).await;
@@ -150,10 +154,11 @@ pub async fn lead(watches: &Client, context: &Context) {
     }
 }
 
-/// Waits until the lead has run out.
-async fn lost(leadership: Leadership) {
-    while let Some(left) = leadership.left() {
-        tokio::time::sleep(left).await;
+/// Waits until who sends alerts has stopped.
+async fn ended(notifier: &mut Option<Notifier>) {
+    match notifier {
+        Some(notifier) => notifier.ended().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -37,9 +37,17 @@ async fn receiver() -> (String, Posted) {
     (url, posted)
 }
 
+/// With the definitions of a newer release, which knows one more severity.
 fn server() -> Server {
+    const SEVERITIES: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/severity/enum";
     let definitions = netprecursor_crds::schema::definitions().unwrap();
-    let kinds = definitions.iter().map(|definition| Kind::custom(&serde_json::to_value(definition).unwrap()).unwrap());
+    let kinds = definitions.iter().map(|definition| {
+        let mut definition = serde_json::to_value(definition).unwrap();
+        if let Some(severities) = definition.pointer_mut(SEVERITIES) {
+            severities.as_array_mut().unwrap().push("Fatal".into());
+        }
+        Kind::custom(&definition).unwrap()
+    });
     let server = Server::new(kinds.fold(Kinds::builtin(), Kinds::with), 7);
     server.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).unwrap();
     server
@@ -70,7 +78,7 @@ fn fire(server: &Server, name: &str) -> Value {
     server.create(&alert).unwrap()
 }
 
-fn lead(server: &Server, url: &str) -> Notifier {
+fn lead(server: &Server, url: &str, leadership: Leadership) -> Notifier {
     let config = format!(
         "anchor: a\nleaseName: l\nclusterName: east\nalertmanager: {{urls: ['{url}']}}\nagent: {{name: agent, \
          serviceAccountName: agent, image: agent:1}}\n"
@@ -81,7 +89,7 @@ fn lead(server: &Server, url: &str) -> Notifier {
     let context = Context {
         client: client.clone(),
         settings: Arc::new(settings),
-        leadership: Leadership::alone(),
+        leadership,
         clock: Arc::new(move || now.now()),
         checker: Arc::new(|_| futures::future::ready(Ok(())).boxed()),
         metrics: Metrics::default(),
@@ -106,7 +114,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 async fn alerts_are_sent_when_they_fire_and_when_they_are_over_or_gone() {
     let (server, (url, posted)) = (server(), receiver().await);
     let before = fire(&server, "before");
-    let _notifier = lead(&server, &url);
+    let _notifier = lead(&server, &url, Leadership::alone());
     until("the alert that was there", || about(&posted, "before").len() == 1).await;
     let alert = &about(&posted, "before")[0];
     assert_eq!((&alert["labels"]["namespace"], &alert["labels"]["cluster"]), (&"shop".into(), &"east".into()));
@@ -129,11 +137,36 @@ async fn whoever_leads_next_sends_all_that_fires_and_whoever_led_before_nothing_
     let server = server();
     let [(first, from_first), (second, from_second)] = [receiver().await, receiver().await];
     fire(&server, "a");
-    let notifier = lead(&server, &first);
+    let notifier = lead(&server, &first, Leadership::alone());
     until("the alert", || about(&from_first, "a").len() == 1).await;
     drop(notifier);
-    let _next = lead(&server, &second);
+    let _next = lead(&server, &second, Leadership::alone());
     fire(&server, "b");
     until("both alerts", || about(&from_second, "a").len() == 1 && about(&from_second, "b").len() == 1).await;
     assert_eq!(from_first.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_of_a_newer_release_ends_no_alert() {
+    let (server, (url, posted)) = (server(), receiver().await);
+    let alert = fire(&server, "a");
+    let _notifier = lead(&server, &url, Leadership::alone());
+    until("the alert", || about(&posted, "a").len() == 1).await;
+    server.patch(&alert, "", &json!({"status": {"severity": "Fatal"}})).unwrap();
+    fire(&server, "b");
+    until("the next alert", || about(&posted, "b").len() == 1).await;
+    assert_eq!(about(&posted, "a").len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_once_the_lead_has_run_out() {
+    let server = server();
+    let [(first, from_first), (second, from_second)] = [receiver().await, receiver().await];
+    let end = tokio::time::Instant::now() + Duration::from_millis(300);
+    let mut notifier = lead(&server, &first, Leadership::until(end));
+    notifier.ended().await;
+    fire(&server, "a");
+    let _next = lead(&server, &second, Leadership::alone());
+    until("the alert", || about(&from_second, "a").len() == 1).await;
+    assert_eq!(from_first.lock().unwrap().len(), 0);
 }

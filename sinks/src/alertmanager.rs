@@ -11,13 +11,22 @@ use http::HeaderMap;
 
 pub use self::register::{Register, Schedule};
 use self::{payload::PostableAlert, register::Due};
-use crate::{Moment, http::Failure, link::Link, notice::Notice, worker::Receiver};
+use crate::{
+    Moment,
+    http::{Failure, url::Visible},
+    link::Link,
+    notice::Notice,
+    worker::Receiver,
+};
 
 /// What the sink is called in status and metrics.
 pub const NAME: &str = "alertmanager";
 
 /// Relative to a replica's URL.
 pub const PATH: &str = "api/v2/alerts";
+
+/// What of a replica's URL may be shown.
+pub(crate) const VISIBLE: Visible = Visible::Path;
 
 /// What one replica is sent.
 #[derive(Debug)]
@@ -28,6 +37,8 @@ pub(crate) struct Replica {
 
 impl Receiver for Replica {
     type Batch = Vec<Due>;
+
+    const VISIBLE: Visible = VISIBLE;
 
     fn take(&mut self, notice: Arc<Notice>, now: Moment) {
         self.register.take(notice, now);

@@ -30,9 +30,9 @@ struct Waiting {
     dropped: u64,
 }
 
-/// An alert that fires for the `count`th time, or that resolves after it: later details replace earlier ones, but no turn
-/// replaces another.
-type Turn = (String, u64, bool);
+/// An alert that fires for the `count`th time at some second, or that resolves after it: later details replace earlier ones, but
+/// no turn replaces another. One that was deleted and made anew counts from the start.
+type Turn = (String, u64, u64, bool);
 
 impl Inbox {
     /// For at most `capacity` turns.
@@ -42,9 +42,13 @@ impl Inbox {
 
     /// Puts a notice in.
     pub fn put(&self, notice: Arc<Notice>) {
-        let turn = (notice.id.clone(), notice.count, notice.state == AlertState::Firing);
+        let turn = (notice.id.clone(), notice.count, notice.fired_unix, notice.state == AlertState::Firing);
         let mut waiting = self.lock();
         if waiting.notices.insert(turn.clone(), notice).is_none() {
+            waiting.order.push_back(turn);
+        } else if waiting.order.iter().rev().find(|later| later.0 == turn.0) != Some(&turn) {
+            // What came last is read last.
+            waiting.order.retain(|earlier| *earlier != turn);
             waiting.order.push_back(turn);
         }
         if waiting.order.len() > self.0.capacity
@@ -96,7 +100,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notice::tests::{notice, resolved};
+    use crate::notice::tests::{FIRED, notice, resolved};
 
     fn of(id: &str) -> Arc<Notice> {
         Arc::new(Notice { id: id.to_owned(), ..notice() })
@@ -111,6 +115,22 @@ mod tests {
         }
         assert_eq!(inbox.take(), [worse, of("other"), Arc::new(resolved())]);
         assert_eq!((inbox.len(), inbox.dropped()), (0, 0));
+    }
+
+    #[test]
+    fn an_alert_that_is_made_anew_is_read_after_the_end_of_the_one_before() {
+        let inbox = Inbox::new(8);
+        // Its own state outlived the object, or it fires for the first time again.
+        for fired_unix in [FIRED, FIRED + 40] {
+            let again = Arc::new(Notice { fired_unix, ..notice() });
+            for notice in [Arc::new(notice()), of("other"), Arc::new(resolved()), Arc::clone(&again)] {
+                inbox.put(notice);
+            }
+            let taken = inbox.take();
+            let firing: Vec<bool> = taken.iter().filter(|one| one.id != "other").map(|one| one.is_firing()).collect();
+            assert_eq!(taken.last(), Some(&again));
+            assert_eq!(firing, if fired_unix == FIRED { vec![false, true] } else { vec![true, false, true] });
+        }
     }
 
     #[test]

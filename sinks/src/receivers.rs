@@ -18,9 +18,6 @@ use crate::{
     worker::{Receiver, Worker, unix},
 };
 
-/// How long an alert is sent as resolved.
-const KEEP_RESOLVED: Duration = Duration::from_secs(300);
-
 /// How much a program holds for each receiver, and how long it waits.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -103,7 +100,7 @@ impl Making<'_> {
         board.write(|health| health.notices = self.notices.to_vec());
         self.inboxes.push(inbox.clone());
         self.boards.push(board.clone());
-        let sender = Sender::new(address, access, self.program, self.limits.attempt);
+        let sender = Sender::new(address, R::VISIBLE, access, self.program, self.limits.attempt);
         Worker { receiver, sender, inbox, board, backoff: self.limits.backoff.clone(), begun: Instant::now() }
     }
 }
@@ -120,7 +117,7 @@ impl<S: Future<Output = ()> + Clone + Send + 'static> Receivers<S> {
         }
         let mut making = Making { limits, program, notices, inboxes: Vec::new(), boards: Vec::new() };
         let mut workers = Vec::new();
-        let schedule = Schedule { resend: settings.resend, keep_resolved: KEEP_RESOLVED, capacity: limits.capacity };
+        let schedule = Schedule { resend: settings.resend, capacity: limits.capacity };
         for Replica { address, shown, access } in settings.alertmanager.clone() {
             let register = Register::new(schedule, cluster.clone());
             let replica = alertmanager::Replica { register, link: link.clone() };

@@ -4,7 +4,7 @@
 mod access;
 mod error;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use self::access::{access, first_given, note};
 pub use self::{access::GivenAccess, error::SettingsError};
@@ -200,14 +200,28 @@ fn replicas(given: GivenAlertmanager, style: Style, notices: &mut Vec<String>) -
     let mut replicas: Vec<Replica> = Vec::new();
     for text in given.urls {
         let uri = dialled(&text, &name, names, EXAMPLE, Some(alertmanager::PATH))?;
-        let shown = uri.to_string();
-        if replicas.iter().any(|known| known.shown == shown) {
-            return Err(SettingsError::Twice { name, got: url::shown(&text) });
-        }
+        let shown = alertmanager::VISIBLE.url(&uri);
         note(&uri, &access, &name, notices);
-        replicas.push(Replica { address: Address::Fixed(uri), shown, access: access.clone() });
+        let address = Address::Fixed(uri);
+        if replicas.iter().any(|known| known.address == address) {
+            return Err(SettingsError::Twice { name, got: shown });
+        }
+        replicas.push(Replica { address, shown, access: access.clone() });
     }
+    number(&mut replicas);
     Ok(replicas)
+}
+
+/// Tells apart what differs only in what is not shown: no two replicas may have the same labels.
+fn number(replicas: &mut [Replica]) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for replica in replicas {
+        let count = seen.entry(replica.shown.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            replica.shown = format!("{} #{count}", replica.shown);
+        }
+    }
 }
 
 fn webhook_of(given: GivenWebhook, style: Style, notices: &mut Vec<String>) -> Result<Option<Webhook>, SettingsError> {
@@ -219,7 +233,7 @@ fn webhook_of(given: GivenWebhook, style: Style, notices: &mut Vec<String>) -> R
         (Some(_), Some(_)) => return Err(SettingsError::Both(name, names.of("", "url-file"))),
         (Some(text), None) => {
             let uri = dialled(&text, &name, names, EXAMPLE, None)?;
-            let shown = url::host_only(&uri);
+            let shown = crate::webhook::VISIBLE.url(&uri);
             (Address::Fixed(uri), shown)
         }
         (None, Some(path)) => {

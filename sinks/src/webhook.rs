@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     Moment,
-    http::{Failure, File},
+    http::{Failure, File, url::Visible},
     link::Link,
     notice::Notice,
     worker::Receiver,
@@ -25,6 +25,9 @@ use crate::{
 
 /// What the sink is called in status and metrics.
 pub const NAME: &str = "webhook";
+
+/// What of its URL may be shown: a chat's path is a secret.
+pub(crate) const VISIBLE: Visible = Visible::Host;
 
 /// What one webhook is sent.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct Webhook {
 
 impl Receiver for Webhook {
     type Batch = Message;
+
+    const VISIBLE: Visible = VISIBLE;
 
     fn take(&mut self, notice: Arc<Notice>, now: Moment) {
         self.queue.take(notice, now);

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     Moment,
     health::Board,
-    http::{Failure, Sender},
+    http::{Failure, Sender, url::Visible},
     inbox::Inbox,
     notice::Notice,
 };
@@ -32,6 +32,9 @@ const TIMER_STEP: Duration = Duration::from_millis(1);
 pub(crate) trait Receiver {
     /// What goes into one request.
     type Batch;
+
+    /// What of its URL may be shown.
+    const VISIBLE: Visible;
 
     /// Takes in the state of an alert.
     fn take(&mut self, notice: Arc<Notice>, now: Moment);

@@ -22,7 +22,7 @@ pub enum TestbedError {
         /// Its name.
         program: String,
         /// How to install it.
-        remedy: &'static str,
+        remedy: String,
     },
     /// A Go module did not build.
     #[error("building {module} failed: {got}; expected programs; the log is {}\n{tail}", log.display())]

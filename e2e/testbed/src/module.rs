@@ -7,8 +7,10 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
+use netprecursor_child::{Ending, Running};
 use sha2::{Digest as _, Sha256};
 
 use self::embedded::Embedded;
@@ -19,6 +21,9 @@ pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kind");
 
 /// Builds in this order and manner have this number; another one makes everything anew.
 const RECIPE: &str = "1";
+
+/// The longest that a build takes, modules fetched and all of Kubernetes compiled on a slow machine.
+const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// A folder with a `go.mod`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +95,7 @@ impl Module {
     /// # Errors
     /// Go is missing, or they do not build.
     pub fn provide(self) -> Result<Programs, TestbedError> {
-        self.provide_with(&mut |command| {
-            let status = command.status().map_err(|error| error.to_string())?;
-            if status.success() { Ok(()) } else { Err(status.to_string()) }
-        })
+        self.provide_with(&mut |command| run_within(command, BUILD_LIMIT))
     }
 
     /// As [`Self::provide`]; `run` runs the build, its output is redirected already.
@@ -104,8 +106,9 @@ impl Module {
         let store = cache::kind()?.join("bin");
         fs::create_dir_all(&store).map_err(TestbedError::file(&store))?;
         let source = Path::new(DIRECTORY).join(self.folder);
+        let go = go_version(&read(&source.join("go.mod"))?)?;
         let embedded = self.embedded.map_or("", |embedded| embedded.folder);
-        let digest = digest(&source, &(go_version()? + self.tags + embedded))?;
+        let digest = digest(&source, &(go + self.tags + embedded))?;
         let target = store.join(format!("{}-{digest}", self.folder));
         // With its name it is whole.
         if target.is_dir() {
@@ -205,13 +208,26 @@ impl Programs {
     }
 }
 
-fn go_version() -> Result<String, TestbedError> {
-    let missing = || TestbedError::MissingProgram {
-        program: "go".to_owned(),
-        remedy: "install Go 1.26 or newer; Kubernetes is built from its Go modules",
-    };
+/// Runs a command to its end; one that takes longer is ended with all that it started.
+fn run_within(command: &mut Command, limit: Duration) -> Result<(), String> {
+    let running = Running::spawn(command, Ending::Killed).map_err(|error| error.to_string())?;
+    match running.ended_within(limit).map_err(|error| error.to_string())? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(status.to_string()),
+        None => Err(format!("no end within {limit:?}")),
+    }
+}
+
+fn go_version(go_mod: &str) -> Result<String, TestbedError> {
+    let missing = || TestbedError::MissingProgram { program: "go".to_owned(), remedy: remedy(go_mod) };
     let output = Command::new("go").args(["env", "GOVERSION", "GOARCH"]).output().map_err(|_| missing())?;
     if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(missing()) }
+}
+
+/// How to come by the compiler that a module asks for.
+fn remedy(go_mod: &str) -> String {
+    let asked = go_mod.lines().find_map(|line| line.strip_prefix("go ")).unwrap_or("1.21");
+    format!("install Go {} or newer; with GOTOOLCHAIN=auto, Go 1.21 and newer fetch that by themselves", asked.trim())
 }
 
 fn read(path: &Path) -> Result<String, TestbedError> {
@@ -317,6 +333,27 @@ mod tests {
         past.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         ETCD.forget_others(store.path(), &target);
         assert!(!old.exists() && last.exists() && target.exists() && other.exists() && staging.exists());
+    }
+
+    #[test]
+    fn a_build_that_hangs_is_ended() {
+        let limit = Duration::from_millis(50);
+        assert_eq!(run_within(&mut shell("sleep 600 & wait"), limit), Err("no end within 50ms".to_owned()));
+        assert_eq!(run_within(&mut shell("true"), BUILD_LIMIT), Ok(()));
+        assert_eq!(run_within(&mut shell("exit 3"), BUILD_LIMIT), Err("exit status: 3".to_owned()));
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn who_has_no_go_learns_which_one_the_module_asks_for() {
+        let go_mod = read(&Path::new(DIRECTORY).join(PROMETHEUS.name()).join("go.mod")).unwrap();
+        let asked = go_mod.lines().find(|line| line.starts_with("go ")).unwrap();
+        assert!(remedy(&go_mod).starts_with(&format!("install Go {} or newer;", &asked[3..])), "{}", remedy(&go_mod));
     }
 
     #[test]

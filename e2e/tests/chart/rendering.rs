@@ -48,6 +48,8 @@ fn a_value_that_is_unknown_or_of_another_type_is_refused_by_name() {
         ("alertmanager.urls={am:9093}", "urls"),
         ("alertmanager.secret.password=../p", "password"),
         ("webhook.url=ftp://a", "url"),
+        ("webhook.secret.url=url", "webhook.secret.url without webhook.secret.name"),
+        ("alertmanager.urls={http://am:9093},alertmanager.secret.ca=ca", "without alertmanager.secret.name"),
     ];
     for (value, field) in refused {
         let error = helm.refusal(&["template", "x", chart.to_str().unwrap(), "--set", value]);

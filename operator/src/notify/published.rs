@@ -18,8 +18,9 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// Takes in what the watch shows at `unix`, and returns what is new.
-    pub(super) fn take(&mut self, sight: Sight<Notice>, unix: u64) -> Vec<Arc<Notice>> {
+    /// Takes in what the watch shows at `unix`, and returns what is new. An object that says nothing (a newer release's, or one
+    /// without a report) is there all the same: what is known of it holds.
+    pub(super) fn take(&mut self, sight: Sight<Option<Notice>>, unix: u64) -> Vec<Arc<Notice>> {
         match sight {
             Sight::Listing => self.listed.clear(),
             Sight::Listed(key, notice) => {
@@ -37,10 +38,10 @@ impl Published {
         Vec::new()
     }
 
-    fn update(&mut self, key: Key, notice: Notice) -> Vec<Arc<Notice>> {
-        if self.known.get(&key).is_some_and(|known| **known == notice) {
+    fn update(&mut self, key: Key, notice: Option<Notice>) -> Vec<Arc<Notice>> {
+        let Some(notice) = notice.filter(|notice| self.known.get(&key).is_none_or(|known| **known != *notice)) else {
             return Vec::new();
-        }
+        };
         let notice = Arc::new(notice);
         self.known.insert(key, Arc::clone(&notice));
         vec![notice]
@@ -82,13 +83,13 @@ mod tests {
     }
 
     /// What is published of these, by name and state.
-    fn published(published: &mut Published, sights: Vec<Sight<Notice>>) -> Vec<(String, bool)> {
+    fn published(published: &mut Published, sights: Vec<Sight<Option<Notice>>>) -> Vec<(String, bool)> {
         let notices = sights.into_iter().flat_map(|sight| published.take(sight, LATER)).collect::<Vec<_>>();
         notices.iter().map(|notice| (notice.id.clone(), notice.is_firing())).collect()
     }
 
-    fn list(notices: &[Notice]) -> Vec<Sight<Notice>> {
-        let listed = notices.iter().map(|notice| Sight::Listed(key(&notice.id["shop/".len()..]), notice.clone()));
+    fn list(notices: &[Notice]) -> Vec<Sight<Option<Notice>>> {
+        let listed = notices.iter().map(|notice| Sight::Listed(key(&notice.id["shop/".len()..]), Some(notice.clone())));
         [Sight::Listing].into_iter().chain(listed).chain([Sight::Complete]).collect()
     }
 
@@ -100,7 +101,7 @@ mod tests {
             [("shop/a".to_owned(), true), ("shop/b".to_owned(), false)]
         );
         assert!(published(&mut all, list(&[firing("a"), over("b")])).is_empty());
-        let changes = vec![Sight::Applied(key("a"), firing("a")), Sight::Applied(key("a"), over("a"))];
+        let changes = vec![Sight::Applied(key("a"), Some(firing("a"))), Sight::Applied(key("a"), Some(over("a")))];
         assert_eq!(published(&mut all, changes), [("shop/a".to_owned(), false)]);
     }
 
@@ -121,9 +122,28 @@ mod tests {
     fn a_list_that_is_interrupted_ends_nothing() {
         let mut all = Published::default();
         published(&mut all, list(&[firing("a"), firing("b")]));
-        let interrupted = vec![Sight::Listing, Sight::Listed(key("a"), firing("a")), Sight::Listing];
+        let interrupted = vec![Sight::Listing, Sight::Listed(key("a"), Some(firing("a"))), Sight::Listing];
         assert!(published(&mut all, interrupted).is_empty());
-        let rest = vec![Sight::Listed(key("a"), firing("a")), Sight::Listed(key("b"), firing("b")), Sight::Complete];
+        let rest = list(&[firing("a"), firing("b")]).into_iter().skip(1).collect();
         assert!(published(&mut all, rest).is_empty());
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_ends_nothing() {
+        let mut all = Published::default();
+        published(&mut all, list(&[firing("a"), firing("b")]));
+        let unread = vec![
+            Sight::Applied(key("a"), None),
+            Sight::Listing,
+            Sight::Listed(key("a"), None),
+            Sight::Listed(key("b"), None),
+            Sight::Complete,
+        ];
+        assert!(published(&mut all, unread).is_empty());
+        assert_eq!(
+            published(&mut all, vec![Sight::Applied(key("a"), Some(over("a")))]),
+            [("shop/a".to_owned(), false)]
+        );
+        assert_eq!(published(&mut all, vec![Sight::Deleted(key("b"))]), [("shop/b".to_owned(), false)]);
     }
 }

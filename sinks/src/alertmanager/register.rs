@@ -24,13 +24,14 @@ const DETAILS_AFTER: Duration = Duration::from_secs(10);
 /// A firing alert that is not sent again lasts for so many intervals: as with Prometheus, three may be lost.
 const LASTS_INTERVALS: u32 = 4;
 
-/// How often, how long and how many.
+/// The least time for which one that resolved is sent.
+const KEEP_RESOLVED: Duration = Duration::from_secs(300);
+
+/// How often and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Between two times that an unchanged alert is sent.
     pub resend: Duration,
-    /// For how long one that resolved is sent.
-    pub keep_resolved: Duration,
     /// How many alerts are remembered.
     pub capacity: usize,
 }
@@ -39,6 +40,11 @@ impl Schedule {
     /// For how long Alertmanager takes a firing alert to be firing that it does not hear of again.
     pub const fn lasts(&self) -> Duration {
         self.resend.saturating_mul(LASTS_INTERVALS)
+    }
+
+    /// For how long an alert that resolved is sent: where that was lost, Alertmanager takes it to be firing for as long.
+    pub fn keep_resolved(&self) -> Duration {
+        self.lasts().max(KEEP_RESOLVED)
     }
 }
 
@@ -133,7 +139,7 @@ impl Register {
 
     /// Forgets what resolved long enough ago.
     pub fn expire(&mut self, now: Duration) {
-        let keep = self.schedule.keep_resolved;
+        let keep = self.schedule.keep_resolved();
         let over: Vec<_> =
             self.entries.extract_if(.., |_, entry| entry.over.is_some_and(|over| over + keep <= now)).collect();
         for (labels, entry) in over {
@@ -145,7 +151,7 @@ impl Register {
     /// When something is due or to be forgotten; `None` when there is nothing.
     pub fn next(&self) -> Option<Duration> {
         let next = |entry: &Entry| {
-            let end = entry.over.map(|over| over + self.schedule.keep_resolved);
+            let end = entry.over.map(|over| over + self.schedule.keep_resolved());
             end.map_or(entry.due, |end| end.min(entry.due))
         };
         self.entries.values().map(next).min()
@@ -161,7 +167,7 @@ impl Register {
         self.dropped
     }
 
-    /// How often, how long and how many.
+    /// How often and how many.
     pub const fn schedule(&self) -> &Schedule {
         &self.schedule
     }
@@ -206,7 +212,7 @@ impl Register {
     /// Whether there is nothing to say about an alert that was not known.
     fn is_long_over(&self, notice: &Notice, unix: u64) -> bool {
         let over = notice.resolved_unix.filter(|_| !notice.is_firing());
-        over.is_some_and(|over| unix.saturating_sub(over) >= self.schedule.keep_resolved.as_secs())
+        over.is_some_and(|over| unix.saturating_sub(over) >= self.schedule.keep_resolved().as_secs())
     }
 }
 

@@ -70,10 +70,17 @@ impl Failure {
         Self { reason, is_transient: true, is_closed: is_closed(error), retry_after: None }
     }
 
-    /// The server answered with an HTTP status that is no success, and `message` in its own words.
-    pub fn http(status: StatusCode, headers: &HeaderMap, message: &str, is_transient: bool, now: Timestamp) -> Self {
+    /// The server answered with an HTTP status that is no success, `message` in its own words, and perhaps a location to turn
+    /// to.
+    pub fn http(
+        status: StatusCode,
+        headers: &HeaderMap,
+        (message, location): (&str, Option<&str>),
+        is_transient: bool,
+        now: Timestamp,
+    ) -> Self {
         let mut reason = format!("HTTP status {status}");
-        if let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) {
+        if let Some(location) = location {
             let location: String = location.chars().take(MAX_WORDS).collect();
             reason = format!("{reason}, redirected to {location}; expected that URL as the endpoint");
         }
@@ -84,6 +91,11 @@ impl Failure {
             retry_after: headers.get(header::RETRY_AFTER).and_then(|value| asked(value.to_str().ok()?, now)),
         }
     }
+}
+
+/// Where an answer redirects to.
+pub fn location(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::LOCATION)?.to_str().ok()
 }
 
 /// An answer's body, where it is text; `None` for anything else.
@@ -157,7 +169,8 @@ mod tests {
     fn http(status: u16, headers: &[(header::HeaderName, &str)], message: &str) -> Failure {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        Failure::http(StatusCode::from_u16(status).unwrap(), &headers, message, false, now)
+        let said = (message, location(&headers));
+        Failure::http(StatusCode::from_u16(status).unwrap(), &headers, said, false, now)
     }
 
     #[test]

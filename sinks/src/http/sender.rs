@@ -18,7 +18,7 @@ use super::{
     failure::{self, Advice, Failure},
     file::File,
     tls::{self, Material, TlsError},
-    url::{Url, is_https},
+    url::{Url, Visible, is_https},
 };
 
 /// The longest that an attempt usually takes, from the connection to the end of the answer.
@@ -47,6 +47,7 @@ pub enum Address {
 /// Sends to one receiver.
 pub struct Sender {
     address: Address,
+    visible: Visible,
     access: Access,
     program: &'static str,
     limit: Duration,
@@ -61,9 +62,16 @@ impl fmt::Debug for Sender {
 }
 
 impl Sender {
-    /// For this receiver; `program` is who says that it sends, `limit` the longest that an attempt takes.
-    pub const fn new(address: Address, access: Access, program: &'static str, limit: Duration) -> Self {
-        Self { address, access, program, limit, client: None }
+    /// For this receiver, of whose address failures name what is `visible`; `program` is who says that it sends, `limit` the
+    /// longest that an attempt takes.
+    pub const fn new(
+        address: Address,
+        visible: Visible,
+        access: Access,
+        program: &'static str,
+        limit: Duration,
+    ) -> Self {
+        Self { address, visible, access, program, limit, client: None }
     }
 
     /// Posts JSON. Certificates, credentials and the address are read anew.
@@ -83,7 +91,7 @@ impl Sender {
         let login = self.access.login.header().map_err(later)?;
         let is_secured = is_https(&uri);
         let client = self.client(is_secured).map_err(|error| later(error.to_string()))?;
-        let mut request = Request::post(uri).body(Full::new(body)).map_err(|error| Failure::own(&error))?;
+        let mut request = Request::post(uri.clone()).body(Full::new(body)).map_err(|error| Failure::own(&error))?;
         *request.headers_mut() = headers;
         let fixed = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -103,8 +111,11 @@ impl Sender {
         if status.is_success() {
             return Ok(());
         }
-        let message = failure::text(&headers, &words).unwrap_or_default();
-        Err(Failure::http(status, &headers, &message, is_transient(status), Timestamp::now()))
+        // The answer may name the URL, which may be a secret.
+        let message = self.visible.words(&failure::text(&headers, &words).unwrap_or_default(), &uri);
+        let location = failure::location(&headers).map(|location| self.visible.location(location));
+        let said = (message.as_str(), location.as_deref());
+        Err(Failure::http(status, &headers, said, is_transient(status), Timestamp::now()))
     }
 
     fn uri(&self) -> Result<Uri, String> {
@@ -163,9 +174,17 @@ async fn read(response: Response<Incoming>) -> (StatusCode, HeaderMap, Vec<u8>) 
     (parts.status, parts.headers, words)
 }
 
-/// Whether the same message may be taken later: any fault of the server's, and what says so.
+/// Whether the same message may be taken later. Only what is said of the message itself, or for good, stays true: credentials
+/// are replaced, and a proxy answers 404 or redirects while what is behind it is deployed anew.
 fn is_transient(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+    !matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::GONE
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 #[cfg(test)]
@@ -173,11 +192,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_faults_of_the_server_are_worth_another_attempt() {
-        let transient: Vec<u16> = [301, 400, 401, 403, 404, 408, 410, 413, 429, 500, 501, 502, 503, 504]
-            .into_iter()
-            .filter(|status| is_transient(StatusCode::from_u16(*status).unwrap()))
-            .collect();
-        assert_eq!(transient, [408, 429, 500, 501, 502, 503, 504]);
+    fn only_what_is_said_of_the_message_is_final() {
+        let last: Vec<u16> =
+            (300..600).filter(|status| !is_transient(StatusCode::from_u16(*status).unwrap())).collect();
+        assert_eq!(last, [400, 410, 413, 415, 422]);
     }
 }

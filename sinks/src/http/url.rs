@@ -1,9 +1,14 @@
 //! What any URL of a receiver has in common: how its authority is read, and how it is shown. Pure.
 
+use std::cmp::Reverse;
+
 use http::{
     Uri,
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
+
+/// Shorter parts of a URL are no secrets, and words that have them in them are left whole.
+const SHORTEST_SECRET: usize = 4;
 
 /// An `http` or `https` URL in parts, without the user's name that it may have.
 #[derive(Debug)]
@@ -56,20 +61,70 @@ fn is_port_valid(authority: &Authority) -> bool {
     after_host.rsplit_once(':').is_none_or(|(_, port)| port.is_empty() || port.parse::<u16>().is_ok())
 }
 
-/// A text that is no URL, without what may be a password in it.
-pub fn shown(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(user)) if scheme < user => format!("{}://…{}", &text[..scheme], &text[user..]),
-        (None, Some(user)) => format!("…{}", &text[user..]),
-        _ => text.to_owned(),
+/// What of a receiver's URL may be shown, in the log, status and labels. A query is never: it may have a token in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visible {
+    /// Its host and its path.
+    Path,
+    /// Its host alone: the path may be a secret, as those of chat services are.
+    Host,
+}
+
+impl Visible {
+    /// A URL as it is shown.
+    pub fn url(self, uri: &Uri) -> String {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let path = match self {
+            Self::Path => uri.path(),
+            Self::Host => "/…",
+        };
+        let query = if self == Self::Path && uri.query().is_some() { "?…" } else { "" };
+        format!("{scheme}://{authority}{path}{query}")
+    }
+
+    /// Where an answer redirects to, as it is shown.
+    pub fn location(self, location: &str) -> String {
+        match Url::parse(location).and_then(|url| url.join(None)) {
+            Some(uri) => self.url(&uri),
+            None => shown(location),
+        }
+    }
+
+    /// The words of whoever was sent to `uri`, without what of it may not be shown. An answer may repeat the URL, whole or in
+    /// parts, and JSON may escape the slashes in it.
+    pub fn words(self, words: &str, uri: &Uri) -> String {
+        let query = uri.query().unwrap_or_default();
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let mut secrets: Vec<&str> = values.chain([query]).collect();
+        if self == Self::Host {
+            secrets.extend(uri.path().split('/').chain([uri.path()]));
+            secrets.extend(uri.path_and_query().map(PathAndQuery::as_str));
+        }
+        secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+        // What is a part of another goes after it.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        secrets.into_iter().fold(words.to_owned(), |words, secret| words.replace(secret, "…"))
     }
 }
 
-/// A URL whose path may be a secret, as those of chat services are: host and port alone.
-pub fn host_only(uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let authority = uri.authority().map_or("", Authority::as_str);
-    format!("{scheme}://{authority}/…")
+/// A text that is no URL, as it is shown: what may be its host, for the rest may be a password, a path or a query.
+pub fn shown(text: &str) -> String {
+    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let (scheme, rest) = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let end = rest.find(|c: char| "/\\?#".contains(c) || c.is_whitespace()).unwrap_or(rest.len());
+    let (host, tail) = rest.split_at(end);
+    let host = match host.rsplit_once('@') {
+        // The slash may be one in a password, and what is before it the beginning of that.
+        _ if tail.contains('@') => "…".to_owned(),
+        Some((_, host)) => format!("…@{host}"),
+        None => host.to_owned(),
+    };
+    let tail = if tail.is_empty() { "" } else { "/…" };
+    format!("{scheme}{host}{tail}")
 }
 
 #[cfg(test)]
@@ -103,11 +158,56 @@ mod tests {
 
     #[test]
     fn secrets_are_neither_kept_nor_shown() {
-        let url = Url::parse("https://me:secret@c/x").unwrap();
+        let url = Url::parse("https://me:secret@c/x?token=abc").unwrap();
         assert!(url.had_user);
         let uri = url.join(None).unwrap();
-        assert_eq!((uri.to_string().as_str(), host_only(&uri).as_str()), ("https://c/x", "https://c/…"));
-        assert_eq!(shown("ftp://me:secret@c/x"), "ftp://…@c/x");
-        assert_eq!(shown("me:secret@c"), "…@c");
+        assert_eq!(uri, "https://c/x?token=abc");
+        assert_eq!(Visible::Path.url(&uri), "https://c/x?…");
+        assert_eq!(Visible::Host.url(&uri), "https://c/…");
+    }
+
+    #[test]
+    fn what_is_no_url_is_shown_up_to_its_host() {
+        for (text, expected) in [
+            ("c:9093", "c:9093"),
+            ("hooks.example/T0/B0/secret", "hooks.example/…"),
+            ("https:/hooks.example/secret", "https:/…"),
+            ("https:\\\\hooks.example\\secret", "https:/…"),
+            ("hooks.example/secret?to=https://c", "hooks.example/…"),
+            ("hooks.example secret", "hooks.example/…"),
+            ("c?token=secret", "c/…"),
+            ("ftp://me:secret@c/x", "ftp://…@c/…"),
+            ("ftp://me:sec/ret@c/x", "ftp://…/…"),
+            ("me:secret@c", "…@c"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_shown_as_far_as_the_url_is() {
+        for (location, path, host) in [
+            ("https://me:pw@c/login/secret?to=x", "https://c/login/secret?…", "https://c/…"),
+            ("/login?to=secret", "/…", "/…"),
+        ] {
+            assert_eq!(Visible::Path.location(location), path);
+            assert_eq!(Visible::Host.location(location), host);
+        }
+    }
+
+    #[test]
+    fn words_that_repeat_the_url_lose_what_may_not_be_shown() {
+        let uri: Uri = "https://c/hooks/T0/secret?key=hush".parse().unwrap();
+        for (words, host, path) in [
+            ("no /hooks/T0/secret?key=hush here", "no … here", "no /hooks/T0/secret?… here"),
+            (r#"{"path": "\/hooks\/T0\/secret"}"#, r#"{"path": "\/…\/T0\/…"}"#, r#"{"path": "\/hooks\/T0\/secret"}"#),
+            ("hush is wrong", "… is wrong", "… is wrong"),
+            ("no T0", "no T0", "no T0"),
+        ] {
+            assert_eq!(Visible::Host.words(words, &uri), host);
+            assert_eq!(Visible::Path.words(words, &uri), path);
+        }
+        let bare = "https://c".parse().unwrap();
+        assert_eq!(Visible::Host.words("a / b", &bare), "a / b");
     }
 }

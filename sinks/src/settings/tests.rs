@@ -40,6 +40,14 @@ fn the_path_of_a_webhook_is_not_shown() {
 }
 
 #[test]
+fn the_query_of_a_replica_is_not_shown_and_tells_it_from_others() {
+    let urls = ["http://a?token=abc", "http://a?token=def", "http://a"];
+    let settings = Settings::new(alertmanager(&urls, GivenAccess::default()), Style::Flags).unwrap();
+    let shown: Vec<_> = settings.alertmanager.iter().map(|replica| replica.shown.as_str()).collect();
+    assert_eq!(shown, ["http://a/api/v2/alerts?…", "http://a/api/v2/alerts?… #2", "http://a/api/v2/alerts"]);
+}
+
+#[test]
 fn what_is_not_safe_is_said() {
     let access = GivenAccess { token_file: path("/t"), ca_file: path("/ca"), ..GivenAccess::default() };
     let notices = Settings::new(alertmanager(&["http://a", "http://b"], access), Style::Flags).unwrap().notices;
@@ -61,7 +69,16 @@ fn what_contradicts_itself_is_refused_in_the_words_of_its_setting() {
             "--alertmanager-username and its password to --alertmanager-password-file",
             "alertmanager.access.username and its password to alertmanager.access.passwordFile",
         ),
-        (alertmanager(&["http://a", "http://a/"], GivenAccess::default()), "--alertmanager `http://a/` twice", "twice"),
+        (
+            alertmanager(&["http://a?token=hush", "http://a/?token=hush"], GivenAccess::default()),
+            "--alertmanager `http://a/api/v2/alerts?…` twice",
+            "got alertmanager.urls `http://a/api/v2/alerts?…` twice",
+        ),
+        (
+            Given { webhook: webhook("hooks.example/T0/B0/hush"), ..Given::default() },
+            "got --webhook `hooks.example/…`",
+            "got webhook.url `hooks.example/…`",
+        ),
         (
             alertmanager(&["http://a"; 9], GivenAccess::default()),
             "got 9 of --alertmanager",
@@ -117,7 +134,7 @@ fn what_contradicts_itself_is_refused_in_the_words_of_its_setting() {
         for (style, expected) in [(Style::Flags, flags), (Style::Fields, fields)] {
             let error = refusal(given.clone(), style);
             assert!(error.contains(expected) && error.contains("expected"), "{expected}: {error}");
-            assert!(!error.contains("secret@") && !error.contains("me:secret"), "{error}");
+            assert!(!error.contains("me:secret") && !error.contains("hush"), "{error}");
         }
     }
 }

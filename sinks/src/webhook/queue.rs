@@ -2,7 +2,7 @@
 //! taken into it; later ones are not sent. Pure.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -17,8 +17,9 @@ use crate::{Moment, notice::Notice};
 /// A message that waited for so long is given up: nobody could act on it any more.
 const GIVE_UP: Duration = Duration::from_secs(900);
 
-/// What happened so long before the start counts as sent, by whoever sent before.
-const SENT_BEFORE_SECONDS: u64 = 60;
+/// What ended so long before the start counts as sent, by whoever sent before. That something fires is repeated for as long as
+/// anybody could act on it: ids do not change, so that a receiver can tell.
+const SENT_BEFORE: Duration = Duration::from_secs(60);
 
 /// What a message announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
@@ -45,37 +46,46 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Queue {
     waiting: VecDeque<Message>,
-    /// The id of the last message of each alert, by its name.
-    last: HashMap<String, String>,
-    /// In which order alerts came, for the oldest to go.
-    order: VecDeque<String>,
+    /// The last message of each alert, by the alert's name.
+    last: HashMap<String, Last>,
+    /// Names of alerts by when they were heard of last, for the oldest to go.
+    order: BTreeMap<u64, String>,
+    /// How often anything was heard of.
+    heard: u64,
     capacity: usize,
     began_unix: u64,
     dropped: u64,
 }
 
+#[derive(Debug)]
+struct Last {
+    /// The message's id.
+    message: String,
+    /// The alert's place in the order.
+    heard: u64,
+}
+
 impl Queue {
     /// For at most `capacity` messages; it begins at `unix`.
     pub fn new(capacity: usize, unix: u64) -> Self {
-        let (waiting, last, order) = (VecDeque::new(), HashMap::new(), VecDeque::new());
-        Self { waiting, last, order, capacity, began_unix: unix, dropped: 0 }
+        let (waiting, last, order) = (VecDeque::new(), HashMap::new(), BTreeMap::new());
+        Self { waiting, last, order, heard: 0, capacity, began_unix: unix, dropped: 0 }
     }
 
     /// Takes in the state of an alert.
     pub fn take(&mut self, notice: Arc<Notice>, now: Moment) {
-        let (event, unix) = match notice.resolved_unix.filter(|_| !notice.is_firing()) {
-            Some(resolved) => (Event::Resolved, resolved),
-            None => (Event::Fired, notice.fired_unix),
+        let (event, unix, repeated) = match notice.resolved_unix.filter(|_| !notice.is_firing()) {
+            Some(resolved) => (Event::Resolved, resolved, SENT_BEFORE),
+            None => (Event::Fired, notice.fired_unix, GIVE_UP),
         };
         let id = id(&notice, event);
-        if self.last.get(&notice.id) == Some(&id) {
+        if !self.remember(&notice.id, &id) {
             if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == id) {
                 waiting.notice = notice;
             }
             return;
         }
-        self.remember(&notice.id, &id);
-        if unix + SENT_BEFORE_SECONDS < self.began_unix {
+        if unix.saturating_add(repeated.as_secs()) < self.began_unix {
             return;
         }
         if self.waiting.len() >= self.capacity {
@@ -125,16 +135,21 @@ impl Queue {
         self.dropped
     }
 
-    fn remember(&mut self, alert: &str, message: &str) {
-        if self.last.insert(alert.to_owned(), message.to_owned()).is_some() {
-            return;
+    /// Remembers the last message of an alert; false when it was this one before.
+    fn remember(&mut self, alert: &str, message: &str) -> bool {
+        self.heard += 1;
+        let last = Last { message: message.to_owned(), heard: self.heard };
+        let before = self.last.insert(alert.to_owned(), last);
+        if let Some(before) = &before {
+            self.order.remove(&before.heard);
         }
-        self.order.push_back(alert.to_owned());
+        self.order.insert(self.heard, alert.to_owned());
         if self.order.len() > self.capacity.saturating_mul(2)
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((_, oldest)) = self.order.pop_first()
         {
             self.last.remove(&oldest);
         }
+        before.is_none_or(|before| before.message != message)
     }
 }
 
@@ -203,16 +218,27 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_long_before_the_start_was_sent_before() {
-        let mut queue = Queue::new(2, FIRED + 61);
-        take(&mut queue, notice(), 61);
-        assert!(queue.is_empty());
-        // Its end is news all the same.
-        take(&mut queue, resolved(), 62);
+    fn what_still_fires_at_the_start_is_sent_unless_it_fired_long_ago() {
+        for (began, is_sent) in [(FIRED + 900, true), (FIRED + 901, false)] {
+            let mut queue = Queue::new(2, began);
+            take(&mut queue, notice(), 900);
+            assert_eq!(!queue.is_empty(), is_sent, "{began}");
+        }
+    }
+
+    #[test]
+    fn what_was_over_long_before_the_start_was_sent_before() {
+        const OVER: u64 = FIRED + 30;
+        for (began, is_sent) in [(OVER + 60, true), (OVER + 61, false)] {
+            let mut queue = Queue::new(2, began);
+            take(&mut queue, resolved(), 90);
+            assert_eq!(!queue.is_empty(), is_sent, "{began}");
+        }
+        // The end of what fired long ago is news.
+        let mut queue = Queue::new(2, FIRED + 1000);
+        take(&mut queue, notice(), 1000);
+        take(&mut queue, Notice { resolved_unix: Some(FIRED + 1001), ..resolved() }, 1001);
         assert_eq!(events(&queue), [Event::Resolved]);
-        let mut queue = Queue::new(2, FIRED + 60);
-        take(&mut queue, notice(), 60);
-        assert_eq!(events(&queue), [Event::Fired]);
     }
 
     #[test]
@@ -232,10 +258,18 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut queue = queue();
+        let (mut queue, mut sent) = (queue(), Vec::new());
         for number in 0..100 {
-            take(&mut queue, Notice { id: number.to_string(), ..notice() }, 0);
+            // One that lasts is not forgotten for all those that come and go.
+            for id in [number.to_string(), "lasts".to_owned()] {
+                take(&mut queue, Notice { id, ..notice() }, 0);
+                while let Some(message) = queue.first() {
+                    queue.settle(&message, false);
+                    sent.push(message.notice.id.clone());
+                }
+            }
         }
         assert_eq!((queue.last.len(), queue.order.len()), (4, 4));
+        assert_eq!(sent.iter().filter(|id| id.as_str() == "lasts").count(), 1);
     }
 }

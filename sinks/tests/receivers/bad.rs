@@ -28,13 +28,15 @@ async fn one_that_fails_is_asked_again_until_it_works() {
     for is_webhook in [false, true] {
         let server = Server::start().await;
         let url = server.url("");
-        server.answers([500, 502, 503, 408].map(|code| Answer::Status(code, "out of order\n")));
+        // Also one whose password was replaced, or whose proxy has lost it for a while.
+        let codes = [500, 502, 503, 408, 401, 403, 404, 302];
+        server.answers(codes.map(|code| Answer::Status(code, "out of order\n")));
         let given = if is_webhook { webhook(&url) } else { alertmanager(&[&url]) };
         let running = start(given, limits());
         running.put(firing("a"));
         assert!(failure(&running).await.contains("500 Internal Server Error: out of order"));
         until("the alert", || running.health()[0].sent == 1).await;
-        assert_eq!((server.count(), running.health()[0].dropped), (5, 0));
+        assert_eq!((server.count(), running.health()[0].dropped), (codes.len() + 1, 0));
     }
 }
 
@@ -90,11 +92,23 @@ async fn an_answer_without_end_is_read_no_further_than_its_first_words() {
 async fn a_redirect_is_not_followed_but_named() {
     let elsewhere = Server::start().await;
     let server = Server::start().await;
-    server.answers([Answer::Header(308, header::LOCATION, elsewhere.url("/x"))]);
-    let running = start(webhook(&server.url("/hook")), limits());
-    running.put(firing("a"));
-    let reason = failure(&running).await;
-    assert!(reason.contains(&elsewhere.url("/x")) && reason.contains("expected that URL"), "{reason}");
-    running.end().await;
+    server.answers_always(Answer::Header(308, header::LOCATION, elsewhere.url("/x?token=hush")));
+    for (given, shown) in [(alertmanager(&[&server.url("")]), "/x?…"), (webhook(&server.url("/hook")), "/…")] {
+        let running = start(given, limits());
+        running.put(firing("a"));
+        let reason = failure(&running).await;
+        let expected = format!("redirected to {}; expected that URL", elsewhere.url(shown));
+        assert!(reason.contains(&expected), "{expected}: {reason}");
+        running.end().await;
+    }
     assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn the_path_of_a_webhook_is_not_shown_though_its_receiver_repeats_it() {
+    let server = Server::start().await;
+    server.answers_always(Answer::Status(404, "no POST /hooks/T0/secret?key=hush here"));
+    let running = start(webhook(&server.url("/hooks/T0/secret?key=hush")), limits());
+    running.put(firing("a"));
+    assert_eq!(failure(&running).await, "HTTP status 404 Not Found: no POST … here");
 }

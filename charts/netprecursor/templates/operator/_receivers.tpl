@@ -50,11 +50,20 @@ dashboardUrl: {{ . | quote }}
 {{- if $access }}{{ include "netprecursor.yaml" $access }}{{ end -}}
 {{- end -}}
 
-{{/* Receivers whose Secret is mounted, as JSON: {"secrets": {"alertmanager": NAME, …}}. */}}
+{{/* Receivers whose Secret is mounted, as JSON: {"secrets": {"alertmanager": NAME, …}}. A key without its Secret is refused: the
+receiver would be left out without a word. */}}
 {{- define "netprecursor.receiverSecrets" -}}
 {{- $secrets := dict -}}
-{{- with .Values.alertmanager.secret.name }}{{ $_ := set $secrets "alertmanager" . }}{{ end -}}
-{{- with .Values.webhook.secret.name }}{{ $_ := set $secrets "webhook" . }}{{ end -}}
+{{- range $receiver := list "alertmanager" "webhook" -}}
+{{- $secret := (get $.Values $receiver).secret -}}
+{{- if $secret.name -}}
+{{- $_ := set $secrets $receiver $secret.name -}}
+{{- else -}}
+{{- range $field, $key := $secret -}}
+{{- if $key }}{{ fail (printf "got %s.secret.%s without %s.secret.name, expected both: name the Secret that has the key %s" $receiver $field $receiver $key) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- dict "secrets" $secrets | toJson -}}
 {{- end -}}
 

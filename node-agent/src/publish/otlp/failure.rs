@@ -35,7 +35,7 @@ pub(super) fn http(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Ti
     let message = failure::text(headers, body)
         .unwrap_or_else(|| RpcStatus::decode(body).map(|status| status.message).unwrap_or_default());
     let is_transient = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-    Failure::http(status, headers, &message, is_transient, now)
+    Failure::http(status, headers, (message.as_str(), failure::location(headers)), is_transient, now)
 }
 
 /// The server answered with a gRPC status, or there was no answer.

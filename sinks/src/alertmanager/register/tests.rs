@@ -3,8 +3,10 @@ use netprecursor_core::policy::Severity;
 use super::*;
 use crate::notice::tests::{FIRED, notice, resolved};
 
-const SCHEDULE: Schedule =
-    Schedule { resend: Duration::from_secs(60), keep_resolved: Duration::from_secs(300), capacity: 3 };
+const SCHEDULE: Schedule = Schedule { resend: Duration::from_secs(60), capacity: 3 };
+
+/// The longest interval that there may be.
+const RARELY: Schedule = Schedule { resend: Duration::from_secs(3600), ..SCHEDULE };
 
 fn register() -> Register {
     Register::new(SCHEDULE, None)
@@ -65,6 +67,24 @@ fn one_that_resolved_is_sent_for_five_minutes_and_then_forgotten() {
     let expected = [(30, false), (90, false), (150, false), (210, false), (270, false)];
     assert_eq!(sent(&mut register, 3600), expected);
     assert_eq!((register.next(), register.entries.len(), register.named.len()), (None, 0, 0));
+}
+
+/// Otherwise it would stay firing for hours when Alertmanager misses these five minutes.
+#[test]
+fn one_that_lasts_for_hours_is_sent_as_resolved_for_as_long() {
+    let mut register = Register::new(RARELY, None);
+    take(&mut register, notice(), 0);
+    assert_eq!(sent(&mut register, 20), [(0, true)]);
+    take(&mut register, resolved(), 30);
+    let expected = [(30, false), (3630, false), (7230, false), (10_830, false)];
+    assert_eq!(sent(&mut register, 100_000), expected);
+    assert!(register.entries.is_empty());
+    // Whoever leads next says so as well, for Alertmanager may have heard of it from who led before.
+    for (later, is_sent) in [(14_399, true), (14_400, false)] {
+        let mut next = Register::new(RARELY, None);
+        next.take(Arc::new(resolved()), Moment { since: seconds(0), unix: FIRED + 30 + later });
+        assert_eq!(next.news() == 1, is_sent, "{later}");
+    }
 }
 
 #[test]
