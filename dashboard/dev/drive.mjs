@@ -187,6 +187,23 @@ async function manyTargets(browser) {
 }
 
 /** @param {Browser} browser */
+async function edges(browser) {
+  const { url, close } = await serve({ targets: 110 });
+  const page = await open(browser, url, 'light', [1280, 800]);
+  await page.waitForSelector('.targets .c-name a');
+  /** @type {Map<string, Set<string>>} */
+  const looks = new Map();
+  for (let second = 0; second < 10; second += 1) {
+    const rows = await page.$$eval('.targets tr.target', (all) => all.map((row) => [row.className, getComputedStyle(row.querySelector('td') ?? row).boxShadow]));
+    for (const [name = '', shadow = ''] of rows) looks.set(name, (looks.get(name) ?? new Set()).add(shadow));
+    await page.waitForTimeout(1000);
+  }
+  expect([...looks.values()].every((all) => all.size === 1), `the edges of rows follow their states: ${[...looks].map(([name, all]) => `${name} ${[...all].join(' or ')}`).join(', ')}`);
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
 async function staleness(browser) {
   const { url, close, world } = await serve({ targets: 12 });
   const page = await open(browser, url, 'dark', [1280, 800]);
@@ -278,7 +295,7 @@ try {
     await firstPaint(browser, url);
     await lookAtEach(browser, url);
     close();
-    for (const check of [hostileNames, manyTargets, staleness, keyboard, token]) await check(browser);
+    for (const check of [hostileNames, manyTargets, edges, staleness, keyboard, token]) await check(browser);
   }
 } finally {
   await browser.close();
