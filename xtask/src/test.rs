@@ -49,7 +49,7 @@ enum Tier {
     Page,
     /// The dashboard: tests and build of its page, and a browser before it; needs Node
     Dashboard,
-    /// Rules and dashboards on a real Prometheus
+    /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
     Api,

@@ -59,7 +59,8 @@ impl Query {
                 "uid" => query.uids.push(value.into_owned()),
                 "until" => query.until = Some(number("until", &value, u64::MAX, "a Unix time in seconds")?),
                 "seconds" => {
-                    query.seconds = Some(number("seconds", &value, LONGEST, format_args!("a number up to {LONGEST}"))?)
+                    let expected = format_args!("a number up to {LONGEST}");
+                    query.seconds = Some(number("seconds", &value, LONGEST, expected)?);
                 }
                 "view" => {
                     let view = View::ALL.into_iter().find(|(_, name)| *name == value);

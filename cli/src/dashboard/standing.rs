@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn a_target_stands_where_it_is_worst() {
         use Standing::{Calm, Pending, Recovering, Trouble, Unselected, Waiting, Warning};
-        let table: [(Option<f32>, Option<f32>, &[(&str, bool)], Standing); 10] = [
+        /// Measured, predicted, rules with whether they are gated, and where the target stands.
+        type Row = (Option<f32>, Option<f32>, &'static [(&'static str, bool)], Standing);
+        let table: [Row; 10] = [
             (Some(300.0), Some(1.0), &[("Idle", false)], Trouble),
             (Some(300.0), None, &[("Idle", true)], Trouble),
             (Some(300.0), Some(1.0), &[("Firing", false)], Trouble),

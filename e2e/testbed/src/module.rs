@@ -1,5 +1,7 @@
-//! Go modules under `e2e/kind/` that pin what is built of Kubernetes and Prometheus, and their programs: built once for each
-//! content of the module, shared by all checkouts.
+//! Go modules under `e2e/kind/` that pin what is built of Kubernetes, Prometheus and others, and their programs: built once for
+//! each content of the module, shared by all checkouts.
+
+mod embedded;
 
 use std::{
     fs::{self, File},
@@ -9,6 +11,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
+use self::embedded::Embedded;
 use crate::{TestbedError, Version, cache, daemon::tail};
 
 /// Where the modules are.
@@ -24,6 +27,8 @@ pub struct Module {
     package: &'static str,
     /// Build tags.
     tags: &'static str,
+    /// What is not in it and would not be used, but has to be there.
+    embedded: Option<Embedded>,
 }
 
 /// The programs that `go.mod` lists as tools.
@@ -32,21 +37,29 @@ const TOOLS_OF_GO_MOD: &str = "tool";
 const OWN: &str = ".";
 
 /// The key-value store under the API server.
-pub const ETCD: Module = Module { folder: "etcd", package: OWN, tags: "" };
+pub const ETCD: Module = Module { folder: "etcd", package: OWN, tags: "", embedded: None };
 /// The DNS server of the nodes and of the cluster.
-pub const COREDNS: Module = Module { folder: "coredns", package: TOOLS_OF_GO_MOD, tags: "" };
+pub const COREDNS: Module = Module { folder: "coredns", package: TOOLS_OF_GO_MOD, tags: "", embedded: None };
 /// kind and the current Helm.
-pub const TOOLS: Module = Module { folder: "tools", package: TOOLS_OF_GO_MOD, tags: "" };
+pub const TOOLS: Module = Module { folder: "tools", package: TOOLS_OF_GO_MOD, tags: "", embedded: None };
 /// The oldest supported Helm.
-pub const HELM_3: Module = Module { folder: "helm-3", package: TOOLS_OF_GO_MOD, tags: "" };
+pub const HELM_3: Module = Module { folder: "helm-3", package: TOOLS_OF_GO_MOD, tags: "", embedded: None };
 /// The replacement for runc on hosts without CAP_SYS_RESOURCE.
-pub const RUNC_WRAPPER: Module = Module { folder: "runc-wrapper", package: OWN, tags: "" };
+pub const RUNC_WRAPPER: Module = Module { folder: "runc-wrapper", package: OWN, tags: "", embedded: None };
 /// The process that holds a pod's namespaces.
-pub const PAUSE: Module = Module { folder: "pause", package: OWN, tags: "" };
+pub const PAUSE: Module = Module { folder: "pause", package: OWN, tags: "", embedded: None };
 /// Prometheus and promtool. Discovery in the clouds is most of what there is to build, and tests name their targets.
-pub const PROMETHEUS: Module = Module { folder: "prometheus", package: TOOLS_OF_GO_MOD, tags: "remove_all_sd" };
+pub const PROMETHEUS: Module =
+    Module { folder: "prometheus", package: TOOLS_OF_GO_MOD, tags: "remove_all_sd", embedded: None };
 /// A program that reads dashboards by Grafana's own schema.
-pub const GRAFANA: Module = Module { folder: "grafana", package: OWN, tags: "" };
+pub const GRAFANA: Module = Module { folder: "grafana", package: OWN, tags: "", embedded: None };
+/// Alertmanager. Its pages are made by upstream's build alone, which needs Node and Elm; tests ask its API.
+pub const ALERTMANAGER: Module = Module {
+    folder: "alertmanager",
+    package: TOOLS_OF_GO_MOD,
+    tags: "",
+    embedded: Some(Embedded { module: "github.com/prometheus/alertmanager", folder: "ui/app/dist" }),
+};
 
 /// The programs of a built module.
 #[derive(Debug, Clone)]
@@ -64,7 +77,7 @@ impl Module {
             Version::V1_34 => "kubernetes-1.34",
             Version::V1_36 => "kubernetes-1.36",
         };
-        Self { folder, package: TOOLS_OF_GO_MOD, tags: "" }
+        Self { folder, package: TOOLS_OF_GO_MOD, tags: "", embedded: None }
     }
 
     /// Its folder.
@@ -91,7 +104,8 @@ impl Module {
         let store = cache::kind()?.join("bin");
         fs::create_dir_all(&store).map_err(TestbedError::file(&store))?;
         let source = Path::new(DIRECTORY).join(self.folder);
-        let digest = digest(&source, &(go_version()? + self.tags))?;
+        let embedded = self.embedded.map_or("", |embedded| embedded.folder);
+        let digest = digest(&source, &(go_version()? + self.tags + embedded))?;
         let target = store.join(format!("{}-{digest}", self.folder));
         // With its name it is whole.
         if target.is_dir() {
@@ -115,10 +129,19 @@ impl Module {
         eprintln!("building {} from its Go modules (minutes, once); log: {}", self.folder, log.display());
         // Objects of Kubernetes are gigabytes, and nothing else is ever built from them. A killed build's go as well.
         let objects = store.join(format!("{}.objects", self.folder));
+        let failed =
+            |got| TestbedError::Build { module: self.folder.to_owned(), got, tail: tail(&log), log: log.clone() };
         let flags = linker_flags(&read(&source.join("go.mod"))?);
         let mut command = Command::new("go");
+        command.args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath"]);
+        // Kept until it is built.
+        let place = tempfile::tempdir_in(store).map_err(TestbedError::file(store))?;
+        if let Some(embedded) = self.embedded {
+            let original = embedded.fetch(source, &output, &mut *run).map_err(failed)?;
+            let go_mod = embedded.complete(&original, source, place.path())?;
+            command.arg("-modfile").arg(go_mod);
+        }
         command
-            .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath"])
             .args(["-tags", self.tags, "-ldflags", &flags, "-o"])
             .arg(format!("{}/", staging.path().display()))
             .arg(self.package)
@@ -132,12 +155,7 @@ impl Module {
         if objects.is_dir() {
             fs::remove_dir_all(&objects).map_err(TestbedError::file(&objects))?;
         }
-        built.map_err(|got| TestbedError::Build {
-            module: self.folder.to_owned(),
-            got,
-            tail: tail(&log),
-            log: log.clone(),
-        })?;
+        built.map_err(failed)?;
         let built = staging.keep();
         fs::rename(&built, target).map_err(TestbedError::file(target))?;
         self.forget_others(store, target);
@@ -238,9 +256,10 @@ fn linker_flags(go_mod: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Module; 11] = [
+    const ALL: [Module; 12] = [
         PROMETHEUS,
         GRAFANA,
+        ALERTMANAGER,
         ETCD,
         COREDNS,
         TOOLS,

@@ -1,8 +1,9 @@
-//! Rules and dashboards on the real things: Prometheus scrapes what the programs write and evaluates every query, its tool
-//! tests the rules, and Grafana's schema reads the dashboards.
+//! Rules, dashboards and receivers on the real things: Prometheus scrapes what the programs write and evaluates every query, its
+//! tool tests the rules, Grafana's schema reads the dashboards, and Alertmanager takes the alerts.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
+mod alertmanager;
 mod dashboards;
 mod documentation;
 mod exposition;

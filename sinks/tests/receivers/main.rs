@@ -1,6 +1,6 @@
 //! Receivers as they are, over real connections: those that take alerts, and those that are slow, dead or lying.
 //!
-//! [`fixture::start`] sends to any URL, so that a real Alertmanager may stand where these tests have a server of their own.
+//! What a real Alertmanager makes of the alerts, the tier `observability` shows (`e2e/tests/observability/alertmanager.rs`).
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 

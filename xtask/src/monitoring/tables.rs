@@ -82,10 +82,13 @@ mod tests {
 
     #[test]
     fn what_stands_between_marks_is_made_anew_and_the_rest_stays() {
-        let mark = |name: &str| format!("{BEGIN}{name} -->\nold\n{END} after {name}\n");
+        let mark = |name: &str| format!("{BEGIN}{name} -->\nOUTDATED\n{END} after {name}\n");
         let page = format!("before\n{}{}{}", mark("agent"), mark("labels"), mark("operator"));
         let text = fill(&page).unwrap();
-        assert!(text.starts_with("before\n") && text.ends_with(" after operator\n") && !text.contains("old"), "{text}");
+        assert!(
+            text.starts_with("before\n") && text.ends_with(" after operator\n") && !text.contains("OUTDATED"),
+            "{text}"
+        );
         assert!(text.contains(
             "| `netprecursor.ticks` | `netprecursor_ticks_total` | counter | `{tick}` | – | Ticks completed |"
         ));

@@ -1,4 +1,4 @@
-//! The tiers that need programs built from Go modules: Prometheus, an API server, or a cluster.
+//! The tiers that need programs built from Go modules: Prometheus and Alertmanager, an API server, or a cluster.
 
 use std::{env, path::Path, process::Command, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     process::{Log, Stop},
 };
 
-/// Prometheus takes seconds.
+/// Prometheus takes seconds, Alertmanager some intervals of its route.
 const OBSERVABILITY_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// A test binary of the API server starts it in several versions.
 const API_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -37,13 +37,13 @@ pub(super) fn api(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resul
     with_programs("api", suites::Suite::Api, &modules, tests, API_LIMIT, log, stop)
 }
 
-/// Tests on a real Prometheus, likewise.
+/// Tests on a real Prometheus and a real Alertmanager, likewise.
 ///
 /// # Errors
 /// The programs do not build.
 pub(super) fn observability(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
-    let (suite, modules) = (suites::Suite::Observability, [module::PROMETHEUS, module::GRAFANA]);
-    with_programs("observability", suite, &modules, tests, OBSERVABILITY_LIMIT, log, stop)
+    let modules = [module::PROMETHEUS, module::GRAFANA, module::ALERTMANAGER];
+    with_programs("observability", suites::Suite::Observability, &modules, tests, OBSERVABILITY_LIMIT, log, stop)
 }
 
 /// Runs `suite` once the programs of `modules` are built.

@@ -22,7 +22,7 @@ pub(super) enum Suite {
     Models,
     /// Tests named `page`.
     Page,
-    /// Rules and dashboards on a real Prometheus: the test of the e2e crate named `observability`.
+    /// Rules, dashboards and receivers on the real things: the test of the e2e crate named `observability`.
     Observability,
     /// Tests with an API server: `tests/` of the e2e crate, and tests named `api` of others.
     Api,
