@@ -45,6 +45,9 @@ struct Page<'a> {
     stop: &'a Stop,
 }
 
+/// Returns what does not hold.
+type Check = fn(&Page<'_>) -> anyhow::Result<Option<String>>;
+
 /// Runs all checks, each on what the one before it has shown.
 ///
 /// # Errors
@@ -60,7 +63,7 @@ pub(super) fn run(built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Resu
     };
     let modules = node::provide(Path::new(PROJECT), log, stop)?;
     let page = Page { place: place(&modules)?, browser, cli: built.program("netprecursor")?, log, stop };
-    let checks: [(&str, fn(&Page<'_>) -> anyhow::Result<Option<String>>); 4] = [
+    let checks: [(&str, Check); 4] = [
         ("its own tests", |page| page.script("test", &[])),
         ("its build", |page| page.is_built()),
         ("over imagined data", |page| page.drive("imagined", &[])),
