@@ -17,13 +17,15 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   build-essential pkg-config curl ca-certificates git  build of the workspace
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
 #   nftables                                              redirects connections as a service mesh does, in the tests
-#   chromium                                              screenshot of the dashboard in the tests
+#   chromium                                              the agent's page and the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
 #   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
 #   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library);
 #                                                         on arm64 the same for amd64
 #   qemu-user-static                                      release: starts them and runs their unit tests
+# Node, with which the dashboard's page is built and tested, is left to the machine: Debian 12 has an older version than that
+# needs. Without it the tier `dashboard` says so.
 demo_packages=(build-essential make pkg-config curl ca-certificates git iproute2 nginx-light wrk iperf3 stress-ng procps)
 test_packages=(nftables qemu-system-x86 busybox-static kmod python3 python3-venv chromium shellcheck buildah)
 release_packages=(buildah qemu-user-static)

@@ -15,7 +15,7 @@ pub(crate) fn known_address(text: &str) -> Result<Listen, String> {
     let listen: Listen = text.parse().map_err(|error: netprecursor_settings::listen::ListenError| error.to_string())?;
     if listen.port() == 0 {
         return Err(format!(
-            "got {listen}, expected a port that a browser can use: write for example `127.0.0.1:9470`"
+            "got {listen}, expected a port that is known beforehand: write for example `127.0.0.1:9470`"
         ));
     }
     Ok(listen)

@@ -3,7 +3,7 @@
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
 //! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
 //! store, in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
-//! ([`assets`]).
+//! ([`assets`]). The [`server`] puts them together.
 
 mod agent;
 mod api;
@@ -17,6 +17,7 @@ mod query;
 mod ring;
 mod roster;
 mod scores;
+mod server;
 mod signals;
 mod standing;
 mod store;
@@ -25,21 +26,20 @@ mod tests;
 mod token;
 mod views;
 
-use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use netprecursor_settings::Listen;
-use tokio::{
-    runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{arguments, stream::DEFAULT_AGENT, terminal};
-use agent::Agent;
-use api::Shared;
-use assets::Assets;
-use guard::Guard;
+pub(crate) use server::Dashboard;
+use server::Serving;
 use token::Token;
+
+/// What others can connect to has a token.
+const EXPECTED: &str = "one: write it with `openssl rand -hex 32 >FILE` and give it with --token-file FILE, or listen on \
+                        127.0.0.1 and reach it through `ssh -L`";
 
 /// Shows an agent's targets, forecasts and alerts in a browser: live, and an hour back
 #[derive(Debug, clap::Args)]
@@ -55,38 +55,28 @@ pub(crate) struct Args {
     token_file: Option<PathBuf>,
 }
 
-/// Runs the command until it is stopped.
+/// Runs the command until it is stopped. Streams that are open then end with the program.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let token = args.token_file.as_deref().map(Token::read).transpose()?;
-    let listener = args.listen.bind("--listen")?;
-    let address = listener.local_addr().context("cannot listen")?;
-    if !address.ip().is_loopback() && token.is_none() {
-        bail!(
-            "got --listen {} without --token-file, expected a token where others can connect: write one with `openssl rand -hex 32 \
-             >FILE` and give it with --token-file FILE, or listen on 127.0.0.1 and reach it through `ssh -L`",
-            args.listen
-        );
-    }
-    let agent = Agent::new(&args.agent)?;
-    let guard = Guard::of(address, &args.listen, token);
-    let shared = Arc::new(Shared::new(agent.url()));
-    let assets = Arc::new(Assets::load().context("cannot compress the page")?);
-    follow::start(agent, Arc::clone(&shared)).context("cannot start a thread")?;
+    let dashboard = Dashboard::listen(&args.listen, "--listen", token, EXPECTED)?;
+    let address = dashboard.address();
+    let Serving { runtime, listener, routes } = dashboard.follow(&args.agent)?;
     terminal::print(&format!("dashboard of {} on http://{address}/, until it is stopped\n", args.agent))?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(serve(listener, api::router(shared, assets, guard)))?;
+    runtime.block_on(async move {
+        tokio::select! {
+            served = async { axum::serve(listener, routes).await } => served.context("cannot serve HTTP"),
+            ended = stopped() => ended,
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until SIGINT or SIGTERM. Streams that are open then end with the program.
-async fn serve(listener: TcpListener, routes: axum::Router) -> anyhow::Result<()> {
-    listener.set_nonblocking(true).context("cannot serve HTTP")?;
-    let listener = tokio::net::TcpListener::from_std(listener).context("cannot serve HTTP")?;
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> anyhow::Result<()> {
     let installed = "installing a signal handler";
     let mut interrupted = signal(SignalKind::interrupt()).context(installed)?;
     let mut terminated = signal(SignalKind::terminate()).context(installed)?;
     tokio::select! {
-        served = async { axum::serve(listener, routes).await } => served.context("cannot serve HTTP"),
         _ = interrupted.recv() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }

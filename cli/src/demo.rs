@@ -26,6 +26,7 @@ use netprecursor_settings::Listen;
 
 use crate::{
     arguments,
+    dashboard::Dashboard,
     stream::{AgentStream, StreamError, TickLine},
     terminal,
 };
@@ -61,7 +62,10 @@ pub(crate) struct Args {
     /// Where the results go
     #[arg(long, value_name = "DIR", default_value = "out/demo", value_parser = arguments::file())]
     out: PathBuf,
-    /// Address of the agent's page and interface
+    /// Address of the page
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9471")]
+    dashboard: Listen,
+    /// Address of the agent's own interface
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = arguments::known_address)]
     listen: Listen,
 }
@@ -82,6 +86,8 @@ struct Run<'a> {
     program: PathBuf,
     policy: PathBuf,
     agent: Option<Agent>,
+    /// Until there is an agent to follow.
+    dashboard: Option<Dashboard>,
     rivals: Rivals,
     screen: Screen,
     moment: Moment,
@@ -95,6 +101,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(draw_seed);
     let program = agent::find(args.agent.as_deref())?;
     args.listen.bind("--listen")?;
+    let dashboard = Dashboard::of_this_machine(&args.dashboard, "--dashboard")?;
+    let page = format!("http://{}/", dashboard.address());
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}; give another --out", args.out.display()))?;
     let policy = args.out.join("policy.yaml");
     write(&policy, POLICY)?;
@@ -104,9 +112,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         scenario = scenario.forever();
     }
     let stop = terminal::stop_flag()?;
-    let page = format!("http://{}/", args.listen);
     terminal::print(&format!(
-        "netprecursor demo, seed {seed}: building ten web servers behind one bottleneck; limit {THRESHOLD} ({})\n",
+        "netprecursor demo, seed {seed}: building ten web servers behind one bottleneck; limit {THRESHOLD} ({})\n\
+         page: {page} (answers once the agent measures)\n",
         policy.display()
     ))?;
     let mut run = Run {
@@ -115,6 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         program,
         policy,
         agent: None,
+        dashboard: Some(dashboard),
         screen: Screen::new(Facts { seed, threshold_us: rule.thresholds.breach_us() as f32, page }),
         rivals: Rivals::new(rule),
         moment: Moment { stage: Stage::Build, seconds: [0.0; 2] },
@@ -187,6 +196,9 @@ impl Run<'_> {
         })?);
         if agent.wait_until_ready(self.stop)? {
             let stream = AgentStream::open(agent.api().url(), false)?;
+            if let Some(dashboard) = self.dashboard.take() {
+                dashboard.start(agent.api().url())?;
+            }
             let events = events.clone();
             // Ends with the agent; nothing waits for it.
             thread::Builder::new().name("stream".to_owned()).spawn(move || follow(stream, &events))?;

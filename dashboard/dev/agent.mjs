@@ -3,7 +3,7 @@
  * An agent that is not there: the imagined node (`world.mjs`) behind the part of the agent's API that `netprecursor dashboard`
  * reads, in the shapes of `node-agent/src/serve`. With it the program itself is tried without privileges and without a kernel:
  *
- *     node dev/agent.mjs [--targets N] [--port N]
+ *     node dev/agent.mjs [--targets N] [--port N, 0 for any that is free]
  *     netprecursor dashboard --agent http://127.0.0.1:9470
  */
 
@@ -76,4 +76,7 @@ const server = createServer((request, response) => {
   response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' });
   return response.end(JSON.stringify(body ?? { error: 'no such path' }));
 });
-server.listen(Number(values.port), '127.0.0.1', () => process.stdout.write(`an imagined agent with ${amount} targets on http://127.0.0.1:${values.port}\n`));
+server.listen(Number(values.port), '127.0.0.1', () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  process.stdout.write(`an imagined agent with ${amount} targets on http://127.0.0.1:${port}\n`);
+});

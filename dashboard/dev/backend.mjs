@@ -27,11 +27,11 @@ function count({ standing }) {
 }
 
 /**
- * @param {{targets: number, cluster?: boolean, token?: string, port?: number}} options
+ * @param {{targets: number, cluster?: boolean, plain?: boolean, token?: string, port?: number}} options
  * @returns {Promise<{url: string, close: () => void, world: typeof state}>}
  */
-export function serve({ targets: amount, cluster = false, token, port = 0 }) {
-  const roster = world.targets(amount, cluster);
+export function serve({ targets: amount, cluster = false, plain = false, token, port = 0 }) {
+  const roster = world.targets(amount, cluster, plain);
   const state = { isStale: false, isSilent: false };
   const now = () => Math.floor(Date.now() / 1000);
   const began = now();

@@ -110,11 +110,11 @@ const WORKLOADS = ['checkout', 'cart', 'payments', 'search', 'catalogue', 'gatew
 const RULE = /** @type {const} */ ({ policyKind: 'PrecursorPolicy', policyNamespace: 'shop', policy: 'checkout', rule: 'rtt' });
 const MODEL = { name: 'adaptive' };
 
-/** @param {number} count @param {boolean} cluster @returns {Target[]} */
-export function targets(count, cluster) {
+/** With two names that a page has to bear, unless they are `plain`. @param {number} count @param {boolean} cluster @param {boolean} plain @returns {Target[]} */
+export function targets(count, cluster, plain = false) {
   return Array.from({ length: count }, (_, i) => {
     const workload = WORKLOADS[i % WORKLOADS.length] ?? '';
-    const name = i === 4 ? HOSTILE : i === 5 ? LONG : cluster ? `shop/${workload}-7d9f4-${i}` : `web${i}`;
+    const name = i === 4 && !plain ? HOSTILE : i === 5 && !plain ? LONG : cluster ? `shop/${workload}-7d9f4-${i}` : `web${i}`;
     return {
       uid: `uid-${i}`, name, namespace: cluster ? 'shop' : null, workload: cluster ? workload : null,
       node: cluster ? `node${i % 5}` : null, aliases: [], labels: { app: workload },

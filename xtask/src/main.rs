@@ -13,6 +13,7 @@ mod digest;
 mod files;
 mod image;
 mod monitoring;
+mod node;
 mod process;
 mod program;
 mod python;

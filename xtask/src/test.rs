@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the tiers in order, a log for each, a table at the end.
 
 mod clusters;
+mod dashboard;
 mod direction;
 mod form;
 mod lint;
@@ -44,8 +45,10 @@ enum Tier {
     Kernel,
     /// Golden models against onnxruntime's outputs
     Models,
-    /// The dashboard in a browser without a screen
+    /// The agent's page in a browser without a screen
     Page,
+    /// The dashboard: tests and build of its page, and a browser before it; needs Node
+    Dashboard,
     /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
@@ -57,12 +60,13 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Lint,
         Self::Unit,
         Self::Kernel,
         Self::Models,
         Self::Page,
+        Self::Dashboard,
         Self::Observability,
         Self::Api,
         Self::Kind,
@@ -76,6 +80,7 @@ impl Tier {
             Self::Kernel => "kernel",
             Self::Models => "models",
             Self::Page => "page",
+            Self::Dashboard => "dashboard",
             Self::Observability => "observability",
             Self::Api => "api",
             Self::Kind => "kind",
@@ -197,6 +202,7 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
         Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
+        Tier::Dashboard => dashboard::run(built, log, stop),
         Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),

@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        Facts { seed: 1_000_001, threshold_us: 1e5, page: "http://127.0.0.1:9470/".into() }
+        Facts { seed: 1_000_001, threshold_us: 1e5, page: "http://127.0.0.1:9471/".into() }
     }
 
     const NOW: Moment = Moment { stage: Stage::Fault(0, "load"), seconds: [83.0, 247.0] };
@@ -235,7 +235,7 @@ mod tests {
         for part in [
             "seed 1000001: 01:23 of 04:07, surge 1 builds up",
             "forecast by max-10 (a rule of thumb, fallback: got no model, expected one), warns from 62 %, limit 100 ms",
-            "http://127.0.0.1:9470/",
+            "http://127.0.0.1:9471/",
             "WARNING                    RTT history 100 %",
             "warming up 37/60",
             "alerts 1: 0 came true, 0 false, 0 late, 1 open",
