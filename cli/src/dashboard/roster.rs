@@ -64,6 +64,11 @@ pub(super) struct Roster {
 }
 
 impl Roster {
+    /// No targets yet; versions begin at `version`.
+    pub(super) fn new(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
     /// Takes in the targets that the agent has now.
     pub(super) fn take(&mut self, targets: &[TargetView], forecasts: &[ForecastView]) {
         let needed: HashMap<_, _> = forecasts

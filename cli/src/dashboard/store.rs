@@ -79,21 +79,22 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Of the agent at `url`, of which nothing is known yet.
-    pub(super) fn new(url: &str, unix: u64) -> Self {
+    /// Of the agent at `url`, of which nothing is known yet. Versions begin at the program's start: a page that stays open
+    /// while the program is started anew compares them with those of the one before.
+    pub(super) fn new(url: &str, begun_unix_ms: u64) -> Self {
         Self {
             url: url.to_owned(),
             agent_version: None,
             kernel: None,
             lost: 0,
             heard: None,
-            since: unix,
+            since: begun_unix_ms / 1_000,
             reason: None,
             unix: 0,
-            roster: Roster::default(),
+            roster: Roster::new(begun_unix_ms),
             now: Vec::new(),
             history: History::default(),
-            archive: Archive::default(),
+            archive: Archive::new(begun_unix_ms),
             scores: Scores::default(),
         }
     }
