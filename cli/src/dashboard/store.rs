@@ -23,7 +23,8 @@ use super::{
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Seconds by which a point may be ahead of the tick that it came with.
+/// Seconds by which an answer may be off the tick that it came with. After a pause of this program lines of the stream have
+/// waited, while answers are of now.
 const AHEAD: u64 = 10;
 
 /// Seconds by which an agent's clock may be set back without anything being forgotten.
@@ -172,8 +173,12 @@ impl Store {
         }
         for (name, forecast) in first_forecasts(&frame.forecasts) {
             let Some(target) = targets.get(name) else { continue };
-            // The answer may be a tick younger than the stream's line.
-            let unix = frame.unix + forecast.tick.saturating_sub(frame.tick).min(AHEAD);
+            // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
+            // second is a tick only nearly.
+            if forecast.tick.abs_diff(frame.tick) > AHEAD {
+                continue;
+            }
+            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
             self.history.record(&target.uid, unix, forecast_of(forecast));
         }
     }

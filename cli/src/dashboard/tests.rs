@@ -236,6 +236,25 @@ fn an_agents_clock_that_is_set_back_begins_a_new_history() {
 }
 
 #[test]
+fn a_forecast_is_drawn_at_its_own_tick_or_not_at_all() {
+    let q90 = |ticks_off: i64| {
+        let mut store = Store::new("http://127.0.0.1:9470", 2_000_000);
+        for unix in 2_000..=2_012 {
+            store.take(Frame { forecasts: Vec::new(), ..frame(unix, 1.0) }, 0, Instant::now());
+        }
+        let mut late = frame(2_012, 1.0);
+        late.forecasts[0].tick = late.tick.saturating_add_signed(ticks_off);
+        store.take(late, 0, Instant::now());
+        let target = serde_json::to_value(store.target("u-web1").unwrap()).unwrap();
+        let (start, values) = (target["start"].as_u64().unwrap(), target["q90Us"].as_array().unwrap());
+        let at = values.iter().position(|value| !value.is_null());
+        at.map(|at| start + at as u64)
+    };
+    assert_eq!([q90(0), q90(1), q90(-2)], [Some(2_012), Some(2_013), Some(2_010)]);
+    assert_eq!([q90(11), q90(-11)], [None, None]);
+}
+
+#[test]
 fn a_target_that_is_gone_keeps_its_charts_but_has_no_last_second() {
     let mut store = Store::new("http://127.0.0.1:9470", 2_000_000);
     store.take(frame(2_000, 1.0), 0, Instant::now());
