@@ -41,7 +41,7 @@ const routes = {
       target.rules.map(({ policyKind, policyNamespace, policy, rule, model, needed }) => {
         const { q50Us, q90Us, q99Us, chance } = world.point(i, now());
         const quantilesUs = q50Us == null ? null : [q50Us, q90Us, q99Us];
-        return { target: target.name, policyKind, policyNamespace, policy, rule, model, tick: now() - began, horizonSeconds: 10, quantilesUs, ceilingUs: null, chance, needed };
+        return { target: target.name, policyKind, policyNamespace, policy, rule, model, tick: now() - began, horizonSeconds: 10, quantilesUs, ceilingUs: null, chance, needed: needed == null ? null : needed + 1e-6 * (now() - began) };
       }),
     ),
   history: (query) => {

@@ -32,7 +32,16 @@ function count({ standing }) {
  */
 export function serve({ targets: amount, cluster = false, plain = false, token, port = 0 }) {
   const roster = world.targets(amount, cluster, plain);
-  const state = { isStale: false, isSilent: false };
+  const state = {
+    isStale: false, isSilent: false,
+    /** As many pages follow as may. */
+    isFull: false,
+    token,
+    /** What is asked for in vain. */
+    failing: '',
+    /** Ends all connections, as a program does that is started anew. */
+    drop: () => server.closeAllConnections(),
+  };
   const now = () => Math.floor(Date.now() / 1000);
   const began = now();
   /** @returns {Source} */
@@ -82,7 +91,7 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       const all = Array.from({ length: seconds }, (_, s) => world.signals(i, until - seconds + 1 + s));
       return /** @type {SignalHistory} */ ({ uid: `uid-${i}`, start: until - seconds + 1, signals: world.SIGNALS.map((_, s) => all.map((values) => values[s] ?? null)), oldest: now() - HOUR });
     },
-    alerts: () => /** @type {Alerts} */ ({ version: now() % 10, alerts: world.alerts(roster, now()), forgotten: 0 }),
+    alerts: () => /** @type {Alerts} */ ({ version: Math.floor(now() / 5), alerts: world.alerts(roster, now()), forgotten: 0 }),
     policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
   };
 
@@ -95,6 +104,8 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     if (query.get('view') === 'target') event.point = index(query.get('uid')) < 0 ? null : world.point(index(query.get('uid')), now());
     return event;
   };
+
+  const cookie = () => `netprecursor=${Buffer.from(state.token ?? '').toString('hex')}`;
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -113,11 +124,13 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     }
     const what = url.pathname.slice('/api/v1/'.length);
     if (what === 'session' && request.method === 'POST') {
-      if (request.headers.authorization !== `Bearer ${token}`) return say(401, { error: 'got another token than that of --token-file' });
-      response.setHeader('set-cookie', 'netprecursor=yes; HttpOnly; SameSite=Strict; Path=/');
+      if (request.headers.authorization !== `Bearer ${state.token}`) return say(401, { error: 'got another token than that of --token-file' });
+      response.setHeader('set-cookie', `${cookie()}; HttpOnly; SameSite=Strict; Path=/`);
       return response.writeHead(204).end();
     }
-    if (token && !request.headers.cookie?.includes('netprecursor=yes')) return say(401, { error: 'got no token, expected that of --token-file' });
+    if (state.token && !request.headers.cookie?.includes(cookie())) return say(401, { error: 'got no token, expected that of --token-file' });
+    if (what === state.failing) return say(503, { error: 'got more to do than can be done' });
+    if (what === 'live' && state.isFull) return say(503, { error: '64 pages follow already, expected fewer: close some of them' });
     if (what === 'live') {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       const send = () => {

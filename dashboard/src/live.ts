@@ -9,7 +9,8 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
 export interface Connection {
-  isOpen: boolean;
+  /** Attempts in a row that brought no event, or ended; 0 while events come. */
+  failures: number;
   /** When the last event came, ms since 1970; null before the first. */
   heard: number | null;
 }
@@ -19,22 +20,29 @@ export function wait(failures: number): number {
   return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures, 10));
 }
 
-/** Follows the stream of `view` and calls `take` for each second. A view of null closes it. */
-export function useLive(view: string | null, take: (live: Live) => void): Connection {
-  const [connection, setConnection] = useState<Connection>({ isOpen: false, heard: null });
-  const taker = useRef(take);
-  taker.current = take;
+/**
+ * Follows the stream of `view` and calls `take` for each second. A view of null closes it. A browser does not say why a stream
+ * failed, so `failed` is called to find out.
+ */
+export function useLive(view: string | null, take: (live: Live) => void, failed: () => void): Connection {
+  const [connection, setConnection] = useState<Connection>({ failures: 0, heard: null });
+  const hands = useRef({ take, failed });
+  hands.current = { take, failed };
   useEffect(() => {
-    if (view == null) return undefined;
+    if (view == null) {
+      setConnection({ failures: 0, heard: null });
+      return undefined;
+    }
     let source: EventSource | null = null;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let failures = 0;
     const fail = () => {
       source?.close();
       clearTimeout(timer);
-      setConnection((before) => ({ ...before, isOpen: false }));
       timer = setTimeout(open, wait(failures));
       failures += 1;
+      setConnection((before) => ({ ...before, failures }));
+      hands.current.failed();
     };
     const listen = () => {
       clearTimeout(timer);
@@ -45,8 +53,8 @@ export function useLive(view: string | null, take: (live: Live) => void): Connec
       source.onmessage = ({ data }: MessageEvent<string>) => {
         listen();
         failures = 0;
-        setConnection({ isOpen: true, heard: Date.now() });
-        taker.current(JSON.parse(data) as Live);
+        setConnection({ failures, heard: Date.now() });
+        hands.current.take(JSON.parse(data) as Live);
       };
       source.onerror = fail;
       listen();

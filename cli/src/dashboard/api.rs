@@ -41,7 +41,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Of the agent at `url`.
     pub(super) fn new(url: &str) -> Self {
-        let store = Mutex::new(Store::new(url, unix_now()));
+        let store = Mutex::new(Store::new(url, unix_ms()));
         Self { store, changes: watch::Sender::new(()), streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 
@@ -72,7 +72,7 @@ impl Shared {
 
     /// See [`Store::disconnected`].
     pub(super) fn disconnected(&self, reason: &str) {
-        self.lock().disconnected(reason.to_owned(), unix_now());
+        self.lock().disconnected(reason.to_owned(), unix_ms() / 1_000);
         self.changes.send_replace(());
     }
 
@@ -83,8 +83,9 @@ impl Shared {
     }
 }
 
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
 #[derive(Clone)]

@@ -19,6 +19,11 @@ pub(super) struct Archive {
 }
 
 impl Archive {
+    /// No alerts yet; versions begin at `version`.
+    pub(super) fn new(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
     /// Takes in the alerts that the agent has now.
     pub(super) fn take(&mut self, alerts: Vec<Alert>) {
         let mut known: HashSet<Key> = HashSet::with_capacity(alerts.len());

@@ -71,26 +71,42 @@ fn session(agent: &Agent, shared: &Shared, failures: &mut u32) -> Result<Infalli
     }
 }
 
-/// All that there is to a tick. `known` is the last second that was read; a clock that was set back makes all of them new.
+/// All that there is to a tick. `known` is the last second that was read.
 fn frame(agent: &Agent, line: TickLine, known: u64, with_scores: bool) -> Result<Frame, AgentError> {
     let unix = line.unix_ms / 1000;
-    let since = if known > unix { 0 } else { known };
     let signals = line.targets.iter().map(|target| (target.uid.clone(), target.signals())).collect();
     Ok(Frame {
         tick: line.tick,
         unix,
         targets: agent.targets()?,
         forecasts: agent.forecasts()?,
-        history: agent.history(since)?,
+        history: agent.history(since(known, unix))?,
         signals,
         alerts: agent.alerts()?,
         scores: with_scores.then(|| agent.scores()).transpose()?,
     })
 }
 
+/// The second behind which a tick's history begins. The last known one is asked for again, because two ticks may end in it,
+/// and what is read twice stays the same: within a second the highest counts. A clock that was set back makes all of it new.
+const fn since(known: u64, unix: u64) -> u64 {
+    if known > unix { 0 } else { known.saturating_sub(1) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_in_which_two_ticks_end_is_read_at_both() {
+        assert_eq!(since(2_000, 2_000), 1_999);
+        assert_eq!(since(2_000, 2_001), 1_999);
+    }
+
+    #[test]
+    fn a_new_agent_and_a_clock_that_was_set_back_are_asked_for_everything() {
+        assert_eq!((since(0, 2_000), since(2_001, 2_000)), (0, 0));
+    }
 
     #[test]
     fn waits_grow_to_a_limit() {

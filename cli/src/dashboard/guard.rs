@@ -1,6 +1,8 @@
-//! Who is answered. On this machine: requests that name it, because a page elsewhere can have its own name resolve to
-//! 127.0.0.1 and would then read what is served here (DNS rebinding). Beyond it, and wherever a token is given: whoever has
-//! the token. A cookie belongs to the name that it was set under, so rebinding does not bring it along.
+//! Who is answered. Without a token: requests that name this machine, because a page elsewhere can have its own name resolve
+//! to 127.0.0.1 and would then read what is served here (DNS rebinding). Which port they name does not matter: a tunnel may
+//! begin at another one, and a rebound name is wrong at any. With a token: whoever has it, by whatever name, because a proxy
+//! passes on the one that it was asked by. A cookie belongs to the name that it was set under, so rebinding does not bring it
+//! along.
 
 use std::net::SocketAddr;
 
@@ -15,7 +17,7 @@ const MOST_COOKIES: usize = 50;
 /// Decides by a request's headers.
 #[derive(Clone)]
 pub(super) struct Guard {
-    /// Hosts that a request may name; empty for any.
+    /// Hosts that a request may name, without ports; empty for any.
     hosts: Vec<String>,
     token: Option<Token>,
     cookie: String,
@@ -33,21 +35,16 @@ pub(super) enum Refusal {
 impl Guard {
     /// For a listener at `address`, which was asked for as `listen`.
     pub(super) fn of(address: SocketAddr, listen: &Listen, token: Option<Token>) -> Self {
-        let port = address.port();
-        let hosts = match (address.ip().is_loopback(), &token) {
-            (false, Some(_)) => Vec::new(),
-            _ => {
-                let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
-                let mut hosts = Vec::from(names);
-                hosts.extend([address.to_string(), listen.to_string().to_ascii_lowercase()]);
-                // Browsers leave out the port of the scheme.
-                let bare: Vec<_> = hosts.iter().filter_map(|host| Some(host.strip_suffix(":80")?.to_owned())).collect();
-                hosts.extend(bare);
-                hosts
-            }
+        let hosts = if token.is_some() {
+            Vec::new()
+        } else {
+            let mut hosts = Vec::from(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
+            let listen = listen.to_string().to_ascii_lowercase();
+            hosts.extend([address.to_string().as_str(), listen.as_str()].map(|named| without_port(named).to_owned()));
+            hosts
         };
         // Cookies do not tell ports apart, and another dashboard may have another token.
-        Self { hosts, token, cookie: format!("netprecursor-{port}") }
+        Self { hosts, token, cookie: format!("netprecursor-{}", address.port()) }
     }
 
     /// Checks what a request names as its host.
@@ -58,7 +55,7 @@ impl Guard {
             (None, _) => String::new(),
             (Some(_), Some(_)) => "several".to_owned(),
         };
-        if self.hosts.is_empty() || self.hosts.contains(&host) {
+        if self.hosts.is_empty() || self.hosts.iter().any(|known| known == without_port(&host)) {
             return Ok(());
         }
         let shown: String = host.chars().take(80).collect();
@@ -97,6 +94,14 @@ impl Guard {
     }
 }
 
+/// `HOST` of `HOST:PORT`. What is behind the last colon and is no port belongs to the host, as in `[::1]`.
+fn without_port(named: &str) -> &str {
+    match named.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => named,
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
@@ -128,10 +133,12 @@ mod tests {
         }
         for host in [
             "evil.example:9471",
-            "127.0.0.1",
-            "127.0.0.1:80",
+            "evil.example",
             "localhost:9471.evil.example",
             "127.0.0.1.evil.example:9471",
+            "localhost:evil.example",
+            "localhost:99999",
+            ":9471",
             "",
         ] {
             assert!(matches!(guard.check_host(&headers(&[(header::HOST, host)])), Err(Refusal::Host(_))), "{host}");
@@ -147,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_the_scheme_may_be_left_out() {
-        let guard = guard("127.0.0.1:80", "127.0.0.1:80", None);
-        for host in ["127.0.0.1", "localhost:80"] {
+    fn a_tunnel_may_begin_at_another_port_and_that_of_the_scheme_may_be_left_out() {
+        let guard = guard("127.0.0.1:9471", "127.0.0.1:9471", None);
+        for host in ["127.0.0.1:9472", "localhost:9472", "127.0.0.1", "[::1]"] {
             assert_eq!(guard.check_host(&headers(&[(header::HOST, host)])), Ok(()), "{host}");
         }
     }
@@ -182,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn on_this_machine_a_token_is_wanted_besides_the_name() {
+    fn behind_a_proxy_on_this_machine_any_name_is_answered_that_has_the_token() {
         let guard = guard("127.0.0.1:9471", "127.0.0.1:9471", Some(SECRET));
-        assert!(guard.check_host(&headers(&[(header::HOST, "evil.example:9471")])).is_err());
+        assert_eq!(guard.check_host(&headers(&[(header::HOST, "dashboard.example")])), Ok(()));
         assert!(guard.check_token(&headers(&[])).is_err());
     }
 }

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::agent::{ForecastView, RuleView, TargetView};
 
+/// What differs by less is the same chance: the page draws no finer.
+const SAME: f32 = 0.01;
+
 /// A rule that selects a target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,9 +19,23 @@ pub(super) struct Rule {
     rule: String,
     rtt: String,
     threshold_us: u64,
-    /// The chance that a warning needs.
-    needed: Option<f32>,
+    needed: Needed,
     model: Model,
+}
+
+/// The chance that a warning needs. The agent learns it, so it drifts by a little each second. That is no change of the
+/// roster, which every open page would read again; what is shown stays until it is a percentage point off.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+struct Needed(Option<f32>);
+
+impl PartialEq for Needed {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.0, other.0) {
+            (Some(shown), Some(learned)) => (shown - learned).abs() < SAME,
+            (shown, learned) => shown.is_none() && learned.is_none(),
+        }
+    }
 }
 
 /// A target.
@@ -47,6 +64,11 @@ pub(super) struct Roster {
 }
 
 impl Roster {
+    /// No targets yet; versions begin at `version`.
+    pub(super) fn new(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
     /// Takes in the targets that the agent has now.
     pub(super) fn take(&mut self, targets: &[TargetView], forecasts: &[ForecastView]) {
         let needed: HashMap<_, _> = forecasts
@@ -58,7 +80,7 @@ impl Roster {
             rule: rule.rule.clone(),
             rtt: rule.rtt.clone(),
             threshold_us: rule.threshold_us,
-            needed: needed.get(&(target.target.as_str(), &rule.policy, rule.rule.as_str())).copied().flatten(),
+            needed: Needed(needed.get(&(target.target.as_str(), &rule.policy, rule.rule.as_str())).copied().flatten()),
             model: rule.model.clone(),
         };
         let target = |target: &TargetView| Target {
@@ -123,10 +145,10 @@ mod tests {
             .unwrap()
     }
 
-    fn forecast(name: &str) -> ForecastView {
+    fn forecast(name: &str, needed: f32) -> ForecastView {
         serde_json::from_value(json!({
             "target": name, "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "p", "rule": "rtt", "tick": 1,
-            "quantilesUs": null, "chance": null, "needed": 0.5
+            "quantilesUs": null, "chance": null, "needed": needed
         }))
         .unwrap()
     }
@@ -134,20 +156,33 @@ mod tests {
     #[test]
     fn the_version_changes_with_the_targets_and_only_then() {
         let mut roster = Roster::default();
-        roster.take(&[view("a")], &[forecast("a")]);
+        roster.take(&[view("a")], &[forecast("a", 0.5)]);
         let before = roster.version();
-        roster.take(&[view("a")], &[forecast("a")]);
+        roster.take(&[view("a")], &[forecast("a", 0.5)]);
         assert_eq!(roster.version(), before);
-        roster.take(&[view("a"), view("b")], &[forecast("a")]);
+        roster.take(&[view("a"), view("b")], &[forecast("a", 0.5)]);
         assert!(roster.version() > before);
         assert_eq!(roster.position("u-b"), Some(1));
     }
 
     #[test]
+    fn a_needed_chance_that_drifts_is_a_change_once_it_is_a_percentage_point_off() {
+        let mut roster = Roster::default();
+        let mut versions: Vec<u64> = Vec::new();
+        for needed in [0.5, 0.500_001, 0.495, 0.509, 0.511, 0.509] {
+            roster.take(&[view("a")], &[forecast("a", needed)]);
+            versions.push(roster.version());
+        }
+        assert_eq!(versions, [1, 1, 1, 1, 2, 2]);
+        roster.take(&[view("a")], &[]);
+        assert_eq!(roster.version(), 3, "a chance that is no longer known");
+    }
+
+    #[test]
     fn a_rule_has_the_chance_that_its_warnings_need() {
         let mut roster = Roster::default();
-        roster.take(&[view("a"), view("b")], &[forecast("a")]);
-        let needed: Vec<_> = roster.targets().iter().map(|target| target.rules[0].needed).collect();
+        roster.take(&[view("a"), view("b")], &[forecast("a", 0.5)]);
+        let needed: Vec<_> = roster.targets().iter().map(|target| target.rules[0].needed.0).collect();
         assert_eq!(needed, [Some(0.5), None]);
     }
 

@@ -23,7 +23,8 @@ use super::{
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Seconds by which a point may be ahead of the tick that it came with.
+/// Seconds by which an answer may be off the tick that it came with. After a pause of this program lines of the stream have
+/// waited, while answers are of now.
 const AHEAD: u64 = 10;
 
 /// Seconds by which an agent's clock may be set back without anything being forgotten.
@@ -79,21 +80,22 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Of the agent at `url`, of which nothing is known yet.
-    pub(super) fn new(url: &str, unix: u64) -> Self {
+    /// Of the agent at `url`, of which nothing is known yet. Versions begin at the program's start: a page that stays open
+    /// while the program is started anew compares them with those of the one before.
+    pub(super) fn new(url: &str, begun_unix_ms: u64) -> Self {
         Self {
             url: url.to_owned(),
             agent_version: None,
             kernel: None,
             lost: 0,
             heard: None,
-            since: unix,
+            since: begun_unix_ms / 1_000,
             reason: None,
             unix: 0,
-            roster: Roster::default(),
+            roster: Roster::new(begun_unix_ms),
             now: Vec::new(),
             history: History::default(),
-            archive: Archive::default(),
+            archive: Archive::new(begun_unix_ms),
             scores: Scores::default(),
         }
     }
@@ -171,8 +173,12 @@ impl Store {
         }
         for (name, forecast) in first_forecasts(&frame.forecasts) {
             let Some(target) = targets.get(name) else { continue };
-            // The answer may be a tick younger than the stream's line.
-            let unix = frame.unix + forecast.tick.saturating_sub(frame.tick).min(AHEAD);
+            // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
+            // second is a tick only nearly.
+            if forecast.tick.abs_diff(frame.tick) > AHEAD {
+                continue;
+            }
+            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
             self.history.record(&target.uid, unix, forecast_of(forecast));
         }
     }

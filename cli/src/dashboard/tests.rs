@@ -209,7 +209,7 @@ async fn a_token_is_exchanged_for_a_cookie() {
 
 #[test]
 fn an_agent_that_is_silent_or_gone_is_stale_with_the_reason() {
-    let mut store = Store::new("http://127.0.0.1:9470", 1_990);
+    let mut store = Store::new("http://127.0.0.1:9470", 1_990_000);
     let begun = Instant::now();
     let source = |store: &Store, after: u64| {
         let overview = serde_json::to_value(store.overview(begun + Duration::from_secs(after))).unwrap();
@@ -227,7 +227,7 @@ fn an_agent_that_is_silent_or_gone_is_stale_with_the_reason() {
 
 #[test]
 fn an_agents_clock_that_is_set_back_begins_a_new_history() {
-    let mut store = Store::new("http://127.0.0.1:9470", 2_000);
+    let mut store = Store::new("http://127.0.0.1:9470", 2_000_000);
     for unix in [9_000, 9_001, 2_000] {
         store.take(frame(unix, 1.0), 0, Instant::now());
     }
@@ -236,13 +236,44 @@ fn an_agents_clock_that_is_set_back_begins_a_new_history() {
 }
 
 #[test]
+fn a_forecast_is_drawn_at_its_own_tick_or_not_at_all() {
+    let q90 = |ticks_off: i64| {
+        let mut store = Store::new("http://127.0.0.1:9470", 2_000_000);
+        for unix in 2_000..=2_012 {
+            store.take(Frame { forecasts: Vec::new(), ..frame(unix, 1.0) }, 0, Instant::now());
+        }
+        let mut late = frame(2_012, 1.0);
+        late.forecasts[0].tick = late.tick.saturating_add_signed(ticks_off);
+        store.take(late, 0, Instant::now());
+        let target = serde_json::to_value(store.target("u-web1").unwrap()).unwrap();
+        let (start, values) = (target["start"].as_u64().unwrap(), target["q90Us"].as_array().unwrap());
+        let at = values.iter().position(|value| !value.is_null());
+        at.map(|at| start + at as u64)
+    };
+    assert_eq!([q90(0), q90(1), q90(-2)], [Some(2_012), Some(2_013), Some(2_010)]);
+    assert_eq!([q90(11), q90(-11)], [None, None]);
+}
+
+#[test]
 fn a_target_that_is_gone_keeps_its_charts_but_has_no_last_second() {
-    let mut store = Store::new("http://127.0.0.1:9470", 2_000);
+    let mut store = Store::new("http://127.0.0.1:9470", 2_000_000);
     store.take(frame(2_000, 1.0), 0, Instant::now());
     store.take(Frame { unix: 2_001, tick: 1_001, ..Frame::default() }, 0, Instant::now());
     let live = serde_json::to_value(store.live(&Look::Target("u-web1".to_owned()), Instant::now())).unwrap();
     assert_eq!(live.get("point"), Some(&Value::Null));
     assert!(store.target("u-web1").is_some());
+}
+
+#[test]
+fn a_program_that_is_started_anew_has_other_versions_for_the_same_seconds() {
+    let versions = |begun_unix_ms: u64| {
+        let mut store = Store::new("http://127.0.0.1:9470", begun_unix_ms);
+        store.take(frame(2_000, 1.0), 0, Instant::now());
+        let live = serde_json::to_value(store.live(&Look::Rest, Instant::now())).unwrap();
+        (live["roster"].as_u64().unwrap(), live["alerts"].as_u64().unwrap())
+    };
+    let (before, after) = (versions(1_990_000), versions(1_995_000));
+    assert!(before.0 < after.0 && before.1 < after.1, "{before:?}, {after:?}");
 }
 
 /// An agent with canned answers, whose stream ends after a tick.

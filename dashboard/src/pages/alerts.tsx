@@ -1,10 +1,11 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Alert, Alerts, Live } from '../api';
-import { read, Refused } from '../client';
+import { read } from '../client';
 import { chosen, type AlertFilter } from '../pure/alerts';
 import { chance, moment, number, quantity, span, time } from '../pure/format';
 import { href } from '../pure/route';
 import { feature, group, ruleName, verdict, VERDICTS, verdictWords, type Verdict } from '../pure/words';
+import { useRead } from '../reader';
 import { Chip } from '../ui/chip';
 import { Search, Select } from '../ui/select';
 
@@ -15,26 +16,8 @@ const OUTCOMES: readonly (readonly ['all' | Verdict, string])[] = [
 ];
 const PAGE = 50;
 
-/** The alerts, read again whenever one changes. */
-export function useAlerts(live: Live | null): [Alerts | null, string | null] {
-  const [alerts, setAlerts] = useState<Alerts | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  useEffect(() => {
-    const abort = new AbortController();
-    read<Alerts>('alerts', abort.signal).then(
-      (answer) => {
-        setAlerts(answer);
-        setError(null);
-      },
-      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
-    );
-    return () => abort.abort();
-  }, [live?.alerts]);
-  return [alerts, error];
-}
-
 export function AlertsPage({ live }: { live: Live | null }) {
-  const [alerts, error] = useAlerts(live);
+  const { answer: alerts, refused } = useRead('alerts', (signal) => read<Alerts>('alerts', signal), live?.alerts, ({ version }) => version);
   const [filter, setFilter] = useState<AlertFilter>({ text: '', state: 'all', verdict: 'all' });
   const [most, setMost] = useState(PAGE);
   const found = useMemo(() => (alerts ? chosen(alerts.alerts, filter) : []), [alerts, filter]);
@@ -52,7 +35,7 @@ export function AlertsPage({ live }: { live: Live | null }) {
         <Select label="Outcome" value={filter.verdict} options={OUTCOMES} onChange={(outcome) => change({ verdict: outcome })} />
         <span class="soft" role="status">{alerts ? `${number(found.length, 0)} of ${number(alerts.alerts.length, 0)} alerts` : ''}{alerts?.forgotten ? `, ${number(alerts.forgotten, 0)} older ones are no longer kept` : ''}</span>
       </div>
-      {!alerts && <p class="empty">{error ?? 'Loading…'}</p>}
+      {!alerts && <p class="empty">{refused?.message ?? 'Loading…'}</p>}
       {alerts && found.length === 0 && <p class="empty">{alerts.alerts.length ? 'No alert matches.' : 'No alerts since this dashboard and its agent started.'}</p>}
       <ol class="alert-list">{found.slice(0, most).map((alert) => <Item key={`${alert.name} ${alert.firedUnix}`} alert={alert} now={now} />)}</ol>
       {found.length > most && <button type="button" class="more" onClick={() => setMost(most + 4 * PAGE)}>Show more</button>}

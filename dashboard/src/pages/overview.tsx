@@ -1,8 +1,9 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Live, Overview } from '../api';
-import { read, Refused } from '../client';
+import { read } from '../client';
 import { number } from '../pure/format';
 import { arrange, haystack, type Filter, type Key, type Order } from '../pure/order';
+import { useRead } from '../reader';
 import { Search, Select } from '../ui/select';
 import { Table } from './overview/table';
 import { COLUMNS, shownColumns } from './overview/columns';
@@ -14,28 +15,8 @@ const TILES = [
   ['waiting', 'none', 'Not forecast', 'warming up, or no policy'],
 ] as const;
 
-/** The targets, read again whenever they change. */
-function useOverview(live: Live | null): [Overview | null, string | null] {
-  const [overview, setOverview] = useState<Overview | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const isKnown = overview != null && (!live || live.roster === overview.roster);
-  useEffect(() => {
-    if (isKnown) return undefined;
-    const abort = new AbortController();
-    read<Overview>('overview', abort.signal).then(
-      (answer) => {
-        setOverview(answer);
-        setError(null);
-      },
-      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
-    );
-    return () => abort.abort();
-  }, [isKnown, live?.roster]);
-  return [overview, error];
-}
-
 export function OverviewPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
-  const [overview, error] = useOverview(live);
+  const { answer: overview, refused } = useRead('overview', (signal) => read<Overview>('overview', signal), live?.roster, ({ roster }) => roster);
   const [filter, setFilter] = useState<Filter>({ text: '', standing: 'all' });
   const [order, setOrder] = useState<Order>({ key: 'urgency', descending: false });
   const stacks = useMemo(() => overview?.targets.map(haystack) ?? [], [overview]);
@@ -46,7 +27,7 @@ export function OverviewPage({ live, isDark }: { live: Live | null; isDark: bool
     () => (overview && latest ? arrange(overview.targets, stacks, latest, filter, order) : []),
     [overview, stacks, latest, filter, order],
   );
-  if (!overview || !latest) return <p class="empty">{error ?? 'Loading…'}</p>;
+  if (!overview || !latest) return <p class="empty">{refused?.message ?? 'Loading…'}</p>;
   if (!(live?.unix ?? overview.unix)) return <p class="empty">Waiting for the first tick of the agent at {overview.source.url}…</p>;
   const counts = live?.counts ?? overview.counts;
   const sort = (key: Key) =>

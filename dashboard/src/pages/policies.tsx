@@ -1,8 +1,8 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { Expert, Live, Policies, Score, Trend as TrendData } from '../api';
-import { read, Refused } from '../client';
+import { read } from '../client';
 import { number, percent, span } from '../pure/format';
 import { ruleName } from '../pure/words';
+import { useRead } from '../reader';
 import { Chip } from '../ui/chip';
 import { Reliability } from './policies/reliability';
 import { Trend } from './policies/trend';
@@ -11,24 +11,12 @@ import { Trend } from './policies/trend';
 const REFRESH_S = 5;
 
 export function PoliciesPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
-  const [policies, setPolicies] = useState<Policies | null>(null);
-  const [error, setError] = useState<string | null>(null);
   const period = Math.floor((live?.unix ?? 0) / REFRESH_S);
-  useEffect(() => {
-    const abort = new AbortController();
-    read<Policies>('policies', abort.signal).then(
-      (answer) => {
-        setPolicies(answer);
-        setError(null);
-      },
-      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
-    );
-    return () => abort.abort();
-  }, [period]);
+  const { answer: policies, refused } = useRead('policies', (signal) => read<Policies>('policies', signal), period);
   return (
     <section class="policies">
       <h1>Policies and models</h1>
-      {!policies && <p class="empty">{error ?? 'Loading…'}</p>}
+      {!policies && <p class="empty">{refused?.message ?? 'Loading…'}</p>}
       {policies?.scores.length === 0 && <p class="empty">No policy: nothing can fire.</p>}
       {policies?.scores.map((score) => <Rule key={ruleName(score)} score={score} trend={policies.trends.find((each) => ruleName(each) === ruleName(score))} isDark={isDark} />)}
     </section>

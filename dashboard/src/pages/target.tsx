@@ -1,11 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { About, Live, Point, SignalHistory, TargetHistory } from '../api';
-import { read, Refused } from '../client';
+import { read, type Refused } from '../client';
 import { within, zoomed, type Range } from '../pure/axis';
 import { clock, span, time, chance, moment } from '../pure/format';
 import { moves, move, RECENT, type Values } from '../pure/moves';
 import { append, LONGEST_GAP, seriesOf, SPAN, type Series } from '../pure/series';
 import { ruleName } from '../pure/words';
+import { useRead } from '../reader';
 import { Chip, StandingChip } from '../ui/chip';
 import { Moved } from './target/moved';
 import { RttCharts } from './target/rtt';
@@ -24,48 +25,46 @@ interface Props {
   isDark: boolean;
 }
 
-interface Data {
+interface Past {
   history: TargetHistory;
   series: Series;
   signals: SignalHistory;
+}
+
+interface Data extends Past {
   /** Counts changes, because series grow in place. */
   version: number;
 }
 
-/** The history of a target, continued by the stream; `attempt` asks for it again. */
-function useTarget(uid: string, until: number | null, point: Point | null, isPaused: boolean): [Data | null, string | null] {
-  const [data, setData] = useState<Data | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const [attempt, setAttempt] = useState(0);
-  useEffect(() => {
-    const abort = new AbortController();
-    const ask = `uid=${encodeURIComponent(uid)}`;
-    const moments = until == null ? '' : `&until=${until}`;
-    Promise.all([
-      read<TargetHistory>(`target?${ask}`, abort.signal),
-      read<SignalHistory>(`signals?${ask}&seconds=${SIGNAL_SPAN}${moments}`, abort.signal),
-    ]).then(
-      ([history, signals]) => {
-        setData({ history, series: seriesOf(history), signals, version: 0 });
-        setError(null);
-      },
-      (reason: unknown) => !abort.signal.aborted && setError(reason instanceof Refused ? reason.message : String(reason)),
-    );
-    return () => abort.abort();
-  }, [uid, until, attempt]);
+async function readPast(uid: string, until: number | null, signal: AbortSignal): Promise<Past> {
+  const ask = `uid=${encodeURIComponent(uid)}`;
+  const moments = until == null ? '' : `&until=${until}`;
+  const [history, signals] = await Promise.all([
+    read<TargetHistory>(`target?${ask}`, signal),
+    read<SignalHistory>(`signals?${ask}&seconds=${SIGNAL_SPAN}${moments}`, signal),
+  ]);
+  return { history, series: seriesOf(history), signals };
+}
+
+/** The history of a target, continued by the stream; read again when a second does not follow. */
+function useTarget(uid: string, until: number | null, point: Point | null, isPaused: boolean): [Data | null, Refused | null] {
+  const [jumps, setJumps] = useState(0);
+  const { answer: past, refused } = useRead(`${until} ${uid}`, (signal) => readPast(uid, until, signal), jumps);
+  const [version, setVersion] = useState(0);
+  const data = useMemo(() => past && { ...past, version }, [past, version]);
   const waiting = useRef<Point[]>([]);
   useEffect(() => {
     if (!point) return;
     // What comes during a pause waits, as far as it could be drawn at all.
     waiting.current = [...waiting.current, point].slice(-SPAN);
-    if (isPaused || !data) return;
+    if (isPaused || !past) return;
     const fresh = waiting.current;
     waiting.current = [];
-    const follows = fresh.every((each) => append(data.series, each) && (until != null || appendSignals(data.signals, each)));
-    if (follows) setData({ ...data, version: data.version + 1 });
-    else setAttempt((before) => before + 1);
+    const follows = fresh.every((each) => append(past.series, each) && (until != null || appendSignals(past.signals, each)));
+    if (follows) setVersion((before) => before + 1);
+    else setJumps((before) => before + 1);
   }, [point, isPaused]);
-  return [data, error];
+  return [data, refused];
 }
 
 function appendSignals(history: SignalHistory, point: Point): boolean {
@@ -90,7 +89,7 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const until = at == null ? null : at + AFTER;
   // The last event may still be about the target that was looked at before.
   const point = live?.point?.uid === uid ? live.point : null;
-  const [data, error] = useTarget(uid, until, point, isPaused);
+  const [data, refused] = useTarget(uid, until, point, isPaused);
   useEffect(() => setZoom(at == null ? null : { from: at - 120, to: at + AFTER }), [at]);
   const isGone = live?.point === null;
   const series = data?.series;
@@ -101,7 +100,7 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const reset = () => setZoom(null);
   const rtt = useMemo(() => (data ? rttMove(data) : null), [data]);
   const found = useMemo(() => (data ? moves(data.signals.signals, data.signals.start, (signal) => isShown(about.signals[signal]?.name ?? '')) : []), [data, about]);
-  if (!data || !series) return <p class="empty">{error ? <>{error}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
+  if (!data || !series) return <p class="empty">{refused ? <>{refused.message}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
   const { target } = data.history;
   const rule = target.rules[0];
   const end = data.signals.start + (data.signals.signals[0]?.length ?? 0) - 1;

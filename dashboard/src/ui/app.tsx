@@ -1,6 +1,6 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { About, Live } from '../api';
-import { read, Refused } from '../client';
+import { read } from '../client';
 import { useLive } from '../live';
 import { AlertsPage } from '../pages/alerts';
 import { OverviewPage } from '../pages/overview';
@@ -8,6 +8,7 @@ import { PoliciesPage } from '../pages/policies';
 import { SignIn } from '../pages/signin';
 import { TargetPage } from '../pages/target';
 import { parse, type Route } from '../pure/route';
+import { useRead } from '../reader';
 import { useTheme } from '../theme';
 import { Banner } from './banner';
 import { Header } from './header';
@@ -36,28 +37,12 @@ const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', polic
 export function App() {
   const route = useRoute();
   const [theme, isDark, choose] = useTheme();
-  const [about, setAbout] = useState<About | null>(null);
   const [live, setLive] = useState<Live | null>(null);
-  const [refused, setRefused] = useState<Refused | null>(null);
   const main = useRef<HTMLElement>(null);
-  const connection = useLive(refused ? null : viewOf(route), setLive);
-
-  const begin = useCallback(() => {
-    read<About>('about').then(
-      (answer) => {
-        setAbout(answer);
-        setRefused(null);
-      },
-      (error: unknown) => setRefused(error instanceof Refused ? error : new Refused(0, String(error))),
-    );
-  }, []);
-  useEffect(begin, [begin]);
-  // Without an answer at all the program may just be starting.
-  useEffect(() => {
-    if (!refused || refused.status === 401) return undefined;
-    const timer = setTimeout(begin, 2000);
-    return () => clearTimeout(timer);
-  }, [refused, begin]);
+  // Asked whenever the stream fails, too: the token may be another by now.
+  const { answer: about, refused, again } = useRead('about', (signal) => read<About>('about', signal));
+  const isSignedOut = refused?.status === 401;
+  const connection = useLive(isSignedOut ? null : viewOf(route), setLive, again);
 
   const trouble = live ? live.counts.trouble + live.counts.warning : 0;
   useEffect(() => {
@@ -72,13 +57,13 @@ export function App() {
     first.current = false;
   }, [place]);
 
-  if (refused?.status === 401) return <SignIn onDone={begin} />;
+  if (isSignedOut) return <SignIn onDone={again} />;
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to content</a>
       <Header route={route} live={live} theme={theme} onTheme={choose} />
       <Banner live={live} connection={connection} refused={refused} />
-      <main id="main" ref={main} tabIndex={0} class={live && (live.source.state !== 'Live' || !connection.isOpen) ? 'stale' : ''}>
+      <main id="main" ref={main} tabIndex={0} class={connection.failures > 0 || (live && live.source.state !== 'Live') ? 'stale' : ''}>
         <Page route={route} live={live} about={about} isDark={isDark} />
       </main>
     </>

@@ -105,8 +105,7 @@ impl Page<'_> {
 
     /// Runs a script of package.json. Returns what went wrong.
     fn script(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Option<String>> {
-        let mut npm = Command::new("npm");
-        npm.args(["run", name, "--"]).args(arguments).current_dir(self.project());
+        let mut npm = npm(self.place.path(), name, arguments);
         Ok(process::run("dashboard", &mut npm, &Output::Log, self.log, LIMIT, self.stop)?.problem())
     }
 
@@ -145,6 +144,14 @@ impl Page<'_> {
     }
 }
 
+/// Runs a script of the project that was placed there. A browser that is killed leaves its profile in `TMPDIR`: there it goes
+/// with the place.
+fn npm(place: &Path, script: &str, arguments: &[&str]) -> Command {
+    let mut npm = Command::new("npm");
+    npm.args(["run", script, "--"]).args(arguments).current_dir(place.join(PROJECT)).env("TMPDIR", place);
+    npm
+}
+
 /// The names of files that two directories do not have alike, byte for byte.
 fn differing(made: &Path, committed: &Path) -> anyhow::Result<Vec<String>> {
     let (made, committed) = (contents(made)?, contents(committed)?);
@@ -164,7 +171,17 @@ fn contents(directory: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
+
+    #[test]
+    fn what_a_script_leaves_behind_goes_with_the_place_of_its_project() {
+        let npm = npm(Path::new("/place"), "drive", &[]);
+        let variables: Vec<_> = npm.get_envs().collect();
+        assert_eq!(variables, [(OsStr::new("TMPDIR"), Some(OsStr::new("/place")))]);
+        assert_eq!(npm.get_current_dir(), Some(Path::new("/place/dashboard")));
+    }
 
     #[test]
     fn files_that_are_changed_new_or_gone_are_named() {
