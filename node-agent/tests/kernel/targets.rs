@@ -55,10 +55,9 @@ fn a_namespace_made_again_under_its_name_is_another_target_that_starts_at_zero()
     let before = (ticking.target().about.uid.clone(), ticking.target().about.origin.clone(), ticking.target().place);
     assert_eq!(ticking.target().plain().signals.get(Signal::Opens), 1.0);
 
-    let Path { near, far: _far } = path;
-    drop(near);
+    path.near.forget_name();
     let _again = Host::named(name);
-    // Its connection keeps the old namespace alive.
+    // The old namespace lives on, and its connection talks.
     exchange(&mut survivor, 64);
     ticking.tick();
     exchange(&mut survivor, 64);
