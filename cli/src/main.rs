@@ -1,5 +1,6 @@
 //! netprecursor for humans: demo, dashboard, lab, dataset, record, import, replay, model, kubectl plugin.
 
+mod agent_api;
 mod arguments;
 mod attribution;
 mod backtest;

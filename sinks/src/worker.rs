@@ -144,14 +144,12 @@ impl<R: Receiver> Worker<R> {
                 let count = self.receiver.settle(batch, false, now);
                 self.board.settle(Ok(count));
             }
-            Err(failure) if failure.is_transient => {
-                self.backoff.fail(now, failure.retry_after, rng);
-                self.board.settle(Err(&failure.reason));
-            }
             Err(failure) => {
-                // The next message may be taken, but not at any rate.
+                // After a refusal the next message may be taken, but not at any rate.
                 self.backoff.fail(now, failure.retry_after, rng);
-                self.receiver.settle(batch, true, now);
+                if !failure.is_transient {
+                    self.receiver.settle(batch, true, now);
+                }
                 self.board.settle(Err(&failure.reason));
             }
         }

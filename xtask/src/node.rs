@@ -4,10 +4,11 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use netprecursor_testbed::cache::keep_last;
 use serde::Deserialize;
 
 use crate::{
@@ -122,21 +123,16 @@ fn install(project: &Path, store: &Path, target: &Path, log: &Log, stop: &Stop) 
     fs::rename(&staging, target).with_context(|| format!("moving Node's packages to {}", target.display()))
 }
 
-/// Removes what other lock files pin, but the last: two checkouts may differ, a long line of them is waste.
+/// Removes what other lock files pin, but the last.
 fn forget_others(store: &Path, target: &Path) {
-    let others = files::entries(store).unwrap_or_default().into_iter().filter(|path| path != target && path.is_dir());
-    let age = |path: PathBuf| Some((fs::metadata(&path).ok()?.modified().ok()?, path));
-    let mut others: Vec<(SystemTime, PathBuf)> = others.filter_map(age).collect();
-    others.sort();
-    others.pop();
-    for (_, path) in others {
-        // Leftovers waste space but do no harm.
-        let _ = fs::remove_dir_all(path);
-    }
+    let others = files::entries(store).unwrap_or_default();
+    keep_last(others.into_iter().filter(|path| path != target && path.is_dir()));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]

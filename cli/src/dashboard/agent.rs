@@ -1,38 +1,30 @@
 //! The part of the agent's HTTP API that the dashboard reads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use netprecursor_core::{
     alert::{Alert, Model},
     gate::Gate,
     policy::Identity,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::agent_api::{AgentApi, ReadError, RuleState};
 
 /// Bytes of an answer at most: ten thousand targets with a few rules each.
 const MOST: u64 = 64 << 20;
 
 /// A client of one agent.
 #[derive(Debug)]
-pub(super) struct Agent {
-    url: String,
-    http: ureq::Agent,
-}
+pub(super) struct Agent(AgentApi);
 
-/// Why the agent is not read.
+/// An address of no agent.
 #[derive(Debug, Error)]
-pub(super) enum AgentError {
-    #[error("got --agent {got}, expected the address of an agent: write for example `http://127.0.0.1:9470`")]
-    Url { got: String },
-    #[error("got no answer from {url} ({source}), expected an agent; is it running, and the address right?")]
-    Unanswered { url: String, source: Box<ureq::Error> },
-    #[error("got an answer from {url} that cannot be read ({source}), expected an agent of this release")]
-    Strange { url: String, source: serde_json::Error },
+#[error("got --agent {got}, expected the address of an agent: write for example `http://127.0.0.1:9470`")]
+pub(super) struct NoAddress {
+    got: String,
 }
 
 /// A target as the agent shows it.
@@ -64,15 +56,6 @@ pub(super) struct RuleView {
     #[serde(flatten)]
     pub(super) gate: Option<Gate>,
     pub(super) model: Model,
-}
-
-/// What a rule is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum RuleState {
-    Idle,
-    Pending,
-    Firing,
-    Resolving,
 }
 
 /// What a rule expects of a target.
@@ -123,56 +106,47 @@ pub(super) struct HistoryView {
 
 impl Agent {
     /// A client of the agent at `url`.
-    pub(super) fn new(url: &str) -> Result<Self, AgentError> {
+    pub(super) fn new(url: &str) -> Result<Self, NoAddress> {
         let url = url.trim_end_matches('/');
         let is_address =
             url.strip_prefix("http://").is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']));
         if !is_address {
-            return Err(AgentError::Url { got: url.chars().take(80).collect() });
+            return Err(NoAddress { got: url.chars().take(80).collect() });
         }
-        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
-        Ok(Self { url: url.to_owned(), http: ureq::Agent::new_with_config(config) })
+        Ok(Self(AgentApi::new(url.to_owned(), MOST)))
     }
 
     /// Where it is.
     pub(super) fn url(&self) -> &str {
-        &self.url
+        self.0.url()
     }
 
     /// Its targets.
-    pub(super) fn targets(&self) -> Result<Vec<TargetView>, AgentError> {
-        self.read("targets")
+    pub(super) fn targets(&self) -> Result<Vec<TargetView>, ReadError> {
+        self.0.read("targets")
     }
 
     /// What it expects of them.
-    pub(super) fn forecasts(&self) -> Result<Vec<ForecastView>, AgentError> {
-        self.read("forecast")
+    pub(super) fn forecasts(&self) -> Result<Vec<ForecastView>, ReadError> {
+        self.0.read("forecast")
     }
 
     /// Their seconds after `since`, five minutes at most.
-    pub(super) fn history(&self, since: u64) -> Result<Vec<HistoryView>, AgentError> {
-        self.read(&format!("history?since={since}"))
+    pub(super) fn history(&self, since: u64) -> Result<Vec<HistoryView>, ReadError> {
+        self.0.read(&format!("history?since={since}"))
     }
 
     /// Alerts that are out, and the latest that are over.
-    pub(super) fn alerts(&self) -> Result<Vec<Alert>, AgentError> {
-        self.read("alerts")
+    pub(super) fn alerts(&self) -> Result<Vec<Alert>, ReadError> {
+        self.0.read("alerts")
     }
 
     /// Scores of its rules, which the page shows as they are, and what is kept of them.
-    pub(super) fn scores(&self) -> Result<(Value, Vec<ScoreView>), AgentError> {
-        let scores: Value = self.read("scores")?;
-        let strange = |source| AgentError::Strange { url: format!("{}/api/v1/scores", self.url), source };
+    pub(super) fn scores(&self) -> Result<(Value, Vec<ScoreView>), ReadError> {
+        let scores: Value = self.0.read("scores")?;
+        let strange = |source| ReadError::Strange { url: self.0.document("scores"), source };
         let views = Vec::deserialize(&scores).map_err(strange)?;
         Ok((scores, views))
-    }
-
-    fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, AgentError> {
-        let url = format!("{}/api/v1/{what}", self.url);
-        let unanswered = |source| AgentError::Unanswered { url: url.clone(), source: Box::new(source) };
-        let mut answer = self.http.get(&url).call().map_err(unanswered)?;
-        let body = answer.body_mut().with_config().limit(MOST).read_to_vec().map_err(unanswered)?;
-        serde_json::from_slice(&body).map_err(|source| AgentError::Strange { url, source })
     }
 }
 

@@ -11,12 +11,11 @@ use std::{
 
 use thiserror::Error;
 
-use super::{
-    agent::{Agent, AgentError},
-    api::Shared,
-    store::Frame,
+use super::{agent::Agent, api::Shared, store::Frame};
+use crate::{
+    agent_api::ReadError,
+    stream::{AgentStream, StreamError, TickLine},
 };
-use crate::stream::{AgentStream, StreamError, TickLine};
 
 /// The first wait, and the longest.
 const FIRST: Duration = Duration::from_secs(1);
@@ -30,7 +29,7 @@ enum FollowError {
     #[error(transparent)]
     Stream(#[from] StreamError),
     #[error(transparent)]
-    Agent(#[from] AgentError),
+    Agent(#[from] ReadError),
 }
 
 /// Follows on a thread of its own, because the stream's client blocks. It ends with the program.
@@ -72,7 +71,7 @@ fn session(agent: &Agent, shared: &Shared, failures: &mut u32) -> Result<Infalli
 }
 
 /// All that there is to a tick. `known` is the last second that was read.
-fn frame(agent: &Agent, line: TickLine, known: u64, with_scores: bool) -> Result<Frame, AgentError> {
+fn frame(agent: &Agent, line: TickLine, known: u64, with_scores: bool) -> Result<Frame, ReadError> {
     let unix = line.unix_ms / 1000;
     let signals = line.targets.iter().map(|target| (target.uid.clone(), target.signals())).collect();
     Ok(Frame {

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::agent::{RuleState, RuleView, TargetView};
+use super::agent::{RuleView, TargetView};
+use crate::agent_api::RuleState;
 
 /// The word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

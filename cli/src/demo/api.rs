@@ -1,24 +1,20 @@
 //! The part of the agent's HTTP API that the demonstration reads.
 
-use std::time::Duration;
-
-use anyhow::Context as _;
 use netprecursor_core::{
     alert::{Alert, Model},
     gate::Gate,
     score::Scorecard,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
-/// How long an answer over loopback may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::agent_api::{AgentApi, RuleState};
+
+/// Bytes of an answer at most: a few targets.
+const MOST: u64 = 10 << 20;
 
 /// A client of one agent.
 #[derive(Debug)]
-pub(super) struct Api {
-    url: String,
-    http: ureq::Agent,
-}
+pub(super) struct Api(AgentApi);
 
 /// Everything that a tick shows.
 #[derive(Debug, Default)]
@@ -41,18 +37,10 @@ pub(super) struct Target {
 /// The state of a rule for a target.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Rule {
-    pub(super) state: Standing,
+    pub(super) state: RuleState,
     /// Why nothing may fire, if so.
     #[serde(flatten)]
     pub(super) gate: Option<Gate>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum Standing {
-    Idle,
-    Pending,
-    Firing,
-    Resolving,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -66,19 +54,18 @@ pub(super) struct Score {
 impl Api {
     /// A client of the agent at `url`.
     pub(super) fn new(url: String) -> Self {
-        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
-        Self { url, http: ureq::Agent::new_with_config(config) }
+        Self(AgentApi::new(url, MOST))
     }
 
     /// Where the agent listens, and its page is.
     pub(super) fn url(&self) -> &str {
-        &self.url
+        self.0.url()
     }
 
     /// Whether every required sensor works; an error lists those that do not.
     pub(super) fn ready(&self) -> Result<(), String> {
-        let url = format!("{}/readyz", self.url);
-        let answer = self.http.get(&url).config().http_status_as_error(false).build().call();
+        let url = format!("{}/readyz", self.0.url());
+        let answer = self.0.http().get(&url).config().http_status_as_error(false).build().call();
         let mut answer = answer.map_err(|error| error.to_string())?;
         if answer.status().is_success() {
             return Ok(());
@@ -88,16 +75,9 @@ impl Api {
 
     /// The current state, targets in the order of their numbers.
     pub(super) fn view(&self) -> anyhow::Result<View> {
-        let mut targets: Vec<Target> = self.read("targets")?;
+        let mut targets: Vec<Target> = self.0.read("targets")?;
         targets.sort_by(|a, b| numbered(&a.target).cmp(&numbered(&b.target)));
-        Ok(View { targets, alerts: self.read("alerts")?, scores: self.read("scores")? })
-    }
-
-    fn read<T: DeserializeOwned>(&self, what: &str) -> anyhow::Result<T> {
-        let url = format!("{}/api/v1/{what}", self.url);
-        let expected = || format!("{url}: expected an agent of this release");
-        let text = self.http.get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
-        serde_json::from_str(&text.with_context(expected)?).with_context(expected)
+        Ok(View { targets, alerts: self.0.read("alerts")?, scores: self.0.read("scores")? })
     }
 }
 

@@ -7,7 +7,8 @@ use netprecursor_core::{
     gate::{Gate, WARM_UP_TICKS},
 };
 
-use super::api::{Standing, Target};
+use super::api::Target;
+use crate::agent_api::RuleState;
 pub(super) use crate::quantity::{maybe_time, time};
 use crate::quantity::{percent, quantity, spaced};
 
@@ -42,20 +43,20 @@ pub(super) fn state(target: &Target, alert: Option<&Alert>, threshold_us: f32) -
     let Some(rule) = target.rules.first() else { return (Mood::Quiet, "no rule".to_owned()) };
     let breached = target.measured_us.is_some_and(|us| us > threshold_us);
     match (rule.gate, rule.state) {
-        (_, Standing::Firing) if breached => {
+        (_, RuleState::Firing) if breached => {
             let lead = alert.and_then(|alert| alert.lead_seconds);
             let warned = lead.map_or_else(|| "no warning".to_owned(), |lead| format!("warned {lead} s ahead"));
             (Mood::Trouble, format!("TROUBLE, {warned}"))
         }
-        (_, Standing::Firing) => (Mood::Warning, "WARNING".to_owned()),
-        (_, Standing::Resolving) => (Mood::Calm, "recovering".to_owned()),
+        (_, RuleState::Firing) => (Mood::Warning, "WARNING".to_owned()),
+        (_, RuleState::Resolving) => (Mood::Calm, "recovering".to_owned()),
         (Some(Gate::WarmingUp { ticks, .. }), _) if ticks < WARM_UP_TICKS => {
             (Mood::Quiet, format!("warming up {ticks}/{WARM_UP_TICKS}"))
         }
         (Some(gate), _) => (Mood::Quiet, gate.to_string()),
         (None, _) if breached => (Mood::Trouble, "TROUBLE".to_owned()),
-        (None, Standing::Pending) => (Mood::Calm, "pending".to_owned()),
-        (None, Standing::Idle) => (Mood::Calm, "calm".to_owned()),
+        (None, RuleState::Pending) => (Mood::Calm, "pending".to_owned()),
+        (None, RuleState::Idle) => (Mood::Calm, "calm".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The cache outside the checkout.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, time::SystemTime};
 
 use crate::TestbedError;
 
@@ -15,4 +15,16 @@ pub fn kind() -> Result<PathBuf, TestbedError> {
     let directory = cache.ok_or(TestbedError::NoCache)?.join("kind");
     fs::create_dir_all(&directory).map_err(TestbedError::file(&directory))?;
     Ok(directory)
+}
+
+/// Of what was made from other sources removes all but the last: two checkouts may differ, a long line of them is waste.
+pub fn keep_last(others: impl IntoIterator<Item = PathBuf>) {
+    let age = |path: PathBuf| Some((fs::metadata(&path).ok()?.modified().ok()?, path));
+    let mut others: Vec<(SystemTime, PathBuf)> = others.into_iter().filter_map(age).collect();
+    others.sort();
+    others.pop();
+    for (_, path) in others {
+        // Leftovers waste space but do no harm.
+        let _ = fs::remove_dir_all(path);
+    }
 }

@@ -165,8 +165,7 @@ impl Module {
         Ok(())
     }
 
-    /// Removes what was built of this module from other sources and is not the last one before: two checkouts may
-    /// differ, a long line of them is waste.
+    /// Removes what was built of this module from other sources and is not the last one before.
     fn forget_others(self, store: &Path, target: &Path) {
         let prefix = format!("{}-", self.folder);
         let is_ours = |path: &Path| {
@@ -174,18 +173,7 @@ impl Module {
             (path != target && path.is_dir() && digest.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())
         };
         let Ok(entries) = fs::read_dir(store) else { return };
-        let mut others: Vec<(std::time::SystemTime, PathBuf)> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| is_ours(path).is_some())
-            .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
-            .collect();
-        others.sort();
-        others.pop();
-        for (_, path) in others {
-            // Leftovers waste space but do no harm.
-            let _ = fs::remove_dir_all(path);
-        }
+        cache::keep_last(entries.flatten().map(|entry| entry.path()).filter(|path| is_ours(path).is_some()));
     }
 }
 
