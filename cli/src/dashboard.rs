@@ -1,18 +1,23 @@
-//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it.
+//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it; `kubectl netprecursor
+//! dashboard` is the same over a [`cluster`].
 //!
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
 //! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
-//! store, in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
+//! stores of the agents that are followed ([`fleet`]), in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
 //! ([`assets`]). The [`server`] puts them together.
 
 mod agent;
 mod api;
 mod archive;
 mod assets;
+pub(crate) mod cluster;
+mod fleet;
 mod follow;
 mod guard;
+mod health;
 mod history;
 mod live;
+pub(crate) mod nodes;
 mod query;
 mod ring;
 mod roster;
@@ -47,6 +52,13 @@ pub(crate) struct Args {
     /// Address of the agent
     #[arg(long, value_name = "URL", default_value = DEFAULT_AGENT)]
     agent: String,
+    #[command(flatten)]
+    listening: Listening,
+}
+
+// Where a dashboard listens, and whom it answers: of a documentation comment clap would make the help of who has this.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listening {
     /// Where the dashboard listens; beyond this machine it wants --token-file
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9471")]
     listen: Listen,
@@ -55,10 +67,17 @@ pub(crate) struct Args {
     token_file: Option<PathBuf>,
 }
 
+impl Listening {
+    /// Listens there.
+    fn start(&self) -> anyhow::Result<Dashboard> {
+        let token = self.token_file.as_deref().map(Token::read).transpose()?;
+        Dashboard::listen(&self.listen, "--listen", token, EXPECTED)
+    }
+}
+
 /// Runs the command until it is stopped. Streams that are open then end with the program.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let token = args.token_file.as_deref().map(Token::read).transpose()?;
-    let dashboard = Dashboard::listen(&args.listen, "--listen", token, EXPECTED)?;
+    let dashboard = args.listening.start()?;
     let address = dashboard.address();
     let Serving { runtime, listener, routes } = dashboard.follow(&args.agent)?;
     terminal::print(&format!("dashboard of {} on http://{address}/, until it is stopped\n", args.agent))?;

@@ -18,10 +18,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     assets::{Assets, POLICY},
+    fleet::{ALONE, Fleet},
     guard::{Guard, Refusal},
     live,
     query::{Query, View},
-    store::{Frame, Look, Store},
+    store::{Frame, Look},
     views,
 };
 
@@ -33,7 +34,7 @@ const SECONDS: u64 = 600;
 
 /// What the follower writes and the handlers read.
 pub(super) struct Shared {
-    store: Mutex<Store>,
+    fleet: Mutex<Fleet>,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
 }
@@ -41,18 +42,38 @@ pub(super) struct Shared {
 impl Shared {
     /// Of the agent at `url`.
     pub(super) fn new(url: &str) -> Self {
-        let store = Mutex::new(Store::new(url, unix_ms()));
-        Self { store, changes: watch::Sender::new(()), streams: Arc::new(Semaphore::new(STREAMS)) }
+        Self::of(Fleet::of_agent(url, unix_ms()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
+    /// Of the cluster whose API server is at `url`.
+    pub(super) fn of_cluster(url: &str) -> Self {
+        Self::of(Fleet::of_cluster(url, unix_ms()))
+    }
+
+    fn of(fleet: Fleet) -> Self {
+        let (changes, streams) = (watch::Sender::new(()), Arc::new(Semaphore::new(STREAMS)));
+        Self { fleet: Mutex::new(fleet), changes, streams }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fleet> {
         // A handler that panicked left nothing half written: it only reads.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads what is known.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Fleet) -> T) -> T {
         read(&self.lock())
+    }
+
+    /// Takes in something, and says that there is something new.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Fleet)) {
+        change(&mut self.lock());
+        self.changes.send_replace(());
+    }
+
+    /// See [`Fleet::look`].
+    pub(super) fn look(&self, look: &Look) {
+        self.lock().look(look, Instant::now());
     }
 
     /// Resolves whenever something has changed.
@@ -60,30 +81,39 @@ impl Shared {
         self.changes.subscribe()
     }
 
-    /// The last second that is known, Unix s.
+    /// The last second that is known of the one agent, Unix s.
     pub(super) fn unix(&self) -> u64 {
-        self.lock().unix()
+        self.lock().unix_of(ALONE)
     }
 
-    /// See [`Store::connected`].
+    /// See [`Store::connected`](super::store::Store::connected).
     pub(super) fn connected(&self, agent_version: Option<String>, kernel: Option<String>) {
-        self.lock().connected(agent_version, kernel);
+        if let Some(store) = self.lock().store(ALONE) {
+            store.connected(agent_version, kernel);
+        }
     }
 
-    /// See [`Store::disconnected`].
+    /// See [`Store::disconnected`](super::store::Store::disconnected).
     pub(super) fn disconnected(&self, reason: &str) {
-        self.lock().disconnected(reason.to_owned(), unix_ms() / 1_000);
-        self.changes.send_replace(());
+        self.change(|fleet| {
+            if let Some(store) = fleet.store(ALONE) {
+                store.disconnected(reason.to_owned(), unix_ms() / 1_000);
+            }
+        });
     }
 
-    /// See [`Store::take`].
+    /// See [`Store::take`](super::store::Store::take).
     pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
-        self.lock().take(frame, lost, heard);
-        self.changes.send_replace(());
+        self.change(|fleet| {
+            if let Some(store) = fleet.store(ALONE) {
+                store.take(frame, lost, heard);
+            }
+        });
     }
 }
 
-fn unix_ms() -> u64 {
+/// Now, Unix ms.
+pub(super) fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or_default()
 }
@@ -106,6 +136,7 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/signals", get(signals))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/policies", get(policies))
+        .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/session", post(session))
         .fallback(page)
@@ -147,38 +178,42 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,nodes,live,session}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
 
 async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.overview(Instant::now())))
+    shared.read(|fleet| said(&fleet.overview(Instant::now())))
 }
 
 async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.alerts()))
+    shared.read(|fleet| said(&fleet.alerts()))
 }
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.policies()))
+    shared.read(|fleet| said(&fleet.policies()))
+}
+
+async fn nodes(State(Context { shared, .. }): State<Context>) -> Response {
+    shared.read(|fleet| said(&fleet.nodes(Instant::now())))
 }
 
 async fn sparks(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     match parsed(query) {
-        Ok(query) => shared.read(|store| said(&store.sparks(query.uids.iter().map(String::as_str)))),
+        Ok(query) => shared.read(|fleet| said(&fleet.sparks(query.uids.iter().map(String::as_str)))),
         Err(words) => refused(StatusCode::BAD_REQUEST, words),
     }
 }
 
 async fn target(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
-    about_one(query, |_, uid| shared.read(|store| store.target(uid).map(|history| said(&history))))
+    about_one(query, |_, uid| shared.read(|fleet| fleet.target(uid).map(|history| said(&history))))
 }
 
 async fn signals(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     about_one(query, |query, uid| {
         let seconds = query.seconds.unwrap_or(SECONDS);
-        shared.read(|store| store.signals(uid, query.until, seconds).map(|history| said(&history)))
+        shared.read(|fleet| fleet.signals(uid, query.until, seconds).map(|history| said(&history)))
     })
 }
 
@@ -203,10 +238,11 @@ fn about_one(query: Option<String>, answer: impl FnOnce(&Query, &str) -> Option<
 
 async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     let look = parsed(query).and_then(|query| match query.view {
-        Some(View::Overview) => Ok(Look::Overview),
+        Some(View::Overview) if query.nodes.is_empty() => Ok(Look::Overview),
+        Some(View::Overview) => Ok(Look::Nodes(query.nodes)),
         Some(View::Target) => query.uid().map(|uid| Look::Target(uid.to_owned())),
-        Some(View::Alerts | View::Policies) => Ok(Look::Rest),
-        None => Err("got no view, expected overview, target, alerts or policies".to_owned()),
+        Some(View::Alerts | View::Policies | View::Nodes) => Ok(Look::Rest),
+        None => Err("got no view, expected overview, target, alerts, policies or nodes".to_owned()),
     });
     let look = match look {
         Ok(look) => look,

@@ -35,7 +35,8 @@ impl Listener {
             let _ = timeout(REPEAT, self.changes.changed()).await;
         }
         self.is_first = false;
-        let text = self.shared.read(|store| serde_json::to_string(&store.live(&self.look, Instant::now())));
+        self.shared.look(&self.look);
+        let text = self.shared.read(|fleet| serde_json::to_string(&fleet.live(&self.look, Instant::now())));
         // Views have neither maps with keys of their own nor anything else that JSON could not write.
         Event::default().data(text.unwrap_or_default())
     }

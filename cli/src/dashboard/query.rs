@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use super::cluster::MOST;
+
 /// Targets of one request.
 const MOST_UIDS: usize = 100;
 
 /// Bytes of an identifier: pods' have 36, those of namespaces a name of at most 253 in them.
 const LONGEST_UID: usize = 512;
+
+/// Bytes of a node's name.
+const LONGEST_NODE: usize = 253;
 
 /// The most that a request may ask for, s.
 const LONGEST: u64 = super::history::HOUR;
@@ -22,6 +27,8 @@ pub(super) struct Query {
     pub(super) seconds: Option<u64>,
     /// Which page looks.
     pub(super) view: Option<View>,
+    /// Nodes that are looked at before others, in a cluster.
+    pub(super) nodes: Vec<String>,
 }
 
 /// A page of the application.
@@ -31,14 +38,16 @@ pub(super) enum View {
     Target,
     Alerts,
     Policies,
+    Nodes,
 }
 
 impl View {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Overview, "overview"),
         (Self::Target, "target"),
         (Self::Alerts, "alerts"),
         (Self::Policies, "policies"),
+        (Self::Nodes, "nodes"),
     ];
 }
 
@@ -65,12 +74,21 @@ impl Query {
                 "view" => {
                     let view = View::ALL.into_iter().find(|(_, name)| *name == value);
                     let (view, _) = view.ok_or_else(|| {
-                        format!("got view {:?}, expected overview, target, alerts or policies", shown(&value))
+                        format!("got view {:?}, expected overview, target, alerts, policies or nodes", shown(&value))
                     })?;
                     query.view = Some(view);
                 }
+                "node" if query.nodes.len() == MOST || value.len() > LONGEST_NODE => {
+                    return Err(format!(
+                        "got more than {MOST} node or a long one, expected at most so many names of nodes"
+                    ));
+                }
+                "node" => query.nodes.push(value.into_owned()),
                 other => {
-                    return Err(format!("got parameter {:?}, expected uid, until, seconds or view", shown(other)));
+                    return Err(format!(
+                        "got parameter {:?}, expected uid, until, seconds, view or node",
+                        shown(other)
+                    ));
                 }
             }
         }
@@ -120,8 +138,8 @@ mod tests {
             ("until=1e9", "expected a Unix time"),
             ("until=+5", "expected a Unix time"),
             ("seconds=3601", "expected a number up to 3600"),
-            ("view=nodes", "expected overview, target, alerts or policies"),
-            ("ui=a", "expected uid, until, seconds or view"),
+            ("view=node", "expected overview, target, alerts, policies or nodes"),
+            ("ui=a", "expected uid, until, seconds, view or node"),
             (&many, "expected at most so many"),
             (&long, "expected at most 512"),
         ];

@@ -35,7 +35,7 @@ const SECRET: &str = "0123456789abcdef";
 /// What the page expects.
 const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
 
-fn target(name: &str, measured_us: f32) -> Value {
+pub(super) fn target(name: &str, measured_us: f32) -> Value {
     json!({
         "target": name, "uid": format!("u-{name}"), "labels": {"app": "demo"}, "measuredUs": measured_us, "predictedUs": 250_000.0,
         "chance": 0.75, "firing": true,
@@ -46,7 +46,7 @@ fn target(name: &str, measured_us: f32) -> Value {
     })
 }
 
-fn forecast(name: &str, tick: u64) -> Value {
+pub(super) fn forecast(name: &str, tick: u64) -> Value {
     json!({
         "target": name, "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt",
         "model": {"name": "damped-holt"}, "tick": tick, "horizonSeconds": 10, "quantilesUs": [250_000.0, 300_000.0, 400_000.0],
@@ -54,7 +54,7 @@ fn forecast(name: &str, tick: u64) -> Value {
     })
 }
 
-fn history(name: &str, unix: u64, measured_us: f32) -> Value {
+pub(super) fn history(name: &str, unix: u64, measured_us: f32) -> Value {
     let point =
         json!({"unix": unix, "measuredUs": measured_us, "predictedUs": 250_000.0, "chance": 0.75, "firing": true});
     json!({"target": name, "points": [point]})
@@ -88,10 +88,11 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
         signals: vec![("u-web1".to_owned(), signals)],
         alerts: serde_json::from_value(json!([alert(2_000)])).unwrap(),
         scores: Some((json!([score]), vec![serde_json::from_value(score).unwrap()])),
+        health: None,
     }
 }
 
-fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
+pub(super) fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
     let guard = Guard::of(HOST.parse().unwrap(), &HOST.parse().unwrap(), token.and_then(Token::of));
     router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard)
 }
@@ -108,7 +109,7 @@ async fn response(routes: &Router, request: axum::http::request::Builder) -> Res
     routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
-async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
+pub(super) async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
     let response = response(routes, Request::get(path).header(header::HOST, HOST)).await;
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -276,6 +277,13 @@ fn a_program_that_is_started_anew_has_other_versions_for_the_same_seconds() {
     assert!(before.0 < after.0 && before.1 < after.1, "{before:?}, {after:?}");
 }
 
+fn sensors() -> Value {
+    json!({
+        "kernel": "6.18.4", "rttSource": "Measured", "surveyFailures": 0, "ticks": 9, "ticksSkipped": 1, "lastTickMicroseconds": 90,
+        "sensors": [{"name": "tcp", "need": "Required", "state": "Active"}]
+    })
+}
+
 /// An agent with canned answers, whose stream ends after a tick.
 async fn canned_agent() -> String {
     let lines = format!("{}\n{}\n", stream::tests::header(), stream::tests::tick(1_000, &[("web1", 120_000.0)]));
@@ -286,6 +294,8 @@ async fn canned_agent() -> String {
         ("/api/v1/history", json!([history("web1", 1_005, 120_000.0)]).to_string()),
         ("/api/v1/alerts", json!([alert(1_004)]).to_string()),
         ("/api/v1/scores", "[]".to_owned()),
+        ("/api/v1/sensors", sensors().to_string()),
+        ("/api/v1/sinks", "[]".to_owned()),
     ];
     let routes = answers
         .into_iter()
@@ -313,10 +323,20 @@ async fn an_agent_is_followed_to_the_end_of_its_stream() {
     assert_eq!((&overview["unix"], &overview["latest"]["measuredUs"]), (&json!(1_005), &json!([120_000.0])));
     let reason = overview["source"]["reason"].as_str().unwrap();
     assert!(reason.contains("is gone"), "{reason}");
+    let (_, nodes) = ask(&routes, "/api/v1/nodes").await;
+    let node = &nodes["nodes"][0];
+    assert_eq!((&node["standing"], &node["sensors"][0]["name"]), (&json!("Ready"), &json!("tcp")));
+    assert_eq!(node["losses"], json!([{"what": "ticks skipped", "count": 1}]));
+    let kinds: [(&Value, &str); 4] =
+        [(&nodes, "Nodes"), (node, "NodeView"), (&node["sensors"][0], "SensorView"), (&node["stream"], "StreamView")];
+    for (value, interface) in kinds {
+        let names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names, fields(&[interface]), "{interface}");
+    }
 }
 
 /// Fields of interfaces in the page's types, without those that may be absent.
-fn fields(interfaces: &[&str]) -> BTreeSet<String> {
+pub(super) fn fields(interfaces: &[&str]) -> BTreeSet<String> {
     let body = |name: &&str| {
         let (_, rest) = TYPES.split_once(&format!("export interface {name} ")).unwrap();
         let (_, rest) = rest.split_once("{\n").unwrap();
