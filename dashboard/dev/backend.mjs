@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as world from './world.mjs';
 
-/** @import { About, Alerts, Counts, Latest, Live, Overview, Policies, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
+/** @import { About, Alerts, ClusterStreams, Counts, Latest, Live, Models, Nodes, Overview, Policies, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
 
 /** The same as the program sends. */
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -53,12 +53,15 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
   /** @param {string | null} uid */
   const index = (uid) => roster.findIndex((target) => target.uid === uid);
 
+  const brief = () => (cluster ? { nodes: world.nodes(now(), true).map(({ name, targets: count, firing, standing }) => ({ name, targets: count, firing, standing })) } : null);
+  /** @returns {ClusterStreams} */
+  const streams = () => ({ most: 8, able: 6, streams: world.streams(now()), notes: ['not permitted to list and watch clusterprecursorpolicies: forbidden; their conditions are not shown; targets and alerts are'] });
   /** @type {Record<string, (query: URLSearchParams) => unknown>} */
   const routes = {
     about: () => /** @type {About} */ ({ version: '0.1.0', horizonSeconds: 10, signals: world.SIGNALS }),
     overview: () => {
       const latest = world.latest(amount, now());
-      return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0 });
+      return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0, cluster: brief() });
     },
     sparks: (query) => {
       const [step, buckets] = [5, 60];
@@ -92,7 +95,16 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       return /** @type {SignalHistory} */ ({ uid: `uid-${i}`, start: until - seconds + 1, signals: world.SIGNALS.map((_, s) => all.map((values) => values[s] ?? null)), oldest: now() - HOUR });
     },
     alerts: () => /** @type {Alerts} */ ({ version: Math.floor(now() / 5), alerts: world.alerts(roster, now()), forgotten: 0 }),
-    policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
+    policies: () => /** @type {Policies} */ ({
+      policies: world.policies(cluster),
+      scores: cluster ? ['node0', 'node1'].flatMap((node) => world.scores().map((score) => ({ node, ...score }))) : world.scores(),
+      trends: cluster ? ['node0', 'node1'].flatMap((node) => world.trends(now()).map((trend) => ({ node, ...trend }))) : world.trends(now()),
+    }),
+    nodes: () => /** @type {Nodes} */ ({
+      nodes: world.nodes(now(), cluster), problems: cluster ? ['NotReady: 4 of 5 agents work; failing on node5: the agent has not reported'] : [],
+      remarks: [], notes: cluster ? ['not permitted to see the Lease of netprecursor-system: forbidden'] : [],
+    }),
+    models: () => /** @type {Models} */ ({ models: world.models() }),
   };
 
   /** @param {URLSearchParams} query @returns {Live} */
@@ -100,6 +112,7 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     const latest = world.latest(amount, now());
     /** @type {Live} */
     const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5) };
+    if (cluster) event.cluster = streams();
     if (query.get('view') === 'overview') event.latest = latest;
     if (query.get('view') === 'target') event.point = index(query.get('uid')) < 0 ? null : world.point(index(query.get('uid')), now());
     return event;

@@ -1,10 +1,11 @@
 /** The address behind `#`: what is looked at, so that it can be bookmarked and sent. */
 
 export type Route =
-  | { page: 'overview' }
+  | { page: 'overview'; node?: string }
   | { page: 'target'; uid: string; at: number | null }
   | { page: 'alerts' }
   | { page: 'policies' }
+  | { page: 'nodes' }
   | { page: 'unknown'; hash: string };
 
 /** Bytes of an identifier that are looked at; the longest that Kubernetes gives has 36, a name 253. */
@@ -13,8 +14,11 @@ const LONGEST = 512;
 export function parse(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page = '', ...rest] = path.split('/');
-  if (page === '' && rest.length === 0) return { page: 'overview' };
-  if (page === 'alerts' || page === 'policies') return { page };
+  if (page === '' && rest.length === 0) {
+    const node = new URLSearchParams(query).get('node');
+    return node && node.length <= LONGEST ? { page: 'overview', node } : { page: 'overview' };
+  }
+  if (page === 'alerts' || page === 'policies' || page === 'nodes') return { page };
   if (page === 'target' && rest.length === 1 && rest[0]) {
     const at = Number(new URLSearchParams(query).get('at'));
     const uid = decoded(rest[0]);
@@ -33,7 +37,7 @@ function decoded(text: string): string | null {
 
 export function href(route: Exclude<Route, { page: 'unknown' }>): string {
   switch (route.page) {
-    case 'overview': return '#/';
+    case 'overview': return route.node ? `#/?node=${encodeURIComponent(route.node)}` : '#/';
     case 'target': return `#/target/${encodeURIComponent(route.uid)}${route.at == null ? '' : `?at=${route.at}`}`;
     default: return `#/${route.page}`;
   }

@@ -5,6 +5,13 @@ import { trouble } from '../pure/trouble';
 
 /** Says what is not as of now, and why. */
 export function Banner({ live, connection, refused }: { live: Live | null; connection: Connection; refused: Refused | null }) {
-  const words = trouble(live?.source ?? null, connection, refused?.message ?? null, Date.now() / 1000);
-  return <div class="banner" role="alert" hidden={!words}>{words}</div>;
+  const who = live?.cluster ? 'the API server' : 'the agent';
+  const words = trouble(live?.source ?? null, connection, refused?.message ?? null, Date.now() / 1000, who);
+  const notes = live?.cluster?.notes ?? [];
+  return (
+    <>
+      <div class="banner" role="alert" hidden={!words}>{words}</div>
+      {notes.length > 0 && <ul class="banner notes" aria-label="What you may not see">{notes.map((note) => <li key={note}>{note}</li>)}</ul>}
+    </>
+  );
 }
