@@ -17,6 +17,7 @@ mod guard;
 mod health;
 mod history;
 mod live;
+mod models;
 pub(crate) mod nodes;
 mod query;
 mod ring;

@@ -20,7 +20,7 @@ use super::{
     assets::{Assets, POLICY},
     fleet::{ALONE, Fleet},
     guard::{Guard, Refusal},
-    live,
+    live, models,
     query::{Query, View},
     store::{Frame, Look},
     views,
@@ -137,6 +137,7 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/models", get(about_models))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/session", post(session))
         .fallback(page)
@@ -178,7 +179,7 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,nodes,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,nodes,models,live,session}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
@@ -193,6 +194,14 @@ async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
     shared.read(|fleet| said(&fleet.policies()))
+}
+
+/// Off the thread that serves: what was never loaded takes a moment.
+async fn about_models() -> Response {
+    match tokio::task::spawn_blocking(models::cards).await {
+        Ok(cards) => said(&cards),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 async fn nodes(State(Context { shared, .. }): State<Context>) -> Response {

@@ -358,7 +358,8 @@ async fn answers_have_the_fields_that_the_page_expects() {
     let (target, signals) = (answer("/api/v1/target?uid=u-web1").await, answer("/api/v1/signals?uid=u-web1").await);
     let (sparks, policies) = (answer("/api/v1/sparks?uid=u-web1").await, answer("/api/v1/policies").await);
     let (alerts, refusal) = (answer("/api/v1/alerts").await, answer("/api/v1/nothing").await);
-    let table: [(&Value, &[&str]); 15] = [
+    let models = answer("/api/v1/models").await;
+    let table: [(&Value, &[&str]); 17] = [
         (&overview, &["Overview"]),
         (&overview["source"], &["Source"]),
         (&overview["counts"], &["Counts"]),
@@ -374,6 +375,8 @@ async fn answers_have_the_fields_that_the_page_expects() {
         (&policies["trends"][0], &["Trend", "PolicyIdentity"]),
         (&alerts, &["Alerts"]),
         (&refusal, &["Refusal"]),
+        (&models, &["Models"]),
+        (&models["models"][0], &["ModelCard"]),
     ];
     for (value, interfaces) in table {
         let mut names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
