@@ -4,6 +4,7 @@ mod agent_killed;
 mod agent_lost;
 mod churn;
 mod cut_off;
+mod dashboard;
 mod delivered;
 mod density;
 mod operator_killed;
