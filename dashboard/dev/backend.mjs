@@ -23,7 +23,7 @@ const HOUR = 3600;
 function count({ standing }) {
   /** @param {Standing[]} which */
   const of = (...which) => standing.filter((each) => which.includes(each)).length;
-  return { trouble: of('Trouble'), warning: of('Warning', 'Pending'), calm: of('Calm', 'Recovering'), waiting: of('Waiting', 'Unselected') };
+  return { trouble: of('Trouble'), warning: of('Warning', 'Pending'), calm: of('Calm', 'Recovering'), waiting: of('Waiting', 'Unselected', 'Stale') };
 }
 
 /**
@@ -50,6 +50,13 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     reason: state.isStale ? 'got no connection to http://127.0.0.1:9470 (connection refused), expected an agent' : null,
     agentVersion: '0.1.0', kernel: '6.18.4', lostTicks: 0,
   });
+  /** Nothing of a node that is not heard. @returns {Latest} */
+  const latestOf = () => {
+    const latest = world.latest(amount, now());
+    const isHeard = (/** @type {number} */ i) => roster[i]?.node !== world.SILENT;
+    const known = (/** @type {(number | null)[]} */ values) => values.map((value, i) => (isHeard(i) ? value : null));
+    return { measuredUs: known(latest.measuredUs), forecastUs: known(latest.forecastUs), chance: known(latest.chance), standing: latest.standing.map((each, i) => (isHeard(i) ? each : 'Stale')) };
+  };
   /** @param {string | null} uid */
   const index = (uid) => roster.findIndex((target) => target.uid === uid);
 
@@ -60,7 +67,7 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
   const routes = {
     about: () => /** @type {About} */ ({ version: '0.1.0', horizonSeconds: 10, signals: world.SIGNALS }),
     overview: () => {
-      const latest = world.latest(amount, now());
+      const latest = latestOf();
       return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0, cluster: brief() });
     },
     sparks: (query) => {
@@ -109,7 +116,7 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
 
   /** @param {URLSearchParams} query @returns {Live} */
   const live = (query) => {
-    const latest = world.latest(amount, now());
+    const latest = latestOf();
     /** @type {Live} */
     const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5) };
     if (cluster) event.cluster = streams();

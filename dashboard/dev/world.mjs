@@ -208,10 +208,13 @@ export function trends(t) {
   });
 }
 
+/** The node of a cluster that is not heard. */
+export const SILENT = 'node3';
+
 /** What is streamed: a cluster's first nodes, of which one is not heard. @param {number} t @returns {StreamView[]} */
 export function streams(t) {
   return [0, 1, 2, 3, 4].map((n) => ({
-    node: `node${n}`, state: n === 3 ? 'Stale' : 'Live', since: t - 60, reason: n === 3 ? 'cannot connect to the agent on node3: error forwarding port 9470: connection refused' : null,
+    node: `node${n}`, state: `node${n}` === SILENT ? 'Stale' : 'Live', since: t - 60, reason: `node${n}` === SILENT ? 'cannot connect to the agent on node3: error forwarding port 9470: connection refused' : null,
     lostTicks: n === 1 ? 2 : 0, targets: n === 3 ? 0 : 22,
   }));
 }

@@ -11,7 +11,7 @@ export function Banner({ live, connection, refused }: { live: Live | null; conne
   return (
     <>
       <div class="banner" role="alert" hidden={!words}>{words}</div>
-      {notes.length > 0 && <ul class="banner notes" aria-label="What you may not see">{notes.map((note) => <li key={note}>{note}</li>)}</ul>}
+      {notes.length > 0 && <aside class="banner notes" aria-label="What you may not see"><ul>{notes.map((note) => <li key={note}>{note}</li>)}</ul></aside>}
     </>
   );
 }
