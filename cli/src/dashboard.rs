@@ -1,10 +1,11 @@
-//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it; `kubectl netprecursor
-//! dashboard` is the same over a [`cluster`].
+//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it. The same over a
+//! whole [`cluster`] is `kubectl netprecursor dashboard`.
 //!
-//! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
-//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
-//! stores of the agents that are followed ([`fleet`]), in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
-//! ([`assets`]). The [`server`] puts them together.
+//! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to its
+//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); the stores of all agents
+//! that are followed are a [`fleet`], one agent a fleet of one. From that [`api`] answers the page, in the shapes of [`views`]
+//! and [`nodes`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded ([`assets`]). The [`server`] puts
+//! them together.
 
 mod agent;
 mod api;

@@ -307,6 +307,18 @@ mod tests {
     }
 
     #[test]
+    fn who_shares_the_memory_has_room_as_if_all_had_as_many_targets() {
+        let mut history = History::shared_by(8);
+        let many: Vec<String> = (0..=MOST / 8).map(|i| format!("t{i}")).collect();
+        history.make_room(1_000, many.iter().take(166).map(String::as_str));
+        assert_eq!(history.line("t0").unwrap().step(), 1);
+        history.make_room(1_001, many.iter().take(167).map(String::as_str));
+        assert_eq!(history.line("t0").unwrap().step(), 5);
+        history.make_room(1_002, many.iter().map(String::as_str));
+        assert_eq!((history.refused(), history.lines.len()), (1, MOST / 8));
+    }
+
+    #[test]
     fn signals_are_kept_by_the_second() {
         let mut history = History::default();
         history.make_room(1_000, ["a"].into_iter());

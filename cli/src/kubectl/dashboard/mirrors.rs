@@ -79,9 +79,9 @@ impl Mirrors {
     /// Whether everything is settled: before, a page would show a part as the whole.
     pub(super) fn is_settled(&self) -> bool {
         let of_users = self.policies.is_settled() && self.cluster_policies.is_settled() && self.alerts.is_settled();
-        let of_agents = self.reports.is_settled() && self.agents.is_settled();
-        let installed = self.installed.is_some() || self.unseen.is_some();
-        of_users && of_agents && installed
+        // Where the installation is not known, nobody looks for its pods.
+        let installed = self.unseen.is_some() || (self.installed.is_some() && self.agents.is_settled());
+        of_users && self.reports.is_settled() && installed
     }
 }
 
