@@ -160,5 +160,7 @@ mod tests {
             assert_eq!((args.flags.namespace.as_deref(), args.output), (Some("shop"), Output::Json));
         }
         assert!(Plugin::try_parse_from(["kubectl-netprecursor", "status", "-A", "-n", "shop"]).is_err());
+        let dashboard = ["kubectl-netprecursor", "dashboard", "--listen", "127.0.0.1:0", "-n", "shop"];
+        assert!(matches!(Plugin::try_parse_from(dashboard).unwrap().args.command, Command::Dashboard(_)));
     }
 }

@@ -78,10 +78,11 @@ impl Query {
                     })?;
                     query.view = Some(view);
                 }
-                "node" if query.nodes.len() == MOST || value.len() > LONGEST_NODE => {
-                    return Err(format!(
-                        "got more than {MOST} node or a long one, expected at most so many names of nodes"
-                    ));
+                "node" if value.len() > LONGEST_NODE => {
+                    return Err(format!("got node of {} bytes, expected at most {LONGEST_NODE}", value.len()));
+                }
+                "node" if query.nodes.len() == MOST => {
+                    return Err(format!("got more than {MOST} node, expected at most so many: no more are streamed"));
                 }
                 "node" => query.nodes.push(value.into_owned()),
                 other => {
@@ -126,6 +127,7 @@ mod tests {
             (["a/b<".to_owned(), "c d".to_owned()].as_slice(), Some(View::Target))
         );
         assert_eq!((query.until, query.seconds), (Some(1_700_000_000), Some(600)));
+        assert_eq!(Query::parse("view=overview&node=n1").map(|query| query.nodes), Ok(vec!["n1".to_owned()]));
         assert_eq!(Query::parse(""), Ok(Query::default()));
     }
 
@@ -133,6 +135,7 @@ mod tests {
     fn what_is_wrong_is_said_with_what_is_expected() {
         let many = ["uid=a"; MOST_UIDS + 1].join("&");
         let long = format!("uid={}", "x".repeat(LONGEST_UID + 1));
+        let far = ["node=a"; MOST + 1].join("&");
         let table = [
             ("until=-1", "expected a Unix time"),
             ("until=1e9", "expected a Unix time"),
@@ -142,6 +145,7 @@ mod tests {
             ("ui=a", "expected uid, until, seconds, view or node"),
             (&many, "expected at most so many"),
             (&long, "expected at most 512"),
+            (&far, "expected at most so many: no more are streamed"),
         ];
         for (text, expected) in table {
             assert!(Query::parse(text).unwrap_err().contains(expected), "{text}");

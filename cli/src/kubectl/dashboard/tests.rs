@@ -19,6 +19,11 @@ use crate::{
     kubectl::{connect::Cluster, dashboard::dial::Agents},
 };
 
+/// Where the role is that a user needs besides the chart's.
+const DOCUMENTATION: &str = include_str!("../../../../docs/dashboard.md");
+/// The chart as it renders by default.
+const MANIFESTS: &str = include_str!("../../../../deploy/kustomize/netprecursor.yaml");
+
 const INSTALL: &str = "netprecursor-system";
 const USER: &str = "jane";
 
@@ -151,6 +156,27 @@ async fn a_right_that_is_missing_is_named_with_what_still_works() {
         assert!(notes.contains(part), "{part} is not in\n{notes}");
     }
     assert_eq!(picture.trouble, None, "a right that is missing is no failure that passes");
+}
+
+/// Grants the rules of a role or cluster role.
+fn grant(server: &Server, namespace: Option<&str>, role: &Value) {
+    for rule in role["rules"].as_array().unwrap() {
+        server.grant(USER, namespace, serde_json::from_value(rule.clone()).unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_role_of_the_documentation_and_the_charts_view_are_enough() {
+    let server = server();
+    let (_, role) = DOCUMENTATION.split_once("```yaml\n").unwrap();
+    let (role, _) = role.split_once("```").unwrap();
+    grant(&server, Some(INSTALL), &serde_saphyr::from_str(role).unwrap());
+    let mut objects = MANIFESTS.split("\n---").map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let is_view = |object: &Value| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "netprecursor-view";
+    grant(&server, None, &objects.find(is_view).unwrap());
+    let picture = until(&server, |_| true).await;
+    assert!(picture.notes.iter().all(|note| !note.contains("not permitted")), "{:?}", picture.notes);
+    assert_eq!(picture.with_agent, ["node1"]);
 }
 
 #[tokio::test(start_paused = true)]
