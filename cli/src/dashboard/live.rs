@@ -19,7 +19,7 @@ use super::{api::Shared, store::Look};
 /// An event comes with each second of the agent, or after so long without one.
 const REPEAT: Duration = Duration::from_millis(1_500);
 
-/// Between two events, so that none of an agent's seconds is left out.
+/// Between two events at least: less than a second, so that none of an agent's is left out.
 const LEAST: Duration = Duration::from_millis(700);
 
 struct Listener {

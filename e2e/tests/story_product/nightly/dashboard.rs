@@ -114,7 +114,7 @@ async fn the_dashboard_of_a_cluster_shows_a_live_target_of_each_node() {
             let text = fs::read_to_string(&log).unwrap_or_default();
             let (_, rest) = text.split_once(ADDRESS).ok_or_else(|| text.clone())?;
             let (address, _) = rest.split_once(',').ok_or_else(|| text.clone())?;
-            Ok(format!("http://{address}"))
+            Ok::<_, String>(format!("http://{address}"))
         })
         .await?;
 
