@@ -45,8 +45,6 @@ enum Tier {
     Kernel,
     /// Golden models against onnxruntime's outputs
     Models,
-    /// The agent's page in a browser without a screen
-    Page,
     /// The dashboard: tests and build of its page, and a browser before it; needs Node
     Dashboard,
     /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
@@ -60,12 +58,11 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::Lint,
         Self::Unit,
         Self::Kernel,
         Self::Models,
-        Self::Page,
         Self::Dashboard,
         Self::Observability,
         Self::Api,
@@ -79,7 +76,6 @@ impl Tier {
             Self::Unit => "unit",
             Self::Kernel => "kernel",
             Self::Models => "models",
-            Self::Page => "page",
             Self::Dashboard => "dashboard",
             Self::Observability => "observability",
             Self::Api => "api",
@@ -201,7 +197,6 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel if !is_root() => Ok(Finding::skipped(NOT_ROOT, false)),
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
-        Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
         Tier::Dashboard => dashboard::run(built, log, stop),
         Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),

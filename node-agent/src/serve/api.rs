@@ -1,4 +1,4 @@
-//! The HTTP interface: `/api/v1/` in JSON, `/metrics`, `/healthz`, `/readyz`, and the page.
+//! The HTTP interface: `/api/v1/` in JSON, `/metrics`, `/healthz`, `/readyz`, and the page of its status.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -18,6 +18,7 @@ use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
 use super::{
     metrics,
+    page::{POLICY, Page},
     stream::{self, Stream},
     views::{forecasts, history, scores, targets},
 };
@@ -108,14 +109,23 @@ struct ApiError {
     error: String,
 }
 
-/// The page's own policy names where its script may come from; who may embed it only a header can set.
-async fn page() -> Response {
+async fn page(State(shared): State<Shared>) -> Response {
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-cache"),
+        (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, Html(include_str!("dashboard.html"))).into_response()
+    let snapshot = shared.read();
+    let page = Page {
+        is_alive: shared.is_alive(),
+        kernel: &shared.kernel,
+        targets: snapshot.targets.len(),
+        firing: snapshot.targets.iter().filter(|target| target.is_firing()).count(),
+        last_tick: snapshot.counters.last,
+        sensors: &snapshot.sensors.statuses,
+        sinks: &shared.health(),
+    };
+    (headers, Html(page.render())).into_response()
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
@@ -178,7 +188,7 @@ async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>
 }
 
 fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
-    // The page names its targets by name.
+    // Readers name targets by name.
     let alerts = snapshot.alerts.iter().map(|alert| Alert { subject: None, ..Alert::clone(alert) });
     let mut alerts: Vec<Alert> = alerts.collect();
     alerts.sort_by_key(|alert| std::cmp::Reverse(alert.fired_unix));

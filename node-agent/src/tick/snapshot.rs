@@ -39,7 +39,7 @@ use crate::{
     targets::identifier::Report,
 };
 
-/// Seconds of points: five minutes, as the page draws them.
+/// Seconds of points: five minutes, with which a dashboard begins.
 pub const POINTS: usize = 300;
 
 /// One tick of one target, as charts draw it.
