@@ -34,7 +34,7 @@ use crate::{
 };
 use agent::{Agent, Launch};
 use api::View;
-use full::{Full, FullArgs};
+use full::{Full, FullArgs, Report};
 use naive::Rivals;
 use screen::{Facts, Moment, Screen};
 use summary::{Outcome, Rival, Summary};
@@ -165,7 +165,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.out.join("summary.json");
     write(&path, &(serde_json::to_string_pretty(&summary)? + "\n"))?;
     terminal::print(&format!("{}written to {}\n", summary.text(), path.display()))?;
-    Ok(if complete || args.forever { ExitCode::SUCCESS } else { ExitCode::from(terminal::STOPPED) })
+    let is_sound = summary.monitoring.as_ref().is_none_or(Report::is_sound);
+    Ok(match (complete, is_sound) {
+        _ if args.forever => ExitCode::SUCCESS,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::FAILURE,
+        (false, _) => ExitCode::from(terminal::STOPPED),
+    })
 }
 
 impl Run<'_> {

@@ -3,14 +3,22 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use netprecursor_metrics::query;
+use netprecursor_metrics::{Family, query};
 use serde::Deserialize;
 
 /// What Grafana shows by default, and how far back it has rates look then.
 const RANGE: &str = "1h";
 const RATE_INTERVAL: &str = "1m";
-/// The operator's metrics begin so.
-const OPERATOR: &str = "netprecursor.operator.";
+/// What a demonstration has no data about: metrics that begin so are about something else.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("netprecursor.operator.", "about a cluster"),
+    ("netprecursor.identity.", "about a cluster"),
+    ("netprecursor.metrics.requests", "about a cluster"),
+    ("netprecursor.rule.skill", "about the model adaptive"),
+    ("netprecursor.rule.expert.", "about the model adaptive"),
+    ("netprecursor.rule.source.", "about the model adaptive"),
+    ("netprecursor.handover.gap", "about a restart of the agent"),
+];
 
 /// A query, and where it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +26,8 @@ pub(super) struct Query {
     /// Dashboard and panel.
     pub(super) place: String,
     pub(super) expr: String,
-    /// Whether it is about an operator alone, which only clusters have.
-    pub(super) is_of_operator: bool,
+    /// Why it may find nothing.
+    pub(super) excuse: Option<&'static str>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,15 +91,21 @@ fn of(dashboard: Dashboard) -> Vec<Query> {
         .into_iter()
         .flat_map(|Panel { title, targets }| targets.into_iter().map(move |target| (title.clone(), target.expr)));
     let marks = annotations.list.into_iter().filter_map(|mark| Some((mark.name, mark.expr?)));
-    let query = |(panel, expr): (String, String)| {
-        let families = query::families(&expr);
-        Query {
-            place: format!("{title}: {panel}"),
-            is_of_operator: !families.is_empty() && families.iter().all(|family| family.name.starts_with(OPERATOR)),
-            expr: query::filled(&expr, RATE_INTERVAL, RANGE),
-        }
+    let query = |(panel, expr): (String, String)| Query {
+        place: format!("{title}: {panel}"),
+        excuse: excuse(&expr),
+        expr: query::filled(&expr, RATE_INTERVAL, RANGE),
     };
     panels.chain(marks).map(query).collect()
+}
+
+/// That of all metrics that a query names; none when one of them should be there.
+fn excuse(expr: &str) -> Option<&'static str> {
+    let of =
+        |family: &Family| ELSEWHERE.into_iter().find(|(begin, _)| family.name.starts_with(begin)).map(|(_, why)| why);
+    let mut excuses = query::families(expr).into_iter().map(of);
+    let first = excuses.next()??;
+    excuses.all(|other| other == Some(first)).then_some(first)
 }
 
 #[cfg(test)]
@@ -112,14 +126,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_an_operator_alone_is_known() {
-        let of_operator = |panel: &str| {
-            let found = shipped().into_iter().filter(|query| query.place.ends_with(panel)).collect::<Vec<_>>();
+    fn a_query_has_an_excuse_when_all_that_it_names_is_elsewhere() {
+        for (panel, expected) in [
+            ("Operators that lead", Some("about a cluster")),
+            ("Scrapes", Some("about a cluster")),
+            ("Weights of the experts", Some("about the model adaptive")),
+            ("Highest RTT", None),
+            // By `up`, which is nobody's.
+            ("Agents", None),
+        ] {
+            let place = format!(": {panel}");
+            let found: Vec<Query> = shipped().into_iter().filter(|query| query.place.ends_with(&place)).collect();
             assert!(!found.is_empty(), "{panel}");
-            found.iter().all(|query| query.is_of_operator)
-        };
-        assert!(of_operator(": Operators that lead") && of_operator(": Duration of a round"));
-        assert!(!of_operator(": Highest RTT") && !of_operator(": Agents"));
+            assert!(found.iter().all(|query| query.excuse == expected), "{found:?}");
+        }
+        assert_eq!(excuse("netprecursor_operator_leading + netprecursor_targets"), None);
     }
 
     #[test]

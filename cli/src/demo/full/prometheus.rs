@@ -1,6 +1,7 @@
 //! Asks Prometheus what queries find, and how its rules are doing.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -14,6 +15,7 @@ use super::dashboards::Query;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer at most: a few targets.
 const MOST: u64 = 10 << 20;
+const FIRED: &str = r#"group by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))"#;
 
 /// A client of one server.
 #[derive(Debug)]
@@ -28,12 +30,13 @@ pub(super) struct Asked {
     /// Queries of panels, and those that found a number.
     pub(super) queries: usize,
     pub(super) with_data: usize,
-    /// Panels about an operator alone: on one host there is none.
-    pub(super) of_operator: usize,
-    /// Panels of others that found nothing.
+    /// Those that found nothing, and what they are about.
+    pub(super) elsewhere: BTreeMap<&'static str, usize>,
+    /// Panels that found nothing, and should have.
     pub(super) without_data: Vec<String>,
     pub(super) rules: usize,
-    pub(super) firing: Vec<String>,
+    /// Alerts of the rules that fired within the hour.
+    pub(super) fired: Vec<String>,
     /// Recorded series of which there is none yet.
     pub(super) not_recorded: Vec<String>,
     /// What could not be asked or evaluated, with the reason.
@@ -48,8 +51,6 @@ pub(super) struct Rule {
     /// `recording` or `alerting`.
     #[serde(rename = "type")]
     kind: String,
-    /// Of an alert.
-    state: Option<String>,
     /// `ok`, `err` or `unknown`.
     health: String,
     last_error: Option<String>,
@@ -68,6 +69,7 @@ struct Vector {
 
 #[derive(Debug, Deserialize)]
 struct Sample {
+    metric: BTreeMap<String, String>,
     /// A moment and a number.
     value: (f64, String),
 }
@@ -96,11 +98,22 @@ impl Prometheus {
         if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
     }
 
-    /// Whether a query finds a number at a time.
-    pub(super) fn finds(&self, expr: &str, at: SystemTime) -> Result<bool, String> {
+    /// What a query finds at a time.
+    fn query(&self, expr: &str, at: SystemTime) -> Result<Vec<Sample>, String> {
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string();
         let found: Vector = self.read("query", &[("query", expr), ("time", &seconds)])?;
-        Ok(found.result.iter().any(|sample| sample.value.1 != "NaN"))
+        Ok(found.result)
+    }
+
+    /// Whether that is a number.
+    fn finds(&self, expr: &str, at: SystemTime) -> Result<bool, String> {
+        Ok(self.query(expr, at)?.iter().any(|sample| sample.value.1 != "NaN"))
+    }
+
+    /// Alerts that fired within the hour before.
+    fn fired(&self, at: SystemTime) -> Result<Vec<String>, String> {
+        let found = self.query(FIRED, at)?;
+        Ok(found.into_iter().filter_map(|mut sample| sample.metric.remove("alertname")).collect())
     }
 
     fn rules(&self) -> Result<Vec<Rule>, String> {
@@ -136,6 +149,10 @@ pub(super) fn ask(prometheus: &Prometheus, queries: &[Query], at: SystemTime) ->
             return asked;
         }
     };
+    match prometheus.fired(at) {
+        Ok(fired) => asked.fired = fired,
+        Err(error) => asked.failed.push(format!("alerts that fired: {error}")),
+    }
     for rule in rules {
         let finds = (rule.kind == "recording").then(|| prometheus.finds(&rule.name, at));
         asked.add_rule(rule, finds);
@@ -146,13 +163,13 @@ pub(super) fn ask(prometheus: &Prometheus, queries: &[Query], at: SystemTime) ->
 impl Asked {
     fn add(&mut self, query: &Query, found: Result<bool, String>) {
         self.queries += 1;
-        match found {
-            Ok(true) => self.with_data += 1,
-            Ok(false) if query.is_of_operator => self.of_operator += 1,
-            // The queries of a panel are mostly of one kind.
-            Ok(false) if self.without_data.last() == Some(&query.place) => {}
-            Ok(false) => self.without_data.push(query.place.clone()),
-            Err(error) => self.failed.push(format!("{}: {error}", query.place)),
+        match (found, query.excuse) {
+            (Ok(true), _) => self.with_data += 1,
+            (Ok(false), Some(excuse)) => *self.elsewhere.entry(excuse).or_default() += 1,
+            // A panel is named once.
+            (Ok(false), None) if self.without_data.last() == Some(&query.place) => {}
+            (Ok(false), None) => self.without_data.push(query.place.clone()),
+            (Err(error), _) => self.failed.push(format!("{}: {error}", query.place)),
         }
     }
 
@@ -167,9 +184,7 @@ impl Asked {
         match finds {
             Some(Ok(false)) => self.not_recorded.push(rule.name),
             Some(Err(error)) => self.failed.push(format!("rule {}: {error}", rule.name)),
-            Some(Ok(true)) => {}
-            None if rule.state.as_deref() == Some("firing") => self.firing.push(rule.name),
-            None => {}
+            Some(Ok(true)) | None => {}
         }
     }
 }
@@ -178,40 +193,42 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn query(place: &str, is_of_operator: bool) -> Query {
-        Query { place: place.to_owned(), expr: "up".to_owned(), is_of_operator }
-    }
-
-    fn rule(json: &str) -> Rule {
-        serde_json::from_str(json).unwrap()
+    fn query(place: &str, excuse: Option<&'static str>) -> Query {
+        Query { place: place.to_owned(), expr: "up".to_owned(), excuse }
     }
 
     #[test]
-    fn a_panel_without_data_is_named_once_and_one_about_an_operator_is_counted_apart() {
+    fn a_panel_without_data_is_named_once_unless_it_has_an_excuse() {
         let mut asked = Asked::default();
-        asked.add(&query("Fleet: RTT", false), Ok(true));
-        asked.add(&query("Agent: Leading", true), Ok(false));
-        asked.add(&query("Model: Skill", false), Ok(false));
-        asked.add(&query("Model: Skill", false), Ok(false));
-        asked.add(&query("Model: Weights", false), Err("parse error".to_owned()));
-        assert_eq!((asked.queries, asked.with_data, asked.of_operator), (5, 1, 1));
-        assert_eq!(asked.without_data, ["Model: Skill"]);
+        asked.add(&query("Fleet: RTT", None), Ok(true));
+        asked.add(&query("Agent: Leading", Some("about a cluster")), Ok(false));
+        asked.add(&query("Model: Lead", None), Ok(false));
+        asked.add(&query("Model: Lead", None), Ok(false));
+        asked.add(&query("Model: Weights", None), Err("parse error".to_owned()));
+        assert_eq!((asked.queries, asked.with_data), (5, 1));
+        assert_eq!(asked.elsewhere, BTreeMap::from([("about a cluster", 1)]));
+        assert_eq!(asked.without_data, ["Model: Lead"]);
         assert_eq!(asked.failed, ["Model: Weights: parse error"]);
     }
 
     #[test]
-    fn rules_that_fail_fire_or_record_nothing_are_named() {
+    fn rules_that_fail_or_record_nothing_are_named() {
         let mut asked = Asked::default();
-        asked.add_rule(rule(r#"{"name":"a:b","type":"recording","health":"ok","query":"up"}"#), Some(Ok(false)));
-        asked
-            .add_rule(rule(r#"{"name":"Down","type":"alerting","health":"ok","state":"firing","lastError":""}"#), None);
-        asked.add_rule(rule(r#"{"name":"Quiet","type":"alerting","health":"ok","state":"inactive"}"#), None);
-        let failing =
-            r#"{"name":"Bad","type":"alerting","health":"err","state":"inactive","lastError":"many-to-many"}"#;
-        asked.add_rule(rule(failing), None);
-        assert_eq!(asked.rules, 4);
-        assert_eq!((asked.not_recorded, asked.firing), (vec!["a:b".to_owned()], vec!["Down".to_owned()]));
-        assert_eq!(asked.failed, ["rule Bad: many-to-many"]);
+        let record = |name: &str| Rule { name: name.to_owned(), kind: "recording".to_owned(), ..quiet() };
+        asked.add_rule(record("a:b"), Some(Ok(false)));
+        asked.add_rule(record("c:d"), Some(Ok(true)));
+        asked.add_rule(quiet(), None);
+        asked.add_rule(Rule { health: "err".to_owned(), last_error: Some("many-to-many".to_owned()), ..quiet() }, None);
+        asked.add_rule(Rule { health: "unknown".to_owned(), ..quiet() }, None);
+        assert_eq!((asked.rules, asked.not_recorded), (5, vec!["a:b".to_owned()]));
+        assert_eq!(asked.failed, ["rule Down: many-to-many", "rule Down: unknown"]);
+    }
+
+    /// An alert's rule that has nothing to complain of, as Prometheus lists it.
+    fn quiet() -> Rule {
+        let json =
+            r#"{"name":"Down","type":"alerting","health":"ok","state":"inactive","lastError":"","query":"up == 0"}"#;
+        serde_json::from_str(json).unwrap()
     }
 
     #[test]

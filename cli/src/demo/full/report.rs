@@ -49,6 +49,13 @@ impl Report {
         Self { prometheus, alertmanager, collector, collector_failed }
     }
 
+    /// Whether every query and every rule found what it should, and nothing was lost on the way.
+    pub(in crate::demo) fn is_sound(&self) -> bool {
+        let Asked { without_data, not_recorded, failed, .. } = &self.prometheus;
+        let is_complete = [without_data, not_recorded, failed].into_iter().all(Vec::is_empty);
+        is_complete && self.alertmanager.unreadable == 0 && self.collector.is_some()
+    }
+
     /// The report in words, some lines.
     pub(in crate::demo) fn text(&self) -> String {
         let mut text = self.prometheus.words();
@@ -66,10 +73,10 @@ impl Report {
 
 impl Asked {
     fn words(&self) -> String {
-        let Self { queries, with_data, of_operator, without_data, rules, firing, not_recorded, failed } = self;
+        let Self { queries, with_data, elsewhere, without_data, rules, fired, not_recorded, failed } = self;
+        let elsewhere: String = elsewhere.iter().map(|(about, count)| format!("; {count} are {about}")).collect();
         let mut text = format!(
-            "Prometheus    {with_data} of {queries} queries of the dashboards found data; {of_operator} are about an operator, \
-             which clusters have; {rules} rules evaluated\n"
+            "Prometheus    {with_data} of {queries} queries of the dashboards found data{elsewhere}; {rules} rules\n"
         );
         let mut list = |what: &str, all: &[String], most: usize| {
             if !all.is_empty() {
@@ -79,9 +86,9 @@ impl Asked {
                 let _ = writeln!(text, "              {what}: {}{more}", shown.join("; "));
             }
         };
-        list("no data for", without_data, usize::MAX);
-        list("nothing recorded for", not_recorded, usize::MAX);
-        list("alerts that fire", firing, usize::MAX);
+        list("alerts that fired", fired, usize::MAX);
+        list("NO DATA for", without_data, usize::MAX);
+        list("NOTHING RECORDED for", not_recorded, usize::MAX);
         list("FAILED", failed, SHOWN);
         text
     }
@@ -118,10 +125,9 @@ mod tests {
         Asked {
             queries: 98,
             with_data: 80,
-            of_operator: 16,
-            without_data: vec!["Model: Skill".to_owned()],
+            elsewhere: BTreeMap::from([("about a cluster", 16), ("about the model adaptive", 2)]),
             rules: 30,
-            firing: vec!["NetprecursorForecastBreach".to_owned()],
+            fired: vec!["NetprecursorForecastBreach".to_owned()],
             ..Asked::default()
         }
     }
@@ -133,11 +139,19 @@ mod tests {
         let report = Report::new(asked(), Heard::default(), Ok(received));
         assert_eq!(
             report.text(),
-            "Prometheus    80 of 98 queries of the dashboards found data; 16 are about an operator, which clusters have; \
-             30 rules evaluated\n              no data for: Model: Skill\n              alerts that fire: \
-             NetprecursorForecastBreach\nAlertmanager  0 notifications, of 0 precursors\n\
+            "Prometheus    80 of 98 queries of the dashboards found data; 16 are about a cluster; 2 are about the model \
+             adaptive; 30 rules\n              alerts that fired: NetprecursorForecastBreach\nAlertmanager  0 notifications, of \
+             0 precursors\n\
              Collector     39 log records (fired 20, resolved 19); 40 metrics in 48 exports, 9000 points\n"
         );
+        assert!(report.is_sound());
+    }
+
+    #[test]
+    fn a_panel_that_should_have_data_and_has_none_is_a_failure() {
+        let without_data = vec!["Fleet: Precision".to_owned()];
+        let report = Report::new(Asked { without_data, ..asked() }, Heard::default(), Ok(Received::default()));
+        assert!(!report.is_sound() && report.text().contains("NO DATA for: Fleet: Precision\n"), "{}", report.text());
     }
 
     #[test]

@@ -138,8 +138,8 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
             record.add_attribute(key, value);
         }
     }
-    if !alert.causes.is_empty() {
-        record.add_attribute("netprecursor.alert.causes", words::causes(&alert.causes));
+    if let Some(causes) = words::causes(&alert.causes) {
+        record.add_attribute("netprecursor.alert.causes", causes);
     }
 }
 
