@@ -74,7 +74,7 @@ impl Report {
 impl Asked {
     fn words(&self) -> String {
         let Self { queries, with_data, elsewhere, without_data, rules, fired, not_recorded, failed } = self;
-        let elsewhere: String = elsewhere.iter().map(|(about, count)| format!("; {count} are {about}")).collect();
+        let elsewhere: String = elsewhere.iter().map(|(about, count)| format!("; {count} {about}")).collect();
         let mut text = format!(
             "Prometheus    {with_data} of {queries} queries of the dashboards found data{elsewhere}; {rules} rules\n"
         );
@@ -139,7 +139,7 @@ mod tests {
         let report = Report::new(asked(), Heard::default(), Ok(received));
         assert_eq!(
             report.text(),
-            "Prometheus    80 of 98 queries of the dashboards found data; 16 are about a cluster; 2 are about the model \
+            "Prometheus    80 of 98 queries of the dashboards found data; 16 about a cluster; 2 about the model \
              adaptive; 30 rules\n              alerts that fired: NetprecursorForecastBreach\nAlertmanager  0 notifications, of \
              0 precursors\n\
              Collector     39 log records (fired 20, resolved 19); 40 metrics in 48 exports, 9000 points\n"

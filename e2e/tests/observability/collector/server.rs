@@ -25,8 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where the document has the Collector write to.
 const DIRECTORY: &str = "/var/lib/otelcol";
 /// What the document has it listen on.
-const GRPC: &str = "0.0.0.0:4317";
-const HTTP: &str = "0.0.0.0:4318";
+const GRPC: &str = "'0.0.0.0:4317'";
+const HTTP: &str = "'0.0.0.0:4318'";
 
 /// A Collector that writes what it receives into files.
 pub(crate) struct Collector {
@@ -144,8 +144,8 @@ fn config(grpc: SocketAddr, http: SocketAddr, directory: &Path, certificates: Op
     // Its own metrics would all be on one port.
     let [silent, service] = ["service:\n  telemetry: {metrics: {level: none}}\n", "service:\n"];
     let replaced = [
-        (GRPC, grpc.to_string()),
-        (HTTP, http.to_string() + &tls),
+        (GRPC, format!("'{grpc}'")),
+        (HTTP, format!("'{http}'{tls}")),
         (DIRECTORY, directory.display().to_string()),
         (service, silent.to_owned()),
     ];
