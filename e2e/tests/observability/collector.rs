@@ -105,6 +105,31 @@ fn an_alert_arrives_over_http_as_it_fires_and_as_it_resolves() {
 }
 
 #[test]
+fn a_sensor_that_works_in_part_arrives_with_its_reason() {
+    let collector = Collector::start();
+    let mut agent = start(collector.endpoint("grpc"), "grpc");
+    agent.publish("degraded");
+    // Said once, however often it is seen.
+    agent.publish("degraded");
+    agent.publish("fired");
+    let records = records(&collector, 2);
+    let sensor = &records[0];
+    assert_eq!((&sensor["eventName"], &sensor["severityText"]), (&json!("netprecursor.sensor"), &json!("WARN")));
+    assert_eq!(sensor["body"]["stringValue"], "sensor sched: Degraded: no tracefs");
+    expect(
+        sensor,
+        &[
+            ("netprecursor.sensor.name", json!("sched")),
+            ("netprecursor.sensor.state", json!("Degraded")),
+            ("netprecursor.sensor.reason", json!("no tracefs")),
+            ("netprecursor.sensor.required", json!(false)),
+        ],
+    );
+    expect(&records[1], &[("netprecursor.alert.transition", json!("fired"))]);
+    agent.end();
+}
+
+#[test]
 fn metrics_arrive_with_their_units_and_with_who_sends_them() {
     let collector = Collector::start();
     let agent = start(collector.endpoint("grpc"), "grpc");

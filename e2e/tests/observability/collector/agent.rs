@@ -23,8 +23,9 @@ use futures_util::FutureExt as _;
 use netprecursor_agent::{
     metrics::seen::{By, Place, Seen, SeenAlert, SeenTarget},
     publish::{otlp, sink::Sink as _},
+    status::{Need, State, Status},
 };
-use netprecursor_core::alert::AlertState;
+use netprecursor_core::{alert::AlertState, tick::Tick};
 use netprecursor_testbed::Scratch;
 use serde_json::Value;
 
@@ -58,9 +59,9 @@ impl Agent {
         Self { child, scratch }
     }
 
-    /// Has it publish that an alert `fired` or `resolved`.
-    pub(crate) fn publish(&mut self, transition: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{transition}").unwrap();
+    /// Has it publish that an alert `fired` or `resolved`, or that a sensor is `degraded`.
+    pub(crate) fn publish(&mut self, event: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{event}").unwrap();
     }
 
     /// How its exporter of records is doing.
@@ -85,7 +86,7 @@ impl Drop for Agent {
     }
 }
 
-/// Each line of its input is a transition; it ends with them.
+/// Each line of its input is an event; it ends with them.
 #[test]
 #[ignore = "runs as the agent of other tests"]
 fn publishes() {
@@ -96,8 +97,12 @@ fn publishes() {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         thread::spawn(move || {
             for line in io::stdin().lock().lines() {
-                let state = if line.unwrap() == "fired" { AlertState::Firing } else { AlertState::Resolved };
-                sink.publish(&transitions::transition(&reference("policy-uid"), 1, 1, state));
+                let transition = |state| transitions::transition(&reference("policy-uid"), 1, 1, state);
+                match line.unwrap().as_str() {
+                    "fired" => sink.publish(&transition(AlertState::Firing)),
+                    "resolved" => sink.publish(&transition(AlertState::Resolved)),
+                    _ => sink.observe(Tick(1), &[sched()]),
+                }
             }
             drop(end);
         });
@@ -115,6 +120,11 @@ fn publishes() {
             fs::write(&next, text).and_then(|()| fs::rename(&next, &path)).unwrap();
         }
     });
+}
+
+/// A sensor that measures less than it should.
+fn sched() -> Status {
+    Status::new("sched", Need::Optional, State::Degraded("no tracefs".to_owned()))
 }
 
 /// What it sees, by workload: one of the two pods is as good as both.
