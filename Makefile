@@ -10,8 +10,7 @@ export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.c
 export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build/{workspace-path-hash}
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-# FULL=1 builds Prometheus, Alertmanager and an OpenTelemetry Collector from their Go modules once, and starts them beside it.
-demo: setup-demo ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on, FULL=1: with a Prometheus …)
+demo: setup-demo ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on; FULL=1 adds Prometheus, Alertmanager, a Collector)
 	@cargo xtask demo $(if $(FULL),--full) $(if $(FOREVER),--forever) $(ARGS)
 
 kind-demo: setup-demo ## helm install, kubectl apply, kubectl get precursoralerts, on a three-node cluster made for it by kind

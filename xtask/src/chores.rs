@@ -62,7 +62,7 @@ fn beside() -> anyhow::Result<Vec<OsString>> {
     ];
     let mut arguments: Vec<OsString> = ["--chart-files", CHART_FILES].map(OsString::from).into();
     for (flag, module, name) in programs {
-        arguments.extend([flag.into(), module.provide()?.program(name)?.into_os_string()]);
+        arguments.extend([OsString::from(flag), module.provide()?.program(name)?.into_os_string()]);
     }
     Ok(arguments)
 }
