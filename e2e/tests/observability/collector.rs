@@ -163,6 +163,8 @@ fn what_is_published_while_the_collector_is_down_arrives_when_it_is_back() {
     let mut agent = start(collector.endpoint("http/protobuf"), "http/protobuf");
     agent.publish("fired");
     records(&collector, 1);
+    // A record whose answer did not come would come twice.
+    collector.wait_for("the answer", || agent.health().filter(|health| health["sent"] == 1));
     collector.kill();
     agent.publish("resolved");
     let failing = collector.wait_for("a failure", || agent.health().filter(|health| health["failures"] != 0));
