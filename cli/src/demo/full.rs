@@ -4,6 +4,7 @@
 mod collector;
 mod config;
 mod dashboards;
+mod launch;
 mod on_call;
 mod program;
 mod prometheus;
@@ -13,7 +14,6 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::AtomicBool,
     time::{Duration, SystemTime},
 };
@@ -32,8 +32,9 @@ pub(super) use report::Report;
 
 /// How long a connection on this machine may take.
 const CONNECT: Duration = Duration::from_secs(1);
-/// What Prometheus keeps of a demonstration that goes on forever.
-const RETENTION: [&str; 2] = ["--storage.tsdb.retention.time=1d", "--storage.tsdb.retention.size=256MB"];
+
+/// Emptied at the start, so it has a name that nobody gives to something else.
+const DIRECTORY: &str = "demo-monitoring";
 
 /// Programs that are started as well: all of them or none.
 #[derive(Debug, clap::Args)]
@@ -131,13 +132,13 @@ impl Full {
         let rules = fs::canonicalize(chart.join("rules.yaml"));
         let rules = rules.with_context(|| format!("cannot read rules.yaml in {}; {expected}", chart.display()))?;
         let queries = dashboards::read(&chart.join("dashboards")).context(expected)?;
-        let directory = emptied(&out.join("monitoring"))?;
+        let directory = launch::emptied(&out.join(DIRECTORY))?;
         let addresses = Addresses::choose().context("cannot listen on 127.0.0.1")?;
         let on_call = OnCall::start().context("cannot listen on 127.0.0.1")?;
         let full = Self {
-            alertmanager: start_alertmanager(files.alertmanager, addresses, &on_call.url(), &directory)?,
-            collector: start_collector(files.collector, addresses, &directory)?,
-            prometheus: start_prometheus(files.prometheus, addresses, agent, &rules, &directory)?,
+            alertmanager: launch::alertmanager(files.alertmanager, addresses, &on_call.url(), &directory)?,
+            collector: launch::collector(files.collector, addresses, &directory)?,
+            prometheus: launch::prometheus(files.prometheus, addresses, agent, &rules, &directory)?,
             asked: Prometheus::new(addresses.prometheus),
             addresses,
             on_call,
@@ -198,66 +199,6 @@ impl Full {
     }
 }
 
-/// A directory with nothing in it, so that only this run counts.
-fn emptied(directory: &Path) -> anyhow::Result<PathBuf> {
-    let failed = || {
-        format!("cannot empty {}; expected a directory that may be written: give another --out", directory.display())
-    };
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(failed),
-        _ => {}
-    }
-    fs::create_dir_all(directory).with_context(failed)?;
-    fs::canonicalize(directory).with_context(failed)
-}
-
-/// Writes a program's configuration.
-fn configured(directory: &Path, file: &str, text: &str) -> anyhow::Result<PathBuf> {
-    let path = directory.join(file);
-    super::write(&path, text)?;
-    Ok(path)
-}
-
-fn start_prometheus(
-    program: &Path,
-    addresses: Addresses,
-    agent: &Listen,
-    rules: &Path,
-    directory: &Path,
-) -> anyhow::Result<Program> {
-    let text = config::prometheus(&agent.to_string(), addresses.alertmanager, rules);
-    let path = configured(directory, "prometheus.yml", &text)?;
-    let mut command = Command::new(program);
-    command.arg(format!("--config.file={}", path.display()));
-    command.arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()));
-    command.arg(format!("--web.listen-address={}", addresses.prometheus)).args(RETENTION);
-    Ok(Program::start("prometheus", &mut command, directory)?)
-}
-
-fn start_alertmanager(
-    program: &Path,
-    addresses: Addresses,
-    on_call: &str,
-    directory: &Path,
-) -> anyhow::Result<Program> {
-    let path = configured(directory, "alertmanager.yml", &config::alertmanager(on_call))?;
-    let mut command = Command::new(program);
-    command.arg(format!("--config.file={}", path.display()));
-    command.arg(format!("--storage.path={}", directory.join("alertmanager").display()));
-    command.arg(format!("--web.listen-address={}", addresses.alertmanager));
-    // It has no replica.
-    command.arg("--cluster.listen-address=");
-    Ok(Program::start("alertmanager", &mut command, directory)?)
-}
-
-fn start_collector(program: &Path, addresses: Addresses, directory: &Path) -> anyhow::Result<Program> {
-    let text = config::collector(addresses.collector_grpc, addresses.collector_http, &collector::files(directory));
-    let path = configured(directory, "collector.yaml", &text)?;
-    let mut command = Command::new(program);
-    command.arg(format!("--config={}", path.display()));
-    Ok(Program::start("collector", &mut command, directory)?)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -298,10 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_run_left_does_not_count() {
-        let out = tempfile::tempdir().unwrap();
-        let directory = emptied(&out.path().join("monitoring")).unwrap();
-        fs::write(directory.join("logs.json"), "{}").unwrap();
-        assert_eq!(fs::read_dir(emptied(&directory).unwrap()).unwrap().count(), 0);
+    fn without_the_charts_files_it_says_which_flag_to_change() {
+        let (args, out) = (parse(&ALL).unwrap().full, tempfile::tempdir().unwrap());
+        let agent = "127.0.0.1:9470".parse().unwrap();
+        let started = Full::start(&args, &agent, out.path(), &AtomicBool::new(false));
+        let error = format!("{:#}", started.map(drop).unwrap_err());
+        assert!(error.contains("rules.yaml in f;") && error.contains("--chart-files"), "{error}");
     }
 }
