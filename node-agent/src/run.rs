@@ -307,6 +307,7 @@ impl Publishers {
         transitions.iter().for_each(log);
         for sink in &mut self.sinks {
             sink.flush();
+            sink.observe(snapshot.tick, &snapshot.sensors.statuses);
             transitions.iter().for_each(|transition| sink.publish(transition));
         }
         if let Some(report) = &self.report
