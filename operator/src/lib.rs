@@ -27,3 +27,4 @@ pub mod plan;
 pub mod reconcile;
 pub mod retire;
 pub mod run;
+pub mod scaling;
