@@ -148,8 +148,8 @@ mod tests {
 
     /// A certificate with its key, both in PEM.
     fn signed(names: &[&str]) -> (String, String) {
-        let mut params =
-            CertificateParams { distinguished_name: DistinguishedName::new(), ..CertificateParams::default() };
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
         for name in names {
             params.distinguished_name.push(DnType::CommonName, *name);
         }
