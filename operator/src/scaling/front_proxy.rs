@@ -21,6 +21,10 @@ const UIDS: &str = "requestheader-uid-headers";
 const GROUPS: &str = "requestheader-group-headers";
 const EXTRAS: &str = "requestheader-extra-headers-prefix";
 
+const ANONYMOUS: &str = "system:anonymous";
+const AUTHENTICATED: &str = "system:authenticated";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+
 /// Why nobody can be told from anybody else.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub(super) enum FrontProxyError {
@@ -121,13 +125,13 @@ impl FrontProxy {
         let Some(user) = first(&self.users) else {
             return Err(Stranger::NoUser { expected: self.users.join(", ") });
         };
-        let groups: Vec<String> = self.groups.iter().flat_map(|name| values(headers, name)).collect();
-        Ok(UserInfo {
-            username: Some(user),
-            uid: first(&self.uids),
-            groups: (!groups.is_empty()).then_some(groups),
-            extra: self.extra(headers),
-        })
+        let mut groups: Vec<String> = self.groups.iter().flat_map(|name| values(headers, name)).collect();
+        // As Kubernetes' own servers of APIs do. kube-apiserver names no group when it asks for itself what there is.
+        let is_known = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
+        if user != ANONYMOUS && !groups.iter().any(is_known) {
+            groups.push(AUTHENTICATED.to_owned());
+        }
+        Ok(UserInfo { username: Some(user), uid: first(&self.uids), groups: Some(groups), extra: self.extra(headers) })
     }
 
     /// What else is known of the user: authorizers may decide by it, such as by the scopes of a token.
@@ -207,6 +211,19 @@ pub(super) mod tests {
         assert_eq!((user.username.as_deref(), user.uid.as_deref()), (Some("hpa"), Some("7")));
         assert_eq!(user.groups.unwrap(), ["system:serviceaccounts", "system:authenticated"]);
         assert_eq!(user.extra.unwrap()["example.com/scope"], ["read", "write"]);
+    }
+
+    #[test]
+    fn whoever_is_named_is_authenticated_and_anonymous_is_not() {
+        for (user, group, groups) in [
+            ("system:kube-aggregator", "", &["system:authenticated"][..]),
+            ("hpa", "scalers", &["scalers", "system:authenticated"][..]),
+            ("system:anonymous", "system:unauthenticated", &["system:unauthenticated"][..]),
+            ("system:anonymous", "", &[][..]),
+        ] {
+            let headers = headers(&[("x-remote-user", user), ("x-remote-group", group)]);
+            assert_eq!(proxy().user(Some("front-proxy-client"), &headers).unwrap().groups.unwrap(), groups, "{user}");
+        }
     }
 
     #[test]
