@@ -9,6 +9,7 @@ mod documentation;
 mod exposition;
 mod prometheus;
 mod rules;
+mod scaling;
 
 use std::path::{Path, PathBuf};
 
