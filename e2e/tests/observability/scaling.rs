@@ -19,8 +19,8 @@ fn blocks() -> Vec<String> {
 
 /// The one of the page's documents that has this field.
 fn with(field: &str) -> Value {
-    let documents = blocks().into_iter().map(|block| serde_saphyr::from_str::<Value>(&block).unwrap());
-    documents.filter(|document| document.get(field).is_some()).next_back().unwrap()
+    let mut documents = blocks().into_iter().map(|block| serde_saphyr::from_str::<Value>(&block).unwrap());
+    documents.find(|document| document.get(field).is_some()).unwrap()
 }
 
 /// The one number that a query finds.
