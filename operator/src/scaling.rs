@@ -1,6 +1,7 @@
 //! Serves how urgent alerts are to autoscalers, as the aggregated API `external.metrics.k8s.io`, so that a HorizontalPodAutoscaler
 //! adds pods before RTT breaches its threshold. Every replica answers, whether it leads or not: each watches the alerts that fire by
-//! itself.
+//! itself. One that has lost the API server says so within a minute instead of repeating what it knew: it does not learn any more
+//! what users may.
 //!
 //! alert → [`firing`] (what scaling goes by) → [`known`] → [`metric`] over what a [`selector`] selects → [`api`]; in front of it
 //! [`serve`] (TLS), [`door`] (certificates), [`front_proxy`] (who asks) and [`answer`] (whether they may).
