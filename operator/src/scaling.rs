@@ -155,11 +155,12 @@ impl Doorkeeper {
     /// Opens another door where there is other material. What cannot be read changes nothing.
     fn look(&mut self, authentication: Authentication, open: &watch::Sender<Option<Arc<Door>>>) {
         match self.renewed(authentication) {
-            Ok(None) => {}
-            Ok(Some(door)) => {
-                tracing::info!("serving external metrics");
+            Ok(made) => {
                 self.complaint = None;
-                open.send_replace(Some(Arc::new(door)));
+                if let Some(door) = made {
+                    tracing::info!("serving external metrics");
+                    open.send_replace(Some(Arc::new(door)));
+                }
             }
             Err(error) => {
                 let error = error.to_string();
@@ -183,5 +184,52 @@ impl Doorkeeper {
         let door = material.door(&self.files)?;
         self.used = Some(material);
         Ok(Some(door))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{
+        door::tests::{files, signed},
+        front_proxy::tests::data,
+        *,
+    };
+
+    #[test]
+    fn another_certificate_opens_another_door_and_a_broken_one_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = files(directory.path());
+        let write = |(certificate, key): &(String, String)| {
+            fs::write(&files.certificate.path, certificate).unwrap();
+            fs::write(&files.key.path, key).unwrap();
+        };
+        let (authority, first, second) = (signed(&["front-proxy-ca"]).0, signed(&["a"]), signed(&["b"]));
+        let (open, door) = watch::channel(None::<Arc<Door>>);
+        let mut keeper = Doorkeeper { files: files.clone(), used: None, complaint: None };
+        let mut look = || {
+            keeper.look(data(&authority), &open);
+            (door.borrow().clone(), keeper.complaint.is_some())
+        };
+        let is_same = |one: &Option<Arc<Door>>, other: &Option<Arc<Door>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+
+        let (none, complains) = look();
+        assert!(none.is_none() && complains, "there is no file yet");
+        write(&first);
+        let (one, complains) = look();
+        assert!(one.is_some() && !complains);
+        assert!(is_same(&look().0, &one), "nothing has changed");
+        write(&(first.0.clone(), "torn".to_owned()));
+        let (kept, complains) = look();
+        assert!(is_same(&kept, &one) && complains);
+        write(&first);
+        assert!(!look().1, "it is as it was");
+        write(&second);
+        let (other, complains) = look();
+        assert!(other.is_some() && !is_same(&other, &one) && !complains);
     }
 }

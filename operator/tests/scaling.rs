@@ -237,7 +237,7 @@ fn value_of(metric: Metric, selector: &str) -> String {
 }
 
 fn is(value: &'static str) -> impl Fn(&Answer) -> bool {
-    move |answer| answer.code == 200 && answer.body["items"][0]["value"] == value
+    move |answer: &Answer| answer.code == 200 && answer.body["items"][0]["value"] == value
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ fn read(file: &File, expected: &'static str) -> Result<Vec<u8>, DoorError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{fs, path::Path};
 
     use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
@@ -147,8 +147,8 @@ mod tests {
     use super::{super::front_proxy::tests::data, *};
 
     /// A certificate with its key, both in PEM.
-    fn signed(names: &[&str]) -> (String, String) {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+    pub(in crate::scaling) fn signed(names: &[&str]) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         for name in names {
             params.distinguished_name.push(DnType::CommonName, *name);
@@ -157,7 +157,7 @@ mod tests {
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
-    fn files(directory: &Path) -> Files {
+    pub(in crate::scaling) fn files(directory: &Path) -> Files {
         let file = |name: &str| File { setting: name.to_owned(), path: directory.join(name) };
         Files { certificate: file("tls.crt"), key: file("tls.key") }
     }
