@@ -3,8 +3,8 @@
 //! itself. One that has lost the API server says so within a minute instead of repeating what it knew: it does not learn any more
 //! what users may.
 //!
-//! alert → [`firing`] (what scaling goes by) → [`known`] → [`metric`] over what a [`selector`] selects → [`api`]; in front of it
-//! [`serve`] (TLS), [`door`] (certificates), [`front_proxy`] (who asks) and [`answer`] (whether they may).
+//! alert → `firing` (what scaling goes by) → `known` → `metric` over what a `selector` selects → `api`; in front of it `serve` (TLS),
+//! `door` (certificates), `front_proxy` (who asks) and `answer` (whether they may).
 
 mod answer;
 mod api;
