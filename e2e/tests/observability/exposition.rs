@@ -97,6 +97,7 @@ fn operator(second: u64) -> String {
         metrics.written(Written::Status, Outcome::Done);
         metrics.looked(None);
         metrics.watch_failed("policy");
+        metrics.scaling_requested("allowed");
     }
     metrics.requested(&[("allowed", second)]);
     let receiver = Board::new("alertmanager", "http://alertmanager:9093".to_owned());

@@ -10,6 +10,7 @@ mod documentation;
 mod exposition;
 mod prometheus;
 mod rules;
+mod scaling;
 
 use std::{
     array,
