@@ -79,7 +79,7 @@ async fn follow_alerts(client: Client, known: &Mutex<Known>, metrics: &Metrics) 
     let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
     let config = watcher::Config { page_size: Some(PAGE), ..config("status.state=Firing") };
     let take = |sight: Sight<Firing>| -> Change<Known> { Box::new(move |known: &mut Known| known.take(sight)) };
-    let (sender, mut changes) = mpsc::channel(WAITING);
+    let (sender, mut changes) = mpsc::channel::<Change<Known>>(WAITING);
     let taken = async {
         while let Some(change) = changes.recv().await {
             change(&mut known.lock().unwrap_or_else(PoisonError::into_inner));
