@@ -12,7 +12,7 @@ mod rule_run;
 mod sweep;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod timeline;
 pub(crate) mod trial;
 

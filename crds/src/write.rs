@@ -70,7 +70,8 @@ mod tests {
         ];
         for (name, labels) in table {
             let yaml = policy_to_yaml(&policy(name, labels)).unwrap();
-            let read = policies_from_yaml("test", &yaml).unwrap_or_else(|refusal| panic!("{refusal}\n{yaml}")).remove(0);
+            let read =
+                policies_from_yaml("test", &yaml).unwrap_or_else(|refusal| panic!("{refusal}\n{yaml}")).remove(0);
             let rule = read.rules.iter().next().unwrap();
             assert_eq!((read.name.as_str(), rule.name.as_str()), (name, name));
             assert_eq!((rule.thresholds.breach_us(), rule.hold.delay(), rule.confidence.get()), (231_500, 1, 35));
