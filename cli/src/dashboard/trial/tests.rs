@@ -134,7 +134,8 @@ async fn a_trial_over_a_recording_has_the_figures_of_a_backtest_with_the_policy_
             "{model}"
         );
         assert!(card.alerts > 0 && card.incidents > 0, "{card:?}");
-        assert_eq!(figures["falseAlarmsPerTargetDay"].as_f64(), card.false_alerts_per_day());
+        let daily = figures["falseAlarmsPerTargetDay"].as_f64().unwrap();
+        assert!((daily - card.false_alerts_per_day().unwrap()).abs() < 1e-9 * daily.max(1.0), "{daily}");
         assert_eq!(figures["leadMedianSeconds"].as_u64(), card.median_lead());
         let own = |list: &str, name: &str, value: u64| {
             let mut found = answer[list].as_array().unwrap().iter();
