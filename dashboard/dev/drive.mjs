@@ -48,7 +48,7 @@ async function open(browser, url, theme, [width, height]) {
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/401|404|503|ERR_/.test(message.text())) expect(false, `console at ${page.url()}: ${message.text()}`);
+    if (message.type() === 'error' && !/400|401|404|503|ERR_/.test(message.text())) expect(false, `console at ${page.url()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => expect(false, `exception at ${page.url()}: ${error.message}`));
   page.on('request', (request) => {
@@ -317,6 +317,7 @@ async function trial(browser) {
     await answered;
     await settled();
   };
+  await page.waitForSelector('.targets .c-name a');
   await page.goto(`${url}#/policies`);
   await page.click('.rule a:has-text("Try")');
   await settled();
@@ -324,13 +325,13 @@ async function trial(browser) {
   const before = await alerts();
   const threshold = page.locator('input[type=range][aria-label=Threshold]');
   await threshold.focus();
-  await tried(async () => { for (let step = 0; step < 60; step += 1) await page.keyboard.press('ArrowLeft'); });
+  await tried(async () => { for (let step = 0; step < 180; step += 1) await page.keyboard.press('ArrowLeft'); });
   const words = await threshold.getAttribute('aria-valuetext');
-  expect(words === '100 ms' && (await page.inputValue('input[aria-label="Threshold in ms"]')) === '100', `arrow keys move the threshold: ${words}`);
+  expect(words === '25 ms' && (await page.inputValue('input[aria-label="Threshold in ms"]')) === '25.1', `arrow keys move the threshold: ${words}`);
   expect((await alerts()) > before, `a lower threshold fires more often: ${before}, then ${await alerts()}`);
   await page.screenshot({ path: join(values.out, 'trial-light-1280.png') });
   const yaml = () => page.textContent('.written pre');
-  expect((await yaml())?.includes('threshold: 100ms') ?? false, 'and is the one of the YAML');
+  expect((await yaml())?.includes('threshold: 25ms100us') ?? false, 'and is the one of the YAML');
   await tried(() => page.fill('input[aria-label="Confidence in percent"]', '80'));
   expect((await yaml())?.includes('minConfidencePercent: 80') ?? false, 'a confidence is typed');
   await page.fill('input[aria-label="Confidence in percent"]', '800');

@@ -10,6 +10,8 @@ import * as world from './world.mjs';
 /** @import { AlertMark, Answer, Choices, Figures, IncidentMark, Outcome, Request } from '../src/trial' */
 
 const SECONDS = 2580;
+/** Targets that are imagined for a trial: each takes this one thread a while. */
+const MOST = 40;
 const HORIZON = 10;
 const CONFIDENCES = [10, 20, 30, 40, 50, 60, 70, 80, 90];
 const LINES = 24;
@@ -20,19 +22,28 @@ export function choices() {
   return { models: MODELS, defaultModel: 'adaptive', recordings: [{ name: 'friday-evening', bytes: 1_400_000 }, { name: 'load-test', bytes: 400_000 }], moreRecordings: 0, mostTargetSeconds: 100_000 };
 }
 
+/** Seconds of a target: what is measured, and what is forecast of the ten that follow. @param {number} i @param {number} start @param {number} seconds */
+function play(i, start, seconds) {
+  return Array.from({ length: seconds }, (_, s) => ({ measuredUs: world.measured(i, start + s), q50Us: world.quantiles(i, start + s)?.[0] ?? null }));
+}
+
+/** @param {number | null} q50Us @param {number} thresholdUs */
+const chanceOf = (q50Us, thresholdUs) => (q50Us == null ? null : 1 / (1 + Math.exp(-7 * (q50Us / thresholdUs - 0.92))));
+
 /**
- * @param {number} i @param {number} start @param {number} seconds @param {number} thresholdUs @param {number} confidence
+ * @param {ReturnType<typeof play>} played @param {number} start @param {number} thresholdUs @param {number} confidence
  * @returns {{alerts: Omit<AlertMark, 'target'>[], incidents: Omit<IncidentMark, 'target'>[]}}
  */
-function fold(i, start, seconds, thresholdUs, confidence) {
+function fold(played, start, thresholdUs, confidence) {
   /** @type {Omit<AlertMark, 'target'>[]} */
   const alerts = [];
   /** @type {Omit<IncidentMark, 'target'>[]} */
   const incidents = [];
   let isOut = false;
-  for (let t = start + 60; t < start + seconds; t += 1) {
-    const { measuredUs, q50Us } = world.point(i, t);
-    const chance = q50Us == null ? 0 : 1 / (1 + Math.exp(-7 * (q50Us / thresholdUs - 0.92)));
+  played.forEach(({ measuredUs, q50Us }, s) => {
+    if (s < 60) return;
+    const t = start + s;
+    const chance = chanceOf(q50Us, thresholdUs) ?? 0;
     const isBreach = (measuredUs ?? 0) > thresholdUs;
     const [alert, incident] = [alerts.at(-1), incidents.at(-1)];
     if (isBreach && incident && t - incident.last <= HORIZON) incident.last = t;
@@ -49,7 +60,7 @@ function fold(i, start, seconds, thresholdUs, confidence) {
       isOut = false;
       alert.resolved = t;
     }
-  }
+  });
   return { alerts, incidents };
 }
 
@@ -85,32 +96,34 @@ function yaml({ rule, policy: { kind, name, namespace, mode, labels } }) {
 export function attempt(request, roster, now) {
   const { rule, recording, uids } = request;
   const seconds = recording === 'load-test' ? 300 : SECONDS;
-  const all = roster.map((target, i) => ({ target, i })).filter(({ target }) => !uids || uids.includes(target.uid)).slice(0, 100);
   const [start, step] = [now - seconds + 1, Math.ceil(seconds / 720)];
-  const at = (/** @type {number} */ thresholdUs, /** @type {number} */ confidence) => all.map(({ i }) => fold(i, start, seconds, thresholdUs, confidence));
+  const chosen = roster.map((target, i) => ({ target, i })).filter(({ target }) => !uids || uids.includes(target.uid));
+  const all = chosen.slice(0, MOST).map(({ target, i }) => ({ target, played: play(i, start, seconds) }));
+  const at = (/** @type {number} */ thresholdUs, /** @type {number} */ confidence) => all.map(({ played }) => fold(played, start, thresholdUs, confidence));
   const own = at(rule.thresholdUs, rule.confidencePercent);
-  const order = all.map(({ target, i }, k) => ({ target, i, fold: own[k] ?? { alerts: [], incidents: [] } }));
+  const order = all.map(({ target, played }, k) => ({ target, played, fold: own[k] ?? { alerts: [], incidents: [] } }));
   order.sort((a, b) => b.fold.alerts.length + b.fold.incidents.length - a.fold.alerts.length - a.fold.incidents.length || a.target.name.localeCompare(b.target.name));
   const count = Math.ceil(seconds / step);
   // A recording without a clock counts from its first second.
   const shift = recording ? start : 0;
-  const column = (/** @type {number} */ i, /** @type {'measuredUs' | 'chance'} */ key) =>
+  const column = (/** @type {(number | null)[]} */ each) =>
     Array.from({ length: count }, (_, s) => {
-      const values = Array.from({ length: step }, (_each, k) => world.point(i, start + s * step + k)[key]).filter((value) => value != null);
+      const values = each.slice(s * step, (s + 1) * step).filter((value) => value != null);
       return values.length ? Math.max(...values) : null;
     });
   const percents = [...new Set([...CONFIDENCES, rule.confidencePercent])].sort((a, b) => a - b);
   const thresholds = [0.5, 0.7, 1, 1.4, 2].map((factor) => Math.round(rule.thresholdUs * factor));
   const drawn = order.slice(0, LINES);
   return {
-    targets: all.length, seconds, cut: all.length < roster.length && !uids ? `${roster.length - all.length} targets left out: choose some` : null, missing: null, figures: figures(own, seconds),
+    targets: all.length, seconds, cut: all.length < chosen.length ? `${chosen.length - all.length} targets left out: choose some` : null, missing: null, figures: figures(own, seconds),
     confidences: percents.map((confidencePercent) => ({ confidencePercent, figures: figures(at(rule.thresholdUs, confidencePercent), seconds) })),
     thresholds: thresholds.map((thresholdUs) => ({ thresholdUs, figures: figures(at(thresholdUs, rule.confidencePercent), seconds) })),
     lines: {
       axis: { isUnix: !recording, start: start - shift, step, count },
-      targets: order.map(({ target, i, fold: { alerts, incidents } }, k) => ({
+      targets: order.map(({ target, played, fold: { alerts, incidents } }, k) => ({
         uid: target.uid, name: target.name, seconds, alerts: alerts.length, falseAlarms: alerts.filter(({ outcome }) => outcome === 'False').length, incidents: incidents.length,
-        missed: incidents.filter(({ warned }) => warned === 'Missed').length, measuredUs: k < LINES ? column(i, 'measuredUs') : [], chance: k < LINES ? column(i, 'chance') : [],
+        missed: incidents.filter(({ warned }) => warned === 'Missed').length, measuredUs: k < LINES ? column(played.map((each) => each.measuredUs)) : [],
+        chance: k < LINES ? column(played.map((each) => chanceOf(each.q50Us, rule.thresholdUs))) : [],
       })),
       alerts: drawn.flatMap((each, target) => each.fold.alerts.map((alert) => ({ ...alert, target, fired: alert.fired - shift, resolved: alert.resolved == null ? null : alert.resolved - shift }))),
       incidents: drawn.flatMap((each, target) => each.fold.incidents.map((incident) => ({ ...incident, target, start: incident.start - shift, last: incident.last - shift }))),

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { Overview, Target } from '../api';
+import type { Live, Overview, Target } from '../api';
 import { read } from '../client';
 import { number } from '../pure/format';
 import { haystack, matches } from '../pure/order';
@@ -20,9 +20,8 @@ interface Props {
   isDark: boolean;
 }
 
-/** Reads what can be tried, once. */
-export function TryPage({ uid, rule, isDark }: Props) {
-  const overview = useRead('overview', (signal) => read<Overview>('overview', signal));
+export function TryPage({ uid, rule, live, isDark }: Props & { live: Live | null }) {
+  const overview = useRead('overview', (signal) => read<Overview>('overview', signal), live?.roster, ({ roster }) => roster);
   const choices = useRead('try', (signal) => read<Choices>('try', signal));
   const refused = overview.refused ?? choices.refused;
   if (!overview.answer || !choices.answer) return <p class="empty">{refused?.message ?? 'Loading…'}</p>;
@@ -34,12 +33,16 @@ const pageName = () => `try-${[...crypto.getRandomValues(new Uint32Array(3))].ma
 
 const KEPT = '';
 
+/** The rule that a target's chart shows. */
+const first = (target: Target | undefined) => (target?.rules[0] ? ruleName(target.rules[0]) : null);
+
 function Bench({ targets, choices, uid, rule, isDark }: Props & { targets: Target[]; choices: Choices }) {
   const [page] = useState(pageName);
   const rules = useMemo(() => rulesOf(targets), [targets]);
+  const asked = rule ?? first(targets.find((target) => target.uid === uid));
   const start = (name: string | null) => draftOf(rules.find((each) => ruleName(each) === name) ?? null, choices.models, choices.defaultModel);
-  const [from, setFrom] = useState(rule ?? '');
-  const [draft, setDraft] = useState<Draft>(() => start(rule));
+  const [from, setFrom] = useState(asked ?? '');
+  const [draft, setDraft] = useState<Draft>(() => start(asked));
   const [only, setOnly] = useState(uid);
   const [filter, setFilter] = useState('');
   const [round, setRound] = useState(0);
@@ -53,8 +56,8 @@ function Bench({ targets, choices, uid, rule, isDark }: Props & { targets: Targe
   const isRecorded = draft.recording != null;
   const isNone = !isRecorded && chosen.length === 0 && targets.length > 0;
   const request = isNone ? null : requestOf(draft, page, isAll ? null : chosen.map((target) => target.uid), labels);
-  const { answer, asked, refused, isRunning } = useTrial(request, round);
-  const isStale = isRunning || JSON.stringify(asked) !== JSON.stringify(request);
+  const { answer, asked: sent, refused, isRunning } = useTrial(request, round);
+  const isStale = isRunning || JSON.stringify(sent) !== JSON.stringify(request);
   const change = (part: Partial<Draft['rule']>) => setDraft((before) => ({ ...before, rule: { ...before.rule, ...part } }));
   const peers = meaning(rules.find((each) => ruleName(each) === from)?.rtt ?? '').peers;
   useEffect(() => { if (only != null && !targets.some((target) => target.uid === only)) setOnly(null); }, [only, targets]);
@@ -88,7 +91,7 @@ function Bench({ targets, choices, uid, rule, isDark }: Props & { targets: Targe
       </div>
       {answer && (
         <>
-          <div class={isStale ? 'outdated' : ''}><TrialChart answer={answer} thresholdUs={asked?.rule.thresholdUs ?? draft.rule.thresholdUs} isDark={isDark} /></div>
+          <div class={isStale ? 'outdated' : ''}><TrialChart answer={answer} thresholdUs={sent?.rule.thresholdUs ?? draft.rule.thresholdUs} isDark={isDark} /></div>
           <div class={isStale ? 'outdated' : ''}><Tables answer={answer} thresholdUs={draft.rule.thresholdUs} confidencePercent={draft.rule.confidencePercent} onThreshold={(thresholdUs) => change({ thresholdUs })} onConfidence={(confidencePercent) => change({ confidencePercent })} /></div>
           <Written
             draft={draft} labels={labels} yaml={answer.yaml} isStale={isStale || refused != null} onLabels={(byLabels) => setDraft({ ...draft, byLabels })}

@@ -111,7 +111,7 @@ export function reach({ targets, seconds, figures: { targetSeconds } }: Answer):
   if (!targets) return 'Nothing was played.';
   const over = `Over ${span(seconds)} of ${targets === 1 ? 'one target' : `${number(targets, 0)} targets`}`;
   if (targetSeconds >= DAY) return `${over}: ${number(targetSeconds / DAY, 1)} target-days.`;
-  return `${over}. False alarms per day are extrapolated from that: one false alarm here counts as ${number(DAY / Math.max(1, targetSeconds), 1)} a day of a target.`;
+  return `${over}. False alarms per day are extrapolated from that: one false alarm here counts as ${number(DAY / Math.max(1, targetSeconds), 1)} per target-day.`;
 }
 
 /** Seconds of a recording without a clock: 1:02:03. */

@@ -78,7 +78,7 @@ function Page({ route, live, about, isDark }: { route: Route; live: Live | null;
     case 'target': return about && <TargetPage key={route.uid} uid={route.uid} at={route.at} live={live} about={about} isDark={isDark} />;
     case 'alerts': return <AlertsPage live={live} />;
     case 'policies': return <PoliciesPage live={live} isDark={isDark} />;
-    case 'try': return <TryPage key={`${route.uid} ${route.rule}`} uid={route.uid} rule={route.rule} isDark={isDark} />;
+    case 'try': return <TryPage key={`${route.uid} ${route.rule}`} uid={route.uid} rule={route.rule} live={live} isDark={isDark} />;
     default: return <section><h1>No such page</h1><p class="empty">Nothing is at {route.hash}. <a href="#/">Go to the overview.</a></p></section>;
   }
 }

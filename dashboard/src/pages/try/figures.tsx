@@ -1,4 +1,4 @@
-import { number, span, time } from '../../pure/format';
+import { number, time } from '../../pure/format';
 import { reach } from '../../pure/trial';
 import type { Answer, Figures as Numbers } from '../../trial';
 
@@ -87,5 +87,5 @@ function Table({ name, first, rows }: { name: string; first: string; rows: Row[]
 
 /** How much a trial takes, in words. */
 export function limit(mostTargetSeconds: number): string {
-  return `One trial plays at most ${span(mostTargetSeconds)} of all targets together.`;
+  return `One trial plays at most ${number(mostTargetSeconds / 3600, 0)} hours of all targets together.`;
 }

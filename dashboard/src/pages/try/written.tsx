@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Draft } from '../../pure/trial';
+import type { Draft } from '../../pure/trial';
 import { Select } from '../../ui/select';
 
 const KINDS = [['PrecursorPolicy', 'one namespace'], ['ClusterPrecursorPolicy', 'the cluster']] as const;
@@ -31,7 +31,7 @@ export function Written({ draft: { policy, byLabels }, labels, yaml, isStale, on
         <Select label="Mode" value={policy.mode} options={MODES} onChange={(mode) => onPolicy({ mode })} />
         <Select label="Pods" value={byLabels && pairs ? 'labels' : 'all'} options={[['all', 'all'], ...(pairs ? [['labels', `with ${pairs}`] as const] : [])]} onChange={(which) => onLabels(which === 'labels')} />
       </div>
-      <p class="soft">Selector, peers, debounce and other rules of existing policies are not known here: take them over before you apply this under the name of one.</p>
+      <p class="soft">Of an existing policy only threshold, model and what it means by RTT are known here. Take over its selector, holds, confidence, peers and other rules before you apply this under its name.</p>
       <Code yaml={yaml} isStale={isStale} />
     </div>
   );

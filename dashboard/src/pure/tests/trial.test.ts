@@ -57,7 +57,7 @@ test('a request names at most 200 targets, and none of a recording', () => {
 
 test('figures say what they rest on', () => {
   const answer = (targets: number, seconds: number) => ({ targets, seconds, figures: { targetSeconds: targets * seconds } }) as Answer;
-  expect(reach(answer(10, 2580))).toBe('Over 43 min of 10 targets. False alarms per day are extrapolated from that: one false alarm here counts as 3.3 a day of a target.');
+  expect(reach(answer(10, 2580))).toBe('Over 43 min of 10 targets. False alarms per day are extrapolated from that: one false alarm here counts as 3.3 per target-day.');
   expect(reach(answer(1, 172_800))).toBe('Over 2 d of one target: 2 target-days.');
   expect(reach(answer(0, 0))).toBe('Nothing was played.');
 });
