@@ -47,8 +47,11 @@ impl Kept {
         let each = HOUR.min((most / wanted.len().max(1)) as u64);
         let from = (until + 1).saturating_sub(each);
         let is_cut = wanted.iter().any(|(.., line)| line.signals_since(0).next().is_some_and(|(unix, _)| unix < from));
-        let targets =
+        let targets: Vec<KeptTarget> =
             wanted.into_iter().map(|(uid, name, line)| KeptTarget::of((uid, name), line, from, until)).collect();
+        // Ticks count from the first second that is there, as those of a recording do.
+        let first = targets.iter().filter_map(|target| target.seconds.first()).map(|(unix, _)| *unix).min();
+        let from = first.unwrap_or(from);
         Self { from, until, targets, is_cut, left_out }
     }
 
@@ -147,7 +150,7 @@ mod tests {
         let first = &rows[..3];
         let unix = first.iter().map(|(.., unix)| *unix).collect::<Vec<_>>();
         assert_eq!(first.iter().map(|(_, uid, _)| uid.as_str()).collect::<Vec<_>>(), ["a", "b", "a"]);
-        assert_eq!((unix, first[2].0 - first[0].0), (vec![1_000, 1_000, 1_001], 1));
+        assert_eq!((unix, first[0].0, first[2].0), (vec![1_000, 1_000, 1_001], 0, 1));
         assert!(rows.iter().all(|(_, uid, unix)| uid == "a" || *unix != 1_050));
     }
 
