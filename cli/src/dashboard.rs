@@ -3,7 +3,7 @@
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
 //! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
 //! store, in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
-//! ([`assets`]). The [`server`] puts them together.
+//! ([`assets`]). A policy is tried ([`trial`]) over what is kept, or over recordings. The [`server`] puts them together.
 
 mod agent;
 mod api;
@@ -24,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trial;
 mod views;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +37,7 @@ use crate::{arguments, stream::DEFAULT_AGENT, terminal};
 pub(crate) use server::Dashboard;
 use server::Serving;
 use token::Token;
+use trial::Shelf;
 
 /// What others can connect to has a token.
 const EXPECTED: &str = "one: write it with `openssl rand -hex 32 >FILE` and give it with --token-file FILE, or listen on \
@@ -53,12 +55,16 @@ pub(crate) struct Args {
     /// A file with the token that a browser has to present, at least 16 characters
     #[arg(long, value_name = "FILE", value_parser = arguments::file())]
     token_file: Option<PathBuf>,
+    /// A directory with recordings, as 'netprecursor record' writes them, on which policies can be tried, too
+    #[arg(long, value_name = "DIRECTORY", value_parser = arguments::file())]
+    recordings: Option<PathBuf>,
 }
 
 /// Runs the command until it is stopped. Streams that are open then end with the program.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let token = args.token_file.as_deref().map(Token::read).transpose()?;
-    let dashboard = Dashboard::listen(&args.listen, "--listen", token, EXPECTED)?;
+    let recordings = args.recordings.as_deref().map(Shelf::open).transpose()?;
+    let dashboard = Dashboard::listen(&args.listen, "--listen", token, EXPECTED)?.with_recordings(recordings);
     let address = dashboard.address();
     let Serving { runtime, listener, routes } = dashboard.follow(&args.agent)?;
     terminal::print(&format!("dashboard of {} on http://{address}/, until it is stopped\n", args.agent))?;

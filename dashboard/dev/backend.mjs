@@ -10,6 +10,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import * as trial from './trial.mjs';
 import * as world from './world.mjs';
 
 /** @import { About, Alerts, Counts, Latest, Live, Overview, Policies, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
@@ -93,6 +94,7 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     },
     alerts: () => /** @type {Alerts} */ ({ version: Math.floor(now() / 5), alerts: world.alerts(roster, now()), forgotten: 0 }),
     policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
+    try: () => trial.choices(),
   };
 
   /** @param {URLSearchParams} query @returns {Live} */
@@ -139,6 +141,16 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       send();
       const timer = setInterval(send, 1000);
       return request.on('close', () => clearInterval(timer));
+    }
+    if (what === 'try' && request.method === 'POST') {
+      if (request.headers['content-type'] !== 'application/json') return say(415, { error: 'expected the header `content-type: application/json`' });
+      let text = '';
+      request.on('data', (part) => { text += part; });
+      return request.on('end', () => {
+        const asked = /** @type {import('../src/trial').Request} */ (JSON.parse(text));
+        if (asked.policy.name === 'No name') return say(400, { error: 'policy: metadata.name: got `No name`, expected lower-case letters, digits and `-`' });
+        return say(200, trial.attempt(asked, roster, now()));
+      });
     }
     const body = routes[what]?.(url.searchParams);
     return body ? say(200, body) : say(404, { error: `got ${what} ${url.searchParams}, which is not known; the overview lists the targets` });

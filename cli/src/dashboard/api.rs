@@ -1,4 +1,5 @@
-//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Everything is read only.
+//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Nothing changes anything; what is
+//! posted is tried and forgotten.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,6 +23,7 @@ use super::{
     live,
     query::{Query, View},
     store::{Frame, Look, Store},
+    trial::{self, Desk},
     views,
 };
 
@@ -96,7 +98,8 @@ struct Context {
 }
 
 /// All routes, behind the guard.
-pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> Router {
+pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, desk: Desk) -> Router {
+    let trial = trial::routes(Arc::clone(&shared), desk);
     let context = Context { shared, assets, guard: Arc::new(guard) };
     Router::new()
         .route("/api/v1/about", get(|| async { said(&views::About::this()) }))
@@ -108,6 +111,7 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/session", post(session))
+        .merge(trial)
         .fallback(page)
         .layer(middleware::from_fn_with_state(context.clone(), guarded))
         .with_state(context)
@@ -147,7 +151,7 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session,try}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
@@ -234,7 +238,8 @@ fn parsed(query: Option<String>) -> Result<Query, String> {
     Query::parse(query.as_deref().unwrap_or_default())
 }
 
-fn said(value: &impl Serialize) -> Response {
+/// JSON that no cache keeps.
+pub(super) fn said(value: &impl Serialize) -> Response {
     let about = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     match serde_json::to_vec(value) {
         Ok(body) => (about, body).into_response(),
@@ -242,7 +247,8 @@ fn said(value: &impl Serialize) -> Response {
     }
 }
 
-fn refused(status: StatusCode, error: String) -> Response {
+/// Why there is nothing else.
+pub(super) fn refused(status: StatusCode, error: String) -> Response {
     let mut response = said(&views::Refusal { error });
     *response.status_mut() = status;
     response

@@ -19,6 +19,7 @@ use super::{
     follow,
     guard::Guard,
     token::Token,
+    trial::{Desk, Shelf},
 };
 
 /// A dashboard that listens. Who asks waits until it serves.
@@ -26,6 +27,7 @@ pub(crate) struct Dashboard {
     listener: TcpListener,
     address: SocketAddr,
     guard: Guard,
+    recordings: Option<Shelf>,
 }
 
 /// A dashboard that follows an agent, and answers when its runtime runs.
@@ -54,7 +56,12 @@ impl Dashboard {
         if !address.ip().is_loopback() && token.is_none() {
             bail!("got {setting} {listen}, where others can connect, and no token, expected {expected}");
         }
-        Ok(Self { listener, address, guard: Guard::of(address, listen, token) })
+        Ok(Self { listener, address, guard: Guard::of(address, listen, token), recordings: None })
+    }
+
+    /// Policies can be tried on these recordings, too.
+    pub(super) fn with_recordings(self, recordings: Option<Shelf>) -> Self {
+        Self { recordings, ..self }
     }
 
     /// Where it listens.
@@ -74,7 +81,8 @@ impl Dashboard {
             tokio::net::TcpListener::from_std(self.listener).context("cannot serve HTTP")?
         };
         follow::start(agent, Arc::clone(&shared)).context("cannot start a thread")?;
-        Ok(Serving { runtime, listener, routes: api::router(shared, assets, self.guard) })
+        let routes = api::router(shared, assets, self.guard, Desk::new(self.recordings));
+        Ok(Serving { runtime, listener, routes })
     }
 
     /// Follows the agent at the URL, and serves on a thread of its own; both end with the program.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     agent::{ForecastView, HistoryView, PointView as AgentPoint, ScoreView, TargetView},
     archive::Archive,
-    history::{History, Point},
+    history::{History, Line, Point},
     ring::Slot as _,
     roster::Roster,
     scores::Scores,
@@ -254,6 +254,12 @@ impl Store {
         let until = until.unwrap_or(self.unix).min(self.unix);
         let from = (until + 1).saturating_sub(seconds);
         Some(views::SignalHistory::of(uid, self.history.line(uid)?, from, until, self.history.oldest_signals()))
+    }
+
+    /// Targets that are there, by identifier and name, with what is kept of them.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &str, &Line)> {
+        let targets = self.roster.targets().iter();
+        targets.filter_map(|target| Some((target.uid.as_str(), target.name.as_str(), self.history.line(&target.uid)?)))
     }
 
     /// Alerts, newest first.

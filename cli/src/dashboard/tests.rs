@@ -27,15 +27,16 @@ use super::{
     guard::Guard,
     store::{Frame, Look, Store},
     token::Token,
+    trial::Desk,
 };
 use crate::stream;
 
-const HOST: &str = "127.0.0.1:9471";
-const SECRET: &str = "0123456789abcdef";
+pub(super) const HOST: &str = "127.0.0.1:9471";
+pub(super) const SECRET: &str = "0123456789abcdef";
 /// What the page expects.
 const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
 
-fn target(name: &str, measured_us: f32) -> Value {
+pub(super) fn target(name: &str, measured_us: f32) -> Value {
     json!({
         "target": name, "uid": format!("u-{name}"), "labels": {"app": "demo"}, "measuredUs": measured_us, "predictedUs": 250_000.0,
         "chance": 0.75, "firing": true,
@@ -93,7 +94,7 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
 
 fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
     let guard = Guard::of(HOST.parse().unwrap(), &HOST.parse().unwrap(), token.and_then(Token::of));
-    router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard)
+    router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard, Desk::new(None))
 }
 
 /// A dashboard that has seen two seconds.
@@ -316,9 +317,9 @@ async fn an_agent_is_followed_to_the_end_of_its_stream() {
 }
 
 /// Fields of interfaces in the page's types, without those that may be absent.
-fn fields(interfaces: &[&str]) -> BTreeSet<String> {
+pub(super) fn fields(types: &str, interfaces: &[&str]) -> BTreeSet<String> {
     let body = |name: &&str| {
-        let (_, rest) = TYPES.split_once(&format!("export interface {name} ")).unwrap();
+        let (_, rest) = types.split_once(&format!("export interface {name} ")).unwrap();
         let (_, rest) = rest.split_once("{\n").unwrap();
         rest.split_once("\n}").unwrap().0
     };
@@ -359,12 +360,12 @@ async fn answers_have_the_fields_that_the_page_expects() {
         let mut names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
         // The one that may be absent.
         names.remove("policyNamespace");
-        assert_eq!(names, fields(interfaces), "{interfaces:?}");
+        assert_eq!(names, fields(TYPES, interfaces), "{interfaces:?}");
     }
     let live = seen()
         .read(|store| serde_json::to_value(store.live(&Look::Target("u-web1".to_owned()), Instant::now())).unwrap());
     let point: BTreeSet<String> = live["point"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(point, fields(&["Point"]));
+    assert_eq!(point, fields(TYPES, &["Point"]));
     let alert: BTreeSet<String> = alerts["alerts"][0].as_object().unwrap().keys().cloned().collect();
-    assert!(fields(&["Alert", "PolicyIdentity"]).is_subset(&alert), "{alert:?}");
+    assert!(fields(TYPES, &["Alert", "PolicyIdentity"]).is_subset(&alert), "{alert:?}");
 }

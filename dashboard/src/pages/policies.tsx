@@ -1,6 +1,7 @@
 import type { Expert, Live, Policies, Score, Trend as TrendData } from '../api';
 import { read } from '../client';
 import { number, percent, span } from '../pure/format';
+import { href } from '../pure/route';
 import { ruleName } from '../pure/words';
 import { useRead } from '../reader';
 import { Chip } from '../ui/chip';
@@ -33,6 +34,7 @@ function Rule({ score, trend, isDark }: { score: Score; trend: TrendData | undef
       <div class="alert-head">
         <h2>{ruleName(score)}</h2>
         <Chip mood={score.model.fallback ? 'warn' : 'none'}>{score.model.name}</Chip>
+        <a class="when" href={href({ page: 'try', uid: null, rule: ruleName(score) })} aria-label={`Try ${ruleName(score)} with another threshold or confidence`}>Try</a>
       </div>
       {score.model.fallback && <p class="note">Fell back to {score.model.name}: {score.model.fallback}</p>}
       <dl class="facts big">

@@ -5,6 +5,7 @@ import { within, zoomed, type Range } from '../pure/axis';
 import { clock, span, time, chance, moment } from '../pure/format';
 import { moves, move, RECENT, type Values } from '../pure/moves';
 import { append, LONGEST_GAP, seriesOf, SPAN, type Series } from '../pure/series';
+import { href } from '../pure/route';
 import { ruleName } from '../pure/words';
 import { useRead } from '../reader';
 import { Chip, StandingChip } from '../ui/chip';
@@ -132,6 +133,7 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
           {zoom && <button type="button" onClick={reset}>Follow</button>}
         </div>
         <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>{isPaused ? 'Go on' : 'Pause'}</button>
+        <a class="button" href={href({ page: 'try', uid, rule: rule ? ruleName(rule) : null })}>Try a policy</a>
         <span class="soft">{clock(range.from)} to {clock(Math.min(range.to, last))} ({span(Math.min(range.to, last) - range.from)}). Drag to zoom, double-click to follow.</span>
       </div>
       <RttCharts series={series} version={data.version} range={range} horizon={about.horizonSeconds} needed={rule?.needed ?? null} cursor={cursor} rttSince={rtt?.since ?? null} isDark={isDark} onCursor={setCursor} onZoom={change} onReset={reset} />

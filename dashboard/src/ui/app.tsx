@@ -7,6 +7,7 @@ import { OverviewPage } from '../pages/overview';
 import { PoliciesPage } from '../pages/policies';
 import { SignIn } from '../pages/signin';
 import { TargetPage } from '../pages/target';
+import { TryPage } from '../pages/try';
 import { parse, type Route } from '../pure/route';
 import { useRead } from '../reader';
 import { useTheme } from '../theme';
@@ -17,6 +18,7 @@ import { Header } from './header';
 function viewOf(route: Route): string {
   switch (route.page) {
     case 'target': return `view=target&uid=${encodeURIComponent(route.uid)}`;
+    case 'try':
     case 'unknown': return 'view=alerts';
     default: return `view=${route.page}`;
   }
@@ -32,7 +34,7 @@ function useRoute(): Route {
   return route;
 }
 
-const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', unknown: 'No such page' };
+const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', try: 'Try a policy', unknown: 'No such page' };
 
 export function App() {
   const route = useRoute();
@@ -76,6 +78,7 @@ function Page({ route, live, about, isDark }: { route: Route; live: Live | null;
     case 'target': return about && <TargetPage key={route.uid} uid={route.uid} at={route.at} live={live} about={about} isDark={isDark} />;
     case 'alerts': return <AlertsPage live={live} />;
     case 'policies': return <PoliciesPage live={live} isDark={isDark} />;
+    case 'try': return <TryPage key={`${route.uid} ${route.rule}`} uid={route.uid} rule={route.rule} live={live} isDark={isDark} />;
     default: return <section><h1>No such page</h1><p class="empty">Nothing is at {route.hash}. <a href="#/">Go to the overview.</a></p></section>;
   }
 }
