@@ -39,6 +39,8 @@ enum Part {
     Chart,
     /// docs/webhook.schema.json
     Webhook,
+    /// docs/openapi.json
+    Openapi,
     /// The hash of the page's script in its Content-Security-Policy
     Page,
     /// What a real API server answers the fake one's script; builds Kubernetes, minutes once
@@ -54,6 +56,7 @@ impl Part {
             Self::Definitions => Some(&["-p", "netprecursor-crds", "--test", "generated"]),
             Self::Chart => None,
             Self::Webhook => Some(&["-p", "netprecursor-sinks", "--lib", "the_published_schema"]),
+            Self::Openapi => Some(&["-p", "netprecursor-agent", "--lib", "the_published_document"]),
             Self::Page => Some(&["-p", "netprecursor-cli", "--test", "page", "the_page_is_small"]),
             Self::Api => Some(&["-p", "netprecursor-fakeapi", "--test", "api", "the_default_server"]),
         }

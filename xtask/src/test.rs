@@ -6,6 +6,7 @@ mod direction;
 mod form;
 mod lint;
 mod report;
+mod rest;
 mod suites;
 
 use std::{
@@ -49,6 +50,8 @@ enum Tier {
     Page,
     /// The dashboard: tests and build of its page, and a browser before it; needs Node
     Dashboard,
+    /// A thousand requests for each route of the REST API, drawn from its OpenAPI document: needs root and Python
+    Rest,
     /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
@@ -60,13 +63,14 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Lint,
         Self::Unit,
         Self::Kernel,
         Self::Models,
         Self::Page,
         Self::Dashboard,
+        Self::Rest,
         Self::Observability,
         Self::Api,
         Self::Kind,
@@ -81,6 +85,7 @@ impl Tier {
             Self::Models => "models",
             Self::Page => "page",
             Self::Dashboard => "dashboard",
+            Self::Rest => "rest",
             Self::Observability => "observability",
             Self::Api => "api",
             Self::Kind => "kind",
@@ -203,6 +208,8 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
         Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
         Tier::Dashboard => dashboard::run(built, log, stop),
+        Tier::Rest if !is_root() => Ok(Finding::skipped(NOT_ROOT, false)),
+        Tier::Rest => rest::run(built, log, stop),
         Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),
