@@ -1,4 +1,5 @@
-//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Everything is read only.
+//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Nothing that is asked changes
+//! anything; what is posted to `detect` is scored here.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,6 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response, sse::Sse},
     routing::{get, post},
 };
+use netprecursor_models::detect::serve::Endpoint;
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
@@ -93,11 +95,12 @@ struct Context {
     shared: Arc<Shared>,
     assets: Arc<Assets>,
     guard: Arc<Guard>,
+    detect: Endpoint,
 }
 
 /// All routes, behind the guard.
 pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> Router {
-    let context = Context { shared, assets, guard: Arc::new(guard) };
+    let context = Context { shared, assets, guard: Arc::new(guard), detect: Endpoint::default() };
     Router::new()
         .route("/api/v1/about", get(|| async { said(&views::About::this()) }))
         .route("/api/v1/overview", get(overview))
@@ -107,6 +110,7 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
+        .route("/api/v1/detect", post(detect))
         .route("/api/v1/session", post(session))
         .fallback(page)
         .layer(middleware::from_fn_with_state(context.clone(), guarded))
@@ -147,7 +151,7 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,detect,session}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
@@ -219,6 +223,11 @@ async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): 
             refused(StatusCode::SERVICE_UNAVAILABLE, words)
         }
     }
+}
+
+/// As the agent does, whose document describes it.
+async fn detect(State(Context { detect, .. }): State<Context>, request: Request) -> Response {
+    detect.answer(request).await
 }
 
 /// Gives a browser that has shown the token a cookie instead.
