@@ -77,7 +77,7 @@ impl Columns {
 
     /// The seconds of the target at `place`.
     pub(super) fn seconds(&self, place: usize, seconds: &[Line]) -> Result<Vec<Signals>, Problem> {
-        let read = |(second, line): (usize, &Line)| {
+        let read = |(second, line): (usize, &Line)| -> Result<Signals, Problem> {
             let mut signals = Signals::ABSENT;
             self.each(&format!("signals[{place}][{second}]"), line, |cell| {
                 if cell.value < 0.0 || cell.value > MOST {

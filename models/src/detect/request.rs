@@ -16,23 +16,20 @@ use super::{
 #[cfg_attr(feature = "schema", schemars(rename = "DetectRequest"))]
 pub struct Request {
     /// The name of a model that ships.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::builtin::names().collect::<Vec<_>>())))]
     model: String,
     /// A threshold in µs: with it each forecast has the chance that the next ten seconds exceed it.
-    #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f32>", range(min = 1.0, max = 900_000_000.0)))]
     threshold_us: Option<Number>,
     /// Rows of features for a forest, each with every feature of `core/schema.json`.
-    #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1_000)))]
     rows: Option<Vec<Line>>,
     /// Sequences for a net: 60 seconds each, oldest first, of the channels of `core/schema.json`. A channel that a second
     /// leaves out is 0.
-    #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     sequences: Option<Vec<Vec<Line>>>,
     /// Signals of targets for any model: up to an hour each, second by second, oldest first, as the stream has them. A
     /// signal that a second leaves out was not measured.
-    #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     signals: Option<Vec<Vec<Line>>>,
 }

@@ -273,7 +273,7 @@ fn document() -> Value {
     let paths = Route::ALL.map(|route| (route.path().to_owned(), schemas.operations(route)));
     let mut components = schemas.answers.take_definitions(true);
     components.extend(schemas.requests.take_definitions(true));
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
@@ -287,7 +287,23 @@ fn document() -> Value {
         "servers": [{"url": "http://127.0.0.1:9470"}],
         "paths": Value::Object(paths.into_iter().collect()),
         "components": {"schemas": components},
-    })
+    });
+    unlink(&mut document);
+    document
+}
+
+/// Links of the source's documentation lead nowhere here.
+fn unlink(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`");
+            }
+            fields.values_mut().for_each(unlink);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unlink),
+        _ => {}
+    }
 }
 
 #[test]
