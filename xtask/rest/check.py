@@ -64,7 +64,7 @@ def fetch(url, patience=10):
                 return json.load(answer)
         except urllib.error.HTTPError:
             raise
-        except (urllib.error.URLError, ConnectionError) as error:
+        except OSError as error:
             if time.monotonic() - begun > patience:
                 raise SystemExit(f"{url}: got {error} for {patience} s, expected a server") from error
             time.sleep(0.2)

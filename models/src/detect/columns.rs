@@ -18,18 +18,22 @@ pub(super) struct Columns {
     names: Vec<&'static str>,
 }
 
-/// What a column of a line has.
+/// A number of a line.
 struct Cell<'a> {
     line: &'a str,
-    /// Position or name, as it was written.
-    place: String,
+    /// As it was written; none where the order says which column it is.
+    name: Option<&'a str>,
     column: usize,
     value: f32,
 }
 
 impl Cell<'_> {
+    /// Its path in the request.
     fn field(&self) -> String {
-        format!("{}{}", self.line, self.place)
+        match self.name {
+            Some(name) => format!("{}.{}", self.line, shown(name)),
+            None => format!("{}[{}]", self.line, self.column),
+        }
     }
 }
 
@@ -105,17 +109,16 @@ impl Columns {
                 if got != expected {
                     return Err(Problem::Width { field: field.to_owned(), got, expected, column: self.column });
                 }
-                (0..).zip(values).try_for_each(|(column, value)| {
-                    take(Cell { line: field, place: format!("[{column}]"), column, value: *value })
-                })
+                let mut columns = values.iter().enumerate();
+                columns.try_for_each(|(column, value)| take(Cell { line: field, name: None, column, value: *value }))
             }
             Line::Named(values) => values.iter().try_for_each(|(name, value)| {
-                let place = format!(".{}", shown(name));
                 let Some(column) = self.names.iter().position(|known| known == name) else {
                     let such = self.names.first().copied().unwrap_or_default();
-                    return Err(Problem::Unknown { field: format!("{field}{place}"), column: self.column, such });
+                    let field = format!("{field}.{}", shown(name));
+                    return Err(Problem::Unknown { field, column: self.column, such });
                 };
-                take(Cell { line: field, place, column, value: *value })
+                take(Cell { line: field, name: Some(name), column, value: *value })
             }),
         }
     }

@@ -16,7 +16,7 @@ use netprecursor_child::{Ending, Running};
 use super::{Counts, Finding};
 use crate::{
     cargo::Built,
-    process::{self, Log, Output, Stop},
+    process::{self, Log, Output, Stop, program},
     python,
 };
 
@@ -45,6 +45,10 @@ struct Demo {
 /// Python's packages cannot be had, or a program does not start.
 pub(super) fn run(built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
     let Some(built) = built else { return Ok(Finding::skipped("nothing was built", true)) };
+    if program("python3").is_none() {
+        let reason = "python3 is not in PATH; scripts/setup.sh installs it on Debian 12";
+        return Ok(Finding::skipped(reason, program("apt-get").is_some()));
+    }
     let python = python::provide("rest", Path::new(REQUIREMENTS))?;
     let demo = Demo::start(built, log)?;
     let seed = RandomState::new().hash_one(0_u8) % 1_000_000_000;
