@@ -17,7 +17,6 @@ use std::sync::{Mutex, PoisonError};
 use netprecursor_core::{
     alert::Model,
     features::{self, COUNT},
-    forecast::Naive,
     sequence,
     signal::{Signal, Signals},
     tick::Tick,
@@ -25,7 +24,7 @@ use netprecursor_core::{
     window::Window,
 };
 
-use crate::{Batch, Forecaster, Reads, Refusal, Scorer, Use, builtin, contract::PolicyContract};
+use crate::{Batch, Forecaster, Reads, builtin};
 use columns::Columns;
 use request::Posted;
 
@@ -83,15 +82,19 @@ impl Detector {
     pub fn detect(&self, body: &[u8]) -> Result<Answer, Problem> {
         let request = Request::read(body)?;
         let entry = self.entries.iter().find(|entry| entry.name == request.model());
-        let entry = entry.ok_or_else(|| Problem::Model {
+        let unknown = || Problem::Model {
             got: problem::shown(request.model()),
             known: builtin::names().collect::<Vec<_>>().join(", "),
-        })?;
+        };
+        let entry = entry.ok_or_else(unknown)?;
         let mut slot = entry.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         // Not in the slot meanwhile: what a panic leaves behind is not used again.
         let mut loaded = match slot.take() {
             Some(loaded) => loaded,
-            None => Loaded::of(entry.name)?,
+            None => {
+                let (model, forecaster) = builtin::forecaster(entry.name)?.ok_or_else(unknown)?;
+                Loaded { model, forecaster, ledger: Ledger::starting_from(builtin::prior()) }
+            }
         };
         let answer = loaded.answer(&request);
         *slot = Some(loaded);
@@ -100,20 +103,6 @@ impl Detector {
 }
 
 impl Loaded {
-    fn of(name: &str) -> Result<Self, Refusal> {
-        let (forecaster, sha256) = match (builtin::model(name), Naive::from_name(name)) {
-            (Some(bytes), _) => {
-                let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
-                let sha256 = scorer.info().sha256.clone();
-                (Forecaster::model(scorer), Some(sha256))
-            }
-            (None, Some(naive)) => (Forecaster::naive(naive, builtin::offsets()), None),
-            (None, None) => (builtin::adaptive()?, None),
-        };
-        let model = Model { name: name.to_owned(), sha256, fallback: None };
-        Ok(Self { model, forecaster, ledger: Ledger::starting_from(builtin::prior()) })
-    }
-
     fn answer(&mut self, request: &Request) -> Result<Answer, Problem> {
         let threshold_us = request.threshold_us()?;
         let bases = match (request.posted()?, self.forecaster.reads()) {
