@@ -9,6 +9,8 @@ mod columns;
 mod line;
 mod problem;
 mod request;
+#[cfg(feature = "schema")]
+mod schema;
 #[cfg(feature = "serve")]
 pub mod serve;
 

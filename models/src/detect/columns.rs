@@ -9,7 +9,7 @@ use netprecursor_core::{
 use super::{Problem, line::Line, problem::shown, request::length};
 
 /// The largest signal: a terabyte in a second, or eleven days in µs.
-const MOST: f32 = 1e12;
+pub(super) const MOST: f32 = 1e12;
 
 /// The columns of a line.
 pub(super) struct Columns {
@@ -40,6 +40,12 @@ impl Cell<'_> {
 impl Columns {
     pub(super) fn new(column: &'static str, names: impl Iterator<Item = &'static str>) -> Self {
         Self { column, names: names.collect() }
+    }
+
+    /// The names, in order.
+    #[cfg(feature = "schema")]
+    pub(super) fn names(&self) -> &[&'static str] {
+        &self.names
     }
 
     /// Rows one after the other, NaN for null.

@@ -84,29 +84,3 @@ impl Visitor<'_> for Numbers {
         Ok(Number(f32::NAN))
     }
 }
-
-#[cfg(feature = "schema")]
-mod schema {
-    use std::borrow::Cow;
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-    use super::Line;
-
-    impl JsonSchema for Line {
-        fn schema_name() -> Cow<'static, str> {
-            "Line".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            let number = json_schema!({"type": ["number", "null"], "minimum": f32::MIN, "maximum": f32::MAX});
-            json_schema!({
-                "description": "Numbers in the order of the schema, or by name. Null is what was not measured.",
-                "oneOf": [
-                    {"type": "array", "items": number},
-                    {"type": "object", "additionalProperties": number},
-                ],
-            })
-        }
-    }
-}

@@ -21,16 +21,19 @@ pub struct Request {
     /// A threshold in µs: with it each forecast has the chance that the next ten seconds exceed it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<f32>", range(min = 1.0, max = 900_000_000.0)))]
     threshold_us: Option<Number>,
-    /// Rows of features for a forest, each with every feature of `core/schema.json`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1_000)))]
+    /// Rows of features for a forest, each with every feature of `core/schema.json`, by name or in order; null is missing.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::rows"))]
     rows: Option<Vec<Line>>,
-    /// Sequences for a net: 60 seconds each, oldest first, of the channels of `core/schema.json`. A channel that a second
-    /// leaves out is 0.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
+    /// Sequences for a net: 60 seconds each, oldest first, of the channels of `core/schema.json`, by name or in order. A channel
+    /// that a second leaves out is 0.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::sequences"))]
     sequences: Option<Vec<Vec<Line>>>,
-    /// Signals of targets for any model: up to an hour each, second by second, oldest first, as the stream has them. A
-    /// signal that a second leaves out was not measured.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
+    /// Signals of targets for any model: up to an hour each, second by second, oldest first, by name or in the order of the
+    /// stream. What a second leaves out, or has null, was not measured.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::signals"))]
     signals: Option<Vec<Vec<Line>>>,
 }
 
