@@ -40,7 +40,7 @@ pub struct Expectation {
 }
 
 impl RttForecasts {
-    pub(super) const fn of(model: Model, forecasts: Vec<Expectation>) -> Self {
+    pub(super) fn of(model: Model, forecasts: Vec<Expectation>) -> Self {
         Self { model, horizon_seconds: HORIZON, quantiles: QUANTILES, forecasts }
     }
 
