@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     assets::{Assets, POLICY},
+    document,
     guard::{Guard, Refusal},
     live,
     query::{Query, View},
@@ -111,6 +112,7 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/detect", post(detect))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/session", post(session))
         .fallback(page)
         .layer(middleware::from_fn_with_state(context.clone(), guarded))
@@ -151,7 +153,7 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,detect,session}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,detect,session,openapi.json}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
@@ -225,7 +227,14 @@ async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): 
     }
 }
 
-/// As the agent does, whose document describes it.
+async fn openapi() -> Response {
+    match document::document() {
+        Ok(document) => said(&document),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// As the agent does.
 async fn detect(State(Context { detect, .. }): State<Context>, request: Request) -> Response {
     detect.answer(request).await
 }

@@ -1,5 +1,5 @@
 //! The REST API of the demonstration's agent and dashboard, while its servers are in trouble: a thousand requests a route,
-//! drawn from the OpenAPI document that the agent serves.
+//! drawn from the OpenAPI documents that they serve.
 
 use std::{
     fs::File,
@@ -39,7 +39,7 @@ struct Demo {
     log: PathBuf,
 }
 
-/// Checks the agent's routes, and what the dashboard shares with them.
+/// Checks the agent's routes, and those that the dashboard shares with it.
 ///
 /// # Errors
 /// Python's packages cannot be had, or a program does not start.
@@ -53,14 +53,13 @@ pub(super) fn run(built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Resu
     let demo = Demo::start(built, log)?;
     let seed = RandomState::new().hash_one(0_u8) % 1_000_000_000;
     println!("rest: seed {seed}; what is drawn again by it: python {CHECK} --help");
-    let document = format!("http://{}/api/v1/openapi.json", demo.agent);
     let out = path::absolute(log.path().with_extension("")).context("where the log is")?;
     let (mut counts, mut problems) = (Counts::default(), Vec::new());
-    for (name, address, only) in [("agent", demo.agent, None), ("dashboard", demo.dashboard, Some("/api/v1/detect"))] {
+    for (name, address) in [("agent", demo.agent), ("dashboard", demo.dashboard)] {
+        let url = format!("http://{address}");
         let mut check = Command::new(&python);
-        check.arg(CHECK).args(["--document", &document, "--url", &format!("http://{address}")]);
+        check.arg(CHECK).args(["--document", &format!("{url}/api/v1/openapi.json"), "--url", &url]);
         check.args(["--seed", &seed.to_string(), "--patience", PATIENCE]).arg("--out").arg(out.join(name));
-        check.args(only.map(|path| ["--only", path]).into_iter().flatten());
         match process::run("rest", &mut check, &Output::Log, log, LIMIT, stop)?.problem() {
             None => counts.passed += 1,
             Some(problem) => {
