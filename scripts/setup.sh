@@ -20,7 +20,7 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   chromium                                              the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
-#   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
+#   python3 python3-venv shellcheck                       training, golden models, tier rest; lint of these scripts
 #   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library);
 #                                                         on arm64 the same for amd64
 #   qemu-user-static                                      release: starts them and runs their unit tests

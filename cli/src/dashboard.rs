@@ -9,6 +9,7 @@ mod agent;
 mod api;
 mod archive;
 mod assets;
+mod document;
 mod follow;
 mod guard;
 mod history;

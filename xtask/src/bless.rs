@@ -39,6 +39,8 @@ enum Part {
     Chart,
     /// docs/webhook.schema.json
     Webhook,
+    /// docs/openapi.json
+    Openapi,
     /// What a real API server answers the fake one's script; builds Kubernetes, minutes once
     Api,
 }
@@ -52,6 +54,7 @@ impl Part {
             Self::Definitions => Some(&["-p", "netprecursor-crds", "--test", "generated"]),
             Self::Chart => None,
             Self::Webhook => Some(&["-p", "netprecursor-sinks", "--lib", "the_published_schema"]),
+            Self::Openapi => Some(&["-p", "netprecursor-agent", "--lib", "the_published_document"]),
             Self::Api => Some(&["-p", "netprecursor-fakeapi", "--test", "api", "the_default_server"]),
         }
     }

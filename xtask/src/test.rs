@@ -6,6 +6,7 @@ mod direction;
 mod form;
 mod lint;
 mod report;
+mod rest;
 mod suites;
 
 use std::{
@@ -47,6 +48,8 @@ enum Tier {
     Models,
     /// The dashboard: tests and build of its page, and a browser before it; needs Node
     Dashboard,
+    /// A thousand requests for each route of the REST API, drawn from its OpenAPI document: needs root and Python
+    Rest,
     /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
@@ -58,12 +61,13 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Lint,
         Self::Unit,
         Self::Kernel,
         Self::Models,
         Self::Dashboard,
+        Self::Rest,
         Self::Observability,
         Self::Api,
         Self::Kind,
@@ -77,6 +81,7 @@ impl Tier {
             Self::Kernel => "kernel",
             Self::Models => "models",
             Self::Dashboard => "dashboard",
+            Self::Rest => "rest",
             Self::Observability => "observability",
             Self::Api => "api",
             Self::Kind => "kind",
@@ -198,6 +203,8 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
         Tier::Dashboard => dashboard::run(built, log, stop),
+        Tier::Rest if !is_root() => Ok(Finding::skipped(NOT_ROOT, false)),
+        Tier::Rest => rest::run(built, log, stop),
         Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),

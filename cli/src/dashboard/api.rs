@@ -1,5 +1,5 @@
-//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Nothing changes anything; what is
-//! posted is tried and forgotten.
+//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Nothing that is asked changes
+//! anything; what is posted is tried or scored, and forgotten.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,11 +14,13 @@ use axum::{
     response::{IntoResponse as _, Response, sse::Sse},
     routing::{get, post},
 };
+use netprecursor_models::detect::serve::Endpoint;
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
     assets::{Assets, POLICY},
+    document,
     guard::{Guard, Refusal},
     live,
     query::{Query, View},
@@ -95,12 +97,13 @@ struct Context {
     shared: Arc<Shared>,
     assets: Arc<Assets>,
     guard: Arc<Guard>,
+    detect: Endpoint,
 }
 
 /// All routes, behind the guard.
 pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, desk: Desk) -> Router {
     let trial = trial::routes(Arc::clone(&shared), desk);
-    let context = Context { shared, assets, guard: Arc::new(guard) };
+    let context = Context { shared, assets, guard: Arc::new(guard), detect: Endpoint::default() };
     Router::new()
         .route("/api/v1/about", get(|| async { said(&views::About::this()) }))
         .route("/api/v1/overview", get(overview))
@@ -110,6 +113,8 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, des
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
+        .route("/api/v1/detect", post(detect))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/session", post(session))
         .merge(trial)
         .fallback(page)
@@ -151,7 +156,7 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session,try}";
+        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,try,detect,session,openapi.json}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
@@ -223,6 +228,18 @@ async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): 
             refused(StatusCode::SERVICE_UNAVAILABLE, words)
         }
     }
+}
+
+async fn openapi() -> Response {
+    match document::document() {
+        Ok(document) => said(&document),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// As the agent does.
+async fn detect(State(Context { detect, .. }): State<Context>, request: Request) -> Response {
+    detect.answer(request).await
 }
 
 /// Gives a browser that has shown the token a cookie instead.

@@ -208,6 +208,27 @@ async fn a_token_is_exchanged_for_a_cookie() {
     );
 }
 
+#[tokio::test]
+async fn what_is_posted_is_scored_for_whoever_may_ask() {
+    const POSTED: &str = r#"{"model": "last", "signals": [[{"rtt_max_us": 20000}]]}"#;
+    let [open, locked] = [None, Some(SECRET)].map(|token| routes(&seen(), token));
+    let table = [
+        (&open, HOST, "application/json", StatusCode::OK, r#""kind":"RttForecast""#),
+        // What a form on another page can post.
+        (&open, HOST, "text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected application/json"),
+        (&open, "evil.example:9471", "application/json", StatusCode::MISDIRECTED_REQUEST, "got host"),
+        (&locked, HOST, "application/json", StatusCode::UNAUTHORIZED, "got no token"),
+    ];
+    for (routes, host, content_type, status, words) in table {
+        let request = Request::post("/api/v1/detect").header(header::HOST, host);
+        let request = request.header(header::CONTENT_TYPE, content_type).body(Body::from(POSTED)).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        let got = response.status();
+        let body = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().into()).unwrap();
+        assert!(got == status && body.contains(words), "{host} {content_type}: {got} {body}");
+    }
+}
+
 #[test]
 fn an_agent_that_is_silent_or_gone_is_stale_with_the_reason() {
     let mut store = Store::new("http://127.0.0.1:9470", 1_990_000);

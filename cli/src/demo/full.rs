@@ -221,11 +221,10 @@ mod tests {
     fn all_programs_are_named_or_none() {
         assert!(parse(&[]).unwrap().full.files().is_none());
         assert!(parse(&ALL).unwrap().full.files().is_some());
-        for missing in 0..ALL.len() {
-            let rest: Vec<&str> =
-                ALL.into_iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, flag)| flag).collect();
+        for missing in ALL {
+            let rest: Vec<&str> = ALL.into_iter().filter(|flag| *flag != missing).collect();
             let error = parse(&rest).unwrap_err().to_string();
-            let name = ALL[missing].split('=').next().unwrap();
+            let name = missing.split('=').next().unwrap();
             assert!(error.contains(name), "{error}");
         }
     }

@@ -78,6 +78,9 @@ fn split(text: &str) -> Vec<&str> {
     .collect()
 }
 
+/// Of a label and what it is compared with.
+type Make<V> = fn(String, V) -> Expression;
+
 fn requirement(text: &str) -> Result<Expression, SelectorError> {
     if let Some(name) = text.strip_prefix('!') {
         return Ok(Expression::DoesNotExist(label(name.trim(), text)?));
@@ -88,14 +91,14 @@ fn requirement(text: &str) -> Result<Expression, SelectorError> {
     if rest.is_empty() {
         return Ok(Expression::Exists(name));
     }
-    let one: [(&str, fn(String, String) -> Expression); 3] =
+    let one: [(&str, Make<String>); 3] =
         [("==", Expression::Equal), ("!=", Expression::NotEqual), ("=", Expression::Equal)];
     for (sign, expression) in one {
         if let Some(value) = rest.strip_prefix(sign) {
             return Ok(expression(name, self::value(value)?));
         }
     }
-    let many: [(&str, fn(String, BTreeSet<String>) -> Expression); 2] =
+    let many: [(&str, Make<BTreeSet<String>>); 2] =
         [("notin", Expression::NotIn), ("in", Expression::In)];
     for (sign, expression) in many {
         if let Some(values) = rest.strip_prefix(sign) {
