@@ -19,11 +19,13 @@ use tokio::sync::{Semaphore, watch};
 use super::{
     assets::{Assets, POLICY},
     guard::{Guard, Refusal},
-    live,
+    live, past,
+    past::Past,
     query::{Query, View},
     store::{Frame, Look, Store},
     views,
 };
+use crate::history::HistoryError;
 
 /// Streams that may be open at a time: tabs of a few people.
 const STREAMS: usize = 64;
@@ -34,15 +36,28 @@ const SECONDS: u64 = 600;
 /// What the follower writes and the handlers read.
 pub(super) struct Shared {
     store: Mutex<Store>,
+    past: Past,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// Of the agent at `url`.
+    /// Of the agent at `url`, of which nothing is kept.
+    #[cfg(test)]
     pub(super) fn new(url: &str) -> Self {
-        let store = Mutex::new(Store::new(url, unix_ms()));
-        Self { store, changes: watch::Sender::new(()), streams: Arc::new(Semaphore::new(STREAMS)) }
+        Self::of(Store::new(url, unix_ms()), Past::none())
+    }
+
+    /// Of the agent at `url`, with what was kept of it before.
+    pub(super) fn keeping(url: &str, past: Past) -> Result<Self, HistoryError> {
+        let mut store = Store::new(url, unix_ms());
+        store.remember(past.memory()?);
+        Ok(Self::of(store, past))
+    }
+
+    fn of(store: Store, past: Past) -> Self {
+        let (store, streams) = (Mutex::new(store), Arc::new(Semaphore::new(STREAMS)));
+        Self { store, past, changes: watch::Sender::new(()), streams }
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
@@ -53,6 +68,11 @@ impl Shared {
     /// Reads what is known.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
         read(&self.lock())
+    }
+
+    /// What lies further back.
+    pub(super) const fn past(&self) -> &Past {
+        &self.past
     }
 
     /// Resolves whenever something has changed.
@@ -78,7 +98,11 @@ impl Shared {
 
     /// See [`Store::take`].
     pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
-        self.lock().take(frame, lost, heard);
+        self.past.take(&frame);
+        let mut store = self.lock();
+        store.take(frame, lost, heard);
+        self.past.describe(&store);
+        drop(store);
         self.changes.send_replace(());
     }
 }
@@ -88,9 +112,10 @@ fn unix_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
+/// What handlers are given.
 #[derive(Clone)]
-struct Context {
-    shared: Arc<Shared>,
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
     assets: Arc<Assets>,
     guard: Arc<Guard>,
 }
@@ -104,7 +129,8 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> 
         .route("/api/v1/sparks", get(sparks))
         .route("/api/v1/target", get(target))
         .route("/api/v1/signals", get(signals))
-        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/range", get(past::range))
+        .route("/api/v1/alerts", get(past::alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/session", post(session))
@@ -147,17 +173,13 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,range,signals,alerts,policies,live,session}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
 
 async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
     shared.read(|store| said(&store.overview(Instant::now())))
-}
-
-async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.alerts()))
 }
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
@@ -234,7 +256,8 @@ fn parsed(query: Option<String>) -> Result<Query, String> {
     Query::parse(query.as_deref().unwrap_or_default())
 }
 
-fn said(value: &impl Serialize) -> Response {
+/// An answer.
+pub(super) fn said(value: &impl Serialize) -> Response {
     let about = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     match serde_json::to_vec(value) {
         Ok(body) => (about, body).into_response(),
@@ -242,7 +265,8 @@ fn said(value: &impl Serialize) -> Response {
     }
 }
 
-fn refused(status: StatusCode, error: String) -> Response {
+/// A refusal, in words.
+pub(super) fn refused(status: StatusCode, error: String) -> Response {
     let mut response = said(&views::Refusal { error });
     *response.status_mut() = status;
     response

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 
 use netprecursor_core::alert::{Alert, AlertState};
 
+use crate::history::{self, AlertKey};
+
 /// Alerts that are kept. One with four causes takes about a kilobyte.
 const MOST: usize = 2_000;
-
-/// When an alert fired, and its name: one that fires again is another entry.
-type Key = (u64, String);
 
 /// The alerts.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
-    alerts: BTreeMap<Key, Alert>,
+    alerts: BTreeMap<AlertKey, Alert>,
     version: u64,
     forgotten: u64,
+    /// Whether as many were remembered as are kept.
+    is_cut: bool,
 }
 
 impl Archive {
@@ -24,11 +25,23 @@ impl Archive {
         Self { version, ..Self::default() }
     }
 
+    /// Takes in those that were kept before, the newest at least.
+    pub(super) fn remember(&mut self, alerts: Vec<Alert>) {
+        self.is_cut = alerts.len() >= MOST;
+        self.alerts.extend(alerts.into_iter().map(|alert| (history::key(&alert), alert)));
+    }
+
+    /// The oldest that is over, behind which there were others; none where these are all.
+    pub(super) fn cut(&self) -> Option<&AlertKey> {
+        let over = self.alerts.iter().find(|(_, alert)| !alert.is_firing()).map(|(key, _)| key);
+        over.filter(|_| self.is_cut || self.forgotten > 0)
+    }
+
     /// Takes in the alerts that the agent has now.
     pub(super) fn take(&mut self, alerts: Vec<Alert>) {
-        let mut known: HashSet<Key> = HashSet::with_capacity(alerts.len());
+        let mut known: HashSet<AlertKey> = HashSet::with_capacity(alerts.len());
         for alert in alerts {
-            let key = (alert.fired_unix, alert.name.clone());
+            let key = history::key(&alert);
             known.insert(key.clone());
             if !self.alerts.get(&key).is_some_and(|kept| is_same(kept, &alert)) {
                 self.alerts.insert(key, alert);

@@ -13,12 +13,12 @@ use super::{
     agent::{ForecastView, HistoryView, PointView as AgentPoint, ScoreView, TargetView},
     archive::Archive,
     history::{History, Point},
-    ring::Slot as _,
-    roster::Roster,
+    roster::{Roster, Target},
     scores::Scores,
     standing::{Counts, Standing},
     views,
 };
+use crate::history::{AlertKey, AlertsAsked, Memory, Series, cursor_of, key};
 
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -132,7 +132,9 @@ impl Store {
         let history = &self.history;
         self.roster.retain_gone(|uid| history.line(uid).is_some());
         self.now = self.latest(&frame);
-        self.record(&frame);
+        for (uid, unix, point) in points(&frame) {
+            self.history.record(uid, unix, point);
+        }
         for (uid, signals) in frame.signals {
             self.history.record_signals(&uid, frame.unix, signals);
             if let Some(now) = self.roster.position(&uid).and_then(|at| self.now.get_mut(at)) {
@@ -161,26 +163,14 @@ impl Store {
         frame.targets.iter().map(now).collect()
     }
 
-    /// Writes what came into the history.
-    fn record(&mut self, frame: &Frame) {
-        let targets: HashMap<&str, &TargetView> =
-            frame.targets.iter().map(|target| (target.target.as_str(), target)).collect();
-        for HistoryView { target, points } in &frame.history {
-            let Some(target) = targets.get(target.as_str()) else { continue };
-            for point in points.iter().filter(|point| point.unix <= frame.unix + AHEAD) {
-                self.history.record(&target.uid, point.unix, point_of(point, target));
-            }
+    /// Takes in what was kept before this program's start, of targets that the agent may still have.
+    pub(super) fn remember(&mut self, Memory { seconds, alerts }: Memory) {
+        let unix = seconds.iter().map(|(_, unix, _)| *unix).max().unwrap_or_default();
+        self.history.make_room(unix, seconds.iter().map(|(uid, ..)| uid.as_str()));
+        for (uid, unix, point) in seconds {
+            self.history.record(&uid, unix, point);
         }
-        for (name, forecast) in first_forecasts(&frame.forecasts) {
-            let Some(target) = targets.get(name) else { continue };
-            // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
-            // second is a tick only nearly.
-            if forecast.tick.abs_diff(frame.tick) > AHEAD {
-                continue;
-            }
-            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
-            self.history.record(&target.uid, unix, forecast_of(forecast));
-        }
+        self.archive.remember(alerts);
     }
 
     /// How the dashboard stands with the agent.
@@ -256,14 +246,38 @@ impl Store {
         Some(views::SignalHistory::of(uid, self.history.line(uid)?, from, until, self.history.oldest_signals()))
     }
 
-    /// Alerts, newest first.
-    pub(super) fn alerts(&self) -> views::Alerts<'_> {
+    /// Alerts, newest first; older ones may be kept on disk.
+    pub(super) fn alerts(&self, are_kept: bool) -> views::Alerts<'_> {
         let Self { archive, .. } = self;
         views::Alerts {
             version: archive.version(),
             alerts: archive.newest_first().collect(),
             forgotten: archive.forgotten(),
+            next: archive.cut().filter(|_| are_kept).map(cursor_of),
         }
+    }
+
+    /// Those of the alerts that are asked for.
+    pub(super) fn alerts_asked(&self, asked: &AlertsAsked) -> Vec<(AlertKey, Value)> {
+        let all = self.archive.newest_first().map(|alert| (key(alert), alert)).filter(|(key, _)| asked.has(key));
+        all.take(asked.limit()).filter_map(|(key, alert)| Some((key, serde_json::to_value(alert).ok()?))).collect()
+    }
+
+    /// Who the targets are, and the version of that.
+    pub(super) fn roster(&self) -> (u64, &[Target]) {
+        (self.roster.version(), self.roster.targets())
+    }
+
+    /// What a target is called in metrics.
+    pub(super) fn series(&self, uid: &str) -> Option<(Series, &Target)> {
+        let target = self.roster.target(uid)?;
+        let series = Series {
+            target: target.name.clone(),
+            namespace: target.namespace.clone(),
+            workload: target.workload.clone(),
+            rule: target.rule(),
+        };
+        Some((series, target))
     }
 
     /// Scores of the rules.
@@ -280,6 +294,7 @@ impl Store {
             counts: self.counts(),
             roster: self.roster.version(),
             alerts: self.archive.version(),
+            history: Vec::new(),
             latest: (*look == Look::Overview).then(|| self.columns()),
             point: match look {
                 Look::Target(uid) => Some(self.point(uid)),
@@ -318,6 +333,28 @@ pub(super) enum Look {
     Target(String),
     /// Nothing that changes each second.
     Rest,
+}
+
+/// The points that came with a second, by the targets' identifiers.
+pub(super) fn points(frame: &Frame) -> impl Iterator<Item = (&str, u64, Point)> {
+    let targets: HashMap<&str, &TargetView> =
+        frame.targets.iter().map(|target| (target.target.as_str(), target)).collect();
+    let mut points = Vec::new();
+    for HistoryView { target, points: seconds } in &frame.history {
+        let Some(target) = targets.get(target.as_str()) else { continue };
+        let seconds = seconds.iter().filter(|point| point.unix <= frame.unix + AHEAD);
+        points.extend(seconds.map(|point| (target.uid.as_str(), point.unix, point_of(point, target))));
+    }
+    for (name, forecast) in first_forecasts(&frame.forecasts) {
+        let Some(target) = targets.get(name) else { continue };
+        // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
+        // second is a tick only nearly.
+        if forecast.tick.abs_diff(frame.tick) <= AHEAD {
+            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
+            points.push((target.uid.as_str(), unix, forecast_of(forecast)));
+        }
+    }
+    points.into_iter()
 }
 
 /// The first rule's forecast of each target: the one that the agent draws.
