@@ -206,3 +206,6 @@ fn alerts_of(shared: &Shared, asked: &AlertsAsked) -> Response {
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ fn alert(fired: u64) -> Value {
 }
 
 /// A second of one target.
-fn frame(unix: u64, measured_us: f32) -> Frame {
+pub(super) fn frame(unix: u64, measured_us: f32) -> Frame {
     let tick = unix - 1_000;
     let score = json!({
         "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt", "neededPercent": 50.0,
@@ -91,7 +91,7 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
     }
 }
 
-fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
+pub(super) fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
     let guard = Guard::of(HOST.parse().unwrap(), &HOST.parse().unwrap(), token.and_then(Token::of));
     router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard)
 }
@@ -108,7 +108,7 @@ async fn response(routes: &Router, request: axum::http::request::Builder) -> Res
     routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
-async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
+pub(super) async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
     let response = response(routes, Request::get(path).header(header::HOST, HOST)).await;
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -316,7 +316,7 @@ async fn an_agent_is_followed_to_the_end_of_its_stream() {
 }
 
 /// Fields of interfaces in the page's types, without those that may be absent.
-fn fields(interfaces: &[&str]) -> BTreeSet<String> {
+pub(super) fn fields(interfaces: &[&str]) -> BTreeSet<String> {
     let body = |name: &&str| {
         let (_, rest) = TYPES.split_once(&format!("export interface {name} ")).unwrap();
         let (_, rest) = rest.split_once("{\n").unwrap();
