@@ -46,7 +46,7 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
     let columns = columns(&recording, &shown.to_string())?;
     let mut file = File::open(store, size.bytes())?;
     let before = file.gone()?.seconds;
-    let (mut imported, mut pending, mut rows) = (Imported::default(), Pending::default(), 0);
+    let (mut imported, mut pending, mut rows) = (Imported::default(), Pending::default(), 0_usize);
     for row in recording.rows() {
         let row = row?;
         if row.unix_ms == 0 {
@@ -60,7 +60,7 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
         pending.record(&row.uid, unix, point);
         pending.about(row.uid.clone(), about(&row));
         rows += 1;
-        if rows % TOGETHER == 0 {
+        if rows.is_multiple_of(TOGETHER) {
             file.put(&pending.take(), Origin::Recording)?;
         }
     }

@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 const TARGETS: usize = 200;
 
 /// Seconds since 1970.
-pub fn unix() -> u64 {
+pub(crate) fn unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// What the target has in a second, µs.
-pub fn rtt(unix: u64) -> f64 {
+pub(crate) fn rtt(unix: u64) -> f64 {
     1_024.0 * (1.0 + (unix % 1_000) as f64 / 1_024.0)
 }
 
 /// Serves until the test ends; returns where.
-pub fn start() -> String {
+pub(crate) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {

@@ -115,7 +115,7 @@ fn store() -> (tempfile::TempDir, PathBuf) {
 fn a_history_that_is_killed_again_and_again_opens_with_all_that_was_committed() {
     let agent = agent::start();
     let (_directory, store) = store();
-    let begun = agent::unix() - 60;
+    let begun = agent::unix() - 30;
     let mut known: Vec<u64> = Vec::new();
     // At other moments each time: while it opens, between commits, and in one of them.
     for (round, after) in [0, 300, 5_050, 1_200, 5_600, 100, 6_500, 5_010].into_iter().enumerate() {
