@@ -107,7 +107,8 @@ impl Shared {
     }
 }
 
-fn unix_ms() -> u64 {
+/// This program's own clock.
+pub(super) fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or_default()
 }

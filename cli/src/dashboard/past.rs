@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{sync::Semaphore, task};
 
 use super::{
-    api::{Context, Shared, refused, said},
+    api::{Context, Shared, refused, said, unix_ms},
     store::{Frame, Store, points},
     views,
 };
@@ -158,7 +158,9 @@ async fn read(shared: Arc<Shared>, answer: impl FnOnce(&Shared) -> Response + Se
 }
 
 fn range_of(shared: &Shared, asked: &RangeAsked) -> Response {
-    let (past, now) = (shared.past(), shared.unix());
+    let past = shared.past();
+    // Before the agent has said what time it is, the time is this program's.
+    let now = Some(shared.unix()).filter(|unix| *unix > 0).unwrap_or_else(|| unix_ms() / 1_000);
     if let Some(prometheus) = &past.prometheus {
         let Some((series, target)) = shared.read(|store| store.series(&asked.uid)) else { return unknown(&asked.uid) };
         let target = serde_json::to_value(target).unwrap_or(Value::Null);

@@ -66,8 +66,11 @@ impl File {
         let rows = || -> rusqlite::Result<Vec<(i64, String, Vec<u8>)>> {
             let mut found = self.connection.prepare(NEWEST)?;
             let limit = i64::try_from(asked.limit).unwrap_or(i64::MAX);
-            let range = params![bound(asked.from), bound(asked.until), fired, name, limit];
-            found.query_map(range, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+            let (from, until) = (bound(asked.from), bound(asked.until));
+            let rows = found.query_map(params![from, until, fired, name, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect()
         };
         let read = |(fired, name, body): (i64, String, Vec<u8>)| {
             let json = body.len().checked_sub(CHECKSUM).and_then(|length| body.get(..length)).unwrap_or_default();

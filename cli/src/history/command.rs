@@ -14,6 +14,9 @@ use crate::{
     terminal,
 };
 
+/// Targets of a recording that are named.
+const SHOWN: usize = 10;
+
 /// Keeps history in a file: an hour by the second, a week by ten seconds, every alert
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -97,10 +100,33 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         };
         let line = format!("{}: {} seconds of targets{span}{silent}{evicted}\n", recording.display(), imported.seconds);
         terminal::print(&line)?;
+        for (uid, name) in imported.targets.iter().take(SHOWN) {
+            terminal::print(&format!("  {name}: {}\n", page(uid)))?;
+        }
+        if let Some(more @ 1..) = imported.targets.len().checked_sub(SHOWN) {
+            terminal::print(&format!("  and {more} more\n"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where the page of a service shows a target.
+fn page(uid: &str) -> String {
+    let escaped: String = form_urlencoded::byte_serialize(uid.as_bytes()).collect();
+    // A space is `+` in forms only.
+    format!("#/target/{}", escaped.replace('+', "%20"))
+}
+
 fn time(unix: u64) -> anyhow::Result<Timestamp> {
     Timestamp::from_second(unix.cast_signed()).with_context(|| format!("got time {unix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_a_target_is_named_as_the_browser_wants_it() {
+        assert_eq!(page("netns:a/b c#d"), "#/target/netns%3Aa%2Fb%20c%23d");
+    }
 }

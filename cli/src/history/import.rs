@@ -1,6 +1,6 @@
 //! Recordings into a history: what was measured, by the second and by ten seconds. Recordings hold no forecasts.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::bail;
 use netprecursor_core::signal::{Signal, Signals};
@@ -25,6 +25,8 @@ pub(super) struct Imported {
     pub(super) span: Option<(u64, u64)>,
     /// Seconds of targets that had to go to make room.
     pub(super) evicted: u64,
+    /// Targets, by their identifiers.
+    pub(super) targets: BTreeMap<String, String>,
 }
 
 impl Imported {
@@ -58,7 +60,10 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
         let (unix, point) = (row.unix_ms / 1_000, measured(&row, columns));
         imported.count(unix, &point);
         pending.record(&row.uid, unix, point);
-        pending.about(row.uid.clone(), about(&row));
+        if !imported.targets.contains_key(&row.uid) {
+            pending.about(row.uid.clone(), about(&row));
+            imported.targets.insert(row.uid, row.target);
+        }
         rows += 1;
         if rows.is_multiple_of(TOGETHER) {
             file.put(&pending.take(), Origin::Recording)?;
@@ -126,8 +131,12 @@ mod tests {
         record(&recording, (0..7_200).map(|i| (1_000_000_200 + i, if i == 3_000 { 900_000.0 } else { 10_000.0 })));
         for _ in 0..2 {
             let imported = import(&recording, &store, SIZE.parse().unwrap()).unwrap();
-            let expected =
-                Imported { seconds: 7_200, span: Some((1_000_000_200, 1_000_007_399)), ..Imported::default() };
+            let expected = Imported {
+                seconds: 7_200,
+                span: Some((1_000_000_200, 1_000_007_399)),
+                targets: BTreeMap::from([("u-web1".to_owned(), "web1".to_owned())]),
+                ..Imported::default()
+            };
             assert_eq!(imported, expected);
         }
         let keeper = Keeper::open(&store, SIZE.parse().unwrap()).unwrap();

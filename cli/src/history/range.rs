@@ -37,7 +37,8 @@ impl Plan {
         let fits = |step: &u64| seconds.div_ceil(*step) <= MOST;
         let step = asked.step.unwrap_or_else(|| STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1]));
         // A row of seconds reaches back a little further than what is left of it.
-        let is_fine = !step.is_multiple_of(Tier::Coarse.step()) && fine.is_some_and(|fine| from + Tier::Fine.row() >= fine);
+        let is_fine =
+            !step.is_multiple_of(Tier::Coarse.step()) && fine.is_some_and(|fine| from + Tier::Fine.row() >= fine);
         let tier = if is_fine { Tier::Fine } else { Tier::Coarse };
         let step = step.next_multiple_of(tier.step());
         let start = from - from % step;
