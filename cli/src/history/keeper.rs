@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -40,8 +40,9 @@ const REMEMBERED: usize = 2_000;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     inner: Arc<Inner>,
-    /// The thread ends when this does.
-    _ends: Sender<()>,
+    /// The thread, which ends when this does.
+    ends: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -82,9 +83,9 @@ impl Keeper {
         };
         let inner = Arc::new(inner);
         let (ends, ended) = mpsc::channel();
-        start(Arc::clone(&inner), ended)
+        let thread = start(Arc::clone(&inner), ended)
             .map_err(|error| HistoryError::Unusable { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Self { inner, _ends: ends })
+        Ok(Self { inner, ends: Some(ends), thread: Some(thread) })
     }
 
     /// Takes in a second: points of targets, and the alerts that the agent has.
@@ -148,6 +149,17 @@ impl Keeper {
     }
 }
 
+/// Whoever opens the file next finds it closed.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.ends.take());
+        if let Some(thread) = self.thread.take() {
+            // What it panicked of was said then.
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Points of a target in the steps of a plan, and whether there are none.
 fn points(file: &File, target: i64, plan: Plan) -> Result<(Steps, bool), HistoryError> {
     let mut steps = Steps::of(plan);
@@ -196,13 +208,13 @@ impl Inner {
     }
 }
 
-fn start(inner: Arc<Inner>, ended: Receiver<()>) -> io::Result<()> {
+fn start(inner: Arc<Inner>, ended: Receiver<()>) -> io::Result<JoinHandle<()>> {
     let keep = move || {
         while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
             inner.write();
         }
     };
-    thread::Builder::new().name("history".to_owned()).spawn(keep).map(drop)
+    thread::Builder::new().name("history".to_owned()).spawn(keep)
 }
 
 /// Whoever panicked left a database that takes care of itself, and maps of whole entries.

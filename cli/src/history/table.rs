@@ -30,7 +30,7 @@ const MOST_NUMBERS: usize = 100_000;
 const UNKNOWN: &str = "null";
 
 /// A target may be described before anything of it is measured.
-const DESCRIBE: &str = "INSERT INTO target (uid, about, imported, last) VALUES (?1, ?2, FALSE, ?3)
+const DESCRIBE: &str = "INSERT INTO target (uid, about, imported, last) VALUES (?1, ?2, ?4, ?3)
     ON CONFLICT (uid) DO UPDATE SET about = excluded.about, last = max(last, excluded.last)";
 
 /// Where points come from.
@@ -56,12 +56,13 @@ impl File {
             }
             misplaced += put.map_err(HistoryError::using(&self.path))?;
         }
-        let put = self.put_texts(batch);
+        let put = self.put_texts(batch, origin);
         put.map_err(HistoryError::using(&self.path))?;
         Ok(misplaced)
     }
 
-    fn put_texts(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+    fn put_texts(&mut self, batch: &Batch, origin: Origin) -> rusqlite::Result<()> {
+        let is_imported = origin == Origin::Recording;
         let alerts: Vec<(&AlertKey, &String)> = batch.alerts.iter().collect();
         for slice in alerts.chunks(TEXTS) {
             self.room(slice.iter().map(|(_, json)| 2 * json.len()).sum())?;
@@ -75,7 +76,9 @@ impl File {
         for slice in abouts.chunks(TEXTS) {
             self.room(slice.iter().map(|(_, json)| 2 * json.len()).sum())?;
             let change = self.connection.unchecked_transaction()?;
-            slice.iter().try_for_each(|(uid, json)| change.execute(DESCRIBE, params![uid, json, last]).map(drop))?;
+            slice.iter().try_for_each(|(uid, json)| {
+                change.execute(DESCRIBE, params![uid, json, last, is_imported]).map(drop)
+            })?;
             change.commit()?;
         }
         Ok(())
