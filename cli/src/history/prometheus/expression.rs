@@ -84,8 +84,9 @@ impl Series {
     }
 
     fn labels(&self) -> Vec<(&'static str, &str)> {
-        let Some(namespace) = &self.namespace else { return vec![("target", &self.target)] };
-        let Some(workload) = &self.workload else { return vec![("namespace", namespace), ("pod", &self.target)] };
+        let target = self.target.as_str();
+        let Some(namespace) = self.namespace.as_deref() else { return vec![("target", target)] };
+        let Some(workload) = self.workload.as_deref() else { return vec![("namespace", namespace), ("pod", target)] };
         match workload.split_once('/') {
             Some((kind, name)) => vec![("namespace", namespace), ("workload_kind", kind), ("workload", name)],
             None => vec![("namespace", namespace), ("workload", workload)],
@@ -95,11 +96,12 @@ impl Series {
 
 impl Rule {
     fn labels(&self) -> Vec<(&'static str, &str)> {
+        let Self { policy_kind, policy_namespace, policy, rule } = self;
         vec![
-            ("policy_kind", &self.policy_kind),
-            ("policy_namespace", &self.policy_namespace),
-            ("policy", &self.policy),
-            ("rule", &self.rule),
+            ("policy_kind", policy_kind.as_str()),
+            ("policy_namespace", policy_namespace.as_str()),
+            ("policy", policy.as_str()),
+            ("rule", rule.as_str()),
         ]
     }
 }
