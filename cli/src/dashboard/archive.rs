@@ -134,6 +134,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_kept_before_is_known_and_what_the_agent_forgot_of_it_is_over() {
+        let mut archive = Archive::default();
+        archive.remember(vec![alert("a", 10, "Firing"), alert("b", 11, "Resolved")]);
+        archive.take(vec![alert("c", 12, "Firing")]);
+        assert_eq!(names(&archive), ["c", "b", "a"]);
+        assert!(archive.newest_first().skip(1).all(|alert| !alert.is_firing()));
+        assert_eq!(archive.cut(), None, "these are all");
+    }
+
+    #[test]
+    fn behind_the_oldest_that_is_over_others_are_kept_on_disk_once_it_is_full() {
+        let mut archive = Archive::default();
+        archive.remember((1..=MOST as u64).map(|fired| alert("over", fired, "Resolved")).collect());
+        assert_eq!(archive.cut(), Some(&(1, "over".to_owned())));
+        archive.take(vec![alert("out", 0, "Firing")]);
+        assert_eq!(archive.cut(), Some(&(2, "over".to_owned())));
+    }
+
+    #[test]
     fn the_oldest_that_is_over_goes_first() {
         let mut archive = Archive::default();
         archive.take((1..=MOST as u64).map(|fired| alert("over", fired, "Resolved")).collect());

@@ -341,12 +341,12 @@ pub(super) fn points(frame: &Frame) -> impl Iterator<Item = (&str, u64, Point)> 
         frame.targets.iter().map(|target| (target.target.as_str(), target)).collect();
     let mut points = Vec::new();
     for HistoryView { target, points: seconds } in &frame.history {
-        let Some(target) = targets.get(target.as_str()) else { continue };
+        let Some(&target) = targets.get(target.as_str()) else { continue };
         let seconds = seconds.iter().filter(|point| point.unix <= frame.unix + AHEAD);
-        points.extend(seconds.map(|point| (target.uid.as_str(), point.unix, point_of(point, target))));
+        points.extend(seconds.map(move |point| (target.uid.as_str(), point.unix, point_of(point, target))));
     }
     for (name, forecast) in first_forecasts(&frame.forecasts) {
-        let Some(target) = targets.get(name) else { continue };
+        let Some(&target) = targets.get(name) else { continue };
         // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
         // second is a tick only nearly.
         if forecast.tick.abs_diff(frame.tick) <= AHEAD {

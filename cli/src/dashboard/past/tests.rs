@@ -109,3 +109,17 @@ async fn a_prometheus_that_does_not_answer_is_said_and_not_hidden_behind_the_fil
     assert_eq!((&status[1]["from"], &status[1]["state"]), (&json!("Store"), &json!("Good")));
     assert_eq!(names(&status[0]), fields(&["History"]));
 }
+
+#[tokio::test]
+async fn the_last_hour_is_there_again_with_the_first_second_of_the_agent() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, now) = (directory.path().join("history.db"), unix_ms() / 1_000);
+    let before = dashboard(&store);
+    before.take(frame(now - 20, 150_000.0), 0, Instant::now());
+    before.past().flush();
+    drop(before);
+    let shared = dashboard(&store);
+    shared.take(frame(now, 120_000.0), 0, Instant::now());
+    let (_, target) = ask(&routes(&shared, None), "/api/v1/target?uid=u-web1").await;
+    assert_eq!((&target["start"], target["measuredUs"].as_array().unwrap().len()), (&json!(now - 20), 21));
+}
