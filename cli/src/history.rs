@@ -28,7 +28,7 @@ mod upkeep;
 
 pub(crate) use command::{Args, run};
 pub(crate) use error::HistoryError;
-pub(crate) use keeper::{Keeper, Memory};
+pub(crate) use keeper::Keeper;
 pub(crate) use ledger::{AlertKey, key};
 pub(crate) use point::Point;
 pub(crate) use prometheus::{Prometheus, PrometheusError, Rule, Series};

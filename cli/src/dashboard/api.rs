@@ -51,7 +51,7 @@ impl Shared {
     /// Of the agent at `url`, with what was kept of it before.
     pub(super) fn keeping(url: &str, past: Past) -> Result<Self, HistoryError> {
         let mut store = Store::new(url, unix_ms());
-        store.remember(past.memory()?);
+        past.remember(&mut store, unix_ms() / 1_000)?;
         Ok(Self::of(store, past))
     }
 

@@ -16,14 +16,15 @@ use tokio::{sync::Semaphore, task};
 
 use super::{
     api::{Context, Shared, refused, said, unix_ms},
+    history::HOUR,
     store::{Frame, Store, points},
     views,
 };
 use crate::{
     arguments,
     history::{
-        AlertKey, AlertsAsked, HistoryError, HistorySize, Keeper, Memory, Prometheus, PrometheusError, RangeAsked,
-        Status, cursor_of,
+        AlertKey, AlertsAsked, HistoryError, HistorySize, Keeper, Prometheus, PrometheusError, RangeAsked, Status,
+        cursor_of,
     },
 };
 
@@ -83,9 +84,12 @@ impl Past {
         Self { keeper, prometheus, described: Mutex::default(), reads: Semaphore::new(READS) }
     }
 
-    /// What is remembered of the last run.
-    pub(super) fn memory(&self) -> Result<Memory, HistoryError> {
-        self.keeper.as_ref().map_or_else(|| Ok(Memory::default()), Keeper::memory)
+    /// Gives a store what is remembered of the hour before `unix`.
+    pub(super) fn remember(&self, store: &mut Store, unix: u64) -> Result<(), HistoryError> {
+        let Some(keeper) = &self.keeper else { return Ok(()) };
+        let since = unix.saturating_sub(HOUR);
+        store.remember(unix, &keeper.targets_since(since)?, keeper.newest_alerts()?);
+        keeper.seconds_since(since, &mut |uid, unix, point| store.remember_second(uid, unix, point))
     }
 
     /// Takes in a second.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use netprecursor_core::signal::Signals;
+use netprecursor_core::{alert::Alert, signal::Signals};
 use serde_json::Value;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     standing::{Counts, Standing},
     views,
 };
-use crate::history::{AlertKey, AlertsAsked, Memory, Series, cursor_of, key};
+use crate::history::{AlertKey, AlertsAsked, Series, cursor_of, key};
 
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub(super) struct Frame {
     pub(super) history: Vec<HistoryView>,
     /// By the targets' identifiers.
     pub(super) signals: Vec<(String, Signals)>,
-    pub(super) alerts: Vec<netprecursor_core::alert::Alert>,
+    pub(super) alerts: Vec<Alert>,
     /// None when they were not asked for.
     pub(super) scores: Option<(Value, Vec<ScoreView>)>,
 }
@@ -163,14 +163,16 @@ impl Store {
         frame.targets.iter().map(now).collect()
     }
 
-    /// Takes in what was kept before this program's start, of targets that the agent may still have.
-    pub(super) fn remember(&mut self, Memory { seconds, alerts }: Memory) {
-        let unix = seconds.iter().map(|(_, unix, _)| *unix).max().unwrap_or_default();
-        self.history.make_room(unix, seconds.iter().map(|(uid, ..)| uid.as_str()));
-        for (uid, unix, point) in seconds {
-            self.history.record(&uid, unix, point);
-        }
+    /// Makes room at `unix` for what was kept before this program's start of targets that the agent may still have, and takes
+    /// in the alerts of then.
+    pub(super) fn remember(&mut self, unix: u64, uids: &[String], alerts: Vec<Alert>) {
+        self.history.make_room(unix, uids.iter().map(String::as_str));
         self.archive.remember(alerts);
+    }
+
+    /// Takes in a second of a target that was kept before.
+    pub(super) fn remember_second(&mut self, uid: &str, unix: u64, point: Point) {
+        self.history.record(uid, unix, point);
     }
 
     /// How the dashboard stands with the agent.

@@ -56,15 +56,6 @@ struct Inner {
     now: AtomicU64,
 }
 
-/// What a history remembers of the last hour.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// Seconds of targets, by their identifiers.
-    pub(crate) seconds: Vec<(String, u64, Point)>,
-    /// The newest alerts.
-    pub(crate) alerts: Vec<Alert>,
-}
-
 impl Keeper {
     /// Opens the history at `path`, or begins one, and keeps it until this is dropped.
     pub(crate) fn open(path: &Path, size: HistorySize) -> Result<Self, HistoryError> {
@@ -133,19 +124,20 @@ impl Keeper {
         lock(&self.inner.file).alerts(asked)
     }
 
-    /// What is remembered of the last hour.
-    pub(crate) fn memory(&self) -> Result<Memory, HistoryError> {
-        let file = lock(&self.inner.file);
-        let mut memory = Memory::default();
-        let since = unix().saturating_sub(Tier::Fine.age());
-        file.seconds_since(since, &mut |uid, unix, point| {
-            if !point.is_absent() {
-                memory.seconds.push((uid.to_owned(), unix, point));
-            }
-        })?;
-        let newest = file.alerts(&AlertsAsked::newest(REMEMBERED))?;
-        memory.alerts = newest.into_iter().filter_map(|(_, alert)| serde_json::from_value(alert).ok()).collect();
-        Ok(memory)
+    /// Targets of which something came since a second, by their identifiers.
+    pub(crate) fn targets_since(&self, unix: u64) -> Result<Vec<String>, HistoryError> {
+        lock(&self.inner.file).targets_since(unix)
+    }
+
+    /// Gives `take` what came since a second, oldest first; of what is older than an hour there is nothing by the second.
+    pub(crate) fn seconds_since(&self, unix: u64, take: &mut dyn FnMut(&str, u64, Point)) -> Result<(), HistoryError> {
+        lock(&self.inner.file).seconds_since(unix, take)
+    }
+
+    /// The newest alerts.
+    pub(crate) fn newest_alerts(&self) -> Result<Vec<Alert>, HistoryError> {
+        let newest = lock(&self.inner.file).alerts(&AlertsAsked::newest(REMEMBERED))?;
+        Ok(newest.into_iter().filter_map(|(_, alert)| serde_json::from_value(alert).ok()).collect())
     }
 }
 

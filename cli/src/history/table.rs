@@ -172,6 +172,17 @@ impl File {
         Ok(Some((tier.of_key(first).0, tier.of_key(last).0)))
     }
 
+    /// Targets that have rows from a second on, by their identifiers.
+    pub(super) fn targets_since(&self, unix: u64) -> Result<Vec<String>, HistoryError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut find = self.connection.prepare("SELECT uid FROM target WHERE last >= ?1 LIMIT ?2")?;
+            let first = i64::try_from(Tier::Coarse.start(unix)).unwrap_or(i64::MAX);
+            let found = find.query_map([first, MOST_NUMBERS as i64], |row| row.get(0))?;
+            found.collect()
+        };
+        read().map_err(HistoryError::using(&self.path))
+    }
+
     /// Gives `take` every fine point from a second on, with its target's identifier.
     pub(super) fn seconds_since(&self, unix: u64, take: &mut dyn FnMut(&str, u64, Point)) -> Result<(), HistoryError> {
         let tier = Tier::Fine;

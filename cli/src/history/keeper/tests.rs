@@ -120,7 +120,18 @@ fn the_last_hour_is_remembered_with_its_alerts() {
     record(&keeper, now - 60, 2.0);
     keeper.flush();
     drop(keeper);
-    let memory = open(&path).memory().unwrap();
-    let seconds: Vec<(&str, u64)> = memory.seconds.iter().map(|(uid, unix, _)| (uid.as_str(), *unix)).collect();
-    assert_eq!((seconds, memory.alerts.len()), (vec![("a", now - 60)], 2));
+    let (keeper, since) = (open(&path), now - 3_600);
+    let mut seconds = Vec::new();
+    let mut take = |uid: &str, unix: u64, point: Point| {
+        if !point.is_absent() {
+            seconds.push((uid.to_owned(), unix));
+        }
+    };
+    keeper.seconds_since(since, &mut take).unwrap();
+    assert_eq!(seconds, [("a".to_owned(), now - 60)]);
+    assert_eq!(
+        (keeper.targets_since(since).unwrap(), keeper.newest_alerts().unwrap().len()),
+        (vec!["a".to_owned()], 2)
+    );
+    assert!(keeper.targets_since(now + 3_600).unwrap().is_empty());
 }
