@@ -183,7 +183,7 @@ impl File {
         read().map_err(HistoryError::using(&self.path))
     }
 
-    /// Gives `take` every fine point from a second on, with its target's identifier.
+    /// Gives `take` every fine point that is there from a second on, with its target's identifier.
     pub(super) fn seconds_since(&self, unix: u64, take: &mut dyn FnMut(&str, u64, Point)) -> Result<(), HistoryError> {
         let tier = Tier::Fine;
         let mut rows = || -> rusqlite::Result<Option<i64>> {
@@ -196,7 +196,8 @@ impl File {
                 let (key, uid) = (row.get(0)?, row.get_ref(1)?.as_str().unwrap_or_default());
                 let data = row.get_ref(2)?.as_blob().unwrap_or_default();
                 let Some(points) = block::unseal(tier, key, data) else { return Ok(Some(key)) };
-                (tier.of_key(key).0..).zip(points).for_each(|(unix, point)| take(uid, unix, point));
+                let points = (tier.of_key(key).0..).zip(points).filter(|(_, point)| !point.is_absent());
+                points.for_each(|(unix, point)| take(uid, unix, point));
             }
             Ok(None)
         };
