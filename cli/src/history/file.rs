@@ -45,6 +45,7 @@ const TABLES: &str = "
     CREATE TABLE target (
         id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, about TEXT NOT NULL, imported INTEGER NOT NULL, last INTEGER NOT NULL
     );
+    CREATE INDEX imported ON target (id) WHERE imported;
     CREATE TABLE fine (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
     CREATE TABLE coarse (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
     CREATE TABLE span (start INTEGER PRIMARY KEY);

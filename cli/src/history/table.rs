@@ -188,7 +188,8 @@ impl File {
         let tier = Tier::Fine;
         let mut rows = || -> rusqlite::Result<Option<i64>> {
             let find = format!(
-                "SELECT fine.id, uid, data FROM fine JOIN target ON target.id = fine.id & {MOST_TARGETS} WHERE fine.id >= ?1"
+                "SELECT fine.id, uid, data FROM fine JOIN target ON target.id = fine.id & {MOST_TARGETS}
+                WHERE fine.id >= ?1 ORDER BY fine.id"
             );
             let mut find = self.connection.prepare(&find)?;
             let mut rows = find.query([tier.key(tier.start(unix), 0).unwrap_or(i64::MAX)])?;
