@@ -46,9 +46,8 @@ impl RangeAsked {
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
                 "uid" => once(&mut uid, &name, identifier(&value)?)?,
-                "from" | "until" => {
-                    once(if name == "from" { &mut from } else { &mut until }, &name, time(&name, &value)?)?
-                }
+                "from" => once(&mut from, &name, time(&name, &value)?)?,
+                "until" => once(&mut until, &name, time(&name, &value)?)?,
                 "step" => once(&mut step, &name, number(&name, &value, 1, LONGEST_STEP, "a number of seconds")?)?,
                 other => return Err(unknown(other, "uid, from, until or step")),
             }
@@ -65,9 +64,8 @@ impl AlertsAsked {
         let (mut from, mut until, mut after, mut limit) = (None, None, None, None);
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
-                "from" | "until" => {
-                    once(if name == "from" { &mut from } else { &mut until }, &name, time(&name, &value)?)?
-                }
+                "from" => once(&mut from, &name, time(&name, &value)?)?,
+                "until" => once(&mut until, &name, time(&name, &value)?)?,
                 "after" => once(&mut after, &name, cursor(&value)?)?,
                 "limit" => {
                     let most = MOST_ALERTS as u64;
