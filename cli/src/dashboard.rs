@@ -1,9 +1,10 @@
 //! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it.
 //!
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
-//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
-//! store, in the shapes of [`views`], behind the [`guard`]. What lies further back is kept on disk, or asked of a Prometheus ([`past`], `crate::history`). The page itself is built from `dashboard/` and embedded
-//! ([`assets`]). The [`server`] puts them together.
+//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the
+//! page from the store, in the shapes of [`views`], behind the [`guard`]. What lies further back is kept on disk, or asked of
+//! a Prometheus ([`past`], `crate::history`). The page itself is built from `dashboard/` and embedded ([`assets`]). The
+//! [`server`] puts them together.
 
 mod agent;
 mod api;
