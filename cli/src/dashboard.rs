@@ -1,9 +1,10 @@
 //! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it.
 //!
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
-//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the page from the
-//! store, in the shapes of [`views`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded
-//! ([`assets`]). A policy is tried ([`trial`]) over what is kept, or over recordings. The [`server`] puts them together.
+//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the
+//! page from the store, in the shapes of [`views`], behind the [`guard`]. What lies further back is kept on disk, or asked of
+//! a Prometheus ([`past`], `crate::history`). The page itself is built from `dashboard/` and embedded ([`assets`]). A policy
+//! is tried ([`trial`]) over what is kept, or over recordings. The [`server`] puts them together.
 
 mod agent;
 mod api;
@@ -14,6 +15,7 @@ mod follow;
 mod guard;
 mod history;
 mod live;
+mod past;
 mod query;
 mod ring;
 mod roster;
@@ -28,13 +30,18 @@ mod token;
 mod trial;
 mod views;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use netprecursor_settings::Listen;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{arguments, stream::DEFAULT_AGENT, terminal};
+pub(crate) use past::Past;
+use past::PastArgs;
 pub(crate) use server::Dashboard;
 use server::Serving;
 use token::Token;
@@ -44,7 +51,7 @@ use trial::Shelf;
 const EXPECTED: &str = "one: write it with `openssl rand -hex 32 >FILE` and give it with --token-file FILE, or listen on \
                         127.0.0.1 and reach it through `ssh -L`";
 
-/// Shows an agent's targets, forecasts and alerts in a browser: live, and an hour back
+/// Shows an agent's targets, forecasts and alerts in a browser: live, an hour back, and further where history is kept
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Address of the agent
@@ -59,22 +66,49 @@ pub(crate) struct Args {
     /// A directory with recordings, as 'netprecursor record' writes them, on which policies can be tried, too
     #[arg(long, value_name = "DIRECTORY", value_parser = arguments::file())]
     recordings: Option<PathBuf>,
+    #[command(flatten)]
+    past: PastArgs,
 }
 
-/// Runs the command until it is stopped. Streams that are open then end with the program.
+/// What is served, as a command was asked to.
+pub(crate) struct Service<'a> {
+    /// What it calls itself.
+    pub(crate) name: &'static str,
+    pub(crate) agent: &'a str,
+    pub(crate) listen: &'a Listen,
+    pub(crate) token_file: Option<&'a Path>,
+    /// Recordings on which policies can be tried, too.
+    pub(crate) recordings: Option<Shelf>,
+    pub(crate) past: Past,
+}
+
+/// Runs the command until it is stopped.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let token = args.token_file.as_deref().map(Token::read).transpose()?;
-    let recordings = args.recordings.as_deref().map(Shelf::open).transpose()?;
-    let dashboard = Dashboard::listen(&args.listen, "--listen", token, EXPECTED)?.with_recordings(recordings);
+    serve(Service {
+        name: "dashboard",
+        agent: &args.agent,
+        listen: &args.listen,
+        token_file: args.token_file.as_deref(),
+        recordings: args.recordings.as_deref().map(Shelf::open).transpose()?,
+        past: Past::open(&args.past)?,
+    })
+}
+
+/// Serves until it is stopped. Streams that are open then end with the program; what waits is written.
+pub(crate) fn serve(service: Service<'_>) -> anyhow::Result<ExitCode> {
+    let Service { name, agent, listen, token_file, recordings, past } = service;
+    let token = token_file.map(Token::read).transpose()?;
+    let dashboard = Dashboard::listen(listen, "--listen", token, EXPECTED)?.with_recordings(recordings);
     let address = dashboard.address();
-    let Serving { runtime, listener, routes } = dashboard.follow(&args.agent)?;
-    terminal::print(&format!("dashboard of {} on http://{address}/, until it is stopped\n", args.agent))?;
+    let Serving { runtime, listener, routes, shared } = dashboard.follow(agent, past)?;
+    terminal::print(&format!("{name} of {agent} on http://{address}/, until it is stopped\n"))?;
     runtime.block_on(async move {
         tokio::select! {
             served = async { axum::serve(listener, routes).await } => served.context("cannot serve HTTP"),
             ended = stopped() => ended,
         }
     })?;
+    shared.past().flush();
     Ok(ExitCode::SUCCESS)
 }
 

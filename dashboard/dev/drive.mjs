@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { serve } from './backend.mjs';
+import { past } from './past.mjs';
 import { HOSTILE, LONG } from './world.mjs';
 
 /** @import { Browser, Page } from 'playwright-core' */
@@ -397,6 +398,7 @@ try {
     await lookAtEach(browser, url);
     close();
     for (const check of [hostileNames, manyTargets, edges, staleness, neverOpen, keyboard, trial, token]) await check(browser);
+    await past(browser, { open, axe, expect, shot: (page, name) => page.screenshot({ path: join(values.out, `${name}.png`) }) });
   }
 } finally {
   await browser.close();

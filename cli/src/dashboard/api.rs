@@ -22,12 +22,14 @@ use super::{
     assets::{Assets, POLICY},
     document,
     guard::{Guard, Refusal},
-    live,
+    live, past,
+    past::Past,
     query::{Query, View},
     store::{Frame, Look, Store},
     trial::{self, Desk},
     views,
 };
+use crate::history::HistoryError;
 
 /// Streams that may be open at a time: tabs of a few people.
 const STREAMS: usize = 64;
@@ -38,15 +40,28 @@ const SECONDS: u64 = 600;
 /// What the follower writes and the handlers read.
 pub(super) struct Shared {
     store: Mutex<Store>,
+    past: Past,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// Of the agent at `url`.
+    /// Of the agent at `url`, of which nothing is kept.
+    #[cfg(test)]
     pub(super) fn new(url: &str) -> Self {
-        let store = Mutex::new(Store::new(url, unix_ms()));
-        Self { store, changes: watch::Sender::new(()), streams: Arc::new(Semaphore::new(STREAMS)) }
+        Self::of(Store::new(url, unix_ms()), Past::none())
+    }
+
+    /// Of the agent at `url`, with what was kept of it before.
+    pub(super) fn keeping(url: &str, past: Past) -> Result<Self, HistoryError> {
+        let mut store = Store::new(url, unix_ms());
+        past.remember(&mut store, unix_ms() / 1_000)?;
+        Ok(Self::of(store, past))
+    }
+
+    fn of(store: Store, past: Past) -> Self {
+        let (store, streams) = (Mutex::new(store), Arc::new(Semaphore::new(STREAMS)));
+        Self { store, past, changes: watch::Sender::new(()), streams }
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
@@ -57,6 +72,11 @@ impl Shared {
     /// Reads what is known.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
         read(&self.lock())
+    }
+
+    /// What lies further back.
+    pub(super) const fn past(&self) -> &Past {
+        &self.past
     }
 
     /// Resolves whenever something has changed.
@@ -82,19 +102,25 @@ impl Shared {
 
     /// See [`Store::take`].
     pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
-        self.lock().take(frame, lost, heard);
+        self.past.take(&frame);
+        let mut store = self.lock();
+        store.take(frame, lost, heard);
+        self.past.describe(&store);
+        drop(store);
         self.changes.send_replace(());
     }
 }
 
-fn unix_ms() -> u64 {
+/// This program's own clock.
+pub(super) fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
+/// What handlers are given.
 #[derive(Clone)]
-struct Context {
-    shared: Arc<Shared>,
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
     assets: Arc<Assets>,
     guard: Arc<Guard>,
     detect: Endpoint,
@@ -110,7 +136,8 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, des
         .route("/api/v1/sparks", get(sparks))
         .route("/api/v1/target", get(target))
         .route("/api/v1/signals", get(signals))
-        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/range", get(past::range))
+        .route("/api/v1/alerts", get(past::alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/detect", post(detect))
@@ -156,17 +183,14 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,live,try,detect,session,openapi.json}";
+        let api =
+            "/api/v1/{about,overview,sparks,target,range,signals,alerts,policies,live,try,detect,session,openapi.json}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
 
 async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
     shared.read(|store| said(&store.overview(Instant::now())))
-}
-
-async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.alerts()))
 }
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {

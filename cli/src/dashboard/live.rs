@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{api::Shared, store::Look};
+use super::{api::Shared, store::Look, views};
 
 /// An event comes with each second of the agent, or after so long without one.
 const REPEAT: Duration = Duration::from_millis(1_500);
@@ -35,7 +35,11 @@ impl Listener {
             let _ = timeout(REPEAT, self.changes.changed()).await;
         }
         self.is_first = false;
-        let text = self.shared.read(|store| serde_json::to_string(&store.live(&self.look, Instant::now())));
+        let history = self.shared.past().status();
+        let text = self.shared.read(|store| {
+            let live = store.live(&self.look, Instant::now());
+            serde_json::to_string(&views::Live { history, ..live })
+        });
         // Views have neither maps with keys of their own nor anything else that JSON could not write.
         Event::default().data(text.unwrap_or_default())
     }

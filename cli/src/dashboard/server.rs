@@ -18,6 +18,7 @@ use super::{
     assets::Assets,
     follow,
     guard::Guard,
+    past::Past,
     token::Token,
     trial::{Desk, Shelf},
 };
@@ -35,6 +36,7 @@ pub(super) struct Serving {
     pub(super) runtime: Runtime,
     pub(super) listener: tokio::net::TcpListener,
     pub(super) routes: Router,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Dashboard {
@@ -70,9 +72,9 @@ impl Dashboard {
     }
 
     /// Follows the agent at the URL from now on.
-    pub(super) fn follow(self, agent: &str) -> anyhow::Result<Serving> {
+    pub(super) fn follow(self, agent: &str, past: Past) -> anyhow::Result<Serving> {
         let agent = Agent::new(agent)?;
-        let shared = Arc::new(Shared::new(agent.url()));
+        let shared = Arc::new(Shared::keeping(agent.url(), past)?);
         let assets = Arc::new(Assets::load().context("cannot compress the page")?);
         let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
         self.listener.set_nonblocking(true).context("cannot serve HTTP")?;
@@ -81,13 +83,13 @@ impl Dashboard {
             tokio::net::TcpListener::from_std(self.listener).context("cannot serve HTTP")?
         };
         follow::start(agent, Arc::clone(&shared)).context("cannot start a thread")?;
-        let routes = api::router(shared, assets, self.guard, Desk::new(self.recordings));
-        Ok(Serving { runtime, listener, routes })
+        let routes = api::router(Arc::clone(&shared), assets, self.guard, Desk::new(self.recordings));
+        Ok(Serving { runtime, listener, routes, shared })
     }
 
     /// Follows the agent at the URL, and serves on a thread of its own; both end with the program.
     pub(crate) fn start(self, agent: &str) -> anyhow::Result<()> {
-        let Serving { runtime, listener, routes } = self.follow(agent)?;
+        let Serving { runtime, listener, routes, .. } = self.follow(agent, Past::none())?;
         // It does not return: what fails is a connection, never the server.
         let serve = move || runtime.block_on(async move { axum::serve(listener, routes).await });
         thread::Builder::new().name("dashboard".to_owned()).spawn(serve).context("cannot start a thread")?;

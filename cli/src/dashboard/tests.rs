@@ -34,7 +34,7 @@ use crate::stream;
 pub(super) const HOST: &str = "127.0.0.1:9471";
 pub(super) const SECRET: &str = "0123456789abcdef";
 /// What the page expects.
-const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
+pub(super) const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
 
 pub(super) fn target(name: &str, measured_us: f32) -> Value {
     json!({
@@ -72,7 +72,7 @@ fn alert(fired: u64) -> Value {
 }
 
 /// A second of one target.
-fn frame(unix: u64, measured_us: f32) -> Frame {
+pub(super) fn frame(unix: u64, measured_us: f32) -> Frame {
     let tick = unix - 1_000;
     let score = json!({
         "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt", "neededPercent": 50.0,
@@ -92,7 +92,7 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
     }
 }
 
-fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
+pub(super) fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
     let guard = Guard::of(HOST.parse().unwrap(), &HOST.parse().unwrap(), token.and_then(Token::of));
     router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard, Desk::new(None))
 }
@@ -109,7 +109,7 @@ async fn response(routes: &Router, request: axum::http::request::Builder) -> Res
     routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
-async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
+pub(super) async fn ask(routes: &Router, path: &str) -> (StatusCode, Value) {
     let response = response(routes, Request::get(path).header(header::HOST, HOST)).await;
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();

@@ -33,7 +33,7 @@ use super::api::{Shared, refused, said};
 use answer::Choices;
 use asked::Asked;
 pub(super) use desk::Desk;
-pub(super) use shelf::Shelf;
+pub(crate) use shelf::Shelf;
 
 /// Seconds, summed over targets, that one trial plays at most: an hour of 27 targets, or 16 minutes of 100. With the
 /// `adaptive` model that takes a few seconds of one core.

@@ -15,7 +15,7 @@ const EXTENSION: &str = "parquet";
 
 /// A directory with recordings.
 #[derive(Debug)]
-pub(in crate::dashboard) struct Shelf {
+pub(crate) struct Shelf {
     directory: PathBuf,
 }
 
