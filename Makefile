@@ -10,8 +10,8 @@ export NETPRECURSOR_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.c
 export CARGO_BUILD_BUILD_DIR ?= $(NETPRECURSOR_CACHE)/build/{workspace-path-hash}
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-demo: setup-demo ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on)
-	@cargo xtask demo $(if $(FOREVER),--forever) $(ARGS)
+demo: setup-demo ## real traffic and surges on this machine, forecasts and alerts in terminal and browser (FOREVER=1 goes on; FULL=1 adds Prometheus, Alertmanager, a Collector)
+	@cargo xtask demo $(if $(FULL),--full) $(if $(FOREVER),--forever) $(ARGS)
 
 kind-demo: setup-demo ## helm install, kubectl apply, kubectl get precursoralerts, on a three-node cluster made for it by kind
 	@cargo xtask kind-demo

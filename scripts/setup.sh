@@ -17,10 +17,10 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 #   build-essential pkg-config curl ca-certificates git  build of the workspace
 #   iproute2 nginx-light wrk iperf3 stress-ng procps      lab: namespaces, servers, load
 #   nftables                                              redirects connections as a service mesh does, in the tests
-#   chromium                                              the agent's page and the dashboard in the tests
+#   chromium                                              the dashboard in the tests
 #   qemu-system-x86 busybox-static kmod                   virtual machine with Debian's own kernel
 #   buildah                                               container images without a daemon
-#   python3 python3-venv shellcheck                       training, golden models; lint of these scripts
+#   python3 python3-venv shellcheck                       training, golden models, tier rest; lint of these scripts
 #   gcc-aarch64-linux-gnu libc6-dev-arm64-cross           release: programs for arm64 (rust-web-src has Rust's library);
 #                                                         on arm64 the same for amd64
 #   qemu-user-static                                      release: starts them and runs their unit tests

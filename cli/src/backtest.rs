@@ -12,7 +12,9 @@ mod rule_run;
 mod sweep;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub(crate) mod timeline;
+pub(crate) mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,9 +25,7 @@ use std::{
 
 use anyhow::Context as _;
 use fold::fold;
-use netprecursor_core::adapt::Learned;
 use netprecursor_crds::policies_from_yaml;
-use netprecursor_models::builtin;
 use page::{Page, PageFile};
 use rule_run::RuleRun;
 use serde::de::DeserializeOwned;
@@ -126,8 +126,7 @@ impl Args {
             Some(path) => {
                 read_json(path, "a file that 'netprecursor learn' wrote", "what 'netprecursor learn' writes")?
             }
-            None if self.model == builtin::ADAPTIVE => builtin::prior(),
-            None => Learned::default(),
+            None => forecaster::prior(&self.model),
         };
         let rules =
             policies.iter().flat_map(|policy| policy.rules.iter().map(|rule| (policy.identity(), rule.clone())));

@@ -4,14 +4,16 @@
 //! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to its
 //! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); the stores of all agents
 //! that are followed are a [`fleet`], one agent a fleet of one. From that [`api`] answers the page, in the shapes of [`views`]
-//! and [`nodes`], behind the [`guard`]. The page itself is built from `dashboard/` and embedded ([`assets`]). The [`server`] puts
-//! them together.
+//! and [`nodes`], behind the [`guard`]. What lies further back is kept on disk, or asked of a Prometheus ([`past`],
+//! `crate::history`). The page itself is built from `dashboard/` and embedded ([`assets`]). A policy is tried ([`trial`]) over
+//! what is kept, or over recordings. The [`server`] puts them together.
 
 mod agent;
 mod api;
 mod archive;
 mod assets;
 pub(crate) mod cluster;
+mod document;
 mod fleet;
 mod follow;
 mod guard;
@@ -20,6 +22,7 @@ mod history;
 mod live;
 mod models;
 pub(crate) mod nodes;
+mod past;
 mod query;
 mod ring;
 mod roster;
@@ -31,24 +34,31 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trial;
 mod views;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use netprecursor_settings::Listen;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{arguments, stream::DEFAULT_AGENT, terminal};
+use past::PastArgs;
+pub(crate) use past::{Past, PrometheusArgs};
 pub(crate) use server::Dashboard;
 use server::Serving;
 use token::Token;
+use trial::Shelf;
 
 /// What others can connect to has a token.
 const EXPECTED: &str = "one: write it with `openssl rand -hex 32 >FILE` and give it with --token-file FILE, or listen on \
                         127.0.0.1 and reach it through `ssh -L`";
 
-/// Shows an agent's targets, forecasts and alerts in a browser: live, and an hour back
+/// Shows an agent's targets, forecasts and alerts in a browser: live, an hour back, and further where history is kept
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Address of the agent
@@ -56,6 +66,8 @@ pub(crate) struct Args {
     agent: String,
     #[command(flatten)]
     listening: Listening,
+    #[command(flatten)]
+    past: PastArgs,
 }
 
 // Where a dashboard listens, and whom it answers: of a documentation comment clap would make the help of who has this.
@@ -67,28 +79,44 @@ pub(crate) struct Listening {
     /// A file with the token that a browser has to present, at least 16 characters
     #[arg(long, value_name = "FILE", value_parser = arguments::file())]
     token_file: Option<PathBuf>,
+    /// A directory with recordings, as 'netprecursor record' writes them, on which policies can be tried, too
+    #[arg(long, value_name = "DIRECTORY", value_parser = arguments::file())]
+    recordings: Option<PathBuf>,
 }
 
 impl Listening {
     /// Listens there.
     fn start(&self) -> anyhow::Result<Dashboard> {
-        let token = self.token_file.as_deref().map(Token::read).transpose()?;
-        Dashboard::listen(&self.listen, "--listen", token, EXPECTED)
+        let recordings = self.recordings.as_deref().map(Shelf::open).transpose()?;
+        Ok(listen(&self.listen, self.token_file.as_deref())?.with_recordings(recordings))
     }
 }
 
-/// Runs the command until it is stopped. Streams that are open then end with the program.
+/// Listens there, for whoever has the token in the file.
+pub(crate) fn listen(listen: &Listen, token_file: Option<&Path>) -> anyhow::Result<Dashboard> {
+    let token = token_file.map(Token::read).transpose()?;
+    Dashboard::listen(listen, "--listen", token, EXPECTED)
+}
+
+/// Runs the command until it is stopped.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dashboard = args.listening.start()?;
+    serve("dashboard", dashboard, &args.agent, Past::open(&args.past)?)
+}
+
+/// Serves what `name` shows of an agent until it is stopped. Streams that are open then end with the program; what waits is
+/// written.
+pub(crate) fn serve(name: &str, dashboard: Dashboard, agent: &str, past: Past) -> anyhow::Result<ExitCode> {
     let address = dashboard.address();
-    let Serving { runtime, listener, routes } = dashboard.follow(&args.agent)?;
-    terminal::print(&format!("dashboard of {} on http://{address}/, until it is stopped\n", args.agent))?;
+    let Serving { runtime, listener, routes, shared } = dashboard.follow(agent, past)?;
+    terminal::print(&format!("{name} of {agent} on http://{address}/, until it is stopped\n"))?;
     runtime.block_on(async move {
         tokio::select! {
             served = async { axum::serve(listener, routes).await } => served.context("cannot serve HTTP"),
             ended = stopped() => ended,
         }
     })?;
+    shared.past().flush();
     Ok(ExitCode::SUCCESS)
 }
 

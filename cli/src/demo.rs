@@ -2,6 +2,7 @@
 
 mod agent;
 mod api;
+mod full;
 mod naive;
 mod screen;
 mod summary;
@@ -17,6 +18,7 @@ use std::{
         mpsc::{self, Sender},
     },
     thread,
+    time::SystemTime,
 };
 
 use anyhow::Context as _;
@@ -32,6 +34,7 @@ use crate::{
 };
 use agent::{Agent, Launch};
 use api::View;
+use full::{Full, FullArgs, Report};
 use naive::Rivals;
 use screen::{Facts, Moment, Screen};
 use summary::{Outcome, Rival, Summary};
@@ -68,6 +71,8 @@ pub(crate) struct Args {
     /// Address of the agent's own interface
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = arguments::known_address)]
     listen: Listen,
+    #[command(flatten)]
+    full: FullArgs,
 }
 
 /// An event of the main loop.
@@ -86,12 +91,16 @@ struct Run<'a> {
     program: PathBuf,
     policy: PathBuf,
     agent: Option<Agent>,
+    /// Ended after the agent, whose last words they receive.
+    full: Option<Full>,
     /// Until there is an agent to follow.
     dashboard: Option<Dashboard>,
     rivals: Rivals,
     screen: Screen,
     moment: Moment,
     view: View,
+    /// When the last tick was shown.
+    shown: SystemTime,
     ticks: u64,
     lost: u64,
 }
@@ -112,22 +121,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         scenario = scenario.forever();
     }
     let stop = terminal::stop_flag()?;
+    let full = Full::start(&args.full, &args.listen, &args.out, &stop)?;
     terminal::print(&format!(
         "netprecursor demo, seed {seed}: building ten web servers behind one bottleneck; limit {THRESHOLD} ({})\n\
          page: {page} (answers once the agent measures)\n",
         policy.display()
     ))?;
+    terminal::print(&full.as_ref().map(Full::words).unwrap_or_default())?;
     let mut run = Run {
         args,
         stop: &stop,
         program,
         policy,
         agent: None,
+        full,
         dashboard: Some(dashboard),
         screen: Screen::new(Facts { seed, threshold_us: rule.thresholds.breach_us() as f32, page }),
         rivals: Rivals::new(rule),
         moment: Moment { stage: Stage::Build, seconds: [0.0; 2] },
         view: View::default(),
+        shown: SystemTime::now(),
         ticks: 0,
         lost: 0,
     };
@@ -147,11 +160,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         run.agent = None;
         ended
     })?;
-    let summary = run.summary(seed, complete);
+    let mut summary = run.summary(seed, complete);
+    summary.monitoring = run.full.take().map(|full| full.report(run.shown));
     let path = args.out.join("summary.json");
     write(&path, &(serde_json::to_string_pretty(&summary)? + "\n"))?;
     terminal::print(&format!("{}written to {}\n", summary.text(), path.display()))?;
-    Ok(if complete || args.forever { ExitCode::SUCCESS } else { ExitCode::from(terminal::STOPPED) })
+    let is_sound = summary.monitoring.as_ref().is_none_or(Report::is_sound);
+    Ok(match (complete, is_sound) {
+        _ if args.forever => ExitCode::SUCCESS,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::FAILURE,
+        (false, _) => ExitCode::from(terminal::STOPPED),
+    })
 }
 
 impl Run<'_> {
@@ -171,6 +191,7 @@ impl Run<'_> {
                 self.lost = lost;
                 self.rivals.observe(&line);
                 self.look()?;
+                self.shown = SystemTime::now();
                 self.screen.show(&self.view, &self.moment).context("writing to standard output")?;
             }
             Event::StreamEnded(error) => {
@@ -193,6 +214,7 @@ impl Run<'_> {
             listen: &self.args.listen,
             state_dir: &out.join("agent-state"),
             log: &out.join("agent.log"),
+            receivers: self.full.as_ref().map(Full::receivers),
         })?);
         if agent.wait_until_ready(self.stop)? {
             let stream = AgentStream::open(agent.api().url(), false)?;
@@ -214,6 +236,7 @@ impl Run<'_> {
 
     /// Reads the agent's current state.
     fn look(&mut self) -> anyhow::Result<()> {
+        self.full.as_ref().map_or(Ok(()), Full::check)?;
         let Some(agent) = &mut self.agent else { return Ok(()) };
         self.view = agent.api().view().map_err(|error| agent.ending().map_or(error, Into::into))?;
         Ok(())
@@ -236,6 +259,7 @@ impl Run<'_> {
             naive_chosen_by: "F1 of precision and the share of incidents warned of, then median lead, after the run",
             naive_all,
             naive_seconds_lost: self.lost,
+            monitoring: None,
         }
     }
 }

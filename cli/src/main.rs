@@ -1,4 +1,4 @@
-//! netprecursor for humans: demo, dashboard, lab, dataset, record, import, replay, model, kubectl plugin.
+//! netprecursor for humans: demo, dashboard, history, lab, dataset, record, import, replay, model, kubectl plugin.
 
 mod agent_api;
 mod arguments;
@@ -9,6 +9,7 @@ mod dashboard;
 mod dataset;
 mod demo;
 mod extract;
+mod history;
 mod import;
 mod kubectl;
 mod lab;
@@ -46,6 +47,7 @@ enum Command {
     Demo(demo::Args),
     Import(import::Args),
     Extract(extract::Args),
+    History(history::Args),
     Backtest(backtest::Args),
     Attribution(attribution::Args),
     Learn(learn::Args),
@@ -69,6 +71,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Attribution(args) => attribution::run(&args),
         Command::Learn(args) => learn::run(&args),

@@ -1,5 +1,7 @@
 //! Plays a recording through the agent's windows: the same signals, in the same order, into the same code.
 
+mod source;
+
 use std::collections::HashMap;
 
 use netprecursor_core::{
@@ -10,8 +12,10 @@ use netprecursor_core::{
 };
 use thiserror::Error;
 
+pub(crate) use source::Source;
+
 use crate::{
-    recording::{Recording, RecordingError, Row},
+    recording::{RecordingError, Row},
     seen::Seen,
 };
 
@@ -28,15 +32,15 @@ pub(crate) enum ReplayError {
     Order { target: String, reason: PushError },
 }
 
-/// Plays a recording from its beginning: each row with its tick, its signals and its target's window.
+/// Plays a source from its beginning: each row with its tick, its signals and its target's window.
 ///
 /// # Errors
 /// Rows that cannot be read or are out of order, and the errors of `visit`.
 pub(crate) fn play<E: From<ReplayError>>(
-    recording: &Recording,
+    source: &impl Source,
     visit: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
 ) -> Result<(), E> {
-    play_as(recording, &View::default(), visit)
+    play_as(source, &View::default(), visit)
 }
 
 /// As [`play`], as a rule sees it that means `view` by RTT.
@@ -44,18 +48,17 @@ pub(crate) fn play<E: From<ReplayError>>(
 /// # Errors
 /// As [`play`].
 pub(crate) fn play_as<E: From<ReplayError>>(
-    recording: &Recording,
+    source: &impl Source,
     view: &View,
     mut visit: impl FnMut(&Row, Tick, &Signals, &Window) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut columns = [0; Signal::COUNT];
     for (slot, signal) in columns.iter_mut().zip(Signal::ALL) {
         let column = signal.name();
-        let position = recording.floats().iter().position(|name| name == column);
-        *slot = position.ok_or(ReplayError::Signal { column })?;
+        *slot = source.position(column).ok_or(ReplayError::Signal { column })?;
     }
     let mut targets: HashMap<String, (Seen<'_>, Window)> = HashMap::new();
-    for row in recording.rows() {
+    for row in source.rows() {
         let row = row.map_err(ReplayError::from)?;
         let (seen, window) = targets.entry(row.uid.clone()).or_insert_with(|| (Seen::new(view), Window::new()));
         let signals = seen.second(row.tick, &Signals::from_values(&columns.map(|column| row.floats[column])));

@@ -50,6 +50,7 @@ pub enum Confirmed {
 
 /// The model or rule of thumb that made the forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
     /// Its name.
@@ -69,6 +70,7 @@ fn plain() -> String {
 
 /// An alert. Times are unix seconds, round trips µs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
     /// Its identity: the same for a repeat.

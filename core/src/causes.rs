@@ -45,6 +45,7 @@ const ORDER: [&[Group]; 3] =
 
 /// One group's part in what is unusual.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The group.
@@ -55,9 +56,11 @@ pub struct Cause {
     pub unit: Cow<'static, str>,
     /// Its value now.
     #[serde(deserialize_with = "or_nan")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f32>"))]
     pub value: f32,
     /// What it stays below three quarters of the target's time.
     #[serde(deserialize_with = "or_nan")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f32>"))]
     pub baseline: f32,
     /// The group's part of all evidence for a cause, in percent.
     pub share_percent: u8,

@@ -36,6 +36,7 @@ pub const RESIDUAL_BASELINE: usize = PLANNED + Derived::MeasuredMax10 as usize;
 
 /// A part of the picture: what causes are reported by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Group {
     /// RTT itself: level, spread, trend, onset.
     RttHistory,

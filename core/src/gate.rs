@@ -26,6 +26,7 @@ pub const CONSTANT_SAMPLES: u32 = window::LENGTH as u32;
 
 /// Why nothing may fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "gate")]
 pub enum Gate {
     /// The target is new: its window is not full, or holds too little.

@@ -10,6 +10,7 @@ pub const BIN_TICKS: u64 = 10;
 
 /// A second, counted from an origin that the caller chooses (the agent's start, a recording's first row).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Tick(pub u64);
 

@@ -2,7 +2,8 @@
 //!
 //! Data flows [`read`] (YAML → [`policy`] types, every unknown field reported) or the API server (checked by [`schema`]) →
 //! [`convert`] (→ `netprecursor_core::policy`, every invalid value reported). A [`Problem`] has where, what was got, what
-//! was expected and what to do. [`alert`] and [`report`] go the other way: agents write them.
+//! was expected and what to do. [`alert`] and [`report`] go the other way: agents write them. [`mod@write`]
+//! gives policies as the YAML that [`read`] takes.
 //!
 //! Kubernetes' types are here without a feature to switch them off: whoever reads policies runs in a cluster as well
 //! (agent, operator, kubectl plugin), and one set of types cannot drift apart. No client comes with them.
@@ -22,6 +23,7 @@ pub mod problem;
 pub mod read;
 pub mod report;
 pub mod schema;
+pub mod write;
 
 pub use alert::PrecursorAlert;
 pub use condition::ConditionStatus;
@@ -30,3 +32,4 @@ pub use policy::{ClusterPrecursorPolicy, PrecursorPolicy};
 pub use problem::{Fault, Problem, Refusal};
 pub use read::{duplicate, policies_from_yaml};
 pub use report::PrecursorNodeReport;
+pub use write::{AnyPolicy, policy_to_yaml};

@@ -10,9 +10,10 @@ import { createReadStream, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import * as trial from './trial.mjs';
 import * as world from './world.mjs';
 
-/** @import { About, Alerts, ClusterStreams, Counts, Latest, Live, Models, Nodes, Overview, Policies, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
+/** @import { About, Alerts, ClusterStreams, Counts, History, Latest, Live, Models, Nodes, Overview, Policies, RangeAnswer, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
 
 /** The same as the program sends. */
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -39,6 +40,8 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     token,
     /** What is asked for in vain. */
     failing: '',
+    /** How the history on disk is doing; none without one. @type {History['state'] | null} */
+    history: 'Good',
     /** Ends all connections, as a program does that is started anew. */
     drop: () => server.closeAllConnections(),
   };
@@ -57,6 +60,12 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     const known = (/** @type {(number | null)[]} */ values) => values.map((value, i) => (isHeard(i) ? value : null));
     return { measuredUs: known(latest.measuredUs), forecastUs: known(latest.forecastUs), chance: known(latest.chance), standing: latest.standing.map((each, i) => (isHeard(i) ? each : 'Stale')) };
   };
+  /** @returns {History[]} */
+  const history = () => (state.history == null ? [] : [{
+    state: state.history, from: 'Store', place: '/var/lib/netprecursor/history.db', since: now() - 90,
+    reason: state.history === 'Good' ? null : 'cannot write the history /var/lib/netprecursor/history.db (database or disk is full), expected free space',
+    bytes: 74 << 20, limit: 256 << 20, oldest: now() - 7 * 24 * HOUR, evictedSeconds: 0, evictedAlerts: 0, evictedUntil: null, lost: 0,
+  }]);
   /** @param {string | null} uid */
   const index = (uid) => roster.findIndex((target) => target.uid === uid);
 
@@ -101,7 +110,39 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       const all = Array.from({ length: seconds }, (_, s) => world.signals(i, until - seconds + 1 + s));
       return /** @type {SignalHistory} */ ({ uid: `uid-${i}`, start: until - seconds + 1, signals: world.SIGNALS.map((_, s) => all.map((values) => values[s] ?? null)), oldest: now() - HOUR });
     },
-    alerts: () => /** @type {Alerts} */ ({ version: Math.floor(now() / 5), alerts: world.alerts(roster, now()), forgotten: 0 }),
+    range: (query) => {
+      const i = index(query.get('uid'));
+      const target = roster[i];
+      if (!target || state.history == null) return null;
+      const until = Number(query.get('until')) || now();
+      const from = Number(query.get('from')) || until - HOUR + 1;
+      const step = Number(query.get('step')) || ([1, 10, 30, 60, 300, 600].find((each) => (until - from) / each <= HOUR) ?? HOUR);
+      const start = from - (from % step);
+      // A few seconds of each step: what is imagined is smooth.
+      const every = Math.max(1, Math.floor(step / 5));
+      const points = Array.from({ length: Math.min(HOUR, Math.floor((until - start) / step) + 1) }, (_, s) =>
+        Array.from({ length: Math.ceil(step / every) }, (_, e) => world.point(i, start + s * step + e * every)));
+      /** @param {'measuredUs' | 'q50Us' | 'q90Us' | 'q99Us' | 'chance'} key */
+      const column = (key) => points.map((seconds) => {
+        const known = seconds.map((each) => each[key]).filter((value) => value != null);
+        return known.length ? Math.max(...known) : null;
+      });
+      return /** @type {RangeAnswer} */ ({
+        uid: target.uid, target, from: 'Store', start, step, measuredUs: column('measuredUs'), q50Us: column('q50Us'), q90Us: column('q90Us'), q99Us: column('q99Us'),
+        chance: column('chance'), thresholdUs: points.map(([first]) => first?.thresholdUs ?? null), firing: points.map((seconds) => seconds.some(({ firing }) => firing)), next: null,
+      });
+    },
+    alerts: (query) => {
+      const [version, all] = [Math.floor(now() / 5), world.alerts(roster, now())];
+      const kept = state.history == null ? 0 : 250;
+      const after = query.get('after');
+      if (after == null) return /** @type {Alerts} */ ({ version, alerts: all, forgotten: 0, next: kept && all.length ? `${all.at(-1)?.firedUnix}:0` : null });
+      // What is imagined goes on with the same alerts, days earlier.
+      const [fired = 0, seen = 0] = after.split(':').map(Number);
+      const count = Math.min(Number(query.get('limit')) || 100, kept - seen, all.length);
+      const alerts = all.slice(0, count).map((alert, i) => ({ ...alert, state: /** @type {const} */ ('Resolved'), firedUnix: fired - 60 * (i + 1), resolvedUnix: fired - 60 * i - 20 }));
+      return /** @type {Alerts} */ ({ version, alerts, forgotten: 0, next: seen + count < kept && count > 0 ? `${alerts.at(-1)?.firedUnix}:${seen + count}` : null });
+    },
     policies: () => /** @type {Policies} */ ({
       policies: world.policies(cluster),
       scores: cluster ? ['node0', 'node1'].flatMap((node) => world.scores().map((score) => ({ node, ...score }))) : world.scores(),
@@ -112,13 +153,14 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       remarks: [], notes: cluster ? ['not permitted to see the Lease of netprecursor-system: forbidden'] : [],
     }),
     models: () => /** @type {Models} */ ({ models: world.models() }),
+    try: () => trial.choices(),
   };
 
   /** @param {URLSearchParams} query @returns {Live} */
   const live = (query) => {
     const latest = latestOf();
     /** @type {Live} */
-    const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5) };
+    const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5), history: history() };
     if (cluster) event.cluster = streams();
     if (query.get('view') === 'overview') event.latest = latest;
     if (query.get('view') === 'target') event.point = index(query.get('uid')) < 0 ? null : world.point(index(query.get('uid')), now());
@@ -159,6 +201,16 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       send();
       const timer = setInterval(send, 1000);
       return request.on('close', () => clearInterval(timer));
+    }
+    if (what === 'try' && request.method === 'POST') {
+      if (request.headers['content-type'] !== 'application/json') return say(415, { error: 'expected the header `content-type: application/json`' });
+      let text = '';
+      request.on('data', (part) => { text += part; });
+      return request.on('end', () => {
+        const asked = /** @type {import('../src/trial').Request} */ (JSON.parse(text));
+        if (asked.policy.name === 'No name') return say(400, { error: 'policy: metadata.name: got `No name`, expected lower-case letters, digits and `-`' });
+        return say(200, trial.attempt(asked, roster, now()));
+      });
     }
     const body = routes[what]?.(url.searchParams);
     return body ? say(200, body) : say(404, { error: `got ${what} ${url.searchParams}, which is not known; the overview lists the targets` });

@@ -44,7 +44,7 @@ export function measured(i, t) {
 }
 
 /** @param {number} i @param {number} t @returns {[number, number, number] | null} */
-function quantiles(i, t) {
+export function quantiles(i, t) {
   if (i % 53 === 11) return null;
   const ahead = Math.max(...[-3, -2, -1, 0, 3, 6].map((s) => measured(i, t + s) ?? 0));
   const q50 = ahead * (0.92 + 0.16 * noise(i + 3, t));

@@ -156,6 +156,52 @@ export interface TargetHistory {
   firing: boolean[];
 }
 
+/**
+ * GET /api/v1/range?uid=…[&from=…][&until=…][&step=…] : points of a target from what is kept on disk, or by a Prometheus. Point
+ * `i` covers the `step` seconds from `start + i × step`, and holds the highest of them.
+ */
+export interface RangeAnswer {
+  uid: string;
+  /** Null where it is not known who that was. */
+  target: Target | null;
+  from: 'Store' | 'Prometheus';
+  start: number;
+  step: number;
+  measuredUs: (number | null)[];
+  q50Us: (number | null)[];
+  q90Us: (number | null)[];
+  q99Us: (number | null)[];
+  chance: (number | null)[];
+  thresholdUs: (number | null)[];
+  firing: boolean[];
+  /** `from` of what did not fit; null at the end. */
+  next: number | null;
+}
+
+/** What is kept beyond the last hour, and how that is doing. */
+export interface History {
+  state: 'Good' | 'Failing' | 'Damaged';
+  from: 'Store' | 'Prometheus';
+  /** The file, or the address. */
+  place: string;
+  /** Since when it is in this state. */
+  since: number;
+  /** Why it is not good. */
+  reason: string | null;
+  /** On disk, and at most; null where it is kept elsewhere. */
+  bytes: number | null;
+  limit: number | null;
+  /** The oldest second that is kept. */
+  oldest: number | null;
+  /** Seconds of targets, and alerts, that had to go to make room. */
+  evictedSeconds: number;
+  evictedAlerts: number;
+  /** Behind the last second of which something had to go. */
+  evictedUntil: number | null;
+  /** Seconds of targets that were lost before they could be written. */
+  lost: number;
+}
+
 /** GET /api/v1/signals?uid=…&until=…&seconds=… : seconds of step 1, oldest first, by signal in the order of `about`. */
 export interface SignalHistory {
   uid: string;
@@ -215,12 +261,14 @@ export interface Alert extends PolicyIdentity {
   model: Model;
 }
 
-/** GET /api/v1/alerts : newest first. */
+/** GET /api/v1/alerts[?from=…][&until=…][&after=…][&limit=…] : newest first; with parameters from what is kept on disk. */
 export interface Alerts {
   version: number;
   alerts: Alert[];
   /** Alerts that were forgotten to make room. */
   forgotten: number;
+  /** `after` of older ones; null where there are none. */
+  next: string | null;
 }
 
 export interface Bin {
@@ -300,6 +348,8 @@ export interface Live {
   roster: number;
   /** Changes whenever an alert does. */
   alerts: number;
+  /** What is kept beyond the last hour, the one that charts are drawn from first; empty where nothing is. */
+  history: History[];
   /** With view=overview. */
   latest?: Latest;
   /** With view=target; null once the target is gone. */

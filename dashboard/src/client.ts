@@ -4,6 +4,9 @@ import type { Refusal } from './api';
 
 const PATIENCE_MS = 10_000;
 
+/** A trial takes seconds of a core, and waits for others. */
+const LONG_PATIENCE_MS = 60_000;
+
 /** An answer that is not 200; `status` 0 when there is none. */
 export class Refused extends Error {
   constructor(
@@ -14,8 +17,8 @@ export class Refused extends Error {
   }
 }
 
-async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal): Promise<T> {
-  const limit = AbortSignal.timeout(PATIENCE_MS);
+async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, patience = PATIENCE_MS): Promise<T> {
+  const limit = AbortSignal.timeout(patience);
   let answer: Response;
   try {
     answer = await fetch(`/api/v1/${path}`, { cache: 'no-store', signal: signal ? AbortSignal.any([limit, signal]) : limit, ...init });
@@ -30,6 +33,9 @@ async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal): Pr
 }
 
 export const read = <T>(path: string, signal?: AbortSignal): Promise<T> => ask<T>(path, {}, signal);
+
+export const post = <T>(path: string, body: unknown, signal: AbortSignal): Promise<T> =>
+  ask<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }, signal, LONG_PATIENCE_MS);
 
 /** Exchanges the token for a cookie that scripts cannot read. */
 export const signIn = (token: string): Promise<void> => ask<void>('session', { method: 'POST', headers: { authorization: `Bearer ${token}` } });

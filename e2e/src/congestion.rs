@@ -71,19 +71,7 @@ impl Scene {
     /// They may not in time.
     pub async fn warm_up(&self, story: &Story, policies: &[&str]) -> Result<Agent, Error> {
         let agent = self.agent(story).await?;
-        for policy in policies {
-            // The agent counts a chance only while nothing keeps the rule from firing. A restarted agent continues its count.
-            let mut before = None;
-            let what = format!("policy {policy} to be warm");
-            agent
-                .wait_until(&what, WARM_UP_LIMIT, |samples| {
-                    let now = chances(samples, story.namespace(), policy);
-                    let is_warm = now.zip(before).is_some_and(|(now, before)| now > before);
-                    before = now;
-                    is_warm
-                })
-                .await?;
-        }
+        warmed_up(&agent, story, policies).await?;
         Ok(agent)
     }
 
@@ -112,6 +100,27 @@ impl Scene {
     pub async fn widen(&self) -> Result<(), Error> {
         self.server.link().limit(WIDE_KBIT, QUEUE_BYTES).await
     }
+}
+
+/// Waits until an agent's rules of the story's policies `policies` may fire.
+///
+/// # Errors
+/// They may not in time.
+pub async fn warmed_up(agent: &Agent, story: &Story, policies: &[&str]) -> Result<(), Error> {
+    for policy in policies {
+        // The agent counts a chance only while nothing keeps the rule from firing. A restarted agent continues its count.
+        let mut before = None;
+        let what = format!("policy {policy} to be warm");
+        agent
+            .wait_until(&what, WARM_UP_LIMIT, |samples| {
+                let now = chances(samples, story.namespace(), policy);
+                let is_warm = now.zip(before).is_some_and(|(now, before)| now > before);
+                before = now;
+                is_warm
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 /// How many chances a policy's rules have counted; `None` before there are rules.

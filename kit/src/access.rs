@@ -1,6 +1,8 @@
 //! Who may read metrics: whoever presents a bearer token of a user that may `get` the non-resource URL `/metrics`, as the API
-//! server decides it (TokenReview, then SubjectAccessReview). Its decisions are remembered for a while.
+//! server decides it (TokenReview, then SubjectAccessReview). Its decisions are remembered for a while. [`Permissions`] are the
+//! second half alone, for users that somebody else has authenticated.
 
+mod permission;
 mod verdicts;
 
 use std::{
@@ -25,6 +27,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Config, api::PostParams};
 use tokio::{sync::OnceCell, time::Instant};
 
+pub use self::permission::{Permission, Permissions};
 use self::verdicts::{Look, Verdict, Verdicts};
 use crate::{Failure, Limits, no_answer};
 
@@ -225,10 +228,15 @@ async fn authorize(client: &Client, user: UserInfo) -> Result<Verdict, String> {
         non_resource_attributes: Some(attributes),
         ..SubjectAccessReviewSpec::default()
     };
+    Ok(if is_allowed(client, spec).await? { Verdict::Allowed } else { Verdict::Forbidden { user: name } })
+}
+
+/// Whether the API server allows what `spec` asks for.
+async fn is_allowed(client: &Client, spec: SubjectAccessReviewSpec) -> Result<bool, String> {
     let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
     let answer = Api::<SubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
     let status = answer.map_err(|error| Failure::words(&error))?.status.unwrap_or_default();
-    Ok(if status.allowed { Verdict::Allowed } else { Verdict::Forbidden { user: name } })
+    Ok(status.allowed)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub mod watch;
 
 #[cfg(feature = "daemon")]
 pub use {
-    access::Access,
+    access::{Access, Permission, Permissions},
     backoff::Backoff,
     budget::Budget,
     mirror::{Key, Mirror, Sight},

@@ -37,6 +37,13 @@ pub const METRICS_REQUESTS: Family = counter(
     "Requests for metrics, by whether they were allowed",
 )
 .by(&[OUTCOME]);
+/// Who asked for external metrics.
+pub const SCALING_REQUESTS: Family = counter(
+    "netprecursor.operator.scaling.requests",
+    "{request}",
+    "Connections and requests for external metrics, by what became of them",
+)
+.by(&[OUTCOME]);
 
 /// Alerts on their way to receivers.
 pub const SINK_PENDING: Family =
@@ -58,7 +65,7 @@ pub const SINK_FAILURES: Family = gauge(
 .by(&[SINK, RECEIVER]);
 
 /// All of them.
-pub const FAMILIES: [Family; 13] = [
+pub const FAMILIES: [Family; 14] = [
     LEADING,
     SYNCED,
     ROUND,
@@ -68,6 +75,7 @@ pub const FAMILIES: [Family; 13] = [
     OBJECTS,
     ALERTS_OVER_CAP,
     METRICS_REQUESTS,
+    SCALING_REQUESTS,
     SINK_PENDING,
     SINK_SENT,
     SINK_DROPPED,

@@ -44,6 +44,17 @@ pub fn families(query: &str) -> Vec<&'static Family> {
     tokens(query).into_iter().filter_map(word).collect()
 }
 
+/// `query` as Grafana sends it when everything is chosen: its intervals are filled in, and every variable takes any value.
+pub fn filled(query: &str, rate_interval: &str, range: &str) -> String {
+    let query = query.replace("$__rate_interval", rate_interval).replace("$__range", range);
+    let mut parts = query.split('$');
+    let begin = parts.next().unwrap_or_default().to_owned();
+    parts.fold(begin, |filled, part| {
+        let length = length_of(part, |c| c.is_ascii_alphanumeric() || c == '_');
+        filled + ".*" + &part[length..]
+    })
+}
+
 /// What was found in a query.
 struct Named<'a> {
     recorded: &'a [String],
@@ -165,6 +176,15 @@ mod tests {
 
     fn problems_of(query: &str) -> Vec<String> {
         problems(query, &["node:netprecursor_ticks:rate5m".to_owned()])
+    }
+
+    #[test]
+    fn a_query_is_filled_in_as_when_everything_is_chosen() {
+        assert_eq!(
+            filled(r#"rate(a{b=~"$namespace|",c=~"$node"}[$__rate_interval]) / increase(a[$__range])"#, "10s", "5m"),
+            r#"rate(a{b=~".*|",c=~".*"}[10s]) / increase(a[5m])"#
+        );
+        assert_eq!(filled("up == 0", "10s", "5m"), "up == 0");
     }
 
     #[test]

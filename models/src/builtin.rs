@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use netprecursor_core::{
     adapt::{self, Learned},
+    alert::Model,
     forecast::{Naive, QuantileOffsets},
 };
 
@@ -79,6 +80,26 @@ pub fn adaptive_with(model: &[u8]) -> Result<Forecaster, Refusal> {
     Ok(Forecaster::adaptive([scorer], offsets()))
 }
 
+/// The forecaster of one of the [`names`], and what alerts say of it; `None` for another name.
+///
+/// # Errors
+/// As [`adaptive`].
+pub fn forecaster(name: &str) -> Result<Option<(Model, Forecaster)>, Refusal> {
+    let (forecaster, sha256) = if let Some(bytes) = model(name) {
+        // It came with the binary: whoever could change it could change the checks as well.
+        let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
+        let sha256 = scorer.info().sha256.clone();
+        (Forecaster::model(scorer), Some(sha256))
+    } else if let Some(naive) = Naive::from_name(name) {
+        (Forecaster::naive(naive, offsets()), None)
+    } else if name == ADAPTIVE {
+        (adaptive()?, None)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some((Model { name: name.to_owned(), sha256, fallback: None }, forecaster)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +121,15 @@ mod tests {
         let chosen: serde_json::Value = serde_json::from_str(include_str!("../artifacts/default.json")).unwrap();
         assert_eq!(chosen["builtin"], DEFAULT);
         assert!(names().any(|name| name == DEFAULT));
+    }
+
+    #[test]
+    fn every_name_has_a_forecaster_and_no_other() {
+        for name in names() {
+            let (model, _) = forecaster(name).unwrap().unwrap_or_else(|| panic!("{name}"));
+            assert_eq!((model.name.as_str(), model.sha256.is_some()), (name, super::model(name).is_some()));
+        }
+        assert!(forecaster("rtt").unwrap().is_none());
     }
 
     #[test]

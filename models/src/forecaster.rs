@@ -24,6 +24,17 @@ enum Engine {
     Experts { models: Box<[Model; MODELS.len()]>, offsets: Box<QuantileOffsets> },
 }
 
+/// What a forecaster reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Rows of features.
+    Rows,
+    /// Sequences of a minute.
+    Sequences,
+    /// Windows, from which it makes what it needs.
+    Windows,
+}
+
 /// What forecasters read of all targets at one tick, one row each. Sequences are made only where a net reads them.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -64,7 +75,10 @@ impl Model {
     }
 
     fn run(&mut self, batch: &Batch) -> Result<(), ScoreError> {
-        let rows = if self.reads_sequences() { &batch.sequences } else { &batch.features };
+        self.score(if self.reads_sequences() { &batch.sequences } else { &batch.features })
+    }
+
+    fn score(&mut self, rows: &[f32]) -> Result<(), ScoreError> {
         self.scorer.score(rows, &mut self.out).inspect_err(|_| self.out.clear())
     }
 
@@ -99,6 +113,15 @@ impl Forecaster {
         Self(Engine::Experts { models: Box::new(scorers.map(Model::new)), offsets: Box::new(offsets) })
     }
 
+    /// What it reads.
+    pub fn reads(&self) -> Reads {
+        match &self.0 {
+            Engine::Model(model) if model.reads_sequences() => Reads::Sequences,
+            Engine::Model(_) => Reads::Rows,
+            Engine::Naive { .. } | Engine::Experts { .. } => Reads::Windows,
+        }
+    }
+
     /// Whether it needs sequences beside features.
     pub fn reads_sequences(&self) -> bool {
         match &self.0 {
@@ -119,6 +142,18 @@ impl Forecaster {
             Engine::Model(model) => model.run(batch),
             Engine::Experts { models, .. } => models.iter_mut().try_for_each(|model| model.run(batch)),
         }
+    }
+
+    /// Forecasts for rows or sequences that were made elsewhere, `None` where the model's output is none; there are none of a
+    /// forecaster that reads windows.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn score(&mut self, lines: &[f32]) -> Result<Vec<Option<Forecast>>, ScoreError> {
+        let Engine::Model(model) = &mut self.0 else { return Ok(Vec::new()) };
+        model.score(lines)?;
+        let rows = model.out.len() / QUANTILES.len();
+        Ok((0..rows).map(|row| model.forecast(row)).collect())
     }
 
     /// As [`Self::run`] for a single target, in a batch that is used for nothing else.
@@ -227,6 +262,23 @@ mod tests {
                 assert!(alone.iter().zip(together).all(|(alone, together)| (alone - together).abs() < 1e-5), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn lines_that_were_made_elsewhere_are_scored_as_those_of_a_window() {
+        let window = window(1.0);
+        let mut lines = Vec::new();
+        sequence::append(&window, &mut lines);
+        for (name, line) in [("rtt-xgboost", vector(&window).to_vec()), ("rtt-lstm", lines)] {
+            let (mut forecaster, mut batch) = (shipped(name), Batch::default());
+            let scored = forecaster.score(&line).unwrap();
+            forecaster.run_alone(&mut batch, &window, &vector(&window)).unwrap();
+            let Some(Basis::Alone(forecast)) = forecaster.basis(0, &window, &vector(&window)) else { panic!("{name}") };
+            let ceiling_us = window.ceiling_us().unwrap();
+            assert_eq!(scored.iter().map(|one| one.unwrap().at_most(ceiling_us)).collect::<Vec<_>>(), [forecast]);
+            assert!(forecaster.score(&line[1..]).is_err(), "{name}");
+        }
+        assert_eq!(builtin::adaptive().unwrap().reads(), Reads::Windows);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use anyhow::Context;
 use futures::{FutureExt as _, future::Shared};
 use netprecursor_core::{alert::Transition, tick::Tick};
 use netprecursor_kit::Access;
+use netprecursor_models::detect::serve::Endpoint;
 use netprecursor_settings::Listen;
 use netprecursor_sinks::receivers::Receivers;
 use tokio::sync::{mpsc, watch};
@@ -164,7 +165,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let publishers = Publishers { sinks, report, latest, stream: stream.clone() };
     let access = settings.cluster.as_ref().filter(|cluster| !cluster.open_metrics).map(|_| Access::of_cluster());
     let kernel = kernel_release().into();
-    let shared = Served { latest: latest_seen, stream, kernel, boards: boards.into(), access };
+    let shared =
+        Served { latest: latest_seen, stream, kernel, boards: boards.into(), access, detect: Endpoint::default() };
     let stop = Arc::new(AtomicBool::new(false));
     let ticker = {
         let stop = Arc::clone(&stop);
@@ -307,6 +309,7 @@ impl Publishers {
         transitions.iter().for_each(log);
         for sink in &mut self.sinks {
             sink.flush();
+            sink.observe(snapshot.tick, &snapshot.sensors.statuses);
             transitions.iter().for_each(|transition| sink.publish(transition));
         }
         if let Some(report) = &self.report

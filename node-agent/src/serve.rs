@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod metrics;
+mod page;
 pub mod stream;
 mod views;

@@ -15,6 +15,7 @@ pub const IDENTITY: &str = "identity";
 
 /// Whether forecasts can do without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Need {
     /// Without it there is no forecast.
     Required,
@@ -24,7 +25,9 @@ pub enum Need {
 
 /// How well a sensor works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", content = "reason")]
+#[cfg_attr(test, schemars(rename = "SensorState"))]
 pub enum State {
     /// All its signals are measured.
     Active,
@@ -36,6 +39,8 @@ pub enum State {
 
 /// What the agent reports of one sensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Sensor"))]
 pub struct Status {
     /// The sensor's name.
     pub name: &'static str,

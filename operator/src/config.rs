@@ -1,6 +1,7 @@
 //! The operator's configuration: a file that the chart renders, and the downward API's facts of its own pod.
 
 mod agent;
+mod external_metrics;
 mod receivers;
 
 use std::{
@@ -23,6 +24,7 @@ use thiserror::Error;
 
 pub use self::{
     agent::{Agent, Otlp, Profiles, Protocol},
+    external_metrics::ExternalMetrics,
     receivers::{Alertmanager, Webhook},
 };
 
@@ -105,6 +107,8 @@ pub struct Config {
     /// Who may read metrics, the operator's and the agents'.
     #[serde(default)]
     pub metrics_authorization: Authorization,
+    /// What is served to autoscalers; nothing without it.
+    pub external_metrics: Option<ExternalMetrics>,
 }
 
 /// Who may read metrics.

@@ -4,6 +4,8 @@
 //! per [`plan::Write`]. [`reconcile`] is one round of the three, [`election`] says who may write, [`run`] does it all
 //! until it is asked to stop.
 //!
+//! Beside all that, [`scaling`] answers autoscalers, on every replica and whoever leads.
+//!
 //! One writer per object: the DaemonSet, copies of models, snapshots of scores and the status of policies are the
 //! operator's; alerts, Events and node reports are the agents'. The one exception: an alert whose agent, node or pod is
 //! gone is resolved here, because nobody else can.
@@ -27,3 +29,4 @@ pub mod plan;
 pub mod reconcile;
 pub mod retire;
 pub mod run;
+pub mod scaling;

@@ -111,6 +111,7 @@ pub struct Metrics {
     objects: Family<KindLabel, Gauge<i64, AtomicI64>>,
     over_cap: Gauge<i64, AtomicI64>,
     requests: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
+    scaling_requests: Family<OutcomeLabel, Counter<u64, AtomicU64>>,
     receivers: Receivers,
 }
 
@@ -137,6 +138,7 @@ impl Default for Metrics {
             objects: Family::default(),
             over_cap: Gauge::default(),
             requests: Family::default(),
+            scaling_requests: Family::default(),
             receivers: Receivers::default(),
         };
         register(&mut registry, &families::LEADING, metrics.leading.clone());
@@ -148,6 +150,7 @@ impl Default for Metrics {
         register(&mut registry, &families::OBJECTS, metrics.objects.clone());
         register(&mut registry, &families::ALERTS_OVER_CAP, metrics.over_cap.clone());
         register(&mut registry, &families::METRICS_REQUESTS, metrics.requests.clone());
+        register(&mut registry, &families::SCALING_REQUESTS, metrics.scaling_requests.clone());
         metrics.receivers.register(&mut registry);
         Self { registry: Arc::new(registry), ..metrics }
     }
@@ -183,6 +186,11 @@ impl Metrics {
         for (outcome, count) in counts {
             self.requests.get_or_create(&OutcomeLabel { outcome }).inner().store(*count, Ordering::Relaxed);
         }
+    }
+
+    /// Somebody asked for an external metric.
+    pub fn scaling_requested(&self, outcome: &'static str) {
+        self.scaling_requests.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// A round took so many seconds, and this is what is known.
@@ -251,6 +259,7 @@ mod tests {
         metrics.looked(None);
         metrics.round(0.5, &Tally::default());
         metrics.requested(&[("allowed", 1)]);
+        metrics.scaling_requested("allowed");
         metrics.receivers(&[Board::new("webhook", "https://hooks.example/…".to_owned())]);
         let text = metrics.text().unwrap();
         let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, Config, api::ListParams};
 use netprecursor_kit::Access;
+use netprecursor_settings::Listen;
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     time::Instant,
@@ -25,6 +27,7 @@ use crate::{
     observe::{Observed, read, watch::Watches},
     plan::{CONTENT, SCORES, snapshot_of},
     reconcile::{Context, reconcile_once},
+    scaling,
 };
 
 /// Changes that come together are planned for together.
@@ -47,10 +50,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
-    let listener = settings.config.metrics_listen.bind("`metricsListen`")?;
+    let listener = bind(&settings.config.metrics_listen, "`metricsListen`")?;
     let address = listener.local_addr().context("cannot determine the listening address")?;
-    listener.set_nonblocking(true).context("cannot serve HTTP")?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let scaling = match &settings.config.external_metrics {
+        Some(given) => Some((bind(&given.listen, "`externalMetrics.listen`")?, given.files())),
+        None => None,
+    };
     let config = Config::infer().await.context("no API server; expected a service account or KUBECONFIG")?;
     let clients = Clients::new(&config).context("cannot create a client for the API server")?;
     let program = std::env::current_exe().context("cannot find the operator's own binary, which checks models")?;
@@ -78,6 +83,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         Authorization::Required => Some(Access::of_cluster()),
         Authorization::None => None,
     };
+    let counted = context.metrics.clone();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let ended = tokio::select! {
@@ -85,6 +91,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         () = candidate.campaign() => Ok(()),
         () = follow_and_lead(&clients, context) => Ok(()),
         () = installation::watch(clients.lease.clone(), &namespace, permit) => Ok(()),
+        () = scale(scaling, &clients, &counted) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
@@ -94,6 +101,20 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     ended
+}
+
+fn bind(listen: &Listen, setting: &'static str) -> anyhow::Result<TcpListener> {
+    let listener = listen.bind(setting)?;
+    listener.set_nonblocking(true).context("cannot serve")?;
+    Ok(TcpListener::from_std(listener)?)
+}
+
+/// Serves external metrics, where they are asked for, whoever leads.
+async fn scale(given: Option<(TcpListener, scaling::Files)>, clients: &Clients, metrics: &Metrics) {
+    match given {
+        Some((listener, files)) => scaling::serve(listener, files, clients, metrics).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn follow_and_lead(clients: &Clients, context: Context) {

@@ -39,8 +39,8 @@ enum Part {
     Chart,
     /// docs/webhook.schema.json
     Webhook,
-    /// The hash of the page's script in its Content-Security-Policy
-    Page,
+    /// docs/openapi.json
+    Openapi,
     /// What a real API server answers the fake one's script; builds Kubernetes, minutes once
     Api,
 }
@@ -54,7 +54,7 @@ impl Part {
             Self::Definitions => Some(&["-p", "netprecursor-crds", "--test", "generated"]),
             Self::Chart => None,
             Self::Webhook => Some(&["-p", "netprecursor-sinks", "--lib", "the_published_schema"]),
-            Self::Page => Some(&["-p", "netprecursor-cli", "--test", "page", "the_page_is_small"]),
+            Self::Openapi => Some(&["-p", "netprecursor-agent", "--lib", "the_published_document"]),
             Self::Api => Some(&["-p", "netprecursor-fakeapi", "--test", "api", "the_default_server"]),
         }
     }

@@ -2,12 +2,14 @@
 
 use std::{
     env,
+    ffi::OsString,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context as _, bail};
+use netprecursor_testbed::module;
 
 use crate::{
     cargo::{self, Built},
@@ -16,6 +18,16 @@ use crate::{
     process::{Log, Stop},
     python,
 };
+
+/// What `cargo xtask demo` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Also a real Prometheus, Alertmanager and OpenTelemetry Collector, built from their Go modules once
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    program: Args,
+}
 
 /// Arguments of the program.
 #[derive(Debug, clap::Args)]
@@ -27,14 +39,32 @@ pub(crate) struct Args {
 
 const DATASET: &str = "out/dataset";
 const ARTIFACTS: &str = "models/artifacts";
+const CHART_FILES: &str = "charts/netprecursor/files";
 
 /// `cargo xtask demo`: the main job on this machine, in the terminal and in a browser.
 ///
 /// # Errors
 /// The programs do not build or start.
-pub(crate) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    // First: where there is no Go, this says so before anything is built.
+    let beside = if args.full { beside()? } else { Vec::new() };
     let built = build(&["netprecursor", "netprecursor-agent"])?;
-    become_program(Command::new(built.program("netprecursor")?).arg("demo").args(&args.rest))
+    let mut command = Command::new(built.program("netprecursor")?);
+    become_program(command.arg("demo").args(beside).args(&args.program.rest))
+}
+
+/// The programs beside the demonstration, from the cache or built now, as it takes them.
+fn beside() -> anyhow::Result<Vec<OsString>> {
+    let programs = [
+        ("--prometheus", module::PROMETHEUS, "prometheus"),
+        ("--alertmanager", module::ALERTMANAGER, "alertmanager"),
+        ("--collector", module::OTELCOL, "otelcol"),
+    ];
+    let mut arguments: Vec<OsString> = ["--chart-files", CHART_FILES].map(OsString::from).into();
+    for (flag, module, name) in programs {
+        arguments.extend([OsString::from(flag), module.provide()?.program(name)?.into_os_string()]);
+    }
+    Ok(arguments)
 }
 
 /// `cargo xtask kind-demo`: what the README does on a cluster of three nodes, which goes afterwards.

@@ -39,7 +39,7 @@ enum Chore {
     Bench(bench::Args),
     Vm(vm::Args),
     /// Shows the main job on this machine (`netprecursor demo`)
-    Demo(chores::Args),
+    Demo(chores::DemoArgs),
     /// Shows what the README does on a cluster of three nodes
     KindDemo,
     /// Makes training data (`netprecursor dataset`)

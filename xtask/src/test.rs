@@ -6,6 +6,7 @@ mod direction;
 mod form;
 mod lint;
 mod report;
+mod rest;
 mod suites;
 
 use std::{
@@ -45,10 +46,10 @@ enum Tier {
     Kernel,
     /// Golden models against onnxruntime's outputs
     Models,
-    /// The agent's page in a browser without a screen
-    Page,
     /// The dashboard: tests and build of its page, and a browser before it; needs Node
     Dashboard,
+    /// A thousand requests for each route of the REST API, drawn from its OpenAPI document: needs root and Python
+    Rest,
     /// Rules and dashboards on a real Prometheus, alerts in a real Alertmanager
     Observability,
     /// A real API server, oldest and newest supported version
@@ -65,8 +66,8 @@ impl Tier {
         Self::Unit,
         Self::Kernel,
         Self::Models,
-        Self::Page,
         Self::Dashboard,
+        Self::Rest,
         Self::Observability,
         Self::Api,
         Self::Kind,
@@ -79,8 +80,8 @@ impl Tier {
             Self::Unit => "unit",
             Self::Kernel => "kernel",
             Self::Models => "models",
-            Self::Page => "page",
             Self::Dashboard => "dashboard",
+            Self::Rest => "rest",
             Self::Observability => "observability",
             Self::Api => "api",
             Self::Kind => "kind",
@@ -201,8 +202,9 @@ fn find(tier: Tier, built: Option<&Built>, log: &Log, stop: &Stop) -> anyhow::Re
         Tier::Kernel if !is_root() => Ok(Finding::skipped(NOT_ROOT, false)),
         Tier::Kernel => tests(suites::Suite::Kernel, Duration::from_secs(15 * 60)),
         Tier::Models => tests(suites::Suite::Models, Duration::from_secs(5 * 60)),
-        Tier::Page => tests(suites::Suite::Page, Duration::from_secs(5 * 60)),
         Tier::Dashboard => dashboard::run(built, log, stop),
+        Tier::Rest if !is_root() => Ok(Finding::skipped(NOT_ROOT, false)),
+        Tier::Rest => rest::run(built, log, stop),
         Tier::Observability => clusters::observability(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Api => clusters::api(built.map_or(&[], |built| &built.tests), log, stop),
         Tier::Kind => clusters::kind(built.map_or(&[], |built| &built.tests), log, stop),

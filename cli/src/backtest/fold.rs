@@ -1,4 +1,4 @@
-//! One recording played through every rule, by the code that the agent runs.
+//! One source of seconds played through every rule, by the code that the agent runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,11 +19,16 @@ use super::{
     page_data::{PageData, TargetPageData},
     pinball::{self, Rivals},
     rule_run::RuleRun,
+    trial::{TargetTrial, Trial},
 };
-use crate::{recording::Recording, replay};
+use crate::{
+    recording::Row,
+    replay::{self, Source},
+};
 
 /// One target under all rules, in their order.
 struct Target {
+    uid: String,
     name: String,
     rules: Vec<TargetRule>,
 }
@@ -37,6 +42,7 @@ struct TargetRule {
     /// By shift.
     fixed: Vec<FixedWatch>,
     page: Option<TargetPageData>,
+    trial: Option<TargetTrial>,
 }
 
 /// What one tick of a target gives every rule.
@@ -47,14 +53,14 @@ struct Second<'a> {
     unix_ms: u64,
     measured_us: Option<f32>,
     basis: Option<&'a Basis>,
-    /// The forecasts of the rules of thumb, once the window is full.
+    /// The forecasts of the rules of thumb, once the window is full, where any rule is compared with them.
     rivals: Option<[Forecast; Naive::ALL.len()]>,
 }
 
-/// Plays a recording through every rule, once for each thing that they mean by RTT. Returns the names of its targets.
+/// Plays a source through every rule, once for each thing that they mean by RTT. Returns the names of its targets.
 pub(super) fn fold(
     name: &str,
-    recording: &Recording,
+    source: &impl Source,
     forecaster: &mut Forecaster,
     thresholds: Option<&BTreeMap<String, u64>>,
     runs: &mut [RuleRun],
@@ -63,7 +69,7 @@ pub(super) fn fold(
     let views: BTreeSet<View> = runs.iter().map(|run| run.rule.view.clone()).collect();
     for view in views {
         let mut alike: Vec<&mut RuleRun> = runs.iter_mut().filter(|run| run.rule.view == view).collect();
-        seen.extend(fold_as(&view, name, recording, forecaster, thresholds, &mut alike)?);
+        seen.extend(fold_as(&view, name, source, forecaster, thresholds, &mut alike)?);
     }
     Ok(seen)
 }
@@ -71,7 +77,7 @@ pub(super) fn fold(
 fn fold_as(
     view: &View,
     name: &str,
-    recording: &Recording,
+    source: &impl Source,
     forecaster: &mut Forecaster,
     thresholds: Option<&BTreeMap<String, u64>>,
     runs: &mut [&mut RuleRun],
@@ -80,13 +86,13 @@ fn fold_as(
     let mut targets: HashMap<String, Option<Target>> = HashMap::new();
     let mut seen = BTreeSet::new();
     let (mut vector, mut batch) = ([0.0; COUNT], Batch::default());
-    let rivals = Rivals::new();
-    replay::play_as(recording, view, |row, now, signals, window| {
+    let rivals = runs.iter().any(|run| run.compares).then(Rivals::new);
+    replay::play_as(source, view, |row, now, signals, window| {
         if !targets.contains_key(&row.uid) {
             let target = match thresholds.map(|thresholds| thresholds.get(&row.target)) {
                 Some(None) => None,
-                Some(Some(us)) => Some(Target::new(&row.target, runs, Some(Thresholds::new(*us, None)?), now)),
-                None => Some(Target::new(&row.target, runs, None, now)),
+                Some(Some(us)) => Some(Target::new(row, runs, Some(Thresholds::new(*us, None)?), now)),
+                None => Some(Target::new(row, runs, None, now)),
             };
             targets.insert(row.uid.clone(), target);
             seen.insert(row.target.clone());
@@ -102,7 +108,7 @@ fn fold_as(
             unix_ms: row.unix_ms,
             measured_us: signals.measured_rtt_us(),
             basis: basis.as_ref(),
-            rivals: window.is_full().then(|| rivals.forecasts(window)).flatten(),
+            rivals: rivals.as_ref().filter(|_| window.is_full()).and_then(|rivals| rivals.forecasts(window)),
         };
         for (rule, run) in target.rules.iter_mut().zip(runs.iter_mut()) {
             rule.step(&second, run);
@@ -117,6 +123,9 @@ fn fold_as(
             if let (Some(page), Some(data)) = (&mut run.page, rule.page) {
                 page.finish(data, &Subject { recording: name, target: &target.name, rule: &rule.rule });
             }
+            if let (Some(trial), Some(data)) = (&mut run.trial, rule.trial) {
+                trial.finish(&target.uid, &target.name, data);
+            }
         }
     }
     Ok(seen)
@@ -124,7 +133,7 @@ fn fold_as(
 
 impl Target {
     /// With `thresholds` instead of those of the rules, if any.
-    fn new(name: &str, runs: &[&mut RuleRun], thresholds: Option<Thresholds>, now: Tick) -> Self {
+    fn new(row: &Row, runs: &[&mut RuleRun], thresholds: Option<Thresholds>, now: Tick) -> Self {
         let rule = |run: &&mut RuleRun| {
             let mut rule = run.rule.clone();
             if let Some(thresholds) = thresholds {
@@ -137,9 +146,10 @@ impl Target {
                 chances: chances::Pairing::default(),
                 fixed: vec![FixedWatch::new(now); run.shifts.len()],
                 page: run.page.as_ref().map(PageData::target),
+                trial: run.trial.as_ref().map(Trial::target),
             }
         };
-        Self { name: name.to_owned(), rules: runs.iter().map(rule).collect() }
+        Self { uid: row.uid.clone(), name: row.target.clone(), rules: runs.iter().map(rule).collect() }
     }
 }
 
@@ -152,6 +162,10 @@ impl TargetRule {
         if let (Some(page), Some(data), Some(step)) = (&mut run.page, &mut self.page, &step) {
             let counts = [before, Counts::of(&run.ledger.scorecard)];
             page.step((now, unix_ms), step, counts, &Subject { recording, target, rule }, data);
+        }
+        if let (Some(trial), Some(data), Some(step)) = (&mut run.trial, &mut self.trial, &step) {
+            let counts = [before, Counts::of(&run.ledger.scorecard)];
+            trial.step((now, unix_ms), step, counts, rule, data);
         }
         let forecast = step.and_then(|step| step.forecast);
         self.forecasts.observe(now, measured_us, forecast.zip(rivals), &mut run.tally);

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
-use netprecursor_core::forecast::Naive;
+use netprecursor_core::{adapt::Learned, forecast::Naive};
 use netprecursor_models::{Forecaster, Scorer, Use, builtin, contract::PolicyContract};
 use netprecursor_settings::path::path;
 
@@ -43,4 +43,25 @@ pub(crate) fn open(name: &str, offsets: Option<&Path>, expert: Option<&Path>) ->
         None => builtin::offsets(),
     };
     Ok(Forecaster::naive(naive, offsets))
+}
+
+/// A forecaster of the release, by the name that a policy gives it as `builtin`.
+pub(crate) fn of_release(name: &str) -> anyhow::Result<Forecaster> {
+    if name == builtin::ADAPTIVE {
+        return adaptive(None);
+    }
+    if let Some(naive) = Naive::from_name(name) {
+        return Ok(Forecaster::naive(naive, builtin::offsets()));
+    }
+    let bytes = builtin::model(name).with_context(|| {
+        let known = builtin::names().collect::<Vec<_>>().join(", ");
+        format!("got model '{name}', expected one of {known}")
+    })?;
+    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()));
+    Ok(Forecaster::model(scorer.with_context(|| format!("{name} is refused"))?))
+}
+
+/// What a rule begins with that is forecast for by the forecaster of this name.
+pub(crate) fn prior(name: &str) -> Learned {
+    if name == builtin::ADAPTIVE { builtin::prior() } else { Learned::default() }
 }

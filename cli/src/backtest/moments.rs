@@ -75,10 +75,11 @@ pub(super) struct Warning {
 /// The counts of a scorecard whose changes show what a tick brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
-    late: u64,
-    missed: u64,
-    unconfirmed: u64,
-    unjudged: u64,
+    pub(super) late: u64,
+    pub(super) missed: u64,
+    pub(super) gated: u64,
+    pub(super) unconfirmed: u64,
+    pub(super) unjudged: u64,
 }
 
 /// The last minutes of one target under one rule.
@@ -109,8 +110,8 @@ pub(super) struct Subject<'a> {
 
 impl Counts {
     pub(super) const fn of(card: &Scorecard) -> Self {
-        let Scorecard { late, missed, unconfirmed, unjudged, .. } = *card;
-        Self { late, missed, unconfirmed, unjudged }
+        let Scorecard { late, missed, gated, unconfirmed, unjudged, .. } = *card;
+        Self { late, missed, gated, unconfirmed, unjudged }
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     chances::{Chances, Counted},
     page_data::PageData,
     pinball::{Losses, Tally},
+    trial::Trial,
 };
 
 /// A rule and its state. The ledger carries over from one recording to the next; its scorecard, `tally` and `chances`
@@ -28,6 +29,10 @@ pub(super) struct RuleRun {
     pub(super) shifts: Vec<(f32, Scorecard)>,
     /// Set when a page is requested.
     pub(super) page: Option<PageData>,
+    /// Whether its forecasts are compared with those of the rules of thumb.
+    pub(super) compares: bool,
+    /// Set when the rule is tried.
+    pub(super) trial: Option<Trial>,
 }
 
 /// One line of the result in JSON.
@@ -59,8 +64,21 @@ impl RuleRun {
             chances: Chances::default(),
             shifts: shifts.iter().map(|shift| (*shift, Scorecard::default())).collect(),
             page: has_page.then(|| PageData::new(&rule)),
+            compares: true,
+            trial: None,
             rule,
         }
+    }
+
+    /// A rule that is tried for its scorecard alone.
+    pub(super) fn scored(policy: Identity, rule: Rule, prior: Learned) -> Self {
+        Self { compares: false, ..Self::new(policy, rule, prior, &[], false) }
+    }
+
+    /// A rule that is tried, with all that a trial shows.
+    pub(super) fn tried(policy: Identity, rule: Rule, prior: Learned) -> Self {
+        let trial = Some(Trial::new(&rule));
+        Self { trial, ..Self::scored(policy, rule, prior) }
     }
 
     /// The rule's name, after the policy's where `runs` are of several policies.

@@ -28,9 +28,15 @@ pub(super) struct Level {
     caution: Caution,
 }
 
-/// The state of one target, by confidence.
+/// The state of one target.
 #[derive(Debug, Clone)]
-pub(super) struct TargetSweep(Vec<(State, Judge, Claim)>);
+pub(super) struct TargetSweep {
+    last: Option<Tick>,
+    /// The tick that ended the latest gap in what was watched.
+    gap: Option<Tick>,
+    /// By confidence.
+    levels: Vec<(State, Judge, Claim)>,
+}
 
 impl Sweep {
     /// Confidences from 10 to 90 %, and the rule's own.
@@ -51,7 +57,8 @@ impl Sweep {
 
     /// The state of a new target.
     pub(super) fn target(&self) -> TargetSweep {
-        TargetSweep(vec![(State::Idle, Judge::default(), Claim::default()); self.levels.len()])
+        let levels = vec![(State::Idle, Judge::default(), Claim::default()); self.levels.len()];
+        TargetSweep { last: None, gap: None, levels }
     }
 
     /// Takes in a step of the fold for one target.
@@ -62,7 +69,9 @@ impl Sweep {
         }
         let Step { gate, chance, predicted_us, measured_us, rests_on_one, .. } = *step;
         let breached = measured_us.map(|us| rule.thresholds.breached(us));
-        for (level, (state, judge, claim)) in self.levels.iter_mut().zip(&mut target.0) {
+        target.leave_out(now);
+        let is_blind = target.gap.is_some_and(|gap| now.since(gap) <= rule.hold.delay());
+        for (level, (state, judge, claim)) in self.levels.iter_mut().zip(&mut target.levels) {
             let Level { confidence, card, caution } = level;
             if rests_on_one {
                 caution.rest_on_one();
@@ -71,6 +80,7 @@ impl Sweep {
             let standing = match (state.firing(), gate) {
                 (Some(_), _) => Standing::Firing,
                 (None, Some(_)) => Standing::Gated,
+                (None, None) if is_blind => Standing::Gated,
                 (None, None) => Standing::Quiet,
             };
             let judged = judge.observe(now, breached, standing, card);
@@ -87,6 +97,21 @@ impl Sweep {
                 caution.judge(*confidence, came);
             }
             caution.spend(rule.max_false_alerts_per_day, unconfirmed);
+        }
+    }
+}
+
+impl TargetSweep {
+    /// Ticks between the last step and `now` favour nothing, as in [`Watch::step`](netprecursor_core::watch::Watch::step).
+    fn leave_out(&mut self, now: Tick) {
+        let left_out = self.last.map_or(0, |last| now.since(last).saturating_sub(1));
+        self.last = Some(now);
+        if left_out > 0 {
+            self.gap = Some(now);
+            for (state, _, claim) in &mut self.levels {
+                *state = state.after(left_out);
+                claim.skip();
+            }
         }
     }
 }

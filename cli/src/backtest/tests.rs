@@ -1,10 +1,14 @@
 use netprecursor_core::{
+    adapt::Learned,
     forecast::QuantileOffsets,
     policy::{Confidence, Policy, Rule},
     score::Scorecard,
 };
 
-use super::*;
+use super::{
+    timeline::{Outcome, Warned},
+    *,
+};
 use crate::recording::tests::record_rtt;
 
 const POLICY: &str = "
@@ -87,8 +91,8 @@ fn shifts_range_from_blind_to_alarmed_and_a_shift_of_zero_sees_the_incidents_of_
     assert_eq!((shifts[1].incidents, shifts[1].target_seconds), (card.incidents, card.target_seconds));
 }
 
-/// Two targets that ramp over the threshold, step over it, and rise and fall back, ten minutes apart; the names are long.
-fn eventful(path: &Path) {
+/// Two targets that ramp over the threshold, step over it, and rise and fall back, ten minutes apart.
+pub(crate) fn event_seconds() -> impl Iterator<Item = (u64, &'static str, Option<f32>)> {
     let rtt = |tick: u64, late: u64| {
         let (at, turn) = ((tick + late) % 300, (tick + late) / 300 % 2);
         let growth = match (at, turn) {
@@ -99,10 +103,14 @@ fn eventful(path: &Path) {
         };
         (20_000.0 + (tick * 7 % 13) as f32 * 50.0) * growth.exp2()
     };
+    (0..2_000).flat_map(move |tick| [(tick, "a", Some(rtt(tick, 0))), (tick, "b", Some(rtt(tick, 70)))])
+}
+
+/// The same; the names are long.
+fn eventful(path: &Path) {
     let names = ["a".repeat(300), "b".repeat(300)];
-    let rows =
-        (0..2_000).flat_map(|tick| [(tick, &*names[0], Some(rtt(tick, 0))), (tick, &*names[1], Some(rtt(tick, 70)))]);
-    record_rtt(path, rows);
+    let name = |short: &str| if short == "a" { &*names[0] } else { &*names[1] };
+    record_rtt(path, event_seconds().map(|(tick, short, rtt)| (tick, name(short), rtt)));
 }
 
 /// A rule after two such recordings, with its page data.
@@ -116,6 +124,94 @@ fn with_page(model: &str, change: impl Fn(&mut Rule)) -> RuleRun {
         fold("r", &Recording::open(&path).unwrap(), &mut forecaster, None, &mut runs).unwrap();
     }
     runs.remove(0)
+}
+
+/// What the command counts for the first rule of a policy over a recording.
+pub(crate) fn backtested(yaml: &str, recording: &Path, model: &str) -> Scorecard {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = directory.path().join("policy.yaml");
+    fs::write(&policy, yaml).unwrap();
+    let args = Args {
+        model: model.to_owned(),
+        offsets: None,
+        prior: None,
+        expert: None,
+        policy,
+        recordings: vec![recording.to_owned()],
+        thresholds: None,
+        shift: Vec::new(),
+        json: false,
+        html: None,
+    };
+    let mut forecaster = forecaster::open(&args.model, None, None).unwrap();
+    let mut runs = args.rule_runs().unwrap();
+    fold("r", &Recording::open(recording).unwrap(), &mut forecaster, None, &mut runs).unwrap();
+    runs.remove(0).ledger.scorecard
+}
+
+/// The rule of [`POLICY`] at a confidence that ramps reach.
+fn ramp_rule() -> (netprecursor_core::policy::Identity, Rule) {
+    let RuleRun { policy, mut rule, .. } = runs(POLICY, &[], false, |_| {}).remove(0);
+    rule.confidence = Confidence::percent(20).unwrap();
+    (policy, rule)
+}
+
+/// A trial of [`eventful`], of which `is_kept` seconds are there, and a backtest of the same.
+fn tried(is_kept: impl Fn(u64) -> bool) -> (trial::Tried, RuleRun) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("r.parquet");
+    record_rtt(&path, event_seconds().filter(|(tick, ..)| is_kept(*tick)));
+    let recording = Recording::open(&path).unwrap();
+    let (policy, rule) = ramp_rule();
+    let mut forecaster = forecaster::of_release("damped-holt").unwrap();
+    let mut higher = rule.clone();
+    higher.thresholds = netprecursor_core::policy::Thresholds::new(400_000, None).unwrap();
+    let prior = Learned::default();
+    let tried = trial::attempt(&recording, &mut forecaster, &policy, &rule, &[higher], &prior).unwrap();
+    let mut runs = vec![RuleRun::new(policy, rule, prior, &[], false)];
+    fold("r", &recording, &mut forecaster, None, &mut runs).unwrap();
+    (tried, runs.remove(0))
+}
+
+#[test]
+fn a_trial_has_the_figures_of_a_backtest_at_its_own_confidence_and_at_every_threshold() {
+    let (tried, backtest) = tried(|_| true);
+    assert_eq!(tried.scorecard, backtest.ledger.scorecard);
+    assert!(tried.scorecard.alerts > 0 && tried.scorecard.missed > 0, "{:?}", tried.scorecard);
+    let [(higher_us, higher)] = &tried.thresholds[..] else { panic!("{:?}", tried.thresholds) };
+    assert_eq!((*higher_us, higher.incidents), (400_000, 0));
+    assert_eq!(higher.target_seconds, tried.scorecard.target_seconds);
+}
+
+#[test]
+fn seconds_that_are_left_out_leave_the_sweep_equal_to_the_fold() {
+    let (tried, backtest) = tried(|tick| tick % 97 > 3 && tick % 100 != 50);
+    let own = tried.levels.iter().find(|(confidence, _)| confidence.get() == 20).unwrap();
+    assert_eq!((&own.1, &tried.scorecard), (&backtest.ledger.scorecard, &backtest.ledger.scorecard));
+    assert!(own.1.alerts > 0, "{:?}", own.1);
+}
+
+#[test]
+fn the_timelines_of_a_trial_add_up_to_its_scorecard() {
+    for is_kept in [(|_| true) as fn(u64) -> bool, |tick| tick % 97 > 3] {
+        let (tried, _) = tried(is_kept);
+        let card = &tried.scorecard;
+        let alerts: Vec<_> = tried.targets.values().flat_map(|target| &target.timeline.alerts).collect();
+        let outcomes = |wanted: fn(Outcome) -> bool| alerts.iter().filter(|alert| wanted(alert.outcome)).count() as u64;
+        assert_eq!(alerts.len() as u64, card.alerts);
+        assert_eq!(outcomes(|outcome| matches!(outcome, Outcome::Confirmed { .. })), card.confirmed);
+        assert_eq!(outcomes(|outcome| outcome == Outcome::False), card.unconfirmed);
+        assert_eq!(outcomes(|outcome| outcome == Outcome::Late), card.late);
+        let incidents: Vec<_> = tried.targets.values().flat_map(|target| &target.timeline.incidents).collect();
+        let warned = |wanted: Warned| incidents.iter().filter(|incident| incident.warned == wanted).count() as u64;
+        assert_eq!(incidents.len() as u64, card.incidents);
+        assert_eq!(
+            [Warned::InTime, Warned::Missed, Warned::Ongoing, Warned::Gated].map(warned),
+            [card.warned, card.missed, card.ongoing, card.gated]
+        );
+        let seconds: usize = tried.targets.values().map(|target| target.timeline.seconds.len()).sum();
+        assert_eq!((tried.targets.len(), seconds as u64), (2, card.target_seconds));
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Everything is read only.
+//! The dashboard's own HTTP interface: the page, `/api/v1/` in JSON, and one stream of events. Nothing that is asked changes
+//! anything; what is posted is tried or scored, and forgotten.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,18 +14,23 @@ use axum::{
     response::{IntoResponse as _, Response, sse::Sse},
     routing::{get, post},
 };
+use netprecursor_models::detect::serve::Endpoint;
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
     assets::{Assets, POLICY},
+    document,
     fleet::{ALONE, Fleet},
     guard::{Guard, Refusal},
-    live, models,
+    live, models, past,
+    past::Past,
     query::{Query, View},
     store::{Frame, Look},
+    trial::{self, Desk},
     views,
 };
+use crate::history::HistoryError;
 
 /// Streams that may be open at a time: tabs of a few people.
 const STREAMS: usize = 64;
@@ -35,24 +41,36 @@ const SECONDS: u64 = 600;
 /// What the follower writes and the handlers read.
 pub(super) struct Shared {
     fleet: Mutex<Fleet>,
+    past: Past,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// Of the agent at `url`.
+    /// Of the agent at `url`, of which nothing is kept.
+    #[cfg(test)]
     pub(super) fn new(url: &str) -> Self {
-        Self::of(Fleet::of_agent(url, unix_ms()))
+        Self::of(Fleet::of_agent(url, unix_ms()), Past::none())
+    }
+
+    /// Of the agent at `url`, with what was kept of it before.
+    pub(super) fn keeping(url: &str, past: Past) -> Result<Self, HistoryError> {
+        let begun = unix_ms();
+        let mut fleet = Fleet::of_agent(url, begun);
+        if let Some(store) = fleet.store(ALONE) {
+            past.remember(store, begun / 1_000)?;
+        }
+        Ok(Self::of(fleet, past))
     }
 
     /// Of the cluster whose API server is at `url`.
-    pub(super) fn of_cluster(url: &str) -> Self {
-        Self::of(Fleet::of_cluster(url, unix_ms()))
+    pub(super) fn of_cluster(url: &str, past: Past) -> Self {
+        Self::of(Fleet::of_cluster(url, unix_ms()), past)
     }
 
-    fn of(fleet: Fleet) -> Self {
+    fn of(fleet: Fleet, past: Past) -> Self {
         let (changes, streams) = (watch::Sender::new(()), Arc::new(Semaphore::new(STREAMS)));
-        Self { fleet: Mutex::new(fleet), changes, streams }
+        Self { fleet: Mutex::new(fleet), past, changes, streams }
     }
 
     fn lock(&self) -> MutexGuard<'_, Fleet> {
@@ -74,6 +92,11 @@ impl Shared {
     /// See [`Fleet::look`].
     pub(super) fn look(&self, look: &Look) {
         self.lock().look(look, Instant::now());
+    }
+
+    /// What lies further back.
+    pub(super) const fn past(&self) -> &Past {
+        &self.past
     }
 
     /// Resolves whenever something has changed.
@@ -104,42 +127,51 @@ impl Shared {
 
     /// See [`Store::take`](super::store::Store::take).
     pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
+        self.past.take(&frame);
         self.change(|fleet| {
             if let Some(store) = fleet.store(ALONE) {
                 store.take(frame, lost, heard);
+                self.past.describe(store);
             }
         });
     }
 }
 
-/// Now, Unix ms.
+/// This program's own clock.
 pub(super) fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
+/// What handlers are given.
 #[derive(Clone)]
-struct Context {
-    shared: Arc<Shared>,
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
     assets: Arc<Assets>,
     guard: Arc<Guard>,
+    detect: Endpoint,
 }
 
 /// All routes, behind the guard.
-pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard) -> Router {
-    let context = Context { shared, assets, guard: Arc::new(guard) };
+pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, desk: Desk) -> Router {
+    let trial = trial::routes(Arc::clone(&shared), desk);
+    let context = Context { shared, assets, guard: Arc::new(guard), detect: Endpoint::default() };
     Router::new()
         .route("/api/v1/about", get(|| async { said(&views::About::this()) }))
         .route("/api/v1/overview", get(overview))
         .route("/api/v1/sparks", get(sparks))
         .route("/api/v1/target", get(target))
         .route("/api/v1/signals", get(signals))
-        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/range", get(past::range))
+        .route("/api/v1/alerts", get(past::alerts))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/models", get(about_models))
         .route("/api/v1/live", get(stream))
+        .route("/api/v1/detect", post(detect))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/session", post(session))
+        .merge(trial)
         .fallback(page)
         .layer(middleware::from_fn_with_state(context.clone(), guarded))
         .with_state(context)
@@ -179,17 +211,14 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api = "/api/v1/{about,overview,sparks,target,signals,alerts,policies,nodes,models,live,session}";
+        let api = "/api/v1/{about,overview,sparks,target,range,signals,alerts,policies,nodes,models,live,try,detect,session,\
+                   openapi.json}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
 
 async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
     shared.read(|fleet| said(&fleet.overview(Instant::now())))
-}
-
-async fn alerts(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|fleet| said(&fleet.alerts()))
 }
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
@@ -266,6 +295,18 @@ async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): 
     }
 }
 
+async fn openapi() -> Response {
+    match document::document() {
+        Ok(document) => said(&document),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// As the agent does.
+async fn detect(State(Context { detect, .. }): State<Context>, request: Request) -> Response {
+    detect.answer(request).await
+}
+
 /// Gives a browser that has shown the token a cookie instead.
 async fn session(State(Context { guard, .. }): State<Context>) -> Response {
     let mut headers = HeaderMap::new();
@@ -279,7 +320,8 @@ fn parsed(query: Option<String>) -> Result<Query, String> {
     Query::parse(query.as_deref().unwrap_or_default())
 }
 
-fn said(value: &impl Serialize) -> Response {
+/// JSON that no cache keeps.
+pub(super) fn said(value: &impl Serialize) -> Response {
     let about = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     match serde_json::to_vec(value) {
         Ok(body) => (about, body).into_response(),
@@ -287,7 +329,8 @@ fn said(value: &impl Serialize) -> Response {
     }
 }
 
-fn refused(status: StatusCode, error: String) -> Response {
+/// Why there is nothing else.
+pub(super) fn refused(status: StatusCode, error: String) -> Response {
     let mut response = said(&views::Refusal { error });
     *response.status_mut() = status;
     response

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 
 use netprecursor_core::alert::{Alert, AlertState};
 
+use crate::history::{self, AlertKey};
+
 /// Alerts that are kept. One with four causes takes about a kilobyte.
 const MOST: usize = 2_000;
-
-/// When an alert fired, and its name: one that fires again is another entry.
-type Key = (u64, String);
 
 /// The alerts.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
-    alerts: BTreeMap<Key, Alert>,
+    alerts: BTreeMap<AlertKey, Alert>,
     version: u64,
     forgotten: u64,
+    /// Whether as many were remembered as are kept.
+    is_cut: bool,
 }
 
 impl Archive {
@@ -24,11 +25,23 @@ impl Archive {
         Self { version, ..Self::default() }
     }
 
+    /// Takes in those that were kept before, the newest at least.
+    pub(super) fn remember(&mut self, alerts: Vec<Alert>) {
+        self.is_cut = alerts.len() >= MOST;
+        self.alerts.extend(alerts.into_iter().map(|alert| (history::key(&alert), alert)));
+    }
+
+    /// The oldest that is over, behind which there were others; none where these are all.
+    pub(super) fn cut(&self) -> Option<&AlertKey> {
+        let over = self.alerts.iter().find(|(_, alert)| !alert.is_firing()).map(|(key, _)| key);
+        over.filter(|_| self.is_cut || self.forgotten > 0)
+    }
+
     /// Takes in the alerts that the agent has now.
     pub(super) fn take(&mut self, alerts: Vec<Alert>) {
-        let mut known: HashSet<Key> = HashSet::with_capacity(alerts.len());
+        let mut known: HashSet<AlertKey> = HashSet::with_capacity(alerts.len());
         for alert in alerts {
-            let key = (alert.fired_unix, alert.name.clone());
+            let key = history::key(&alert);
             known.insert(key.clone());
             if !self.alerts.get(&key).is_some_and(|kept| is_same(kept, &alert)) {
                 self.alerts.insert(key, alert);
@@ -118,6 +131,25 @@ mod tests {
         assert_eq!(archive.version(), before);
         archive.take(vec![alert("a", 10, "Resolved")]);
         assert!(archive.version() > before);
+    }
+
+    #[test]
+    fn what_was_kept_before_is_known_and_what_the_agent_forgot_of_it_is_over() {
+        let mut archive = Archive::default();
+        archive.remember(vec![alert("a", 10, "Firing"), alert("b", 11, "Resolved")]);
+        archive.take(vec![alert("c", 12, "Firing")]);
+        assert_eq!(names(&archive), ["c", "b", "a"]);
+        assert!(archive.newest_first().skip(1).all(|alert| !alert.is_firing()));
+        assert_eq!(archive.cut(), None, "these are all");
+    }
+
+    #[test]
+    fn behind_the_oldest_that_is_over_others_are_kept_on_disk_once_it_is_full() {
+        let mut archive = Archive::default();
+        archive.remember((1..=MOST as u64).map(|fired| alert("over", fired, "Resolved")).collect());
+        assert_eq!(archive.cut(), Some(&(1, "over".to_owned())));
+        archive.take(vec![alert("out", 0, "Firing")]);
+        assert_eq!(archive.cut(), Some(&(2, "over".to_owned())));
     }
 
     #[test]

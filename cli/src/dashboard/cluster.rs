@@ -22,7 +22,7 @@ pub(crate) use plan::MOST;
 pub(super) use plan::{Candidate, chosen};
 pub(super) use rows::{Row, rows};
 
-use super::{Listening, api::Shared, stopped};
+use super::{Listening, Past, PrometheusArgs, api::Shared, stopped};
 
 /// Bytes in both directions.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -56,17 +56,18 @@ pub(crate) trait Dial: Send + Sync + 'static {
     fn dial(&self, node: &str) -> impl Future<Output = Result<Dialled, Unreached>> + Send;
 }
 
-/// Listens, says so by `begun`, and serves the cluster of the API server at `url` until the program is stopped.
+/// Listens, says so by `begun`, and serves the cluster of the API server at `url` until the program is stopped. The past is what
+/// a Prometheus has of it, if there is one.
 pub(crate) async fn serve(
-    listening: &Listening,
+    (listening, prometheus): (&Listening, &PrometheusArgs),
     url: &str,
     dial: impl Dial,
     pictures: watch::Receiver<Arc<Picture>>,
     begun: impl FnOnce(std::net::SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let dashboard = listening.start()?;
+    let (dashboard, past) = (listening.start()?, Past::asked(prometheus)?);
     begun(dashboard.address())?;
-    let shared = Arc::new(Shared::of_cluster(url));
+    let shared = Arc::new(Shared::of_cluster(url, past));
     tokio::select! {
         served = dashboard.serve(Arc::clone(&shared)) => served,
         ended = stopped() => ended,

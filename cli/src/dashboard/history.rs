@@ -15,6 +15,7 @@ use super::{
     ring::{Ring, Slot},
     signals::Second,
 };
+pub(super) use crate::history::Point;
 
 /// Seconds that are kept.
 pub(super) const HOUR: u64 = 3_600;
@@ -26,41 +27,11 @@ const STEPS: [u64; 5] = [1, 5, 10, 30, 60];
 const POINTS: usize = 128 << 20;
 const SIGNALS: usize = 128 << 20;
 
-/// A step of a target. What is not measured is NaN.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    /// The highest RTT, µs.
-    pub(super) measured_us: f32,
-    /// Forecasts of the highest RTT of the ten seconds that follow, at 0.5, 0.9 and 0.99, µs.
-    pub(super) quantiles_us: [f32; 3],
-    /// The chance that they breach the threshold.
-    pub(super) chance: f32,
-    /// The threshold, µs.
-    pub(super) threshold_us: f32,
-    /// Whether an alert was out.
-    pub(super) firing: bool,
-}
-
 impl Slot for Point {
-    const ABSENT: Self = Self {
-        measured_us: f32::NAN,
-        quantiles_us: [f32::NAN; 3],
-        chance: f32::NAN,
-        threshold_us: f32::NAN,
-        firing: false,
-    };
+    const ABSENT: Self = Self::ABSENT;
 
-    // `max` leaves out what is NaN.
     fn merge(&mut self, later: Self) {
-        self.measured_us = self.measured_us.max(later.measured_us);
-        for (kept, new) in self.quantiles_us.iter_mut().zip(later.quantiles_us) {
-            *kept = kept.max(new);
-        }
-        self.chance = self.chance.max(later.chance);
-        if later.threshold_us.is_finite() {
-            self.threshold_us = later.threshold_us;
-        }
-        self.firing |= later.firing;
+        self.merge(later);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant as Moment, sleep_until, timeout},
 };
 
-use super::{api::Shared, store::Look};
+use super::{api::Shared, store::Look, views};
 
 /// An event comes with each second of the agent, or after so long without one.
 const REPEAT: Duration = Duration::from_millis(1_500);
@@ -42,7 +42,11 @@ impl Listener {
         }
         self.sent = Some(Moment::now());
         self.shared.look(&self.look);
-        let text = self.shared.read(|fleet| serde_json::to_string(&fleet.live(&self.look, Instant::now())));
+        let history = self.shared.past().status();
+        let text = self.shared.read(|fleet| {
+            let live = fleet.live(&self.look, Instant::now());
+            serde_json::to_string(&views::Live { history, ..live })
+        });
         // Views have neither maps with keys of their own nor anything else that JSON could not write.
         Event::default().data(text.unwrap_or_default())
     }

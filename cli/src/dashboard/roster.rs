@@ -9,6 +9,7 @@ use super::{
     agent::{ForecastView, RuleView, TargetView},
     cluster::Placed,
 };
+use crate::history;
 
 /// What differs by less is the same chance: the page draws no finer.
 const SAME: f32 = 0.01;
@@ -48,8 +49,8 @@ pub(super) struct Target {
     pub(super) uid: String,
     pub(super) name: String,
     /// Of a pod; none on one host.
-    namespace: Option<String>,
-    workload: Option<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) workload: Option<String>,
     node: Option<String>,
     aliases: Vec<String>,
     labels: BTreeMap<String, String>,
@@ -82,6 +83,17 @@ impl Target {
     /// Takes in what selects it besides.
     pub(super) fn join(&mut self, other: Self) {
         self.rules.extend(other.rules);
+    }
+
+    /// The first of its rules: the one that is drawn.
+    pub(super) fn rule(&self) -> Option<history::Rule> {
+        let Rule { policy, rule, .. } = self.rules.first()?;
+        Some(history::Rule {
+            policy_kind: policy.kind.name().to_owned(),
+            policy_namespace: policy.namespace_or_empty().to_owned(),
+            policy: policy.name.as_str().to_owned(),
+            rule: rule.clone(),
+        })
     }
 }
 

@@ -18,7 +18,9 @@ use super::{
     assets::Assets,
     follow,
     guard::Guard,
+    past::Past,
     token::Token,
+    trial::{Desk, Shelf},
 };
 
 /// A dashboard that listens. Who asks waits until it serves.
@@ -26,6 +28,7 @@ pub(crate) struct Dashboard {
     listener: TcpListener,
     address: SocketAddr,
     guard: Guard,
+    recordings: Option<Shelf>,
 }
 
 /// A dashboard that follows an agent, and answers when its runtime runs.
@@ -33,6 +36,7 @@ pub(super) struct Serving {
     pub(super) runtime: Runtime,
     pub(super) listener: tokio::net::TcpListener,
     pub(super) routes: Router,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Dashboard {
@@ -54,7 +58,12 @@ impl Dashboard {
         if !address.ip().is_loopback() && token.is_none() {
             bail!("got {setting} {listen}, where others can connect, and no token, expected {expected}");
         }
-        Ok(Self { listener, address, guard: Guard::of(address, listen, token) })
+        Ok(Self { listener, address, guard: Guard::of(address, listen, token), recordings: None })
+    }
+
+    /// Policies can be tried on these recordings, too.
+    pub(super) fn with_recordings(self, recordings: Option<Shelf>) -> Self {
+        Self { recordings, ..self }
     }
 
     /// Where it listens.
@@ -63,9 +72,9 @@ impl Dashboard {
     }
 
     /// Follows the agent at the URL from now on.
-    pub(super) fn follow(self, agent: &str) -> anyhow::Result<Serving> {
+    pub(super) fn follow(self, agent: &str, past: Past) -> anyhow::Result<Serving> {
         let agent = Agent::new(agent)?;
-        let shared = Arc::new(Shared::new(agent.url()));
+        let shared = Arc::new(Shared::keeping(agent.url(), past)?);
         let assets = Arc::new(Assets::load().context("cannot compress the page")?);
         let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
         self.listener.set_nonblocking(true).context("cannot serve HTTP")?;
@@ -74,7 +83,8 @@ impl Dashboard {
             tokio::net::TcpListener::from_std(self.listener).context("cannot serve HTTP")?
         };
         follow::start(agent, Arc::clone(&shared)).context("cannot start a thread")?;
-        Ok(Serving { runtime, listener, routes: api::router(shared, assets, self.guard) })
+        let routes = api::router(Arc::clone(&shared), assets, self.guard, Desk::new(self.recordings));
+        Ok(Serving { runtime, listener, routes, shared })
     }
 
     /// Serves what is known, in the runtime that this is called in, until its future is dropped.
@@ -82,12 +92,13 @@ impl Dashboard {
         let assets = Arc::new(Assets::load().context("cannot compress the page")?);
         self.listener.set_nonblocking(true).context("cannot serve HTTP")?;
         let listener = tokio::net::TcpListener::from_std(self.listener).context("cannot serve HTTP")?;
-        axum::serve(listener, api::router(shared, assets, self.guard)).await.context("cannot serve HTTP")
+        let routes = api::router(shared, assets, self.guard, Desk::new(self.recordings));
+        axum::serve(listener, routes).await.context("cannot serve HTTP")
     }
 
     /// Follows the agent at the URL, and serves on a thread of its own; both end with the program.
     pub(crate) fn start(self, agent: &str) -> anyhow::Result<()> {
-        let Serving { runtime, listener, routes } = self.follow(agent)?;
+        let Serving { runtime, listener, routes, .. } = self.follow(agent, Past::none())?;
         // It does not return: what fails is a connection, never the server.
         let serve = move || runtime.block_on(async move { axum::serve(listener, routes).await });
         thread::Builder::new().name("dashboard".to_owned()).spawn(serve).context("cannot start a thread")?;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use netprecursor_core::signal::Signals;
+use netprecursor_core::{alert::Alert, signal::Signals};
 use serde_json::Value;
 
 use super::{
@@ -14,14 +14,14 @@ use super::{
     archive::Archive,
     cluster,
     health::Health,
-    history::{History, Point},
+    history::{History, Line, Point},
     nodes::{NodeView, StreamView},
-    ring::Slot as _,
-    roster::Roster,
+    roster::{Roster, Target},
     scores::Scores,
     standing::{Counts, Standing},
     views,
 };
+use crate::history::{AlertKey, AlertsAsked, Series, cursor_of, key};
 
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub(super) struct Frame {
     pub(super) history: Vec<HistoryView>,
     /// By the targets' identifiers.
     pub(super) signals: Vec<(String, Signals)>,
-    pub(super) alerts: Vec<netprecursor_core::alert::Alert>,
+    pub(super) alerts: Vec<Alert>,
     /// None when they were not asked for.
     pub(super) scores: Option<(Value, Vec<ScoreView>)>,
     /// None when it was not asked for.
@@ -147,7 +147,9 @@ impl Store {
         let history = &self.history;
         self.roster.retain_gone(|uid| history.line(uid).is_some());
         self.now = self.latest(&frame);
-        self.record(&frame);
+        for (uid, unix, point) in points(&frame) {
+            self.history.record(uid, unix, point);
+        }
         for (uid, signals) in frame.signals {
             self.history.record_signals(&uid, frame.unix, signals);
             if let Some(now) = self.roster.position(&uid).and_then(|at| self.now.get_mut(at)) {
@@ -180,26 +182,16 @@ impl Store {
         frame.targets.iter().map(now).collect()
     }
 
-    /// Writes what came into the history.
-    fn record(&mut self, frame: &Frame) {
-        let targets: HashMap<&str, &TargetView> =
-            frame.targets.iter().map(|target| (target.target.as_str(), target)).collect();
-        for HistoryView { target, points } in &frame.history {
-            let Some(target) = targets.get(target.as_str()) else { continue };
-            for point in points.iter().filter(|point| point.unix <= frame.unix + AHEAD) {
-                self.history.record(&target.uid, point.unix, point_of(point, target));
-            }
-        }
-        for (name, forecast) in first_forecasts(&frame.forecasts) {
-            let Some(target) = targets.get(name) else { continue };
-            // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
-            // second is a tick only nearly.
-            if forecast.tick.abs_diff(frame.tick) > AHEAD {
-                continue;
-            }
-            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
-            self.history.record(&target.uid, unix, forecast_of(forecast));
-        }
+    /// Makes room at `unix` for what was kept before this program's start of targets that the agent may still have, and takes
+    /// in the alerts of then.
+    pub(super) fn remember(&mut self, unix: u64, uids: &[String], alerts: Vec<Alert>) {
+        self.history.make_room(unix, uids.iter().map(String::as_str));
+        self.archive.remember(alerts);
+    }
+
+    /// Takes in a second of a target that was kept before.
+    pub(super) fn remember_second(&mut self, uid: &str, unix: u64, point: Point) {
+        self.history.record(uid, unix, point);
     }
 
     /// How the dashboard stands with the agent.
@@ -276,14 +268,38 @@ impl Store {
         Some(views::SignalHistory::of(uid, self.history.line(uid)?, from, until, self.history.oldest_signals()))
     }
 
-    /// Alerts, newest first.
-    pub(super) fn alerts(&self) -> views::Alerts<'_> {
+    /// Targets that are there, by identifier and name, with what is kept of them.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &str, &Line)> {
+        let targets = self.roster.targets().iter();
+        targets.filter_map(|target| Some((target.uid.as_str(), target.name.as_str(), self.history.line(&target.uid)?)))
+    }
+
+    /// Alerts, newest first; older ones may be kept on disk.
+    pub(super) fn alerts(&self, are_kept: bool) -> views::Alerts<'_> {
         let Self { archive, .. } = self;
         views::Alerts {
             version: archive.version(),
             alerts: archive.newest_first().collect(),
             forgotten: archive.forgotten(),
+            next: archive.cut().filter(|_| are_kept).map(cursor_of),
         }
+    }
+
+    /// Who the targets are, and the version of that.
+    pub(super) fn roster(&self) -> (u64, &[Target]) {
+        (self.roster.version(), self.roster.targets())
+    }
+
+    /// What a target is called in metrics.
+    pub(super) fn series(&self, uid: &str) -> Option<(Series, &Target)> {
+        let target = self.roster.target(uid)?;
+        let series = Series {
+            target: target.name.clone(),
+            namespace: target.namespace.clone(),
+            workload: target.workload.clone(),
+            rule: target.rule(),
+        };
+        Some((series, target))
     }
 
     /// Scores of the rules.
@@ -334,6 +350,7 @@ impl Store {
             counts: self.counts(),
             roster: self.roster.version(),
             alerts: self.archive.version(),
+            history: Vec::new(),
             latest: look.is_overview().then(|| self.columns()),
             point: match look {
                 Look::Target(uid) => Some(self.point(uid)),
@@ -382,6 +399,28 @@ impl Look {
     pub(super) const fn is_overview(&self) -> bool {
         matches!(self, Self::Overview | Self::Nodes(_))
     }
+}
+
+/// The points that came with a second, by the targets' identifiers.
+pub(super) fn points(frame: &Frame) -> impl Iterator<Item = (&str, u64, Point)> {
+    let targets: HashMap<&str, &TargetView> =
+        frame.targets.iter().map(|target| (target.target.as_str(), target)).collect();
+    let mut points = Vec::new();
+    for HistoryView { target, points: seconds } in &frame.history {
+        let Some(&target) = targets.get(target.as_str()) else { continue };
+        let seconds = seconds.iter().filter(|point| point.unix <= frame.unix + AHEAD);
+        points.extend(seconds.map(move |point| (target.uid.as_str(), point.unix, point_of(point, target))));
+    }
+    for (name, forecast) in first_forecasts(&frame.forecasts) {
+        let Some(&target) = targets.get(name) else { continue };
+        // The answer may be a tick younger than the stream's line. Of one that is further off the second is not known: a
+        // second is a tick only nearly.
+        if forecast.tick.abs_diff(frame.tick) <= AHEAD {
+            let unix = (frame.unix + forecast.tick).saturating_sub(frame.tick);
+            points.push((target.uid.as_str(), unix, forecast_of(forecast)));
+        }
+    }
+    points.into_iter()
 }
 
 /// The first rule's forecast of each target: the one that the agent draws.

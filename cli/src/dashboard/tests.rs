@@ -27,13 +27,14 @@ use super::{
     guard::Guard,
     store::{Frame, Look, Store},
     token::Token,
+    trial::Desk,
 };
 use crate::stream;
 
-const HOST: &str = "127.0.0.1:9471";
-const SECRET: &str = "0123456789abcdef";
+pub(super) const HOST: &str = "127.0.0.1:9471";
+pub(super) const SECRET: &str = "0123456789abcdef";
 /// What the page expects.
-const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
+pub(super) const TYPES: &str = include_str!("../../../dashboard/src/api.ts");
 
 pub(super) fn target(name: &str, measured_us: f32) -> Value {
     json!({
@@ -71,7 +72,7 @@ fn alert(fired: u64) -> Value {
 }
 
 /// A second of one target.
-fn frame(unix: u64, measured_us: f32) -> Frame {
+pub(super) fn frame(unix: u64, measured_us: f32) -> Frame {
     let tick = unix - 1_000;
     let score = json!({
         "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt", "neededPercent": 50.0,
@@ -94,7 +95,7 @@ fn frame(unix: u64, measured_us: f32) -> Frame {
 
 pub(super) fn routes(shared: &Arc<Shared>, token: Option<&str>) -> Router {
     let guard = Guard::of(HOST.parse().unwrap(), &HOST.parse().unwrap(), token.and_then(Token::of));
-    router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard)
+    router(Arc::clone(shared), Arc::new(Assets::load().unwrap()), guard, Desk::new(None))
 }
 
 /// A dashboard that has seen two seconds.
@@ -206,6 +207,27 @@ async fn a_token_is_exchanged_for_a_cookie() {
         response(&routes, get("/api/v1/overview").header(header::COOKIE, cookie)).await.status(),
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn what_is_posted_is_scored_for_whoever_may_ask() {
+    const POSTED: &str = r#"{"model": "last", "signals": [[{"rtt_max_us": 20000}]]}"#;
+    let [open, locked] = [None, Some(SECRET)].map(|token| routes(&seen(), token));
+    let table = [
+        (&open, HOST, "application/json", StatusCode::OK, r#""kind":"RttForecast""#),
+        // What a form on another page can post.
+        (&open, HOST, "text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected application/json"),
+        (&open, "evil.example:9471", "application/json", StatusCode::MISDIRECTED_REQUEST, "got host"),
+        (&locked, HOST, "application/json", StatusCode::UNAUTHORIZED, "got no token"),
+    ];
+    for (routes, host, content_type, status, words) in table {
+        let request = Request::post("/api/v1/detect").header(header::HOST, host);
+        let request = request.header(header::CONTENT_TYPE, content_type).body(Body::from(POSTED)).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        let got = response.status();
+        let body = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().into()).unwrap();
+        assert!(got == status && body.contains(words), "{host} {content_type}: {got} {body}");
+    }
 }
 
 #[test]
@@ -331,14 +353,14 @@ async fn an_agent_is_followed_to_the_end_of_its_stream() {
         [(&nodes, "Nodes"), (node, "NodeView"), (&node["sensors"][0], "SensorView"), (&node["stream"], "StreamView")];
     for (value, interface) in kinds {
         let names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(names, fields(&[interface]), "{interface}");
+        assert_eq!(names, fields(TYPES, &[interface]), "{interface}");
     }
 }
 
 /// Fields of interfaces in the page's types, without those that may be absent.
-pub(super) fn fields(interfaces: &[&str]) -> BTreeSet<String> {
+pub(super) fn fields(types: &str, interfaces: &[&str]) -> BTreeSet<String> {
     let body = |name: &&str| {
-        let (_, rest) = TYPES.split_once(&format!("export interface {name} ")).unwrap();
+        let (_, rest) = types.split_once(&format!("export interface {name} ")).unwrap();
         let (_, rest) = rest.split_once("{\n").unwrap();
         rest.split_once("\n}").unwrap().0
     };
@@ -382,12 +404,12 @@ async fn answers_have_the_fields_that_the_page_expects() {
         let mut names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
         // The one that may be absent.
         names.remove("policyNamespace");
-        assert_eq!(names, fields(interfaces), "{interfaces:?}");
+        assert_eq!(names, fields(TYPES, interfaces), "{interfaces:?}");
     }
     let live = seen()
         .read(|store| serde_json::to_value(store.live(&Look::Target("u-web1".to_owned()), Instant::now())).unwrap());
     let point: BTreeSet<String> = live["point"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(point, fields(&["Point"]));
+    assert_eq!(point, fields(TYPES, &["Point"]));
     let alert: BTreeSet<String> = alerts["alerts"][0].as_object().unwrap().keys().cloned().collect();
-    assert!(fields(&["Alert", "PolicyIdentity"]).is_subset(&alert), "{alert:?}");
+    assert!(fields(TYPES, &["Alert", "PolicyIdentity"]).is_subset(&alert), "{alert:?}");
 }

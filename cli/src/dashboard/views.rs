@@ -19,6 +19,7 @@ use super::{
     scores::{self, Sample},
     standing::{Counts, Standing},
 };
+use crate::history::Status;
 
 /// How the dashboard stands with the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -126,6 +127,17 @@ pub(super) struct Alerts<'a> {
     pub(super) version: u64,
     pub(super) alerts: Vec<&'a Alert>,
     pub(super) forgotten: u64,
+    /// `after` of the older ones that are kept on disk; none where there are none.
+    pub(super) next: Option<String>,
+}
+
+/// As [`Alerts`], from disk.
+#[derive(Serialize)]
+pub(super) struct AlertPage<'a> {
+    pub(super) version: u64,
+    pub(super) alerts: Vec<&'a Value>,
+    pub(super) forgotten: u64,
+    pub(super) next: Option<String>,
 }
 
 /// Scores as agents publish them, and what they were.
@@ -192,6 +204,8 @@ pub(super) struct Live<'a> {
     pub(super) counts: Counts,
     pub(super) roster: u64,
     pub(super) alerts: u64,
+    /// What is kept, and where; empty where nothing is.
+    pub(super) history: Vec<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) latest: Option<Latest>,
     /// Within: of one target, null once it is gone. None: nobody looks at one.
@@ -360,7 +374,7 @@ impl About {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::{history::History, ring::Slot as _};
+    use crate::dashboard::history::History;
 
     fn history(points: &[(u64, f32)]) -> History {
         let mut history = History::default();

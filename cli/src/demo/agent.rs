@@ -19,6 +19,8 @@ const BINARY: &str = "netprecursor-agent";
 /// How long the agent may take until all its required sensors work; the kernel verifies its programs meanwhile.
 const READY: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
+/// Between two exports of metrics: a demonstration lasts minutes.
+const EXPORT_MS: &str = "5000";
 
 /// Why there is no agent to show.
 #[derive(Debug, Error)]
@@ -48,6 +50,15 @@ pub(super) struct Launch<'a> {
     /// Where scores are kept. Emptied first, so that only this run counts.
     pub(super) state_dir: &'a Path,
     pub(super) log: &'a Path,
+    pub(super) receivers: Option<Receivers>,
+}
+
+/// Where the agent publishes to besides, as URLs.
+#[derive(Debug)]
+pub(super) struct Receivers {
+    pub(super) alertmanager: String,
+    /// OTLP over HTTP.
+    pub(super) collector: String,
 }
 
 /// A running agent. Dropping it ends it.
@@ -80,6 +91,9 @@ impl Agent {
         let mut command = Command::new(launch.program);
         command.arg("run").arg("--policy").arg(launch.policy).arg("--target").arg(&launch.target);
         command.arg("--listen").arg(launch.listen.to_string()).arg("--state-dir").arg(launch.state_dir);
+        if let Some(receivers) = &launch.receivers {
+            receivers.name_to(&mut command);
+        }
         let child = child::start(&mut command, launch.log).map_err(failed)?;
         Ok(Self { child, log: launch.log.into(), api: Api::new(format!("http://{}", launch.listen)) })
     }
@@ -131,6 +145,17 @@ impl Agent {
     }
 }
 
+impl Receivers {
+    /// Has the agent that `command` starts publish to them, whatever this program's environment says of OTLP.
+    fn name_to(&self, command: &mut Command) {
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        command.arg("--alertmanager").arg(&self.alertmanager);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector).env("OTEL_METRIC_EXPORT_INTERVAL", EXPORT_MS);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{net::TcpListener, os::unix::fs::PermissionsExt as _};
@@ -150,6 +175,7 @@ mod tests {
             listen: &free.into(),
             state_dir: &directory.join("state"),
             log: &directory.join("agent.log"),
+            receivers: Some(Receivers { alertmanager: "http://am".into(), collector: "http://otel".into() }),
         };
         Agent::start(&launch).unwrap()
     }
@@ -166,7 +192,8 @@ mod tests {
     #[test]
     fn waiting_ends_when_it_is_stopped_and_dropping_asks_the_agent_to_end() {
         let directory = tempfile::tempdir().unwrap();
-        let body = "trap 'echo drained; exit' TERM; echo \"$@\"; while :; do sleep 0.01; done";
+        let body =
+            "trap 'echo drained; exit' TERM; echo \"$@ $OTEL_EXPORTER_OTLP_ENDPOINT\"; while :; do sleep 0.01; done";
         let mut agent = scripted(directory.path(), body);
         assert!(!agent.wait_until_ready(&AtomicBool::new(true)).unwrap());
         let log = directory.path().join("agent.log");
@@ -176,6 +203,7 @@ mod tests {
         drop(agent);
         let text = fs::read_to_string(&log).unwrap();
         assert!(text.contains("--target netns:web*,app=demo") && text.ends_with("drained\n"), "{text}");
+        assert!(text.contains("--alertmanager http://am http://otel\n"), "{text}");
     }
 
     #[test]

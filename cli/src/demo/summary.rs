@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use netprecursor_core::score::Scorecard;
 use serde::Serialize;
 
-use super::naive::f1;
+use super::{full::Report, naive::f1};
 use crate::quantity::seconds;
 
 /// The result of a run.
@@ -32,6 +32,9 @@ pub(super) struct Summary {
     pub(super) naive_all: Vec<Rival>,
     /// Seconds that the rules of thumb did not see because the stream was read too slowly.
     pub(super) naive_seconds_lost: u64,
+    /// What Prometheus, Alertmanager and the Collector received, if they were there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) monitoring: Option<Report>,
 }
 
 /// A rule of thumb and its outcome.
@@ -129,6 +132,9 @@ impl Summary {
             row(format!("{} (best of six rules of thumb)", rival.name), &rival.outcome);
         }
         text += "* began while an earlier alert was still out; the rule of thumb is the best in hindsight\n\n";
+        if let Some(monitoring) = &self.monitoring {
+            text += &(monitoring.text() + "\n");
+        }
         text + &self.verdict() + "\n"
     }
 
@@ -174,6 +180,7 @@ mod tests {
             naive_chosen_by: "F1",
             naive_all: Vec::new(),
             naive_seconds_lost: 0,
+            monitoring: None,
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::connect::Cluster;
 use crate::{
     dashboard::{
-        Listening,
+        Listening, PrometheusArgs,
         cluster::{Picture, serve},
     },
     terminal,
@@ -36,6 +36,8 @@ const WAITING: usize = 512;
 pub(crate) struct Args {
     #[command(flatten)]
     listening: Listening,
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
 }
 
 /// Serves it until it is stopped. `is_one_namespace`: the user asked for one.
@@ -48,7 +50,7 @@ pub(super) async fn run(cluster: Cluster, is_one_namespace: bool, args: &Args) -
         terminal::print(&format!("dashboard of {url} on http://{address}/, until it is stopped\n"))
     };
     tokio::select! {
-        served = serve(&args.listening, &url, forwards, shown, begun) => served,
+        served = serve((&args.listening, &args.prometheus), &url, forwards, shown, begun) => served,
         ended = follow(&cluster, is_one_namespace, pictures, agents) => ended,
     }
 }

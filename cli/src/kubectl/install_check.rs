@@ -1,5 +1,6 @@
 //! `install-check`: whether a cluster can run netprecursor and whether the installation works, before and after installing.
 
+mod external_metrics;
 mod facts;
 #[cfg(test)]
 mod tests;
@@ -110,6 +111,7 @@ pub(super) fn report(facts: &Facts, now: Timestamp) -> InstallCheck {
     checks.extend(policies_check(facts, &diagnosis));
     checks.push(admission(facts, facts.installed.operator.there().is_some()));
     checks.push(pod_security(&facts.place, &facts.dry_run, namespace));
+    checks.extend(external_metrics::check(&facts.external_metrics));
     checks.push(rights(&facts.may_create, &facts.user_namespace));
     let is_well = checks.iter().all(|check| check.verdict != Verdict::Bad);
     InstallCheck { is_well, install_namespace: namespace.clone(), is_installed, checks }

@@ -19,6 +19,7 @@ const MAX_MEMBERS: usize = 256;
 
 /// The pods that an alert on a workload is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Affected {
     /// What they are the pods of.
     pub workload: Workload,
@@ -32,6 +33,7 @@ pub struct Affected {
 
 /// One of these pods. Round trips are those since the alert fired, µs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AffectedPod {
     /// Its name.

@@ -8,6 +8,7 @@ use crate::policy::Kind;
 
 /// A policy object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyRef {
     /// Its kind.
     pub kind: Kind,
@@ -21,6 +22,7 @@ pub struct PolicyRef {
 
 /// A pod object.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PodRef {
     /// Its namespace.
     pub namespace: String,
@@ -37,6 +39,7 @@ pub struct PodRef {
 
 /// An object that controls others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Controller {
     /// Group and version of its kind, such as `apps/v1`.
@@ -51,6 +54,7 @@ pub struct Controller {
 
 /// What a pod is one of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Workload {
     /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job`…
     pub kind: String,
@@ -60,6 +64,7 @@ pub struct Workload {
 
 /// A policy and a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subject {
     /// The policy.
     pub policy: PolicyRef,

@@ -18,6 +18,7 @@ pub struct Reliability {
 
 /// The chances of a bin.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bin {
     /// How many were forecast.

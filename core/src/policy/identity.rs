@@ -31,6 +31,7 @@ impl Kind {
 
 /// A policy's kind, namespace and name: no two policies that are there at the same time have all three in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Identity {
     /// Its kind.
     #[serde(rename = "policyKind")]

@@ -12,6 +12,7 @@ const MAX_SUBDOMAIN: usize = 253;
 /// A name of lower-case letters, digits and `-`, in parts joined by `.`, each beginning and ending with a letter or
 /// digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 

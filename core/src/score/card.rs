@@ -7,6 +7,7 @@ pub const LEAD_BUCKETS: usize = 32;
 
 /// Cumulative counts over all targets of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scorecard {
     /// Alerts fired.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Basis, Prediction};
+use super::{Basis, Outlook, Prediction};
 use crate::{
     adapt::{Learned, Merits, Peers, Shown, chance},
     calibrate::{Calibrator, Caution, Matured, Recalibration, Reliability},
@@ -119,6 +119,13 @@ impl Ledger {
         })
     }
 
+    /// Forecast and chance of a breach of `threshold_us` for a target that is seen once, by what was learned so far. Nothing
+    /// is learned from it; `None` when there is no forecast.
+    pub fn outlook(&self, basis: &Basis, threshold_us: f32) -> Option<Outlook> {
+        let Prediction { forecast, chance, .. } = self.clone().predict(basis, threshold_us, &mut None)?;
+        Some(Outlook { forecast, chance: chance as f32 })
+    }
+
     /// Takes in a prediction and its truth; `is_calm` when the threshold was not breached at the time.
     pub(super) fn learn(
         &mut self,
@@ -192,6 +199,16 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.scorecard.alerts = 7;
         assert_eq!(Ledger::from_json(&ledger.to_json().unwrap()).unwrap(), ledger);
+    }
+
+    #[test]
+    fn looking_out_for_a_target_that_is_seen_once_teaches_nothing() {
+        let ledger = Ledger::default();
+        let before = ledger.clone();
+        let basis = Basis::Alone(Forecast::from_ln([4.0, 5.0, 7.0]).unwrap());
+        let chances = [10.0, 60.0, 10_000.0].map(|us| ledger.outlook(&basis, us).unwrap().chance);
+        assert!(chances.is_sorted_by(|lower, higher| lower > higher), "{chances:?}");
+        assert_eq!(ledger, before);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Alert, Alerts, Live } from '../api';
-import { read } from '../client';
-import { chosen, type AlertFilter } from '../pure/alerts';
+import { read, type Refused } from '../client';
+import { chosen, joined, type AlertFilter } from '../pure/alerts';
 import { chance, moment, number, quantity, span, time } from '../pure/format';
 import { href } from '../pure/route';
 import { feature, group, ruleName, verdict, VERDICTS, verdictWords, type Verdict } from '../pure/words';
@@ -15,12 +15,36 @@ const OUTCOMES: readonly (readonly ['all' | Verdict, string])[] = [
   ...(Object.entries(VERDICTS) as [Verdict, [string, string]][]).map(([key, [, words]]) => [key, words] as const),
 ];
 const PAGE = 50;
+/** Older ones that are read at a time. */
+const OLDER = 200;
+
+/** What was read from disk. */
+interface Older {
+  alerts: Alert[];
+  /** Where the next ones begin; undefined before any was read. */
+  next: string | null | undefined;
+  isReading: boolean;
+  refused: string | null;
+}
 
 export function AlertsPage({ live }: { live: Live | null }) {
   const { answer: alerts, refused } = useRead('alerts', (signal) => read<Alerts>('alerts', signal), live?.alerts, ({ version }) => version);
   const [filter, setFilter] = useState<AlertFilter>({ text: '', state: 'all', verdict: 'all' });
   const [most, setMost] = useState(PAGE);
-  const found = useMemo(() => (alerts ? chosen(alerts.alerts, filter) : []), [alerts, filter]);
+  const [older, setOlder] = useState<Older>({ alerts: [], next: undefined, isReading: false, refused: null });
+  const all = useMemo(() => joined(alerts?.alerts ?? [], older.alerts), [alerts, older.alerts]);
+  const found = useMemo(() => chosen(all, filter), [all, filter]);
+  const next = older.next === undefined ? (alerts?.next ?? null) : older.next;
+  const readOlder = () => {
+    setOlder({ ...older, isReading: true });
+    read<Alerts>(`alerts?limit=${OLDER}&after=${encodeURIComponent(next ?? '')}`).then(
+      (page) => {
+        setOlder({ alerts: [...older.alerts, ...page.alerts], next: page.next, isReading: false, refused: null });
+        setMost(most + OLDER);
+      },
+      (error: Refused) => setOlder({ ...older, isReading: false, refused: error.message }),
+    );
+  };
   const change = (part: Partial<AlertFilter>) => {
     setFilter({ ...filter, ...part });
     setMost(PAGE);
@@ -33,12 +57,14 @@ export function AlertsPage({ live }: { live: Live | null }) {
         <Search label="Filter by target, policy, cause, model" value={filter.text} onChange={(text) => change({ text })} />
         <Select label="State" value={filter.state} options={STATES} onChange={(state) => change({ state })} />
         <Select label="Outcome" value={filter.verdict} options={OUTCOMES} onChange={(outcome) => change({ verdict: outcome })} />
-        <span class="soft" role="status">{alerts ? `${number(found.length, 0)} of ${number(alerts.alerts.length, 0)} alerts` : ''}{alerts?.forgotten ? `, ${number(alerts.forgotten, 0)} older ones are no longer kept` : ''}</span>
+        <span class="soft" role="status">{alerts ? `${number(found.length, 0)} of ${number(all.length, 0)} alerts${next == null ? '' : ', older ones are kept'}` : ''}{alerts?.forgotten && !live?.history.some(({ from }) => from === 'Store') ? `, ${number(alerts.forgotten, 0)} older ones are no longer kept` : ''}</span>
       </div>
       {!alerts && <p class="empty">{refused?.message ?? 'Loading…'}</p>}
-      {alerts && found.length === 0 && <p class="empty">{alerts.alerts.length ? 'No alert matches.' : 'No alerts since this dashboard and its agent started.'}</p>}
+      {alerts && found.length === 0 && <p class="empty">{all.length ? 'No alert matches.' : 'No alerts since this dashboard and its agent started.'}</p>}
       <ol class="alert-list">{found.slice(0, most).map((alert) => <Item key={`${alert.name} ${alert.firedUnix}`} alert={alert} now={now} />)}</ol>
       {found.length > most && <button type="button" class="more" onClick={() => setMost(most + 4 * PAGE)}>Show more</button>}
+      {found.length <= most && next != null && <button type="button" class="more" disabled={older.isReading} onClick={readOlder}>Read older ones from disk</button>}
+      {older.refused && <p class="note" role="alert">{older.refused}</p>}
     </section>
   );
 }

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import type { Expert, Live, ModelCard, Models, Policies, Score, Trend as TrendData } from '../api';
 import { read } from '../client';
 import { number, percent, span } from '../pure/format';
+import { href } from '../pure/route';
 import { policyName, ruleName } from '../pure/words';
 import { useRead } from '../reader';
 import { Chip } from '../ui/chip';
@@ -48,6 +49,7 @@ function Rule({ score, trend, cards, isDark }: { score: Score; trend: TrendData 
       <div class="alert-head">
         <h2>{ruleName(score)}</h2>
         <Chip mood={score.model.fallback ? 'warn' : 'none'}>{score.model.name}</Chip>
+        <a class="when" href={href({ page: 'try', uid: null, rule: ruleName(score) })} aria-label={`Try ${ruleName(score)} with another threshold or confidence`}>Try</a>
       </div>
       {score.model.fallback && <p class="note">Fell back to {score.model.name}: {score.model.fallback}</p>}
       <dl class="facts big">

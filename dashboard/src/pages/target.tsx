@@ -4,11 +4,14 @@ import { read, type Refused } from '../client';
 import { within, zoomed, type Range } from '../pure/axis';
 import { clock, span, time, chance, moment } from '../pure/format';
 import { moves, move, RECENT, type Values } from '../pure/moves';
+import { PAST_SPANS } from '../pure/past';
 import { append, LONGEST_GAP, seriesOf, SPAN, type Series } from '../pure/series';
+import { href } from '../pure/route';
 import { ruleName } from '../pure/words';
 import { useRead } from '../reader';
 import { Chip, StandingChip } from '../ui/chip';
 import { Moved } from './target/moved';
+import { Past } from './target/past';
 import { RttCharts } from './target/rtt';
 
 /** Seconds of signals that are looked at. */
@@ -101,7 +104,18 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const rtt = useMemo(() => (data ? rttMove(data) : null), [data]);
   const found = useMemo(() => (data ? moves(data.signals.signals, data.signals.start, (signal) => isShown(about.signals[signal]?.name ?? '')) : []), [data, about]);
   if (!data && live?.cluster && refused?.status === 404) return <p class="empty">Waiting for the agent of this target’s node, which is shown live from now on. If this stays, the target is gone. <a href="#/">Go to the overview.</a></p>;
+  const history = live?.history ?? [];
+  const past = (isTitled: boolean) => <Past uid={uid} width={width} at={at} now={live?.unix ?? Math.floor(Date.now() / 1000)} history={history} about={about} needed={data?.history.target.rules[0]?.needed ?? null} isTitled={isTitled} isDark={isDark} />;
+  const spans = [...SPANS, ...(history.length ? PAST_SPANS : [])];
+  const buttons = (
+    <div class="buttons" role="group" aria-label="Span">
+      {spans.map(([seconds, words]) => <button key={seconds} type="button" aria-pressed={!zoom && width === seconds} onClick={() => { setWidth(seconds); setZoom(null); }}>{words}</button>)}
+    </div>
+  );
+  if (refused?.status === 404 && history.length) return <section class="target-page"><div class="tools">{buttons}</div>{past(true)}</section>;
   if (!data || !series) return <p class="empty">{refused ? <>{refused.message}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
+  // Further back than what is in memory, which begins with the dashboard or an hour ago.
+  const isPast = history.length > 0 && (width > SPAN || (at != null && at < (series.times[0] ?? last)));
   const { target } = data.history;
   const rule = target.rules[0];
   // In a cluster one agent may be silent while the rest goes on: then nothing is as of now.
@@ -129,20 +143,20 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
         <div><dt>Chance of a breach</dt><dd>{chance(now?.chance)}</dd></div>
         <div><dt>Threshold</dt><dd>{time(rule?.thresholdUs)}</dd></div>
       </dl>
-      <div class="tools">
-        <div class="buttons" role="group" aria-label="Span">
-          {SPANS.map(([seconds, words]) => <button key={seconds} type="button" aria-pressed={!zoom && width === seconds} onClick={() => { setWidth(seconds); setZoom(null); }}>{words}</button>)}
-        </div>
+      {isPast && <><div class="tools">{buttons}</div>{past(false)}</>}
+      {!isPast && <div class="tools">
+        {buttons}
         <div class="buttons" role="group" aria-label="Zoom">
           <button type="button" aria-label="Zoom in" onClick={() => zoomBy(0.5)}>+</button>
           <button type="button" aria-label="Zoom out" onClick={() => zoomBy(2)}>−</button>
           {zoom && <button type="button" onClick={reset}>Follow</button>}
         </div>
         <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>{isPaused ? 'Go on' : 'Pause'}</button>
+        <a class="button" href={href({ page: 'try', uid, rule: rule ? ruleName(rule) : null })}>Try a policy</a>
         <span class="soft">{clock(range.from)} to {clock(Math.min(range.to, last))} ({span(Math.min(range.to, last) - range.from)}). Drag to zoom, double-click to follow.</span>
-      </div>
-      <RttCharts series={series} version={data.version} range={range} horizon={about.horizonSeconds} needed={rule?.needed ?? null} cursor={cursor} rttSince={rtt?.since ?? null} isDark={isDark} onCursor={setCursor} onZoom={change} onReset={reset} />
-      <Moved found={found} rtt={rtt} signals={data.signals} version={data.version} about={about} end={end} range={range} isDark={isDark} onZoom={change} onReset={reset} oldest={data.signals.oldest} />
+      </div>}
+      {!isPast && <RttCharts series={series} version={data.version} range={range} horizon={about.horizonSeconds} needed={rule?.needed ?? null} cursor={cursor} rttSince={rtt?.since ?? null} isDark={isDark} onCursor={setCursor} onZoom={change} onReset={reset} />}
+      {!isPast && <Moved found={found} rtt={rtt} signals={data.signals} version={data.version} about={about} end={end} range={range} isDark={isDark} onZoom={change} onReset={reset} oldest={data.signals.oldest} />}
     </section>
   );
 }

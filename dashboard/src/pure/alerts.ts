@@ -14,6 +14,13 @@ function haystack(alert: Alert): string {
   return [alert.target, ruleName(alert), alert.severity, alert.model.name, ...causes].join('\n').toLowerCase();
 }
 
+/** The newest ones and older ones that were read from disk, each once, as it is known last. */
+export function joined(newest: Alert[], older: Alert[]): Alert[] {
+  const key = ({ name, firedUnix }: Alert) => `${firedUnix} ${name}`;
+  const known = new Set(newest.map(key));
+  return [...newest, ...older.filter((alert) => !known.has(key(alert)))];
+}
+
 /** Those that pass; firing ones first, then the newest. */
 export function chosen(alerts: Alert[], filter: AlertFilter): Alert[] {
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);

@@ -54,6 +54,11 @@ export function clock(unix: number): string {
   return clocks.format(unix * 1000);
 }
 
+/** The day of the year. */
+export function day(unix: number): string {
+  return days.format(unix * 1000);
+}
+
 /** The time of day without seconds. */
 export function minute(unix: number): string {
   return clock(unix).slice(0, 5);

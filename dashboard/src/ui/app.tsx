@@ -8,6 +8,7 @@ import { OverviewPage } from '../pages/overview';
 import { PoliciesPage } from '../pages/policies';
 import { SignIn } from '../pages/signin';
 import { TargetPage } from '../pages/target';
+import { TryPage } from '../pages/try';
 import { parse, type Route } from '../pure/route';
 import { useRead } from '../reader';
 import { useTheme } from '../theme';
@@ -18,6 +19,7 @@ import { Header } from './header';
 function viewOf(route: Route): string {
   switch (route.page) {
     case 'target': return `view=target&uid=${encodeURIComponent(route.uid)}`;
+    case 'try':
     case 'unknown': return 'view=alerts';
     case 'overview': return route.node ? `view=overview&node=${encodeURIComponent(route.node)}` : 'view=overview';
     default: return `view=${route.page}`;
@@ -34,7 +36,7 @@ function useRoute(): Route {
   return route;
 }
 
-const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', nodes: 'Nodes', unknown: 'No such page' };
+const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', nodes: 'Nodes', try: 'Try a policy', unknown: 'No such page' };
 
 export function App() {
   const route = useRoute();
@@ -79,6 +81,7 @@ function Page({ route, live, about, isDark }: { route: Route; live: Live | null;
     case 'alerts': return <AlertsPage live={live} />;
     case 'policies': return <PoliciesPage live={live} isDark={isDark} />;
     case 'nodes': return <NodesPage live={live} />;
+    case 'try': return <TryPage key={`${route.uid} ${route.rule}`} uid={route.uid} rule={route.rule} live={live} isDark={isDark} />;
     default: return <section><h1>No such page</h1><p class="empty">Nothing is at {route.hash}. <a href="#/">Go to the overview.</a></p></section>;
   }
 }

@@ -1,7 +1,7 @@
 /** What all charts have in common. */
 
 import type uPlot from 'uplot';
-import { clock, minute } from '../pure/format';
+import { clock, day, minute } from '../pure/format';
 import { colour } from '../theme';
 
 const FONT = '11px system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
@@ -27,8 +27,14 @@ export function timeAxis(isShown: boolean): uPlot.Axis {
   return {
     stroke: colour('soft'), font: FONT, size: 26, gap: 4, space,
     grid: { stroke: colour('grid'), width: 1 }, ticks: { show: false },
-    values: (u, splits, _axis, _space, step) => splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / devicePixelRatio - EDGE ? '' : step < 60 ? clock(at) : minute(at))),
+    values: (u, splits, _axis, _space, step) => splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / devicePixelRatio - EDGE ? '' : words(at, step))),
   };
+}
+
+/** A label of the time axis: midnight is the day, where charts are longer than one. */
+function words(at: number, step: number): string {
+  if (step < 60) return clock(at);
+  return step >= 3600 && minute(at) === '00:00' ? day(at) : minute(at);
 }
 
 export function valueAxis(words: (value: number) => string, space = 34): uPlot.Axis {

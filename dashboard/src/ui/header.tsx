@@ -8,6 +8,7 @@ const PAGES = [
   ['alerts', 'Alerts'],
   ['policies', 'Policies'],
   ['nodes', 'Nodes'],
+  ['try', 'Try'],
 ] as const;
 
 const NEXT: Record<Theme, Theme> = { system: 'dark', dark: 'light', light: 'system' };
@@ -27,7 +28,7 @@ export function Header({ route, live, theme, onTheme }: Props) {
       <a class="brand" href="#/">net<span>precursor</span></a>
       <nav aria-label="Pages">
         {PAGES.map(([page, name]) => (
-          <a key={page} href={href({ page })} aria-current={current === page ? 'page' : undefined}>{name}</a>
+          <a key={page} href={page === 'try' ? href({ page, uid: null, rule: null }) : href({ page })} aria-current={current === page ? 'page' : undefined}>{name}</a>
         ))}
       </nav>
       <div class="source">{live && <SourceChip live={live} />}</div>

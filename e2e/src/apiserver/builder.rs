@@ -34,6 +34,7 @@ pub(super) struct Layout {
     pub(super) serving: certificates::Identity,
     pub(super) authority: PathBuf,
     pub(super) token_keys: certificates::TokenKeys,
+    pub(super) front_proxy: certificates::FrontProxy,
 }
 
 impl Builder {
@@ -73,6 +74,7 @@ impl Builder {
             serving: authority.server("apiserver", &["127.0.0.1", "localhost", "kubernetes.default.svc"])?,
             authority: authority.certificate(),
             token_keys: authority.token_keys()?,
+            front_proxy: Authority::front_proxy(&directory)?,
             directory: directory.clone(),
         };
         for (file, user, group) in

@@ -11,10 +11,14 @@ use rcgen::{
 
 use crate::Error;
 
+/// The common name of the front proxy's certificate.
+pub(super) const FRONT_PROXY: &str = "front-proxy-client";
+
 /// Signs certificates into one directory.
 #[derive(Debug)]
 pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    certificate: PathBuf,
     directory: PathBuf,
 }
 
@@ -23,6 +27,13 @@ pub(super) struct Authority {
 pub(super) struct Identity {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
+}
+
+/// What kube-apiserver shows to servers of further APIs, to which it passes requests on.
+#[derive(Debug, Clone)]
+pub(super) struct FrontProxy {
+    pub(super) authority: PathBuf,
+    pub(super) identity: Identity,
 }
 
 /// What signs tokens, and what checks them, as files.
@@ -35,19 +46,24 @@ pub(super) struct TokenKeys {
 impl Authority {
     /// A new authority, with its certificate as `ca.crt` in `directory`.
     pub(super) fn new(directory: &Path) -> Result<Self, Error> {
+        Self::named("netprecursor test", "ca.crt", directory)
+    }
+
+    fn named(name: &str, file: &str, directory: &Path) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "netprecursor test");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        write(&directory.join("ca.crt"), &certificate.pem())?;
-        Ok(Self { issuer: Issuer::new(params, key), directory: directory.to_path_buf() })
+        let path = directory.join(file);
+        write(&path, &certificate.pem())?;
+        Ok(Self { issuer: Issuer::new(params, key), certificate: path, directory: directory.to_path_buf() })
     }
 
     /// The authority's own certificate.
     pub(super) fn certificate(&self) -> PathBuf {
-        self.directory.join("ca.crt")
+        self.certificate.clone()
     }
 
     /// A server's certificate for `names` (addresses among them).
@@ -77,6 +93,13 @@ impl Authority {
         write(&keys.private, &pair.serialize_pem())?;
         write(&keys.public, &pair.public_key_pem())?;
         Ok(keys)
+    }
+
+    /// The front proxy's certificate, of an authority of its own: whoever that one signs is believed about users.
+    pub(super) fn front_proxy(directory: &Path) -> Result<FrontProxy, Error> {
+        let authority = Self::named("front-proxy-ca", "front-proxy-ca.crt", directory)?;
+        let identity = authority.client("front-proxy-client", FRONT_PROXY, None)?;
+        Ok(FrontProxy { authority: authority.certificate(), identity })
     }
 
     fn sign(&self, file: &str, params: CertificateParams) -> Result<Identity, Error> {

@@ -9,7 +9,7 @@ use std::{
 
 use netprecursor_testbed::{Module, TestbedError, module::ETCD};
 
-use super::{Layout, audit};
+use super::{Layout, audit, certificates::FRONT_PROXY};
 use crate::{Error, Version};
 
 /// The programs of one version.
@@ -71,6 +71,13 @@ pub(super) fn apiserver(layout: &Layout) -> Result<Command, Error> {
         .arg(path("client-ca-file", &layout.authority))
         .arg(path("service-account-key-file", &layout.token_keys.public))
         .arg(path("service-account-signing-key-file", &layout.token_keys.private))
+        // Servers of further APIs are asked as kubeadm has it.
+        .arg(path("requestheader-client-ca-file", &layout.front_proxy.authority))
+        .arg(format!("--requestheader-allowed-names={FRONT_PROXY}"))
+        .args(["--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"])
+        .arg("--requestheader-extra-headers-prefix=X-Remote-Extra-")
+        .arg(path("proxy-client-cert-file", &layout.front_proxy.identity.certificate))
+        .arg(path("proxy-client-key-file", &layout.front_proxy.identity.key))
         .arg("--service-account-issuer=https://kubernetes.default.svc")
         .args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true"])
         .arg(path("audit-policy-file", &policy))

@@ -66,6 +66,9 @@ pub const ALERTMANAGER: Module = Module {
     embedded: Some(Embedded { module: "github.com/prometheus/alertmanager", folder: "ui/app/dist" }),
 };
 
+/// An OpenTelemetry Collector of the parts that tests use: OTLP in, files out.
+pub const OTELCOL: Module = Module { folder: "otelcol", package: OWN, tags: "", embedded: None };
+
 /// The programs of a built module.
 #[derive(Debug, Clone)]
 pub struct Programs(PathBuf);
@@ -260,10 +263,11 @@ fn linker_flags(go_mod: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Module; 12] = [
+    const ALL: [Module; 13] = [
         PROMETHEUS,
         GRAFANA,
         ALERTMANAGER,
+        OTELCOL,
         ETCD,
         COREDNS,
         TOOLS,

@@ -14,5 +14,6 @@ mod network;
 mod objects;
 mod rendering;
 mod road;
+mod scaling;
 mod server;
 mod values;

@@ -35,7 +35,9 @@ fn objects_of(helm: &Helm, release: &str, arguments: &[&str]) -> Vec<Value> {
 
 fn check(objects: &[Value], release: &str) {
     assert_eq!(identities(objects).len(), objects.len(), "{release}");
-    for object in objects.iter().filter(|object| text(object, "/kind") != "CustomResourceDefinition") {
+    // Their names are those of groups.
+    let is_of_group = |kind: &str| ["CustomResourceDefinition", "APIService"].contains(&kind);
+    for object in objects.iter().filter(|object| !is_of_group(text(object, "/kind"))) {
         assert!(is_label_of_dns(text(object, "/metadata/name")), "{release}: {}", identity(object));
         for (key, value) in object["metadata"]["labels"].as_object().unwrap() {
             assert!(is_label_value(value.as_str().unwrap()), "{release}: {}: {key}: {value}", identity(object));

@@ -50,6 +50,7 @@ fn a_value_that_is_unknown_or_of_another_type_is_refused_by_name() {
         ("webhook.url=ftp://a", "url"),
         ("webhook.secret.url=url", "webhook.secret.url without webhook.secret.name"),
         ("alertmanager.urls={http://am:9093},alertmanager.secret.ca=ca", "without alertmanager.secret.name"),
+        ("externalMetrics.certificate.ca=ca", "externalMetrics"),
     ];
     for (value, field) in refused {
         let error = helm.refusal(&["template", "x", chart.to_str().unwrap(), "--set", value]);
@@ -101,13 +102,14 @@ fn every_object_has_an_identity_of_its_own_and_says_what_it_is_part_of() {
 fn each_switch_moves_its_own_objects_and_no_others() {
     let helm = Helm::current();
     let whole = identities(&helm.everything());
-    let switches: [(&str, &[&str]); 12] = [
+    let switches: [(&str, &[&str]); 13] = [
         ("crds.enabled", &["CustomResourceDefinition"]),
         ("rbac.create", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
         ("rbac.aggregate", &["ClusterRole"]),
         ("admissionPolicy.enabled", &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]),
         ("operator.podDisruptionBudget.enabled", &["PodDisruptionBudget"]),
         ("operator.retire", &["Job", "NetworkPolicy"]),
+        ("externalMetrics.enabled", &["APIService", "RoleBinding", "Service"]),
         ("monitoring.serviceMonitor.enabled", &["Service", "ServiceMonitor"]),
         ("monitoring.podMonitor.enabled", &["PodMonitor"]),
         ("monitoring.prometheusRule.enabled", &["PrometheusRule"]),
@@ -271,9 +273,9 @@ fn secrets_of_receivers_are_mounted_where_the_configuration_looks_for_them() {
     let operator = pod("Deployment", "np-operator");
     let secret = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret, "optional": true}});
     let volumes = operator["volumes"].as_array().unwrap();
-    assert_eq!(volumes[1..], [secret("alertmanager", "alertmanager"), secret("webhook", "chat")]);
+    assert_eq!(volumes[1..3], [secret("alertmanager", "alertmanager"), secret("webhook", "chat")]);
     let mounts = operator["containers"][0]["volumeMounts"].as_array().unwrap();
-    let paths: Vec<_> = mounts[1..].iter().map(|mount| text(mount, "/mountPath")).collect();
+    let paths: Vec<_> = mounts[1..3].iter().map(|mount| text(mount, "/mountPath")).collect();
     assert_eq!(paths, ["/etc/netprecursor-receivers/alertmanager", "/etc/netprecursor-receivers/webhook"]);
     assert_eq!(pod("Job", "np-retire")["volumes"].as_array().unwrap().len(), 1);
     let default = helm.template(&[]);

@@ -2,6 +2,7 @@
 
 use std::{fs, process::Command};
 
+use netprecursor_metrics::query;
 use netprecursor_testbed::module;
 use serde_json::Value;
 
@@ -26,9 +27,7 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 
 /// A query as Grafana sends it when everything is chosen.
 fn filled(expr: &str) -> String {
-    let filled = expr.replace("$__rate_interval", "10s").replace("$__range", "1m");
-    let variables = ["cluster", "namespace", "workload", "policy", "node", "instance"];
-    variables.iter().fold(filled, |expr, variable| expr.replace(&format!("${variable}"), ".*"))
+    query::filled(expr, "10s", "1m")
 }
 
 #[test]

@@ -58,7 +58,12 @@ fn answer(mut stream: TcpStream, second: u64) -> io::Result<()> {
 
 /// The agent's, after so many seconds.
 fn agent(second: u64) -> String {
-    encode(&Seen {
+    encode(&seen(second))
+}
+
+/// What it sees then.
+pub(crate) fn seen(second: u64) -> Seen {
+    Seen {
         targets: vec![target("web-1", 0.75), target("web-2", 0.25)],
         rules: vec![rule(second)],
         alerts: vec![SeenAlert {
@@ -78,7 +83,7 @@ fn agent(second: u64) -> String {
         }),
         scrapes: vec![("allowed", second), ("refused", 1)],
         by: By::Target,
-    })
+    }
 }
 
 /// The operator's.
@@ -92,6 +97,7 @@ fn operator(second: u64) -> String {
         metrics.written(Written::Status, Outcome::Done);
         metrics.looked(None);
         metrics.watch_failed("policy");
+        metrics.scaling_requested("allowed");
     }
     metrics.requested(&[("allowed", second)]);
     let receiver = Board::new("alertmanager", "http://alertmanager:9093".to_owned());

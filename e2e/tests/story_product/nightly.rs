@@ -2,6 +2,7 @@
 
 mod agent_killed;
 mod agent_lost;
+mod autoscaler;
 mod churn;
 mod cut_off;
 mod dashboard;

@@ -1,4 +1,5 @@
-//! What the API server said of tokens, for a while; bounded. Pure: time is a parameter.
+//! What the API server said of whoever asks (tokens, or users with what they want), for a while; bounded. Pure: time is a
+//! parameter.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Budget;
 
-/// How long a verdict holds: a token that is revoked reads metrics for no longer, a right that is given helps as soon.
+/// How long a verdict holds: a token that is revoked is good for no longer, a right that is given helps as soon.
 const ALLOWED: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(10);
 
@@ -25,13 +26,13 @@ pub(super) enum Verdict {
     Allowed,
     /// It is no token of this cluster's.
     Unknown,
-    /// Its user may not.
+    /// The user may not.
     Forbidden {
         user: String,
     },
 }
 
-/// What is known of a token.
+/// What is known of whoever asks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Known(Verdict),
@@ -52,6 +53,7 @@ struct Entry {
 
 #[derive(Debug)]
 pub(super) struct Verdicts {
+    most: usize,
     entries: HashMap<Key, Entry>,
     budget: Budget,
     rng: Rng,
@@ -59,11 +61,16 @@ pub(super) struct Verdicts {
 
 impl Default for Verdicts {
     fn default() -> Self {
-        Self { entries: HashMap::new(), budget: Budget::new(BURST, REFILL, 0.0), rng: Rng::new() }
+        Self::new(MOST, BURST, REFILL)
     }
 }
 
 impl Verdicts {
+    /// None yet; at most `most` are remembered, and as a burst `burst` unknown ones are asked about, one more each `refill`.
+    pub(super) fn new(most: usize, burst: u32, refill: Duration) -> Self {
+        Self { most, entries: HashMap::new(), budget: Budget::new(burst, refill, 0.0), rng: Rng::new() }
+    }
+
     pub(super) fn look(&mut self, token: &str, now: Duration) -> Look {
         match self.entries.get(&key(token)) {
             Some(entry) if entry.until > now => Look::Known(entry.verdict.clone()),
@@ -76,7 +83,7 @@ impl Verdicts {
 
     pub(super) fn keep(&mut self, token: &str, verdict: Verdict, now: Duration) {
         let key = key(token);
-        if self.entries.len() >= MOST && !self.entries.contains_key(&key) {
+        if self.entries.len() >= self.most && !self.entries.contains_key(&key) {
             let worth = |entry: &Entry| (entry.verdict == Verdict::Allowed, entry.until);
             let least = self.entries.iter().min_by_key(|(_, entry)| worth(entry)).map(|(key, _)| *key);
             least.map(|least| self.entries.remove(&least));

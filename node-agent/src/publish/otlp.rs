@@ -1,4 +1,5 @@
-//! OpenTelemetry as a sink: metrics from time to time, transitions as log records at once, over gRPC or HTTP.
+//! OpenTelemetry as a sink: metrics from time to time, transitions of alerts and of sensors as log records at once, over gRPC or
+//! HTTP.
 //!
 //! pipeline → [`seen`](crate::metrics::seen) (one short look) → [`figures`](crate::metrics::figures) (series) → the SDK's instruments → exporter. Configured by the
 //! specification's `OTEL_*` variables, on when an endpoint is named; works with and without a cluster.
@@ -12,6 +13,7 @@ mod options;
 mod periodic;
 mod records;
 mod resource;
+mod sensors;
 
 use std::{
     ffi::OsString,
@@ -21,7 +23,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use netprecursor_core::alert::Transition;
+use netprecursor_core::{alert::Transition, tick::Tick};
 use netprecursor_kit::{Backoff, backoff::LONGEST_ASKED, budget::jittered, no_answer};
 use netprecursor_sinks::http::tls::TlsError;
 use opentelemetry_proto::{
@@ -38,15 +40,17 @@ use self::{
     meter::Meter,
     options::{Options, OptionsError, Signal},
     periodic::Periodic,
-    records::Records,
+    records::{Event, Records},
+    sensors::Known,
 };
 use super::sink::Sink;
 use crate::{
     health::{Board, Health},
     metrics::{figures::Figures, seen::Seen},
+    status::Status,
 };
 
-/// Transitions that wait between the tick thread and the exporter.
+/// Events that wait between the tick thread and the exporter.
 const CHANNEL: usize = 256;
 
 /// Time for the last export at the end.
@@ -64,22 +68,37 @@ enum OtlpError {
 /// The tick thread's end.
 #[derive(Debug)]
 pub struct OtlpSink {
-    /// None when the records of transitions are not asked for.
-    sender: Option<mpsc::Sender<(Transition, SystemTime)>>,
+    /// None when log records are not asked for.
+    sender: Option<mpsc::Sender<(Event, SystemTime)>>,
+    known: Known,
     board: Board,
 }
 
 impl Sink for OtlpSink {
     fn publish(&mut self, transition: &Transition) {
-        if let Some(sender) = &self.sender
-            && sender.try_send((transition.clone(), SystemTime::now())).is_err()
-        {
-            self.board.write(|health| health.dropped += 1);
+        if self.sender.is_some() {
+            self.send(Event::Alert(Box::new(transition.clone())));
+        }
+    }
+
+    fn observe(&mut self, now: Tick, sensors: &[Status]) {
+        for change in self.known.changes(now, sensors) {
+            self.send(Event::Sensor(change));
         }
     }
 
     fn health(&self) -> Health {
         self.board.read()
+    }
+}
+
+impl OtlpSink {
+    fn send(&self, event: Event) {
+        if let Some(sender) = &self.sender
+            && sender.try_send((event, SystemTime::now())).is_err()
+        {
+            self.board.write(|health| health.dropped += 1);
+        }
     }
 }
 
@@ -103,7 +122,7 @@ struct Metrics {
 struct Logs {
     exporter: Exporter,
     resource: ResourceAttributesWithSchema,
-    transitions: mpsc::Receiver<(Transition, SystemTime)>,
+    events: mpsc::Receiver<(Event, SystemTime)>,
     board: Board,
 }
 
@@ -133,18 +152,18 @@ fn from_variables(
     }
     let boards: Vec<Board> = [&metrics, &logs].into_iter().flatten().map(|(board, _)| board.clone()).collect();
     boards.iter().for_each(|board| board.write(|health| health.notices = notices.clone()));
-    let (sender, transitions) = mpsc::channel(CHANNEL);
+    let (sender, events) = mpsc::channel(CHANNEL);
     let sink = OtlpSink {
         sender: logs.is_some().then_some(sender),
+        known: Known::default(),
         board: logs.as_ref().map(|(board, _)| board.clone()).unwrap_or_default(),
     };
     let metrics = metrics.and_then(|(board, exporter)| {
         let meter = Meter::new(resource.clone(), periodic.temporality);
         Some(Metrics { exporter: exporter?, meter, periodic, board })
     });
-    let logs = logs.and_then(|(board, exporter)| {
-        Some(Logs { exporter: exporter?, resource: (&resource).into(), transitions, board })
-    });
+    let logs = logs
+        .and_then(|(board, exporter)| Some(Logs { exporter: exporter?, resource: (&resource).into(), events, board }));
     (!boards.is_empty()).then_some((Telemetry { metrics, logs, boards }, sink))
 }
 
@@ -171,7 +190,7 @@ impl Telemetry {
         self.metrics.as_ref().map(|metrics| metrics.periodic.interval)
     }
 
-    /// Exports what `look` sees, and the transitions, until `stop`; then once more.
+    /// Exports what `look` sees, and the events, until `stop`; then once more.
     pub async fn run(self, look: impl Fn() -> Seen, stop: impl Future<Output = ()> + Clone) {
         let metrics = async {
             if let Some(metrics) = self.metrics {
@@ -241,8 +260,8 @@ impl Logs {
         let begun = Instant::now();
         let mut is_open = true;
         loop {
-            while let Ok((transition, at)) = self.transitions.try_recv() {
-                self.add(&mut records, &transition, at);
+            while let Ok((event, at)) = self.events.try_recv() {
+                self.add(&mut records, &event, at);
             }
             self.board.write(|health| health.pending = records.waiting() as u64);
             let waits = backoff.waits(begun.elapsed());
@@ -266,15 +285,15 @@ impl Logs {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                transition = self.transitions.recv(), if is_open => match transition {
-                    Some((transition, at)) => self.add(&mut records, &transition, at),
+                event = self.events.recv(), if is_open => match event {
+                    Some((event, at)) => self.add(&mut records, &event, at),
                     None => is_open = false,
                 },
                 () = tokio::time::sleep_until(wake.unwrap_or(begun)), if wake.is_some() => {}
             }
         }
-        while let Ok((transition, at)) = self.transitions.try_recv() {
-            self.add(&mut records, &transition, at);
+        while let Ok((event, at)) = self.events.try_recv() {
+            self.add(&mut records, &event, at);
         }
         let last_export = async {
             while records.waiting() > 0 {
@@ -291,8 +310,8 @@ impl Logs {
         }
     }
 
-    fn add(&self, records: &mut Records, transition: &Transition, at: SystemTime) {
-        if records.add(transition, at) {
+    fn add(&self, records: &mut Records, event: &Event, at: SystemTime) {
+        if records.add(event, at) {
             self.board.write(|health| health.dropped += 1);
         }
     }

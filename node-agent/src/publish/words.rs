@@ -46,7 +46,8 @@ pub fn note(alert: &Alert) -> String {
                     format!("is {measured}, above the threshold of {threshold}")
                 }
             };
-            format!("{} {what} ({rule}).{}", rtt(alert), causes(&alert.causes))
+            let causes = causes(&alert.causes).map(|causes| format!(" Cause: {causes}.")).unwrap_or_default();
+            format!("{} {what} ({rule}).{causes}", rtt(alert))
         }
         Some(resolution) => {
             let why = match resolution {
@@ -111,11 +112,8 @@ fn warning(alert: &Alert) -> String {
 }
 
 /// Causes in words, the largest first; nothing when none is known.
-pub fn causes(causes: &[Cause]) -> String {
-    match causes.iter().map(|one| cause(one).to_string()).reduce(|all, one| format!("{all}, {one}")) {
-        Some(all) => format!(" Cause: {all}."),
-        None => String::new(),
-    }
+pub fn causes(causes: &[Cause]) -> Option<String> {
+    causes.iter().map(|one| cause(one).to_string()).reduce(|all, one| format!("{all}, {one}"))
 }
 
 /// A cause in words.

@@ -16,6 +16,9 @@ use tokio::sync::broadcast;
 
 use crate::tick::snapshot::Snapshot;
 
+/// One JSON object a line.
+pub const CONTENT_TYPE: &str = "application/x-ndjson";
+
 /// Ticks that wait for a slow listener.
 const BACKLOG: usize = 30;
 
@@ -74,6 +77,11 @@ pub fn header(kernel: &str, with_features: bool) -> String {
         features: if with_features { (0..features::COUNT).map(features::name).collect() } else { Vec::new() },
     };
     serde_json::to_string(&header).unwrap_or_default() + "\n"
+}
+
+/// The line in the place of ticks that a listener lost.
+pub fn lost(ticks: u64) -> String {
+    format!("{{\"lost\":{ticks}}}\n")
 }
 
 /// The line of one tick.

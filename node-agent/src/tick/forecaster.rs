@@ -3,7 +3,7 @@
 use std::{fs, io, sync::Arc};
 
 use netprecursor_core::{
-    alert::Model, causes::Cause, features::COUNT, forecast::Naive, hex, policy::ModelRef, watch::Basis, window::Window,
+    alert::Model, causes::Cause, features::COUNT, hex, policy::ModelRef, watch::Basis, window::Window,
 };
 use netprecursor_models::{
     Batch, Forecaster as Engine, Refusal, Scorer, Use, builtin,
@@ -216,22 +216,10 @@ fn open(wanted: &ModelRef) -> Result<(Model, Engine), ModelError> {
 }
 
 fn open_builtin(name: &str) -> Result<(Model, Engine), ModelError> {
-    if name == builtin::ADAPTIVE {
-        return Ok((Model { name: name.to_owned(), sha256: None, fallback: None }, builtin::adaptive()?));
-    }
-    if let Some(naive) = Naive::from_name(name) {
-        return Ok((
-            Model { name: name.to_owned(), sha256: None, fallback: None },
-            Engine::naive(naive, builtin::offsets()),
-        ));
-    }
-    let bytes = builtin::model(name).ok_or_else(|| ModelError::Unknown {
+    builtin::forecaster(name)?.ok_or_else(|| ModelError::Unknown {
         got: name.to_owned(),
         known: builtin::names().collect::<Vec<_>>().join(", "),
-    })?;
-    // It came with the binary: whoever could change it could change the checks as well.
-    let scorer = Scorer::load(bytes, Use::Policy(&PolicyContract::rtt()))?;
-    Ok(model(name.to_owned(), scorer))
+    })
 }
 
 fn open_file(file: &str, expected: Option<[u8; 32]>) -> Result<(Model, Engine), ModelError> {

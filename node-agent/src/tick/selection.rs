@@ -15,6 +15,7 @@ const SHOWN: usize = 5;
 
 /// What one `--target` or policy selects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
     /// The target as it was written, or the policy's kind, namespace and name.
@@ -28,6 +29,7 @@ pub struct Selected {
 
 /// What all of them select.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Selection {
     /// In the order of the flags.
     pub targets: Vec<Selected>,

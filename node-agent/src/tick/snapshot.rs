@@ -39,11 +39,12 @@ use crate::{
     targets::identifier::Report,
 };
 
-/// Seconds of points: five minutes, as the page draws them.
+/// Seconds of points: five minutes, with which a dashboard begins.
 pub const POINTS: usize = 300;
 
 /// One tick of one target, as charts draw it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// Maximum RTT of the tick in µs; none when nothing was measured.

@@ -1,10 +1,11 @@
 //! TLS as settings want it: whom to trust, and what the client shows.
 
-use std::io;
+use std::{env, io};
 
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    client::WantsClientCert,
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject as _},
@@ -17,7 +18,7 @@ use super::file::File;
 /// How a connection is secured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Security {
-    /// Whom to trust; whom the machine trusts without it.
+    /// Whom to trust. Without it those whom the machine trusts, or Mozilla where it has no authorities, as in an image.
     pub authorities: Option<File>,
     /// What the client shows: certificate and key.
     pub identity: Option<(File, File)>,
@@ -61,10 +62,8 @@ pub enum TlsError {
         /// What it should hold.
         expected: &'static str,
     },
-    /// No certificate is trusted.
-    #[error(
-        "got no trusted certificates on this machine, expected some; name a PEM file in {setting} or SSL_CERT_FILE"
-    )]
+    /// The environment names whom to trust, and there is nobody.
+    #[error("got no certificates where SSL_CERT_FILE and SSL_CERT_DIR point, expected some; or name a PEM file in {setting}")]
     NoRoots {
         /// The setting that names others.
         setting: String,
@@ -108,7 +107,7 @@ impl Material {
     pub fn config(&self, authorities: &str) -> Result<ClientConfig, TlsError> {
         let config = builder()?;
         let config = match &self.authorities {
-            None => config.with_native_roots().map_err(|_| TlsError::NoRoots { setting: authorities.to_owned() })?,
+            None => trusting(config, authorities)?,
             Some(content) => config.with_root_certificates(roots(content)?),
         };
         let Some((certificate, key)) = &self.identity else { return Ok(config.with_no_client_auth()) };
@@ -132,6 +131,24 @@ pub fn plain() -> Result<ClientConfig, TlsError> {
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
     let builder = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     Ok(builder.with_safe_default_protocol_versions()?)
+}
+
+/// The variables by which OpenSSL, and so everybody, is told whom to trust.
+const NAMED_BY: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+fn trusting(
+    config: ConfigBuilder<ClientConfig, WantsVerifier>,
+    setting: &str,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let native = config.clone().with_native_roots().ok();
+    let is_named = NAMED_BY.iter().any(|name| env::var_os(name).is_some());
+    choose(native, is_named, || config.with_webpki_roots()).ok_or_else(|| TlsError::NoRoots { setting: setting.to_owned() })
+}
+
+/// The machine's authorities, or the `bundled` ones where there are none and nobody has asked for others: who names some by the
+/// environment must hear that they are missing.
+fn choose<T>(native: Option<T>, is_named: bool, bundled: impl FnOnce() -> T) -> Option<T> {
+    native.or_else(|| (!is_named).then(bundled))
 }
 
 fn roots(content: &Content) -> Result<RootCertStore, TlsError> {
@@ -197,6 +214,14 @@ mod tests {
             let text = refusal(&Security { authorities: Some(authorities), ..Security::default() });
             assert!(text.contains("expected one certificate or more") && text.contains("CA"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_without_authorities_trusts_those_of_mozilla_unless_the_environment_names_others() {
+        let bundled = || "bundled";
+        assert_eq!(choose(Some("native"), false, bundled), Some("native"));
+        assert_eq!(choose(None, false, bundled), Some("bundled"));
+        assert_eq!(choose(None, true, bundled), None);
     }
 
     #[test]

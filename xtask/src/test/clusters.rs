@@ -1,4 +1,4 @@
-//! The tiers that need programs built from Go modules: Prometheus and Alertmanager, an API server, or a cluster.
+//! The tiers that need programs built from Go modules: Prometheus, Alertmanager and a Collector, an API server, or a cluster.
 
 use std::{env, path::Path, process::Command, time::Duration};
 
@@ -37,12 +37,12 @@ pub(super) fn api(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Resul
     with_programs("api", suites::Suite::Api, &modules, tests, API_LIMIT, log, stop)
 }
 
-/// Tests on a real Prometheus and a real Alertmanager, likewise.
+/// Tests on a real Prometheus, Alertmanager and OpenTelemetry Collector, likewise.
 ///
 /// # Errors
 /// The programs do not build.
 pub(super) fn observability(tests: &[TestBinary], log: &Log, stop: &Stop) -> anyhow::Result<Finding> {
-    let modules = [module::PROMETHEUS, module::GRAFANA, module::ALERTMANAGER];
+    let modules = [module::PROMETHEUS, module::GRAFANA, module::ALERTMANAGER, module::OTELCOL];
     with_programs("observability", suites::Suite::Observability, &modules, tests, OBSERVABILITY_LIMIT, log, stop)
 }
 

@@ -21,8 +21,11 @@ const NOT_IN_CORE: &[&str] = &["aya", "kube", "libc", "nix", "rand", "rand_chach
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("aya", &["netprecursor-agent"]),
     // In the kit for programs that run on alone: who may read their metrics is one piece of middleware. In the CLI for its
-    // dashboard.
-    ("axum", &["netprecursor-agent", "netprecursor-operator", "netprecursor-kit", "netprecursor-cli"]),
+    // dashboard. In the models, as a feature, for the one route that agent and dashboard share.
+    (
+        "axum",
+        &["netprecursor-agent", "netprecursor-operator", "netprecursor-kit", "netprecursor-cli", "netprecursor-models"],
+    ),
     ("parquet", &["netprecursor-cli"]),
     ("indicatif", &["netprecursor-cli"]),
 ];

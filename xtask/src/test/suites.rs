@@ -20,8 +20,6 @@ pub(super) enum Suite {
     Kernel,
     /// Golden models.
     Models,
-    /// Tests named `page`.
-    Page,
     /// Rules, dashboards and receivers on the real things: the test of the e2e crate named `observability`.
     Observability,
     /// Tests with an API server: `tests/` of the e2e crate, and tests named `api` of others.
@@ -37,7 +35,6 @@ impl Suite {
     /// The suite of a test binary.
     fn of(test: &TestBinary) -> Self {
         match (test.kind, test.package.as_str(), test.name.as_str()) {
-            (Kind::Integration, _, "page") => Self::Page,
             (Kind::Integration, "netprecursor-e2e", name) if name == "stories" || name.starts_with("story_") => {
                 Self::Kind
             }
@@ -55,7 +52,7 @@ impl Suite {
         match self {
             Self::Unit | Self::Models | Self::Observability | Self::Api => &["--show-output"],
             // They share one kernel or one cluster, and measure times.
-            Self::Kernel | Self::Page | Self::Kind => &["--show-output", "--test-threads=1"],
+            Self::Kernel | Self::Kind => &["--show-output", "--test-threads=1"],
         }
     }
 }
@@ -169,7 +166,6 @@ mod tests {
         assert_eq!(suite("netprecursor-agent", "netprecursor_agent", Kind::Unit), Suite::Unit);
         assert_eq!(suite("netprecursor-crds", "policies", Kind::Integration), Suite::Unit);
         assert_eq!(suite("netprecursor-models", "golden", Kind::Integration), Suite::Models);
-        assert_eq!(suite("netprecursor-cli", "page", Kind::Integration), Suite::Page);
     }
 
     #[test]

@@ -18,6 +18,7 @@ caps:
   alertsPerNamespace: {{ int64 .Values.alerts.caps.perNamespace }}
   alertsPerCluster: {{ int64 .Values.alerts.caps.perCluster }}
 {{- include "netprecursor.receiversConfig" . }}
+{{- include "netprecursor.scalingConfig" . }}
 agent:
   name: {{ include "netprecursor.agent" . | quote }}
   serviceAccountName: {{ include "netprecursor.agent" . | quote }}

@@ -2,6 +2,7 @@
 {{- define "netprecursor.operatorPod" -}}
 {{- $root := .root -}}
 {{- $operator := .root.Values.operator -}}
+{{- $isScaling := and (eq .command "run") .root.Values.externalMetrics.enabled -}}
 {{- $secrets := ternary (get (include "netprecursor.receiverSecrets" .root | fromJson) "secrets") dict (eq .command "run") -}}
 serviceAccountName: {{ include "netprecursor.operator" $root | quote }}
 {{- with $root.Values.imagePullSecrets }}
@@ -33,6 +34,10 @@ containers:
   ports:
   - name: http
     containerPort: 8080
+  {{- if $isScaling }}
+  - name: scaling
+    containerPort: 8443
+  {{- end }}
   livenessProbe:
     httpGet: {path: /healthz, port: http}
     periodSeconds: 10
@@ -62,6 +67,11 @@ containers:
     mountPath: /etc/netprecursor-receivers/{{ $receiver }}
     readOnly: true
   {{- end }}
+  {{- if $isScaling }}
+  - name: external-metrics
+    mountPath: /etc/netprecursor-external-metrics
+    readOnly: true
+  {{- end }}
 volumes:
 - name: configuration
   configMap: {name: {{ include "netprecursor.operator" $root | quote }}}
@@ -69,6 +79,14 @@ volumes:
 - name: {{ $receiver }}
   # Without it the operator works, and says what is missing.
   secret: {secretName: {{ $secret | quote }}, optional: true}
+{{- end }}
+{{- if $isScaling }}
+- name: external-metrics
+  secret:
+    secretName: {{ include "netprecursor.scalingSecret" $root | quote }}
+    optional: true
+    # The authority is for the APIService.
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
 {{- end }}
 {{- with $operator.nodeSelector }}
 nodeSelector:

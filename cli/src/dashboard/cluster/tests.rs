@@ -32,6 +32,7 @@ use crate::{
     dashboard::{
         api::Shared,
         nodes::{ConditionView, NodeView, Nodes, SensorView},
+        past::Past,
         store::Look,
         tests::{ask, fields, forecast, history, routes, target},
     },
@@ -148,7 +149,7 @@ fn states(live: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn targets_of_every_node_are_one_list_and_say_where_they_are() {
-    let shared = Arc::new(Shared::of_cluster("https://test"));
+    let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     shared.change(|fleet| fleet.see(picture(&["node1", "node2"], Vec::new())));
     let pipes = pipes(&[("node1", "shop/a"), ("node2", "shop/b")]);
     let live = until(&shared, pipes, |live| states(live) == ["Live", "Live"]).await;
@@ -162,7 +163,7 @@ async fn targets_of_every_node_are_one_list_and_say_where_they_are() {
 
 #[tokio::test]
 async fn an_agent_that_cannot_be_reached_is_tried_again_and_the_others_go_on() {
-    let shared = Arc::new(Shared::of_cluster("https://test"));
+    let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     shared.change(|fleet| fleet.see(picture(&["node1", "node2"], Vec::new())));
     let pipes = Pipes { failures: AtomicUsize::new(1), ..pipes(&[("node1", "shop/a"), ("node2", "shop/b")]) };
     let failed = |live: &Value| live["cluster"]["streams"].to_string().contains("connection refused");
@@ -177,7 +178,7 @@ async fn an_agent_that_cannot_be_reached_is_tried_again_and_the_others_go_on() {
 
 #[tokio::test]
 async fn without_the_right_to_reach_agents_alerts_are_still_targets() {
-    let shared = Arc::new(Shared::of_cluster("https://test"));
+    let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     shared.change(|fleet| fleet.see(picture(&["node1"], vec![placed("u1", "node1", true)])));
     let pipes = Pipes { is_permitted: false, ..pipes(&[]) };
     let live = until(&shared, pipes, |live| live["cluster"]["notes"][0].is_string()).await;
@@ -195,7 +196,7 @@ async fn without_the_right_to_reach_agents_alerts_are_still_targets() {
 fn who_looks_at_a_node_or_at_an_alerts_target_has_it_streamed() {
     let names: Vec<String> = (0..20).map(|number| format!("n{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let shared = Shared::of_cluster("https://test");
+    let shared = Shared::of_cluster("https://test", Past::none());
     shared.change(|fleet| fleet.see(picture(&names, vec![placed("u1", "n05", false)])));
     let wanted = || shared.read(|fleet| fleet.wanted(Instant::now()));
     assert!(wanted().is_empty());
@@ -206,7 +207,7 @@ fn who_looks_at_a_node_or_at_an_alerts_target_has_it_streamed() {
 
 #[test]
 fn a_version_of_the_roster_never_comes_back() {
-    let shared = Shared::of_cluster("https://test");
+    let shared = Shared::of_cluster("https://test", Past::none());
     let version = || shared.read(|fleet| fleet.overview(Instant::now()).roster);
     let mut versions = vec![version()];
     let change = |change: fn(&mut crate::dashboard::fleet::Fleet)| {
@@ -222,7 +223,7 @@ fn a_version_of_the_roster_never_comes_back() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_makes_the_page_stale_with_the_reason() {
-    let shared = Arc::new(Shared::of_cluster("https://test"));
+    let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     let trouble = Trouble { since: 900, words: "cannot watch precursoralerts: connection refused".to_owned() };
     shared.change(|fleet| {
         fleet.see(Arc::new(Picture { trouble: Some(trouble), ..Picture::clone(&picture(&[], Vec::new())) }))
@@ -288,7 +289,7 @@ async fn answers_of_a_cluster_have_the_fields_that_the_page_expects() {
         reason: None,
         limits: None,
     }];
-    let shared = Arc::new(Shared::of_cluster("https://test"));
+    let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     shared.change(|fleet| fleet.see(Arc::new(seen)));
     let routes = routes(&shared, None);
     let answer = async |path: &str| ask(&routes, path).await.1;

@@ -3,15 +3,20 @@
 use std::{cmp::Reverse, collections::BTreeMap, time::Instant};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{ALONE, Agent, Fleet};
-use crate::dashboard::{
-    cluster::MOST,
-    nodes::{Nodes, StreamView},
-    roster::Target,
-    standing::Counts,
-    store::Look,
-    views::{self, Latest, SourceState},
+use crate::{
+    dashboard::{
+        cluster::MOST,
+        history::Line,
+        nodes::{Nodes, StreamView},
+        roster::Target,
+        standing::Counts,
+        store::Look,
+        views::{self, Latest, SourceState},
+    },
+    history::{AlertKey, AlertsAsked, Series, key},
 };
 
 /// What the overview has of a cluster.
@@ -41,7 +46,7 @@ pub(in crate::dashboard) struct Streams {
 
 impl Fleet {
     /// The last second that is known, Unix s.
-    fn unix(&self) -> u64 {
+    pub(in crate::dashboard) fn unix(&self) -> u64 {
         let seen = self.picture().map_or(0, |picture| picture.unix);
         self.agents.values().map(|agent| agent.store.unix()).max().unwrap_or(0).max(seen)
     }
@@ -169,21 +174,40 @@ impl Fleet {
     }
 
     /// Alerts, newest first: those of the cluster where they may be listed, else those of the agents that are followed.
-    pub(in crate::dashboard) fn alerts(&self) -> views::Alerts<'_> {
+    /// Older ones of a single agent may be kept on disk.
+    pub(in crate::dashboard) fn alerts(&self, are_kept: bool) -> views::Alerts<'_> {
         let version = self.versions().1;
         let is_listed = self.picture().is_some_and(|picture| picture.alerts.is_some());
         if let Some(cluster) = self.cluster.as_ref().filter(|_| is_listed) {
             let alerts = cluster.archive.newest_first().collect();
-            return views::Alerts { version, alerts, forgotten: cluster.archive.forgotten() };
+            return views::Alerts { version, alerts, forgotten: cluster.archive.forgotten(), next: None };
         }
-        let mut whole = views::Alerts { version, alerts: Vec::new(), forgotten: 0 };
+        let mut whole = views::Alerts { version, alerts: Vec::new(), forgotten: 0, next: None };
         for agent in self.agents.values() {
-            let views::Alerts { alerts, forgotten, .. } = agent.store.alerts();
+            let views::Alerts { alerts, forgotten, next, .. } = agent.store.alerts(are_kept);
             whole.alerts.extend(alerts);
             whole.forgotten += forgotten;
+            whole.next = next;
         }
-        whole.alerts.sort_by_key(|alert| Reverse(alert.fired_unix));
+        whole.alerts.sort_by_key(|alert| Reverse(key(alert)));
         whole
+    }
+
+    /// Those of the alerts that are asked for.
+    pub(in crate::dashboard) fn alerts_asked(&self, asked: &AlertsAsked) -> Vec<(AlertKey, Value)> {
+        let all = self.alerts(false).alerts.into_iter().map(|alert| (key(alert), alert));
+        let asked_for = all.filter(|(key, _)| asked.has(key)).take(asked.limit());
+        asked_for.filter_map(|(key, alert)| Some((key, serde_json::to_value(alert).ok()?))).collect()
+    }
+
+    /// What a target is called in metrics.
+    pub(in crate::dashboard) fn series(&self, uid: &str) -> Option<(Series, &Target)> {
+        self.agents.values().find_map(|agent| agent.store.series(uid))
+    }
+
+    /// Targets that are there, by identifier and name, with what is kept of them.
+    pub(in crate::dashboard) fn lines(&self) -> impl Iterator<Item = (&str, &str, &Line)> {
+        self.agents.values().flat_map(|agent| agent.store.lines())
     }
 
     /// Policies of a cluster, and scores of the rules.
@@ -234,6 +258,7 @@ impl Fleet {
             counts,
             roster,
             alerts,
+            history: Vec::new(),
             latest: look.is_overview().then_some(latest),
             point,
             cluster: self.abreast(now),

@@ -9,6 +9,7 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::version::Info,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kube::{
     Api, Resource,
@@ -21,6 +22,7 @@ use netprecursor_crds::{
     policy::{API_VERSION, GROUP, PrecursorPolicyStatus},
 };
 
+use super::external_metrics;
 use crate::kubectl::{
     connect::{Answer, Cluster, ClusterError, Listed, PART_OF},
     installed::Installed,
@@ -48,6 +50,8 @@ pub(in crate::kubectl) struct Facts {
     pub(super) place: Answer<Namespace>,
     pub(super) dry_run: DryRun,
     pub(super) may_create: Answer<(bool, String)>,
+    /// Who serves external metrics.
+    pub(super) external_metrics: Answer<APIService>,
 }
 
 /// A custom resource definition.
@@ -81,7 +85,9 @@ pub(in crate::kubectl) async fn ask(cluster: &Cluster) -> Result<Facts, ClusterE
     let ours = ListParams::default().labels(PART_OF);
     let places: Api<Namespace> = Api::all(client.clone());
     let roles: Api<ClusterRole> = Api::all(client.clone());
-    let (claim, operators) = tokio::try_join!(cluster.get(&roles, CLAIM), cluster.operators())?;
+    let apis: Api<APIService> = Api::all(client.clone());
+    let (claim, operators, external_metrics) =
+        tokio::try_join!(cluster.get(&roles, CLAIM), cluster.operators(), cluster.get(&apis, external_metrics::API))?;
     let claim = claim.map(|role| Claim::of(&role.metadata.annotations.unwrap_or_default()));
     let (version, definitions, policies, serves_admission, admission_policies, place, dry_run, may_create) = tokio::try_join!(
         async { Ok(cluster.judge("ask for the version", client.apiserver_version().await)?.found()) },
@@ -106,6 +112,7 @@ pub(in crate::kubectl) async fn ask(cluster: &Cluster) -> Result<Facts, ClusterE
         place,
         dry_run,
         may_create,
+        external_metrics,
     })
 }
 

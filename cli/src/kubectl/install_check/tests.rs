@@ -39,6 +39,7 @@ fn installed() -> Facts {
         place: Answer::Found(object(json!({"metadata": {"labels": {ENFORCE: "privileged"}}}))),
         dry_run: DryRun::Unknown(String::new()),
         may_create: Answer::Found((true, String::new())),
+        external_metrics: Answer::Absent,
     }
 }
 

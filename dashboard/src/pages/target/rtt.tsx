@@ -1,7 +1,7 @@
 import type uPlot from 'uplot';
 import { useMemo, useRef } from 'preact/hooks';
 import { ceiling, slice, type Range } from '../../pure/axis';
-import { chance, clock, time } from '../../pure/format';
+import { chance, clock, moment, time } from '../../pure/format';
 import { firingRuns, type Series } from '../../pure/series';
 import { colour } from '../../theme';
 import { faded, mark, shade, shortGapsBridged, timeAxis, valueAxis } from '../../ui/axes';
@@ -13,6 +13,8 @@ interface Props {
   range: Range;
   /** Seconds that a forecast looks ahead. */
   horizon: number;
+  /** Seconds behind the last point over which its forecast is drawn; as far as it looks ahead where nothing is said. */
+  ahead?: number;
   needed: number | null;
   cursor: number | null;
   /** When RTT left its usual. */
@@ -27,7 +29,7 @@ const dotless = { points: { show: false } };
 
 /** RTT with forecast and threshold; below it the chance of a breach. */
 export function RttCharts(props: Props) {
-  const { series, version, range, horizon, needed, cursor, rttSince, isDark, onCursor, onZoom, onReset } = props;
+  const { series, version, range, horizon, ahead = horizon, needed, cursor, rttSince, isDark, onCursor, onZoom, onReset } = props;
   const now = useRef(props);
   now.current = props;
   const [from, to] = slice(series.times, range);
@@ -35,7 +37,7 @@ export function RttCharts(props: Props) {
   const top = ceiling(series.measured.slice(from, to), series.q99.slice(from, to), threshold);
   const highest = useRef(top);
   highest.current = top;
-  const [rtt, chances] = useMemo(() => columns(series, horizon, needed), [series, version, horizon, needed]);
+  const [rtt, chances] = useMemo(() => columns(series, ahead, needed), [series, version, ahead, needed]);
 
   const rttOptions = () => ({
     series: [
@@ -55,9 +57,9 @@ export function RttCharts(props: Props) {
     hooks: {
       drawClear: [
         (u: uPlot) => {
-          shade(u, firingRuns(now.current.series), faded('bad', 12));
+          shade(u, firingRuns(now.current.series).map(([first, end]) => [first, end + now.current.series.step - 1]), faded('bad', 12));
           const last = now.current.series.times.at(-1);
-          if (last != null) shade(u, [[last, last + now.current.horizon]], faded('soft', 8));
+          if (last != null && now.current.ahead == null) shade(u, [[last, last + now.current.horizon]], faded('soft', 8));
         },
       ],
       draw: [(u: uPlot) => { if (now.current.rttSince != null) mark(u, now.current.rttSince, colour('measured'), [3, 3]); }],
@@ -79,7 +81,7 @@ export function RttCharts(props: Props) {
   return (
     <div class="panel charts">
       <div class="readout" role="status">
-        <b>{clock(series.times[at] ?? 0)}</b>
+        <b>{series.step === 1 ? clock(series.times[at] ?? 0) : moment(series.times[at] ?? 0, Date.now() / 1000)}</b>
         <span class="key m">measured <b>{time(series.measured[at])}</b></span>
         <span class="key f">forecast 50 % <b>{time(series.q50[at])}</b> · 90 % <b>{time(series.q90[at])}</b> · 99 % <b>{time(series.q99[at])}</b></span>
         <span class="key t">threshold <b>{time(series.threshold[at])}</b></span>
@@ -95,9 +97,9 @@ export function RttCharts(props: Props) {
 }
 
 /** The columns of both charts. A forecast is about the seconds that follow, so the last one reaches into them. */
-function columns(series: Series, horizon: number, needed: number | null): [uPlot.AlignedData, uPlot.AlignedData] {
+function columns(series: Series, ahead: number, needed: number | null): [uPlot.AlignedData, uPlot.AlignedData] {
   const last = series.times.at(-1) ?? 0;
-  const times = [...series.times, last + horizon];
+  const times = [...series.times, last + ahead];
   const held = (values: (number | null)[]) => [...values, values.at(-1) ?? null];
   const open = (values: (number | null)[]) => [...values, null];
   return [

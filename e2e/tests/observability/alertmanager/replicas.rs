@@ -1,11 +1,10 @@
 //! Two replicas of the real Alertmanager, clustered, with the route that docs/alerting.md prints.
 
 use std::{
-    array,
     collections::BTreeMap,
     fmt::Debug,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -14,6 +13,8 @@ use std::{
 
 use netprecursor_testbed::{Daemon, Scratch, module, tail};
 use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::free;
 
 /// Until a replica is as it should be.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -149,13 +150,6 @@ fn run(arguments: &[String], log: &Path) -> Daemon {
     let mut command = Command::new(module::ALERTMANAGER.provide().unwrap().program("alertmanager").unwrap());
     command.args(arguments);
     Daemon::start(command, log).unwrap()
-}
-
-/// Addresses that nobody has. Somebody else may take one until Alertmanager does: then it ends, and its log says why.
-fn free<const N: usize>() -> [SocketAddr; N] {
-    // All at once, or they might be the same.
-    let listeners: [TcpListener; N] = array::from_fn(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.each_ref().map(|listener| listener.local_addr().unwrap())
 }
 
 /// The document's route, with receivers.

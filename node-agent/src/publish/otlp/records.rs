@@ -1,4 +1,4 @@
-//! Transitions as log records: sent at once, kept for a while when nobody takes them.
+//! Events as log records: sent at once, kept for a while when nobody takes them.
 
 use std::{
     collections::VecDeque,
@@ -16,6 +16,7 @@ use opentelemetry_proto::{
 };
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
+use super::sensors::Change;
 use crate::{
     metrics::{
         figures::{place_labels, rule_labels},
@@ -31,8 +32,16 @@ const MAX_WAITING: usize = 512;
 /// Records of one export.
 const MAX_BATCH: usize = 128;
 
-/// What every record is called.
+/// What each record of an alert is called.
 const EVENT: &str = "netprecursor.alert";
+
+/// What records are about.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Boxed: an alert is large.
+    Alert(Box<Transition>),
+    Sensor(Change),
+}
 
 /// Records on their way.
 #[derive(Debug)]
@@ -52,14 +61,19 @@ impl Default for Records {
 }
 
 impl Records {
-    /// Adds a transition that happened at `at`. Returns whether an older one was dropped for it.
-    pub(super) fn add(&mut self, transition: &Transition, at: SystemTime) -> bool {
+    /// Adds an event that happened at `at`. Returns whether an older one was dropped for it.
+    pub(super) fn add(&mut self, event: &Event, at: SystemTime) -> bool {
         let is_full = self.waiting.len() >= MAX_WAITING;
         if is_full {
             self.waiting.pop_front();
         }
         let mut record = self.logger.create_log_record();
-        fill(&mut record, transition, at);
+        record.set_timestamp(at);
+        record.set_observed_timestamp(at);
+        match event {
+            Event::Alert(transition) => fill(&mut record, transition),
+            Event::Sensor(change) => change.fill(&mut record),
+        }
         self.waiting.push_back(record);
         is_full
     }
@@ -83,7 +97,7 @@ impl Records {
     }
 }
 
-fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
+fn fill(record: &mut SdkLogRecord, transition: &Transition) {
     let alert = transition.alert();
     let (severity, text) = match (alert.state, alert.severity) {
         (AlertState::Firing, netprecursor_core::policy::Severity::Critical) => (Severity::Error, "ERROR"),
@@ -91,8 +105,6 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
         _ => (Severity::Info, "INFO"),
     };
     record.set_event_name(EVENT);
-    record.set_timestamp(at);
-    record.set_observed_timestamp(at);
     record.set_severity_number(severity);
     record.set_severity_text(text);
     record.set_body(AnyValue::from(format!(
@@ -138,8 +150,8 @@ fn fill(record: &mut SdkLogRecord, transition: &Transition, at: SystemTime) {
             record.add_attribute(key, value);
         }
     }
-    if !alert.causes.is_empty() {
-        record.add_attribute("netprecursor.alert.causes", words::causes(&alert.causes));
+    if let Some(causes) = words::causes(&alert.causes) {
+        record.add_attribute("netprecursor.alert.causes", causes);
     }
 }
 

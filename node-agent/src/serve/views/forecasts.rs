@@ -12,7 +12,9 @@ use serde::Serialize;
 use crate::tick::snapshot::{Snapshot, TargetState, WatchState};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "Forecast"))]
 pub(in crate::serve) struct ForecastView {
     target: String,
     #[serde(flatten)]

@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::tick::snapshot::{Point, Snapshot};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "Window"))]
 pub(in crate::serve) struct WindowView {
     target: String,
     /// The last five minutes.
@@ -19,6 +21,8 @@ pub(in crate::serve) struct WindowView {
 
 /// A point with its second.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Second"))]
 struct PointView {
     /// Unix time, s.
     unix: u64,
@@ -49,6 +53,8 @@ pub(in crate::serve) fn window(snapshot: &Snapshot, name: &str) -> Option<Window
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "History"))]
 pub(in crate::serve) struct HistoryView<'a> {
     target: &'a str,
     points: Vec<PointView>,

@@ -14,8 +14,10 @@ use serde::Serialize;
 use crate::tick::snapshot::{Makeup, Snapshot};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct ScoreView<'a> {
+#[cfg_attr(test, schemars(rename = "Score"))]
+pub(in crate::serve) struct ScoreView<'a> {
     #[serde(flatten)]
     policy: Identity,
     rule: String,
@@ -41,7 +43,9 @@ struct ScoreView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "Merits"))]
 struct MeritsView {
     /// Of the forecast over the best rule of thumb on the same seconds, in percent, by quantile; none before a minute.
     skill_percent: [Option<f64>; 3],
@@ -57,7 +61,9 @@ struct MeritsView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "Expert"))]
 struct ExpertView {
     name: &'static str,
     /// Its share of the mixture, with and without its offset, by quantile.
@@ -97,9 +103,9 @@ fn weights(makeup: &Makeup) -> BTreeMap<String, [f64; 3]> {
 }
 
 /// By rule.
-pub(in crate::serve) fn scores(snapshot: &Snapshot) -> serde_json::Value {
+pub(in crate::serve) fn scores(snapshot: &Snapshot) -> Vec<ScoreView<'_>> {
     let percent = |share: Option<f64>| share.map(|share| (share * 100.0).round() as u8);
-    let views: Vec<ScoreView<'_>> = snapshot
+    snapshot
         .rules()
         .map(|(policy, rule)| ScoreView {
             policy: policy.policy.identity(),
@@ -116,6 +122,5 @@ pub(in crate::serve) fn scores(snapshot: &Snapshot) -> serde_json::Value {
             merits: rule.makeup.as_deref().map(MeritsView::from),
             scorecard: &rule.scorecard,
         })
-        .collect();
-    serde_json::json!(views)
+        .collect()
 }

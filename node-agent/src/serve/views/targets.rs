@@ -9,7 +9,9 @@ use crate::tick::snapshot::{Snapshot, TargetState, WatchState};
 
 /// A rule's standing with a target.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "TargetRule"))]
 struct RuleView {
     #[serde(flatten)]
     policy: Identity,
@@ -17,6 +19,7 @@ struct RuleView {
     /// What the rule means by RTT.
     rtt: String,
     threshold_us: u64,
+    #[cfg_attr(test, schemars(extend("enum" = ["Idle", "Pending", "Firing", "Resolving"])))]
     state: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     gate: Option<Gate>,
@@ -24,7 +27,9 @@ struct RuleView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, schemars(rename = "Target"))]
 pub(in crate::serve) struct TargetView {
     target: String,
     /// Other names of the same network namespace.
