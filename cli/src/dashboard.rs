@@ -1,20 +1,27 @@
-//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it.
+//! `netprecursor dashboard`: a local web application over one agent, with the rights of whoever starts it. The same over a
+//! whole [`cluster`] is `kubectl netprecursor dashboard`.
 //!
-//! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to the
-//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); [`api`] answers the
-//! page from the store, in the shapes of [`views`], behind the [`guard`]. What lies further back is kept on disk, or asked of
-//! a Prometheus ([`past`], `crate::history`). The page itself is built from `dashboard/` and embedded ([`assets`]). A policy
-//! is tried ([`trial`]) over what is kept, or over recordings. The [`server`] puts them together.
+//! Data flows in one direction: [`agent`] asks the agent, [`follow`] does so once a second and gives what came to its
+//! [`store`], which keeps an hour of it ([`history`], [`ring`], [`signals`], [`scores`], [`archive`]); the stores of all agents
+//! that are followed are a [`fleet`], one agent a fleet of one. From that [`api`] answers the page, in the shapes of [`views`]
+//! and [`nodes`], behind the [`guard`]. What lies further back is kept on disk, or asked of a Prometheus ([`past`],
+//! `crate::history`). The page itself is built from `dashboard/` and embedded ([`assets`]). A policy is tried ([`trial`]) over
+//! what is kept, or over recordings. The [`server`] puts them together.
 
 mod agent;
 mod api;
 mod archive;
 mod assets;
+pub(crate) mod cluster;
 mod document;
+mod fleet;
 mod follow;
 mod guard;
+mod health;
 mod history;
 mod live;
+mod models;
+pub(crate) mod nodes;
 mod past;
 mod query;
 mod ring;
@@ -40,8 +47,8 @@ use netprecursor_settings::Listen;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{arguments, stream::DEFAULT_AGENT, terminal};
-pub(crate) use past::Past;
 use past::PastArgs;
+pub(crate) use past::{Past, PrometheusArgs};
 pub(crate) use server::Dashboard;
 use server::Serving;
 use token::Token;
@@ -57,6 +64,15 @@ pub(crate) struct Args {
     /// Address of the agent
     #[arg(long, value_name = "URL", default_value = DEFAULT_AGENT)]
     agent: String,
+    #[command(flatten)]
+    listening: Listening,
+    #[command(flatten)]
+    past: PastArgs,
+}
+
+// Where a dashboard listens, and whom it answers: of a documentation comment clap would make the help of who has this.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listening {
     /// Where the dashboard listens; beyond this machine it wants --token-file
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9471")]
     listen: Listen,
@@ -66,39 +82,31 @@ pub(crate) struct Args {
     /// A directory with recordings, as 'netprecursor record' writes them, on which policies can be tried, too
     #[arg(long, value_name = "DIRECTORY", value_parser = arguments::file())]
     recordings: Option<PathBuf>,
-    #[command(flatten)]
-    past: PastArgs,
 }
 
-/// What is served, as a command was asked to.
-pub(crate) struct Service<'a> {
-    /// What it calls itself.
-    pub(crate) name: &'static str,
-    pub(crate) agent: &'a str,
-    pub(crate) listen: &'a Listen,
-    pub(crate) token_file: Option<&'a Path>,
-    /// Recordings on which policies can be tried, too.
-    pub(crate) recordings: Option<Shelf>,
-    pub(crate) past: Past,
+impl Listening {
+    /// Listens there.
+    fn start(&self) -> anyhow::Result<Dashboard> {
+        let recordings = self.recordings.as_deref().map(Shelf::open).transpose()?;
+        Ok(listen(&self.listen, self.token_file.as_deref())?.with_recordings(recordings))
+    }
+}
+
+/// Listens there, for whoever has the token in the file.
+pub(crate) fn listen(listen: &Listen, token_file: Option<&Path>) -> anyhow::Result<Dashboard> {
+    let token = token_file.map(Token::read).transpose()?;
+    Dashboard::listen(listen, "--listen", token, EXPECTED)
 }
 
 /// Runs the command until it is stopped.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    serve(Service {
-        name: "dashboard",
-        agent: &args.agent,
-        listen: &args.listen,
-        token_file: args.token_file.as_deref(),
-        recordings: args.recordings.as_deref().map(Shelf::open).transpose()?,
-        past: Past::open(&args.past)?,
-    })
+    let dashboard = args.listening.start()?;
+    serve("dashboard", dashboard, &args.agent, Past::open(&args.past)?)
 }
 
-/// Serves until it is stopped. Streams that are open then end with the program; what waits is written.
-pub(crate) fn serve(service: Service<'_>) -> anyhow::Result<ExitCode> {
-    let Service { name, agent, listen, token_file, recordings, past } = service;
-    let token = token_file.map(Token::read).transpose()?;
-    let dashboard = Dashboard::listen(listen, "--listen", token, EXPECTED)?.with_recordings(recordings);
+/// Serves what `name` shows of an agent until it is stopped. Streams that are open then end with the program; what waits is
+/// written.
+pub(crate) fn serve(name: &str, dashboard: Dashboard, agent: &str, past: Past) -> anyhow::Result<ExitCode> {
     let address = dashboard.address();
     let Serving { runtime, listener, routes, shared } = dashboard.follow(agent, past)?;
     terminal::print(&format!("{name} of {agent} on http://{address}/, until it is stopped\n"))?;

@@ -2,12 +2,14 @@
 //!
 //! Data flows in one direction: [`connect`] reads what kubectl reads and asks the API server; each command makes a report
 //! of the objects that came, a pure function ([`status`], [`explain`], [`doctor`], [`install_check`]); the report is
-//! printed as JSON, or as text by [`table`] and [`chart`].
+//! printed as JSON, or as text by [`table`] and [`chart`]. [`dashboard`] serves a page of it instead, as long as it runs.
 
 mod chart;
 mod connect;
+mod dashboard;
 mod doctor;
 mod explain;
+mod forward;
 mod install_check;
 mod installed;
 mod moment;
@@ -65,6 +67,8 @@ enum Command {
     Doctor,
     /// Check that the cluster can run netprecursor and that the installation works; exit code 1 if not
     InstallCheck,
+    /// Show targets, alerts, policies and nodes of the cluster in a browser: live, and an hour back
+    Dashboard(dashboard::Args),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -102,6 +106,10 @@ async fn answer(args: &Args) -> anyhow::Result<ExitCode> {
         Command::InstallCheck => {
             let report = install_check::report(&install_check::ask(&cluster).await?, now);
             (rendered(args.output, &report, || install_check::text(&report, style))?, report.is_well)
+        }
+        Command::Dashboard(of) => {
+            dashboard::run(cluster, args.flags.namespace.is_some(), of).await?;
+            return Ok(ExitCode::SUCCESS);
         }
     };
     terminal::print(&output)?;
@@ -152,5 +160,7 @@ mod tests {
             assert_eq!((args.flags.namespace.as_deref(), args.output), (Some("shop"), Output::Json));
         }
         assert!(Plugin::try_parse_from(["kubectl-netprecursor", "status", "-A", "-n", "shop"]).is_err());
+        let dashboard = ["kubectl-netprecursor", "dashboard", "--listen", "127.0.0.1:0", "-n", "shop"];
+        assert!(matches!(Plugin::try_parse_from(dashboard).unwrap().args.command, Command::Dashboard(_)));
     }
 }

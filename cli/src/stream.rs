@@ -18,7 +18,7 @@ use crate::recording::{Origin, Row};
 pub(crate) const DEFAULT_AGENT: &str = "http://127.0.0.1:9470";
 
 /// Bytes of a line at most: a thousand targets with all features.
-const MAX_LINE: u64 = 16 << 20;
+pub(crate) const MAX_LINE: u64 = 16 << 20;
 
 /// A tick comes every second. An agent that is silent for this long is taken for gone, a machine that pauses is not.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub(crate) struct AgentStream {
 /// A line after the header.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(crate) enum Line {
     Tick(TickLine),
     /// Ticks that this client was too slow for.
     Lost {
@@ -225,7 +225,8 @@ impl TargetLine {
     }
 }
 
-fn check(header: &Header, with_features: bool, url: &str) -> Result<(), StreamError> {
+/// Checks that an agent's header names what this build knows.
+pub(crate) fn check(header: &Header, with_features: bool, url: &str) -> Result<(), StreamError> {
     let refuse = |got, expected| Err(StreamError::Schema { url: url.to_owned(), got, expected });
     if header.schema_hash != schema::hash() {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
@@ -260,7 +261,8 @@ fn read_line(from: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<bool
     }
 }
 
-fn shown(line: &[u8]) -> String {
+/// The beginning of a line, to say what was got.
+pub(crate) fn shown(line: &[u8]) -> String {
     format!("\"{}\"", String::from_utf8_lossy(&line[..line.len().min(60)]).escape_debug())
 }
 

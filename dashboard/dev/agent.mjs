@@ -56,6 +56,11 @@ const routes = {
   },
   alerts: () => world.alerts(roster, now()).slice(0, 512).map((alert) => ({ ...alert, rttFrom: 'Clean' })),
   scores: () => world.scores(),
+  sensors: () => ({
+    kernel: '6.18.4', rttSource: 'Measured', surveyFailures: 0, ticks: now() - began, ticksSkipped: 4, lastTickMicroseconds: 310,
+    sensors: world.nodes(now(), false)[0]?.sensors.map(({ name, need, state, reason, limits }) => ({ name, need, state, ...(reason && { reason }), ...(limits && { limits }) })),
+  }),
+  sinks: () => [{ name: 'log', target: 'stdout', failures: 0, pending: 0, sent: 9, dropped: 0 }],
 };
 
 const server = createServer((request, response) => {

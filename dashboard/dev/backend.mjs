@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import * as trial from './trial.mjs';
 import * as world from './world.mjs';
 
-/** @import { About, Alerts, Counts, History, Latest, Live, Overview, Policies, RangeAnswer, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
+/** @import { About, Alerts, ClusterStreams, Counts, History, Latest, Live, Models, Nodes, Overview, Policies, RangeAnswer, SignalHistory, Source, Sparks, Standing, TargetHistory } from '../src/api' */
 
 /** The same as the program sends. */
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -24,7 +24,7 @@ const HOUR = 3600;
 function count({ standing }) {
   /** @param {Standing[]} which */
   const of = (...which) => standing.filter((each) => which.includes(each)).length;
-  return { trouble: of('Trouble'), warning: of('Warning', 'Pending'), calm: of('Calm', 'Recovering'), waiting: of('Waiting', 'Unselected') };
+  return { trouble: of('Trouble'), warning: of('Warning', 'Pending'), calm: of('Calm', 'Recovering'), waiting: of('Waiting', 'Unselected', 'Stale') };
 }
 
 /**
@@ -53,6 +53,13 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
     reason: state.isStale ? 'got no connection to http://127.0.0.1:9470 (connection refused), expected an agent' : null,
     agentVersion: '0.1.0', kernel: '6.18.4', lostTicks: 0,
   });
+  /** Nothing of a node that is not heard. @returns {Latest} */
+  const latestOf = () => {
+    const latest = world.latest(amount, now());
+    const isHeard = (/** @type {number} */ i) => roster[i]?.node !== world.SILENT;
+    const known = (/** @type {(number | null)[]} */ values) => values.map((value, i) => (isHeard(i) ? value : null));
+    return { measuredUs: known(latest.measuredUs), forecastUs: known(latest.forecastUs), chance: known(latest.chance), standing: latest.standing.map((each, i) => (isHeard(i) ? each : 'Stale')) };
+  };
   /** @returns {History[]} */
   const history = () => (state.history == null ? [] : [{
     state: state.history, from: 'Store', place: '/var/lib/netprecursor/history.db', since: now() - 90,
@@ -62,12 +69,15 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
   /** @param {string | null} uid */
   const index = (uid) => roster.findIndex((target) => target.uid === uid);
 
+  const brief = () => (cluster ? { nodes: world.nodes(now(), true).map(({ name, targets: count, firing, standing }) => ({ name, targets: count, firing, standing })) } : null);
+  /** @returns {ClusterStreams} */
+  const streams = () => ({ most: 8, able: 6, streams: world.streams(now()), notes: ['not permitted to list and watch clusterprecursorpolicies: forbidden; their conditions are not shown; targets and alerts are'] });
   /** @type {Record<string, (query: URLSearchParams) => unknown>} */
   const routes = {
     about: () => /** @type {About} */ ({ version: '0.1.0', horizonSeconds: 10, signals: world.SIGNALS }),
     overview: () => {
-      const latest = world.latest(amount, now());
-      return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0 });
+      const latest = latestOf();
+      return /** @type {Overview} */ ({ unix: now(), source: source(), counts: count(latest), roster: 1, targets: roster, latest, notKept: 0, cluster: brief() });
     },
     sparks: (query) => {
       const [step, buckets] = [5, 60];
@@ -133,15 +143,25 @@ export function serve({ targets: amount, cluster = false, plain = false, token, 
       const alerts = all.slice(0, count).map((alert, i) => ({ ...alert, state: /** @type {const} */ ('Resolved'), firedUnix: fired - 60 * (i + 1), resolvedUnix: fired - 60 * i - 20 }));
       return /** @type {Alerts} */ ({ version, alerts, forgotten: 0, next: seen + count < kept && count > 0 ? `${alerts.at(-1)?.firedUnix}:${seen + count}` : null });
     },
-    policies: () => /** @type {Policies} */ ({ scores: world.scores(), trends: world.trends(now()) }),
+    policies: () => /** @type {Policies} */ ({
+      policies: world.policies(cluster),
+      scores: cluster ? ['node0', 'node1'].flatMap((node) => world.scores().map((score) => ({ node, ...score }))) : world.scores(),
+      trends: cluster ? ['node0', 'node1'].flatMap((node) => world.trends(now()).map((trend) => ({ node, ...trend }))) : world.trends(now()),
+    }),
+    nodes: () => /** @type {Nodes} */ ({
+      nodes: world.nodes(now(), cluster), problems: cluster ? ['NotReady: 4 of 5 agents work; failing on node5: the agent has not reported'] : [],
+      remarks: [], notes: cluster ? ['not permitted to see the Lease of netprecursor-system: forbidden'] : [],
+    }),
+    models: () => /** @type {Models} */ ({ models: world.models() }),
     try: () => trial.choices(),
   };
 
   /** @param {URLSearchParams} query @returns {Live} */
   const live = (query) => {
-    const latest = world.latest(amount, now());
+    const latest = latestOf();
     /** @type {Live} */
     const event = { unix: now(), source: source(), counts: count(latest), roster: 1, alerts: Math.floor(now() / 5), history: history() };
+    if (cluster) event.cluster = streams();
     if (query.get('view') === 'overview') event.latest = latest;
     if (query.get('view') === 'target') event.point = index(query.get('uid')) < 0 ? null : world.point(index(query.get('uid')), now());
     return event;

@@ -95,13 +95,14 @@ async function places(url) {
     ['target', `#/target/${uid}`, '.u-over'],
     ...(past ? [['moment', `#/target/${encodeURIComponent(past.targetUid)}?at=${past.firedUnix}`, '.u-over']] : []),
     ['alerts', '#/alerts', '.alert-list li, .empty'],
-    ['policies', '#/policies', '.rule, .empty'],
+    ['policies', '#/policies', '.rule, .policy, .empty'],
+    ['nodes', '#/nodes', '.node-list li, .empty'],
     ['try', `#/try?uid=${uid}`, '.tried:not(.outdated) .facts'],
   ]);
 }
 
-/** @param {Browser} browser @param {string} url */
-async function lookAtEach(browser, url) {
+/** @param {Browser} browser @param {string} url @param {string} [of] */
+async function lookAtEach(browser, url, of = '') {
   for (const theme of /** @type {const} */ (['light', 'dark'])) {
     for (const size of WIDTHS) {
       const page = await open(browser, url, theme, size);
@@ -110,15 +111,19 @@ async function lookAtEach(browser, url) {
         await page.waitForSelector(ready);
         // Two seconds of the stream and the sparklines of what is shown.
         await page.waitForTimeout(2200);
-        const shot = `${name}-${theme}-${size[0]}`;
+        const shot = `${of}${name}-${theme}-${size[0]}`;
         await page.screenshot({ path: join(values.out, `${shot}.png`) });
         await axe(page, shot);
         if (name === 'target') {
           await page.locator('.moved').evaluate((element) => element.scrollIntoView());
           await page.waitForTimeout(300);
-          await page.screenshot({ path: join(values.out, `moved-${theme}-${size[0]}.png`) });
+          await page.screenshot({ path: join(values.out, `${of}moved-${theme}-${size[0]}.png`) });
         }
-        const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const beyond = await page.evaluate(() => {
+          const main = document.querySelector('main');
+          // Its content scrolls apart, so that the window does not show what is too wide.
+          return Math.max(document.documentElement.scrollWidth - innerWidth, main ? main.scrollWidth - main.clientWidth : 0);
+        });
         expect(beyond <= 0, `nothing is wider than the window: ${shot} (${beyond} px)`);
       }
       await page.context().close();
@@ -189,6 +194,28 @@ async function manyTargets(browser) {
 }
 
 /** @param {Browser} browser */
+async function cluster(browser) {
+  const { url, close } = await serve({ targets: 110, cluster: true });
+  await lookAtEach(browser, url, 'cluster-');
+  const page = await open(browser, url, 'light', [1280, 800]);
+  await page.waitForSelector('.streams:has-text("Live from 4 of 6 agents")');
+  expect((await page.textContent('.streams .note'))?.includes('connection refused') ?? false, 'a node that is not heard is named with the reason');
+  expect((await page.textContent('.banner.notes'))?.includes('clusterprecursorpolicies') ?? false, 'a right that is missing is named');
+  await page.selectOption('.tools select >> nth=1', 'node2');
+  await page.waitForFunction(() => [...document.querySelectorAll('.targets td.c-node')].every((cell) => cell.textContent === 'node2'));
+  expect(page.url().endsWith('#/?node=node2'), 'a node that is chosen is part of the address');
+  await page.goto(`${url}#/nodes`);
+  await page.waitForSelector('.node-list li');
+  const names = await page.$$eval('.node-list .name', (all) => all.map((name) => name.textContent));
+  expect(names.includes(HOSTILE) && !(await page.title()).includes('owned'), 'a node whose name is markup is text');
+  await page.fill('input[type=search]', 'insufficient memory');
+  await page.waitForFunction(() => document.querySelectorAll('.node-list li.node').length === 1);
+  expect(true, 'nodes are found by their trouble');
+  close();
+  await page.context().close();
+}
+
+/** @param {Browser} browser */
 async function edges(browser) {
   const { url, close } = await serve({ targets: 110 });
   const page = await open(browser, url, 'light', [1280, 800]);
@@ -236,7 +263,7 @@ async function neverOpen(browser) {
   world.isFull = false;
   await page.waitForSelector('.banner', { state: 'hidden' });
   expect((await page.getAttribute('main', 'class')) !== 'stale', 'it is opened once there is room');
-  for (const [name, hash, ready] of /** @type {const} */ ([['alerts', '#/alerts', '.alert-list li'], ['target', '#/target/uid-1', '.u-over'], ['policies', '#/policies', '.rule'], ['overview', '#/', '.targets .c-name a']])) {
+  for (const [name, hash, ready] of /** @type {const} */ ([['alerts', '#/alerts', '.alert-list li'], ['target', '#/target/uid-1', '.u-over'], ['policies', '#/policies', '.rule'], ['nodes', '#/nodes', '.node-list li'], ['overview', '#/', '.targets .c-name a']])) {
     world.failing = name;
     await page.evaluate((to) => { location.hash = to; }, hash);
     await page.waitForSelector('.empty:has-text("more to do")');
@@ -397,7 +424,7 @@ try {
     await firstPaint(browser, url);
     await lookAtEach(browser, url);
     close();
-    for (const check of [hostileNames, manyTargets, edges, staleness, neverOpen, keyboard, trial, token]) await check(browser);
+    for (const check of [cluster, hostileNames, manyTargets, edges, staleness, neverOpen, keyboard, trial, token]) await check(browser);
     await past(browser, { open, axe, expect, shot: (page, name) => page.screenshot({ path: join(values.out, `${name}.png`) }) });
   }
 } finally {

@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** @import { Alert, Latest, Point, Score, SignalMeta, Standing, Target, Trend } from '../src/api' */
+/** @import { Alert, Latest, ModelCard, NodeView, Point, PolicyView, Score, SignalMeta, Standing, StreamView, Target, Trend } from '../src/api' */
 
 const SOURCE = readFileSync(new URL('../../core/src/signal.rs', import.meta.url), 'utf8');
 
@@ -206,4 +206,68 @@ export function trends(t) {
       recallPercent: drift(recallPercent, 3), neededPercent: drift(neededPercent, 2), reachablePercent: drift(reachablePercent, 4),
     };
   });
+}
+
+/** The node of a cluster that is not heard. */
+export const SILENT = 'node3';
+
+/** What is streamed: a cluster's first nodes, of which one is not heard. @param {number} t @returns {StreamView[]} */
+export function streams(t) {
+  return [0, 1, 2, 3, 4].map((n) => ({
+    node: `node${n}`, state: `node${n}` === SILENT ? 'Stale' : 'Live', since: t - 60, reason: `node${n}` === SILENT ? 'cannot connect to the agent on node3: error forwarding port 9470: connection refused' : null,
+    lostTicks: n === 1 ? 2 : 0, targets: n === 3 ? 0 : 22,
+  }));
+}
+
+/** One host, or a cluster whose nodes have one of each trouble. @param {number} t @param {boolean} cluster @returns {NodeView[]} */
+export function nodes(t, cluster) {
+  /** @param {number} n @param {Partial<NodeView>} [part] @returns {NodeView} */
+  const node = (n, part) => ({
+    name: cluster ? `node${n}` : 'http://127.0.0.1:9470', standing: 'Ready', problems: [], remarks: ['sensor sched is unavailable: tracefs is not mounted; see *Sensors* in docs/troubleshooting.md'],
+    heartbeatAgeSeconds: cluster ? (t + 41 * n) % 300 : null, agentVersion: '0.1.0', kernel: '6.18.4', rttSource: 'Measured', coveragePercent: 97 - n, targets: 22, firing: n % 2, pending: 0,
+    cpu: cluster ? '4m' : null, memory: cluster ? '31Mi' : null, losses: [],
+    sensors: [
+      { name: 'tcp', need: 'Required', state: 'Active', reason: null, limits: null },
+      { name: 'traffic', need: 'Required', state: 'Active', reason: null, limits: null },
+      { name: 'sched', need: 'Optional', state: 'Unavailable', reason: 'tracefs is not mounted', limits: null },
+      { name: 'pressure', need: 'Required', state: 'Active', reason: null, limits: 'the pressure of single pods is not read on cgroup v1' },
+    ],
+    conditions: cluster ? [{ type: 'Ready', status: 'True', reason: 'SensorsWork', message: 'all required sensors work' }] : [],
+    stream: cluster ? (streams(t)[n] ?? null) : { node: 'http://127.0.0.1:9470', state: 'Live', since: t - 60, reason: null, lostTicks: 0, targets: 110 }, ...part,
+  });
+  if (!cluster) return [node(0, { losses: [{ what: 'ticks skipped', count: 4 }] })];
+  const missing = 'the agent has not reported: pod netprecursor-agent-node5 is Pending: Insufficient memory; run `kubectl -n netprecursor-system describe pods` and look at the Events';
+  return [
+    node(5, { standing: 'Missing', problems: [missing], remarks: [], heartbeatAgeSeconds: null, agentVersion: null, kernel: null, rttSource: null, coveragePercent: null, targets: null, pending: null, cpu: null, memory: null, sensors: [], conditions: [] }),
+    node(3, { losses: [{ what: 'messages dropped', count: 12 }], problems: ['12 messages were dropped because the queue was full; check that the agent may write to the API server'] }),
+    ...[0, 1, 2, 4].map((n) => node(n, n === 0 ? { name: `${HOSTILE}`, remarks: [] } : {})),
+  ];
+}
+
+/** @param {boolean} cluster @returns {PolicyView[]} */
+export function policies(cluster) {
+  if (!cluster) return [];
+  const { policyKind, policyNamespace, policy } = RULE;
+  const rule = { threshold: '200ms', model: 'adaptive', sha256: null, alerts: 41, confirmed: 28, missed: 4, precisionPercent: 78, recallPercent: 87, leadMedian: '6s', neededPercent: 50, reachablePercent: 96, leadingExpert: 'regression' };
+  return [
+    {
+      policyKind, policyNamespace, policy: 'search', mode: 'Shadow', ready: false, reason: 'Invalid', targets: null, firing: null, waiting: null,
+      findings: [{ severity: 'Fault', condition: 'Ready', reason: 'Invalid', message: 'rules[0].rttForecast.threshold: got 0s, expected more than 0s', advice: 'correct the policy: the message lists every problem with the expected value' }],
+      conditions: [{ type: 'Ready', status: 'False', reason: 'Invalid', message: 'rules[0].rttForecast.threshold: got 0s, expected more than 0s' }],
+      rules: [{ ...rule, name: 'rtt', threshold: '0s', alerts: 0, confirmed: 0, missed: 0, precisionPercent: null, recallPercent: null, leadMedian: null, neededPercent: null, reachablePercent: null, leadingExpert: null }],
+    },
+    {
+      policyKind, policyNamespace, policy, mode: 'Active', ready: true, reason: 'Watching', targets: 110, firing: 3, waiting: 0, findings: [],
+      conditions: [{ type: 'Ready', status: 'True', reason: 'Watching', message: '110 pods on 5 nodes' }], rules: [{ ...rule, name: 'rtt' }],
+    },
+  ];
+}
+
+/** @returns {ModelCard[]} */
+export function models() {
+  return [
+    { name: 'adaptive', words: 'Learns where it runs: weighs rules of thumb, a trained model and a regression by how well each has forecast here', sha256: null, bytes: null, inputs: 'RTT and the signals of the last hour', horizonSeconds: 10, size: null },
+    { name: 'rtt-xgboost', words: 'Trained trees, the same everywhere', sha256: 'a'.repeat(64), bytes: 412_345, inputs: 'features (182 values a row)', horizonSeconds: 10, size: '300 trees' },
+    { name: 'damped-holt', words: 'A rule of thumb: nothing to train', sha256: null, bytes: null, inputs: 'RTT and the signals of the last hour', horizonSeconds: 10, size: null },
+  ];
 }

@@ -5,7 +5,7 @@
  * Times are Unix seconds, round trips µs, chances 0 to 1. What was not measured is null.
  */
 
-/** How the backend stands with the agent that it reads. */
+/** How the backend stands with what it reads: an agent, or the API server of a cluster. */
 export type SourceState = 'Connecting' | 'Live' | 'Stale';
 
 export interface Source {
@@ -23,7 +23,7 @@ export interface Source {
 }
 
 /** Where a target stands. Trouble is now, a warning is ahead of it. */
-export type Standing = 'Trouble' | 'Warning' | 'Pending' | 'Recovering' | 'Calm' | 'Waiting' | 'Unselected';
+export type Standing = 'Trouble' | 'Warning' | 'Pending' | 'Recovering' | 'Calm' | 'Waiting' | 'Unselected' | 'Stale';
 
 export interface PolicyIdentity {
   policyKind: 'PrecursorPolicy' | 'ClusterPrecursorPolicy';
@@ -87,6 +87,43 @@ export interface Overview {
   latest: Latest;
   /** Targets beyond what the history holds. */
   notKept: number;
+  /** Null where one agent is read. */
+  cluster: ClusterBrief | null;
+}
+
+/** Every node of a cluster. */
+export interface ClusterBrief {
+  nodes: NodeBrief[];
+}
+
+export interface NodeBrief {
+  name: string;
+  targets: number | null;
+  firing: number | null;
+  /** The state of its agent. */
+  standing: string | null;
+}
+
+/** What is streamed of a cluster now. */
+export interface ClusterStreams {
+  /** Streams at once. */
+  most: number;
+  /** Nodes whose agent could be streamed. */
+  able: number;
+  streams: StreamView[];
+  /** Rights that are missing, and what works without them. */
+  notes: string[];
+}
+
+/** How an agent is read. */
+export interface StreamView {
+  node: string;
+  state: SourceState;
+  since: number;
+  reason: string | null;
+  lostTicks: number;
+  /** Targets that are shown live. */
+  targets: number;
 }
 
 /** A series of buckets: bucket `i` covers the `step` seconds from `start + i × step`. Each holds its highest value. */
@@ -264,6 +301,8 @@ export interface Scorecard {
 
 /** A rule's score, as the agent publishes it. */
 export interface Score extends PolicyIdentity {
+  /** Where, in a cluster. */
+  node?: string;
   model: Model;
   neededPercent: number;
   reachablePercent: number;
@@ -283,12 +322,16 @@ export interface Score extends PolicyIdentity {
 
 /** GET /api/v1/policies */
 export interface Policies {
+  /** Of a cluster. */
+  policies: PolicyView[];
   scores: Score[];
   trends: Trend[];
 }
 
 /** What a rule's scores were: a sample every `step` seconds from `start` on, in percent. */
 export interface Trend extends PolicyIdentity {
+  /** Where, in a cluster. */
+  node?: string;
   start: number;
   step: number;
   precisionPercent: (number | null)[];
@@ -297,7 +340,7 @@ export interface Trend extends PolicyIdentity {
   reachablePercent: (number | null)[];
 }
 
-/** What an event of GET /api/v1/live?view=overview|target|alerts|policies[&uid=…] holds; one comes each second. */
+/** What an event of GET /api/v1/live?view=overview|target|alerts|policies|nodes[&uid=…][&node=…] holds; one comes each second. */
 export interface Live {
   unix: number;
   source: Source;
@@ -311,6 +354,8 @@ export interface Live {
   latest?: Latest;
   /** With view=target; null once the target is gone. */
   point?: Point | null;
+  /** Of a cluster. */
+  cluster?: ClusterStreams;
 }
 
 /** The last second of one target. */
@@ -329,6 +374,121 @@ export interface Point {
   note: string | null;
   /** In the order of `about`. */
   signals: (number | null)[];
+}
+
+/** Something that is wrong, and what to do. */
+export interface Finding {
+  severity: 'Fault' | 'Warning' | 'Remark';
+  condition: string;
+  reason: string;
+  message: string;
+  advice: string;
+}
+
+export interface ConditionView {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+}
+
+/** A policy of a cluster with what is wrong with it. */
+export interface PolicyView {
+  policyKind: PolicyIdentity['policyKind'];
+  policyNamespace?: string;
+  policy: string;
+  mode: string;
+  ready: boolean;
+  /** Why it is ready or not, in one word. */
+  reason: string;
+  /** Pods that it selects, on all nodes. */
+  targets: number | null;
+  firing: number | null;
+  /** Alerts whose object is behind. */
+  waiting: number | null;
+  findings: Finding[];
+  conditions: ConditionView[];
+  rules: PolicyRule[];
+}
+
+/** A rule, and how it did on all nodes in the last 24 hours. */
+export interface PolicyRule {
+  name: string;
+  threshold: string | null;
+  /** The model that it names, and the digest that this has to have. */
+  model: string;
+  sha256: string | null;
+  alerts: number;
+  confirmed: number;
+  missed: number;
+  precisionPercent: number | null;
+  recallPercent: number | null;
+  leadMedian: string | null;
+  neededPercent: number | null;
+  reachablePercent: number | null;
+  leadingExpert: string | null;
+}
+
+/** GET /api/v1/nodes : what is worst first. */
+export interface Nodes {
+  nodes: NodeView[];
+  problems: string[];
+  remarks: string[];
+  /** What could not be found out. */
+  notes: string[];
+}
+
+/** A node and its agent; what is not known is null. */
+export interface NodeView {
+  name: string;
+  standing: string | null;
+  problems: string[];
+  remarks: string[];
+  heartbeatAgeSeconds: number | null;
+  agentVersion: string | null;
+  kernel: string | null;
+  rttSource: string | null;
+  coveragePercent: number | null;
+  targets: number | null;
+  firing: number | null;
+  /** Messages that wait to be published. */
+  pending: number | null;
+  cpu: string | null;
+  memory: string | null;
+  losses: Loss[];
+  sensors: SensorView[];
+  conditions: ConditionView[];
+  /** Null where this dashboard does not read its agent. */
+  stream: StreamView | null;
+}
+
+/** Something of which there should be none. */
+export interface Loss {
+  what: string;
+  count: number;
+}
+
+export interface SensorView {
+  name: string;
+  need: 'Required' | 'Optional';
+  state: 'Active' | 'Degraded' | 'Unavailable';
+  reason: string | null;
+  limits: string | null;
+}
+
+/** GET /api/v1/models : those that come with the release. */
+export interface Models {
+  models: ModelCard[];
+}
+
+export interface ModelCard {
+  name: string;
+  words: string;
+  sha256: string | null;
+  bytes: number | null;
+  inputs: string;
+  horizonSeconds: number;
+  size: string | null;
 }
 
 /** The body of every answer that is not 200. */

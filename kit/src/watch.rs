@@ -40,7 +40,7 @@ impl<W: Wire, R> Watch<W, R> {
     pub async fn follow<V, M>(
         self,
         take: impl Fn(Sight<V>) -> Change<M>,
-        failed: impl Fn(),
+        failed: impl Fn(&watcher::Error),
         changes: mpsc::Sender<Change<M>>,
     ) where
         R: Fn(W) -> Option<V>,
@@ -65,7 +65,7 @@ impl<W: Wire, R> Watch<W, R> {
                     }
                 }
                 Err(error) => {
-                    failed();
+                    failed(&error);
                     let wait = backoff.pause(&mut rng);
                     // Once per outage.
                     if backoff.failures() == 1 {

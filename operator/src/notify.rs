@@ -117,7 +117,7 @@ async fn watch(client: Client, changes: mpsc::Sender<Change<Publisher>>, metrics
     let api: Api<DeserializeGuard<PrecursorAlert>> = Api::all(client);
     let watch = Watch { kind: KIND, api, config, read };
     let take = |sight| -> Change<Publisher> { Box::new(move |publisher: &mut Publisher| publisher.take(sight)) };
-    watch.follow(take, || metrics.watch_failed(KIND), changes).await;
+    watch.follow(take, |_| metrics.watch_failed(KIND), changes).await;
 }
 
 async fn publish(mut publisher: Publisher, mut changes: mpsc::Receiver<Change<Publisher>>) {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::health::Health;
 use crate::agent_api::{AgentApi, ReadError, RuleState};
 
 /// Bytes of an answer at most: ten thousand targets with a few rules each.
@@ -37,6 +38,11 @@ pub(super) struct TargetView {
     pub(super) uid: String,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
+    /// What runs the pod, such as `Deployment/checkout`.
+    #[serde(default)]
+    pub(super) workload: Option<String>,
+    #[serde(default)]
+    pub(super) coverage_percent: Option<u8>,
     pub(super) measured_us: Option<f32>,
     pub(super) predicted_us: Option<f32>,
     pub(super) rules: Vec<RuleView>,
@@ -147,6 +153,11 @@ impl Agent {
         let strange = |source| ReadError::Strange { url: self.0.document("scores"), source };
         let views = Vec::deserialize(&scores).map_err(strange)?;
         Ok((scores, views))
+    }
+
+    /// Its sensors and sinks.
+    pub(super) fn health(&self) -> Result<Health, ReadError> {
+        Ok(Health { sensors: self.0.read("sensors")?, sinks: self.0.read("sinks")? })
     }
 }
 

@@ -21,11 +21,12 @@ use tokio::sync::{Semaphore, watch};
 use super::{
     assets::{Assets, POLICY},
     document,
+    fleet::{ALONE, Fleet},
     guard::{Guard, Refusal},
-    live, past,
+    live, models, past,
     past::Past,
     query::{Query, View},
-    store::{Frame, Look, Store},
+    store::{Frame, Look},
     trial::{self, Desk},
     views,
 };
@@ -39,7 +40,7 @@ const SECONDS: u64 = 600;
 
 /// What the follower writes and the handlers read.
 pub(super) struct Shared {
-    store: Mutex<Store>,
+    fleet: Mutex<Fleet>,
     past: Past,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
@@ -49,29 +50,48 @@ impl Shared {
     /// Of the agent at `url`, of which nothing is kept.
     #[cfg(test)]
     pub(super) fn new(url: &str) -> Self {
-        Self::of(Store::new(url, unix_ms()), Past::none())
+        Self::of(Fleet::of_agent(url, unix_ms()), Past::none())
     }
 
     /// Of the agent at `url`, with what was kept of it before.
     pub(super) fn keeping(url: &str, past: Past) -> Result<Self, HistoryError> {
-        let mut store = Store::new(url, unix_ms());
-        past.remember(&mut store, unix_ms() / 1_000)?;
-        Ok(Self::of(store, past))
+        let begun = unix_ms();
+        let mut fleet = Fleet::of_agent(url, begun);
+        if let Some(store) = fleet.store(ALONE) {
+            past.remember(store, begun / 1_000)?;
+        }
+        Ok(Self::of(fleet, past))
     }
 
-    fn of(store: Store, past: Past) -> Self {
-        let (store, streams) = (Mutex::new(store), Arc::new(Semaphore::new(STREAMS)));
-        Self { store, past, changes: watch::Sender::new(()), streams }
+    /// Of the cluster whose API server is at `url`.
+    pub(super) fn of_cluster(url: &str, past: Past) -> Self {
+        Self::of(Fleet::of_cluster(url, unix_ms()), past)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
+    fn of(fleet: Fleet, past: Past) -> Self {
+        let (changes, streams) = (watch::Sender::new(()), Arc::new(Semaphore::new(STREAMS)));
+        Self { fleet: Mutex::new(fleet), past, changes, streams }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fleet> {
         // A handler that panicked left nothing half written: it only reads.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads what is known.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Fleet) -> T) -> T {
         read(&self.lock())
+    }
+
+    /// Takes in something, and says that there is something new.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Fleet)) {
+        change(&mut self.lock());
+        self.changes.send_replace(());
+    }
+
+    /// See [`Fleet::look`].
+    pub(super) fn look(&self, look: &Look) {
+        self.lock().look(look, Instant::now());
     }
 
     /// What lies further back.
@@ -84,30 +104,36 @@ impl Shared {
         self.changes.subscribe()
     }
 
-    /// The last second that is known, Unix s.
+    /// The last second that is known of the one agent, Unix s.
     pub(super) fn unix(&self) -> u64 {
-        self.lock().unix()
+        self.lock().unix_of(ALONE)
     }
 
-    /// See [`Store::connected`].
+    /// See [`Store::connected`](super::store::Store::connected).
     pub(super) fn connected(&self, agent_version: Option<String>, kernel: Option<String>) {
-        self.lock().connected(agent_version, kernel);
+        if let Some(store) = self.lock().store(ALONE) {
+            store.connected(agent_version, kernel);
+        }
     }
 
-    /// See [`Store::disconnected`].
+    /// See [`Store::disconnected`](super::store::Store::disconnected).
     pub(super) fn disconnected(&self, reason: &str) {
-        self.lock().disconnected(reason.to_owned(), unix_ms() / 1_000);
-        self.changes.send_replace(());
+        self.change(|fleet| {
+            if let Some(store) = fleet.store(ALONE) {
+                store.disconnected(reason.to_owned(), unix_ms() / 1_000);
+            }
+        });
     }
 
-    /// See [`Store::take`].
+    /// See [`Store::take`](super::store::Store::take).
     pub(super) fn take(&self, frame: Frame, lost: u64, heard: Instant) {
         self.past.take(&frame);
-        let mut store = self.lock();
-        store.take(frame, lost, heard);
-        self.past.describe(&store);
-        drop(store);
-        self.changes.send_replace(());
+        self.change(|fleet| {
+            if let Some(store) = fleet.store(ALONE) {
+                store.take(frame, lost, heard);
+                self.past.describe(store);
+            }
+        });
     }
 }
 
@@ -139,6 +165,8 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, des
         .route("/api/v1/range", get(past::range))
         .route("/api/v1/alerts", get(past::alerts))
         .route("/api/v1/policies", get(policies))
+        .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/models", get(about_models))
         .route("/api/v1/live", get(stream))
         .route("/api/v1/detect", post(detect))
         .route("/api/v1/openapi.json", get(openapi))
@@ -183,35 +211,47 @@ async fn page(State(Context { assets, .. }): State<Context>, method: Method, req
     let file = if is_read { assets.answer(request.uri().path(), request.headers()) } else { None };
     file.unwrap_or_else(|| {
         let files = Assets::paths().collect::<Vec<_>>().join(", ");
-        let api =
-            "/api/v1/{about,overview,sparks,target,range,signals,alerts,policies,live,try,detect,session,openapi.json}";
+        let api = "/api/v1/{about,overview,sparks,target,range,signals,alerts,policies,nodes,models,live,try,detect,session,\
+                   openapi.json}";
         refused(StatusCode::NOT_FOUND, format!("no such path; expected one of {api}, {files}"))
     })
 }
 
 async fn overview(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.overview(Instant::now())))
+    shared.read(|fleet| said(&fleet.overview(Instant::now())))
 }
 
 async fn policies(State(Context { shared, .. }): State<Context>) -> Response {
-    shared.read(|store| said(&store.policies()))
+    shared.read(|fleet| said(&fleet.policies()))
+}
+
+/// Off the thread that serves: what was never loaded takes a moment.
+async fn about_models() -> Response {
+    match tokio::task::spawn_blocking(models::cards).await {
+        Ok(cards) => said(&cards),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn nodes(State(Context { shared, .. }): State<Context>) -> Response {
+    shared.read(|fleet| said(&fleet.nodes(Instant::now())))
 }
 
 async fn sparks(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     match parsed(query) {
-        Ok(query) => shared.read(|store| said(&store.sparks(query.uids.iter().map(String::as_str)))),
+        Ok(query) => shared.read(|fleet| said(&fleet.sparks(query.uids.iter().map(String::as_str)))),
         Err(words) => refused(StatusCode::BAD_REQUEST, words),
     }
 }
 
 async fn target(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
-    about_one(query, |_, uid| shared.read(|store| store.target(uid).map(|history| said(&history))))
+    about_one(query, |_, uid| shared.read(|fleet| fleet.target(uid).map(|history| said(&history))))
 }
 
 async fn signals(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     about_one(query, |query, uid| {
         let seconds = query.seconds.unwrap_or(SECONDS);
-        shared.read(|store| store.signals(uid, query.until, seconds).map(|history| said(&history)))
+        shared.read(|fleet| fleet.signals(uid, query.until, seconds).map(|history| said(&history)))
     })
 }
 
@@ -236,10 +276,11 @@ fn about_one(query: Option<String>, answer: impl FnOnce(&Query, &str) -> Option<
 
 async fn stream(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     let look = parsed(query).and_then(|query| match query.view {
-        Some(View::Overview) => Ok(Look::Overview),
+        Some(View::Overview) if query.nodes.is_empty() => Ok(Look::Overview),
+        Some(View::Overview) => Ok(Look::Nodes(query.nodes)),
         Some(View::Target) => query.uid().map(|uid| Look::Target(uid.to_owned())),
-        Some(View::Alerts | View::Policies) => Ok(Look::Rest),
-        None => Err("got no view, expected overview, target, alerts or policies".to_owned()),
+        Some(View::Alerts | View::Policies | View::Nodes) => Ok(Look::Rest),
+        None => Err("got no view, expected overview, target, alerts, policies or nodes".to_owned()),
     });
     let look = match look {
         Ok(look) => look,

@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// Scores change by the minute and are the longest answer.
-const SCORES_EVERY: u64 = 5;
+pub(super) const SCORES_EVERY: u64 = 5;
 
 #[derive(Debug, Error)]
 enum FollowError {
@@ -51,7 +51,7 @@ fn follow(agent: &Agent, shared: &Shared) {
 }
 
 /// How long to wait after so many failures in a row.
-fn wait(failures: u32) -> Duration {
+pub(super) fn wait(failures: u32) -> Duration {
     FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
 }
 
@@ -83,12 +83,13 @@ fn frame(agent: &Agent, line: TickLine, known: u64, with_scores: bool) -> Result
         signals,
         alerts: agent.alerts()?,
         scores: with_scores.then(|| agent.scores()).transpose()?,
+        health: with_scores.then(|| agent.health()).transpose()?,
     })
 }
 
 /// The second behind which a tick's history begins. The last known one is asked for again, because two ticks may end in it,
 /// and what is read twice stays the same: within a second the highest counts. A clock that was set back makes all of it new.
-const fn since(known: u64, unix: u64) -> u64 {
+pub(super) const fn since(known: u64, unix: u64) -> u64 {
     if known > unix { 0 } else { known.saturating_sub(1) }
 }
 

@@ -78,28 +78,46 @@ impl Line {
 pub(super) struct History {
     lines: HashMap<String, Line>,
     refused: usize,
+    /// How many share the memory; none is one.
+    shared_by: usize,
 }
 
 impl History {
+    /// With an even share of the memory, of so many.
+    pub(super) fn shared_by(shared_by: usize) -> Self {
+        Self { shared_by, ..Self::default() }
+    }
+
+    /// So many targets, if all who share the memory had as many.
+    fn in_all(&self, targets: usize) -> usize {
+        targets.saturating_mul(self.shared_by.max(1))
+    }
+
+    /// Targets that have room at the coarsest step.
+    fn most(&self) -> usize {
+        MOST / self.shared_by.max(1)
+    }
+
     /// Makes room for the targets that are there at `unix`.
     pub(super) fn make_room<'a>(&mut self, unix: u64, uids: impl Iterator<Item = &'a str>) {
         let present: HashSet<&str> = uids.collect();
         self.lines.retain(|uid, line| present.contains(uid.as_str()) || line.seen + HOUR > unix);
         let surplus = (self.lines.len() + present.iter().filter(|uid| !self.lines.contains_key(**uid)).count())
-            .saturating_sub(MOST);
+            .saturating_sub(self.most());
         self.forget_gone(surplus, &present);
         self.refused = 0;
         for uid in present {
             if let Some(line) = self.lines.get_mut(uid) {
                 line.seen = unix;
-            } else if self.lines.len() < MOST {
-                let step = step_for(self.lines.len() + 1);
+            } else if self.lines.len() < self.most() {
+                let step = step_for(self.in_all(self.lines.len() + 1));
                 self.lines.insert(uid.to_owned(), Line::new(step, unix));
             } else {
                 self.refused += 1;
             }
         }
-        let (step, seconds) = (step_for(self.lines.len()), signal_seconds(self.lines.len()));
+        let targets = self.in_all(self.lines.len());
+        let (step, seconds) = (step_for(targets), signal_seconds(targets));
         for line in self.lines.values_mut() {
             line.coarsen(step);
             line.signals.resize(seconds);
@@ -257,6 +275,18 @@ mod tests {
         history.make_room(1_001, many.iter().map(String::as_str));
         assert_eq!((history.refused(), history.lines.len()), (1, MOST));
         assert!(history.line("gone").is_none());
+    }
+
+    #[test]
+    fn who_shares_the_memory_has_room_as_if_all_had_as_many_targets() {
+        let mut history = History::shared_by(8);
+        let many: Vec<String> = (0..=MOST / 8).map(|i| format!("t{i}")).collect();
+        history.make_room(1_000, many.iter().take(166).map(String::as_str));
+        assert_eq!(history.line("t0").unwrap().step(), 1);
+        history.make_room(1_001, many.iter().take(167).map(String::as_str));
+        assert_eq!(history.line("t0").unwrap().step(), 5);
+        history.make_room(1_002, many.iter().map(String::as_str));
+        assert_eq!((history.refused(), history.lines.len()), (1, MOST / 8));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::response::sse::Event;
 use futures_util::stream::{self, Stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::timeout,
+    time::{Instant as Moment, sleep_until, timeout},
 };
 
 use super::{api::Shared, store::Look, views};
@@ -19,25 +19,32 @@ use super::{api::Shared, store::Look, views};
 /// An event comes with each second of the agent, or after so long without one.
 const REPEAT: Duration = Duration::from_millis(1_500);
 
+/// Between two events at least: less than a second, so that none of an agent's is left out.
+const LEAST: Duration = Duration::from_millis(700);
+
 struct Listener {
     shared: Arc<Shared>,
     look: Look,
     changes: watch::Receiver<()>,
-    is_first: bool,
+    /// When the last event was; none before the first.
+    sent: Option<Moment>,
     /// One of the streams that may be open.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Listener {
     async fn next(&mut self) -> Event {
-        if !self.is_first {
+        if let Some(sent) = self.sent {
             // Whichever it was, there is an event; the sender lives as long as what it is shared by.
             let _ = timeout(REPEAT, self.changes.changed()).await;
+            // Each agent of a cluster has seconds of its own: those that come together are one event.
+            sleep_until(sent + LEAST).await;
         }
-        self.is_first = false;
+        self.sent = Some(Moment::now());
+        self.shared.look(&self.look);
         let history = self.shared.past().status();
-        let text = self.shared.read(|store| {
-            let live = store.live(&self.look, Instant::now());
+        let text = self.shared.read(|fleet| {
+            let live = fleet.live(&self.look, Instant::now());
             serde_json::to_string(&views::Live { history, ..live })
         });
         // Views have neither maps with keys of their own nor anything else that JSON could not write.
@@ -52,7 +59,7 @@ pub(super) fn events(
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
     let changes = shared.changes();
-    let listener = Listener { shared, look, changes, is_first: true, _permit: permit };
+    let listener = Listener { shared, look, changes, sent: None, _permit: permit };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await;
         Some((Ok(event), listener))

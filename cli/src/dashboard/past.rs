@@ -43,12 +43,26 @@ pub(super) struct PastArgs {
     /// Bytes that the file may take, oldest first
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     history_size: HistorySize,
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
+}
+
+// As above.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PrometheusArgs {
     /// Draw charts of the past from this Prometheus, which scrapes the agents
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
     /// A file with the token that Prometheus wants
     #[arg(long, value_name = "FILE", requires = "prometheus", value_parser = arguments::file())]
     prometheus_token_file: Option<PathBuf>,
+}
+
+impl PrometheusArgs {
+    fn open(&self) -> anyhow::Result<Option<Prometheus>> {
+        let token_file = self.prometheus_token_file.clone();
+        Ok(self.prometheus.as_deref().map(|url| Prometheus::new(url, token_file)).transpose()?)
+    }
 }
 
 /// The past.
@@ -75,9 +89,12 @@ impl Past {
     /// As the arguments say.
     pub(super) fn open(args: &PastArgs) -> anyhow::Result<Self> {
         let keeper = args.store.as_deref().map(|store| Keeper::open(store, args.history_size)).transpose()?;
-        let token_file = args.prometheus_token_file.clone();
-        let prometheus = args.prometheus.as_deref().map(|url| Prometheus::new(url, token_file)).transpose()?;
-        Ok(Self::of(keeper, prometheus))
+        Ok(Self::of(keeper, args.prometheus.open()?))
+    }
+
+    /// What the Prometheus that the arguments name has, if they name one.
+    pub(super) fn asked(args: &PrometheusArgs) -> anyhow::Result<Self> {
+        Ok(Self::of(None, args.open()?))
     }
 
     fn of(keeper: Option<Keeper>, prometheus: Option<Prometheus>) -> Self {
@@ -145,7 +162,7 @@ pub(super) async fn range(State(Context { shared, .. }): State<Context>, RawQuer
 pub(super) async fn alerts(State(Context { shared, .. }): State<Context>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     if query.is_empty() {
-        return shared.read(|store| said(&store.alerts(shared.past().has_alerts())));
+        return shared.read(|fleet| said(&fleet.alerts(shared.past().has_alerts())));
     }
     match AlertsAsked::parse(&query) {
         Ok(asked) => read(shared, move |shared| alerts_of(shared, &asked)).await,
@@ -166,8 +183,11 @@ fn range_of(shared: &Shared, asked: &RangeAsked) -> Response {
     // Before the agent has said what time it is, the time is this program's.
     let now = Some(shared.unix()).filter(|unix| *unix > 0).unwrap_or_else(|| unix_ms() / 1_000);
     if let Some(prometheus) = &past.prometheus {
-        let Some((series, target)) = shared.read(|store| store.series(&asked.uid)) else { return unknown(&asked.uid) };
-        let target = serde_json::to_value(target).unwrap_or(Value::Null);
+        let described = shared.read(|fleet| {
+            let (series, target) = fleet.series(&asked.uid)?;
+            Some((series, serde_json::to_value(target).unwrap_or(Value::Null)))
+        });
+        let Some((series, target)) = described else { return unknown(&asked.uid) };
         return match prometheus.range(asked, now, &series, target) {
             Ok(answer) => said(&answer),
             Err(error @ PrometheusError::Slow { .. }) => refused(StatusCode::GATEWAY_TIMEOUT, error.to_string()),
@@ -195,13 +215,13 @@ fn unknown(uid: &str) -> Response {
 }
 
 fn alerts_of(shared: &Shared, asked: &AlertsAsked) -> Response {
-    let (version, forgotten) = shared.read(|store| {
-        let alerts = store.alerts(false);
+    let (version, forgotten) = shared.read(|fleet| {
+        let alerts = fleet.alerts(false);
         (alerts.version, alerts.forgotten)
     });
     let found = match &shared.past().keeper {
         Some(keeper) => keeper.alerts(asked),
-        None => Ok(shared.read(|store| store.alerts_asked(asked))),
+        None => Ok(shared.read(|fleet| fleet.alerts_asked(asked))),
     };
     match found {
         Ok(found) => {

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use super::cluster::MOST;
+
 /// Targets of one request.
 const MOST_UIDS: usize = 100;
 
 /// Bytes of an identifier: pods' have 36, those of namespaces a name of at most 253 in them.
 const LONGEST_UID: usize = 512;
+
+/// Bytes of a node's name.
+const LONGEST_NODE: usize = 253;
 
 /// The most that a request may ask for, s.
 const LONGEST: u64 = super::history::HOUR;
@@ -22,6 +27,8 @@ pub(super) struct Query {
     pub(super) seconds: Option<u64>,
     /// Which page looks.
     pub(super) view: Option<View>,
+    /// Nodes that are looked at before others, in a cluster.
+    pub(super) nodes: Vec<String>,
 }
 
 /// A page of the application.
@@ -31,14 +38,16 @@ pub(super) enum View {
     Target,
     Alerts,
     Policies,
+    Nodes,
 }
 
 impl View {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Overview, "overview"),
         (Self::Target, "target"),
         (Self::Alerts, "alerts"),
         (Self::Policies, "policies"),
+        (Self::Nodes, "nodes"),
     ];
 }
 
@@ -65,12 +74,22 @@ impl Query {
                 "view" => {
                     let view = View::ALL.into_iter().find(|(_, name)| *name == value);
                     let (view, _) = view.ok_or_else(|| {
-                        format!("got view {:?}, expected overview, target, alerts or policies", shown(&value))
+                        format!("got view {:?}, expected overview, target, alerts, policies or nodes", shown(&value))
                     })?;
                     query.view = Some(view);
                 }
+                "node" if value.len() > LONGEST_NODE => {
+                    return Err(format!("got node of {} bytes, expected at most {LONGEST_NODE}", value.len()));
+                }
+                "node" if query.nodes.len() == MOST => {
+                    return Err(format!("got more than {MOST} node, expected at most so many: no more are streamed"));
+                }
+                "node" => query.nodes.push(value.into_owned()),
                 other => {
-                    return Err(format!("got parameter {:?}, expected uid, until, seconds or view", shown(other)));
+                    return Err(format!(
+                        "got parameter {:?}, expected uid, until, seconds, view or node",
+                        shown(other)
+                    ));
                 }
             }
         }
@@ -108,6 +127,7 @@ mod tests {
             (["a/b<".to_owned(), "c d".to_owned()].as_slice(), Some(View::Target))
         );
         assert_eq!((query.until, query.seconds), (Some(1_700_000_000), Some(600)));
+        assert_eq!(Query::parse("view=overview&node=n1").map(|query| query.nodes), Ok(vec!["n1".to_owned()]));
         assert_eq!(Query::parse(""), Ok(Query::default()));
     }
 
@@ -115,15 +135,17 @@ mod tests {
     fn what_is_wrong_is_said_with_what_is_expected() {
         let many = ["uid=a"; MOST_UIDS + 1].join("&");
         let long = format!("uid={}", "x".repeat(LONGEST_UID + 1));
+        let far = ["node=a"; MOST + 1].join("&");
         let table = [
             ("until=-1", "expected a Unix time"),
             ("until=1e9", "expected a Unix time"),
             ("until=+5", "expected a Unix time"),
             ("seconds=3601", "expected a number up to 3600"),
-            ("view=nodes", "expected overview, target, alerts or policies"),
-            ("ui=a", "expected uid, until, seconds or view"),
+            ("view=node", "expected overview, target, alerts, policies or nodes"),
+            ("ui=a", "expected uid, until, seconds, view or node"),
             (&many, "expected at most so many"),
             (&long, "expected at most 512"),
+            (&far, "expected at most so many: no more are streamed"),
         ];
         for (text, expected) in table {
             assert!(Query::parse(text).unwrap_err().contains(expected), "{text}");

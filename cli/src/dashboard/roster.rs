@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use netprecursor_core::{alert::Model, policy::Identity};
 use serde::Serialize;
 
-use super::agent::{ForecastView, RuleView, TargetView};
+use super::{
+    agent::{ForecastView, RuleView, TargetView},
+    cluster::Placed,
+};
 use crate::history;
 
 /// What differs by less is the same chance: the page draws no finer.
@@ -55,6 +58,33 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// The target of an alert, as far as that says who it is.
+    pub(super) fn of_alert(placed: &Placed) -> Self {
+        let Placed { alert, namespace, node, workload } = placed;
+        Self {
+            uid: alert.target_uid.clone(),
+            name: alert.target.clone(),
+            namespace: Some(namespace.clone()),
+            workload: workload.clone(),
+            node: Some(node.clone()),
+            aliases: Vec::new(),
+            labels: BTreeMap::new(),
+            rules: vec![Rule {
+                policy: alert.policy.clone(),
+                rule: alert.rule.clone(),
+                rtt: alert.rtt.clone(),
+                threshold_us: alert.threshold_us,
+                needed: Needed(None),
+                model: alert.model.clone(),
+            }],
+        }
+    }
+
+    /// Takes in what selects it besides.
+    pub(super) fn join(&mut self, other: Self) {
+        self.rules.extend(other.rules);
+    }
+
     /// The first of its rules: the one that is drawn.
     pub(super) fn rule(&self) -> Option<history::Rule> {
         let Rule { policy, rule, .. } = self.rules.first()?;
@@ -71,6 +101,8 @@ impl Target {
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     version: u64,
+    /// Where the targets are, in a cluster.
+    node: Option<String>,
     targets: Vec<Target>,
     by_uid: HashMap<String, usize>,
     /// Those that went, for the charts of their alerts.
@@ -81,6 +113,11 @@ impl Roster {
     /// No targets yet; versions begin at `version`.
     pub(super) fn new(version: u64) -> Self {
         Self { version, ..Self::default() }
+    }
+
+    /// As [`Roster::new`], of pods on a node.
+    pub(super) fn on(node: &str, version: u64) -> Self {
+        Self { version, node: Some(node.to_owned()), ..Self::default() }
     }
 
     /// Takes in the targets that the agent has now.
@@ -97,12 +134,14 @@ impl Roster {
             needed: Needed(needed.get(&(target.target.as_str(), &rule.policy, rule.rule.as_str())).copied().flatten()),
             model: rule.model.clone(),
         };
+        let node = &self.node;
         let target = |target: &TargetView| Target {
             uid: target.uid.clone(),
             name: target.target.clone(),
-            namespace: None,
-            workload: None,
-            node: None,
+            // A pod's name begins with its namespace.
+            namespace: node.as_ref().and(target.target.split_once('/')).map(|(namespace, _)| namespace.to_owned()),
+            workload: target.workload.clone(),
+            node: node.clone(),
             aliases: target.aliases.clone(),
             labels: target.labels.clone(),
             rules: target.rules.iter().map(|each| rule(target, each)).collect(),

@@ -87,6 +87,15 @@ impl Dashboard {
         Ok(Serving { runtime, listener, routes, shared })
     }
 
+    /// Serves what is known, in the runtime that this is called in, until its future is dropped.
+    pub(super) async fn serve(self, shared: Arc<Shared>) -> anyhow::Result<()> {
+        let assets = Arc::new(Assets::load().context("cannot compress the page")?);
+        self.listener.set_nonblocking(true).context("cannot serve HTTP")?;
+        let listener = tokio::net::TcpListener::from_std(self.listener).context("cannot serve HTTP")?;
+        let routes = api::router(shared, assets, self.guard, Desk::new(self.recordings));
+        axum::serve(listener, routes).await.context("cannot serve HTTP")
+    }
+
     /// Follows the agent at the URL, and serves on a thread of its own; both end with the program.
     pub(crate) fn start(self, agent: &str) -> anyhow::Result<()> {
         let Serving { runtime, listener, routes, .. } = self.follow(agent, Past::none())?;

@@ -22,6 +22,8 @@ pub(super) enum Standing {
     Waiting,
     /// No policy selects it.
     Unselected,
+    /// Its agent is not heard, so nobody knows.
+    Stale,
 }
 
 /// How many targets stand where.
@@ -62,7 +64,7 @@ impl FromIterator<Standing> for Counts {
                 Standing::Trouble => &mut counts.trouble,
                 Standing::Warning | Standing::Pending => &mut counts.warning,
                 Standing::Recovering | Standing::Calm => &mut counts.calm,
-                Standing::Waiting | Standing::Unselected => &mut counts.waiting,
+                Standing::Waiting | Standing::Unselected | Standing::Stale => &mut counts.waiting,
             } += 1;
         }
         counts
@@ -120,8 +122,9 @@ mod tests {
 
     #[test]
     fn every_standing_is_counted_once() {
-        use Standing::{Calm, Pending, Recovering, Trouble, Unselected, Waiting, Warning};
-        let counts: Counts = [Trouble, Warning, Pending, Recovering, Calm, Waiting, Unselected].into_iter().collect();
-        assert_eq!(counts, Counts { trouble: 1, warning: 2, calm: 2, waiting: 2 });
+        use Standing::{Calm, Pending, Recovering, Stale, Trouble, Unselected, Waiting, Warning};
+        let counts: Counts =
+            [Trouble, Warning, Pending, Recovering, Calm, Waiting, Unselected, Stale].into_iter().collect();
+        assert_eq!(counts, Counts { trouble: 1, warning: 2, calm: 2, waiting: 3 });
     }
 }

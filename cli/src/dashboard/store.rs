@@ -12,7 +12,10 @@ use serde_json::Value;
 use super::{
     agent::{ForecastView, HistoryView, PointView as AgentPoint, ScoreView, TargetView},
     archive::Archive,
+    cluster,
+    health::Health,
     history::{History, Line, Point},
+    nodes::{NodeView, StreamView},
     roster::{Roster, Target},
     scores::Scores,
     standing::{Counts, Standing},
@@ -46,6 +49,8 @@ pub(super) struct Frame {
     pub(super) alerts: Vec<Alert>,
     /// None when they were not asked for.
     pub(super) scores: Option<(Value, Vec<ScoreView>)>,
+    /// None when it was not asked for.
+    pub(super) health: Option<Health>,
 }
 
 /// The last second of a target.
@@ -55,6 +60,8 @@ struct Now {
     standing: Standing,
     note: Option<String>,
     signals: Signals,
+    /// Share of its sockets that are seen, percent.
+    coverage: Option<u8>,
 }
 
 /// Everything.
@@ -77,6 +84,7 @@ pub(super) struct Store {
     history: History,
     archive: Archive,
     scores: Scores,
+    health: Option<Health>,
 }
 
 impl Store {
@@ -97,7 +105,14 @@ impl Store {
             history: History::default(),
             archive: Archive::new(begun_unix_ms),
             scores: Scores::default(),
+            health: None,
         }
+    }
+
+    /// Of the agent on a node of a cluster, one of those that are streamed at once.
+    pub(super) fn on(node: &str, begun_unix_ms: u64) -> Self {
+        let (roster, history) = (Roster::on(node, begun_unix_ms), History::shared_by(cluster::MOST));
+        Self { roster, history, ..Self::new(node, begun_unix_ms) }
     }
 
     /// The last second that is known, Unix s.
@@ -145,6 +160,9 @@ impl Store {
         if let Some((latest, scores)) = frame.scores {
             self.scores.take(frame.unix, latest, &scores);
         }
+        if frame.health.is_some() {
+            self.health = frame.health;
+        }
     }
 
     fn latest(&self, frame: &Frame) -> Vec<Now> {
@@ -158,7 +176,8 @@ impl Store {
                 point.merge(forecast_of(forecast));
             }
             let note = target.rules.first().and_then(|rule| rule.gate).map(|gate| gate.to_string());
-            Now { point, standing: Standing::of(target), note, signals: Signals::ABSENT }
+            let coverage = target.coverage_percent;
+            Now { point, standing: Standing::of(target), note, signals: Signals::ABSENT, coverage }
         };
         frame.targets.iter().map(now).collect()
     }
@@ -219,9 +238,10 @@ impl Store {
             source: self.source(now),
             counts: self.counts(),
             roster: self.roster.version(),
-            targets: self.roster.targets(),
+            targets: self.roster.targets().iter().collect(),
             latest: self.columns(),
             not_kept: self.history.refused(),
+            cluster: None,
         }
     }
 
@@ -265,12 +285,6 @@ impl Store {
         }
     }
 
-    /// Those of the alerts that are asked for.
-    pub(super) fn alerts_asked(&self, asked: &AlertsAsked) -> Vec<(AlertKey, Value)> {
-        let all = self.archive.newest_first().map(|alert| (key(alert), alert)).filter(|(key, _)| asked.has(key));
-        all.take(asked.limit()).filter_map(|(key, alert)| Some((key, serde_json::to_value(alert).ok()?))).collect()
-    }
-
     /// Who the targets are, and the version of that.
     pub(super) fn roster(&self) -> (u64, &[Target]) {
         (self.roster.version(), self.roster.targets())
@@ -290,8 +304,42 @@ impl Store {
 
     /// Scores of the rules.
     pub(super) fn policies(&self) -> views::Policies<'_> {
+        let scores = self.scores.latest().as_array().into_iter().flatten();
         let trends = self.scores.trends().map(|(rule, samples)| views::Trend::of(rule, samples));
-        views::Policies { scores: self.scores.latest(), trends: trends.collect() }
+        views::Policies {
+            policies: &[],
+            scores: scores.map(|score| views::Score { node: None, score }).collect(),
+            trends: trends.collect(),
+        }
+    }
+
+    /// The agent as a node, once it has said how it is; what is live goes with it.
+    pub(super) fn node(&self) -> Option<NodeView> {
+        let Self { health, url, now, .. } = self;
+        let covered: Vec<u8> = now.iter().filter_map(|now| now.coverage).collect();
+        let mean = covered.iter().map(|percent| u64::from(*percent)).sum::<u64>().checked_div(covered.len() as u64);
+        let mut node = health.as_ref()?.node(url);
+        node.agent_version.clone_from(&self.agent_version);
+        node.coverage_percent = mean.and_then(|mean| u8::try_from(mean).ok());
+        node.targets = Some(now.len() as u64);
+        node.firing = Some(self.archive.newest_first().filter(|alert| alert.is_firing()).count() as u64);
+        Some(node)
+    }
+
+    /// How the agent is read.
+    pub(super) fn stream(&self, now: Instant) -> StreamView {
+        let views::Source { state, url, since, reason, lost_ticks, .. } = self.source(now);
+        StreamView { node: url.to_owned(), state, since, reason, lost_ticks, targets: self.now.len() }
+    }
+
+    /// Changes with the targets, and with the alerts.
+    pub(super) const fn versions(&self) -> (u64, u64) {
+        (self.roster.version(), self.archive.version())
+    }
+
+    /// Whether a target is there, or was within what is kept.
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        self.roster.target(uid).is_some()
     }
 
     /// What the stream says of a second, of which a page looks at some.
@@ -303,11 +351,12 @@ impl Store {
             roster: self.roster.version(),
             alerts: self.archive.version(),
             history: Vec::new(),
-            latest: (*look == Look::Overview).then(|| self.columns()),
+            latest: look.is_overview().then(|| self.columns()),
             point: match look {
                 Look::Target(uid) => Some(self.point(uid)),
                 _ => None,
             },
+            cluster: None,
         }
     }
 
@@ -337,10 +386,19 @@ impl Store {
 pub(super) enum Look {
     /// All targets.
     Overview,
+    /// All targets, and of a cluster these nodes before others.
+    Nodes(Vec<String>),
     /// One target.
     Target(String),
     /// Nothing that changes each second.
     Rest,
+}
+
+impl Look {
+    /// Whether it sees every target.
+    pub(super) const fn is_overview(&self) -> bool {
+        matches!(self, Self::Overview | Self::Nodes(_))
+    }
 }
 
 /// The points that came with a second, by the targets' identifiers.

@@ -47,7 +47,7 @@ pub(super) fn target(name: &str, measured_us: f32) -> Value {
     })
 }
 
-fn forecast(name: &str, tick: u64) -> Value {
+pub(super) fn forecast(name: &str, tick: u64) -> Value {
     json!({
         "target": name, "policyKind": "PrecursorPolicy", "policyNamespace": "shop", "policy": "demo", "rule": "rtt",
         "model": {"name": "damped-holt"}, "tick": tick, "horizonSeconds": 10, "quantilesUs": [250_000.0, 300_000.0, 400_000.0],
@@ -55,7 +55,7 @@ fn forecast(name: &str, tick: u64) -> Value {
     })
 }
 
-fn history(name: &str, unix: u64, measured_us: f32) -> Value {
+pub(super) fn history(name: &str, unix: u64, measured_us: f32) -> Value {
     let point =
         json!({"unix": unix, "measuredUs": measured_us, "predictedUs": 250_000.0, "chance": 0.75, "firing": true});
     json!({"target": name, "points": [point]})
@@ -89,6 +89,7 @@ pub(super) fn frame(unix: u64, measured_us: f32) -> Frame {
         signals: vec![("u-web1".to_owned(), signals)],
         alerts: serde_json::from_value(json!([alert(2_000)])).unwrap(),
         scores: Some((json!([score]), vec![serde_json::from_value(score).unwrap()])),
+        health: None,
     }
 }
 
@@ -298,6 +299,13 @@ fn a_program_that_is_started_anew_has_other_versions_for_the_same_seconds() {
     assert!(before.0 < after.0 && before.1 < after.1, "{before:?}, {after:?}");
 }
 
+fn sensors() -> Value {
+    json!({
+        "kernel": "6.18.4", "rttSource": "Measured", "surveyFailures": 0, "ticks": 9, "ticksSkipped": 1, "lastTickMicroseconds": 90,
+        "sensors": [{"name": "tcp", "need": "Required", "state": "Active"}]
+    })
+}
+
 /// An agent with canned answers, whose stream ends after a tick.
 async fn canned_agent() -> String {
     let lines = format!("{}\n{}\n", stream::tests::header(), stream::tests::tick(1_000, &[("web1", 120_000.0)]));
@@ -308,6 +316,8 @@ async fn canned_agent() -> String {
         ("/api/v1/history", json!([history("web1", 1_005, 120_000.0)]).to_string()),
         ("/api/v1/alerts", json!([alert(1_004)]).to_string()),
         ("/api/v1/scores", "[]".to_owned()),
+        ("/api/v1/sensors", sensors().to_string()),
+        ("/api/v1/sinks", "[]".to_owned()),
     ];
     let routes = answers
         .into_iter()
@@ -335,6 +345,16 @@ async fn an_agent_is_followed_to_the_end_of_its_stream() {
     assert_eq!((&overview["unix"], &overview["latest"]["measuredUs"]), (&json!(1_005), &json!([120_000.0])));
     let reason = overview["source"]["reason"].as_str().unwrap();
     assert!(reason.contains("is gone"), "{reason}");
+    let (_, nodes) = ask(&routes, "/api/v1/nodes").await;
+    let node = &nodes["nodes"][0];
+    assert_eq!((&node["standing"], &node["sensors"][0]["name"]), (&json!("Ready"), &json!("tcp")));
+    assert_eq!(node["losses"], json!([{"what": "ticks skipped", "count": 1}]));
+    let kinds: [(&Value, &str); 4] =
+        [(&nodes, "Nodes"), (node, "NodeView"), (&node["sensors"][0], "SensorView"), (&node["stream"], "StreamView")];
+    for (value, interface) in kinds {
+        let names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names, fields(TYPES, &[interface]), "{interface}");
+    }
 }
 
 /// Fields of interfaces in the page's types, without those that may be absent.
@@ -360,7 +380,8 @@ async fn answers_have_the_fields_that_the_page_expects() {
     let (target, signals) = (answer("/api/v1/target?uid=u-web1").await, answer("/api/v1/signals?uid=u-web1").await);
     let (sparks, policies) = (answer("/api/v1/sparks?uid=u-web1").await, answer("/api/v1/policies").await);
     let (alerts, refusal) = (answer("/api/v1/alerts").await, answer("/api/v1/nothing").await);
-    let table: [(&Value, &[&str]); 15] = [
+    let models = answer("/api/v1/models").await;
+    let table: [(&Value, &[&str]); 17] = [
         (&overview, &["Overview"]),
         (&overview["source"], &["Source"]),
         (&overview["counts"], &["Counts"]),
@@ -376,6 +397,8 @@ async fn answers_have_the_fields_that_the_page_expects() {
         (&policies["trends"][0], &["Trend", "PolicyIdentity"]),
         (&alerts, &["Alerts"]),
         (&refusal, &["Refusal"]),
+        (&models, &["Models"]),
+        (&models["models"][0], &["ModelCard"]),
     ];
     for (value, interfaces) in table {
         let mut names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();

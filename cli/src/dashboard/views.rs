@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    cluster::{PolicyView, Row},
+    fleet,
     history::{Line, Point},
     ring::Ring,
     roster::Target,
@@ -21,7 +23,7 @@ use crate::history::Status;
 
 /// How the dashboard stands with the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) enum SourceState {
+pub(crate) enum SourceState {
     Connecting,
     Live,
     Stale,
@@ -56,9 +58,11 @@ pub(super) struct Overview<'a> {
     pub(super) source: Source<'a>,
     pub(super) counts: Counts,
     pub(super) roster: u64,
-    pub(super) targets: &'a [Target],
+    pub(super) targets: Vec<&'a Target>,
     pub(super) latest: Latest,
     pub(super) not_kept: usize,
+    /// None: one agent is read, not a cluster.
+    pub(super) cluster: Option<fleet::Brief<'a>>,
 }
 
 /// A series of buckets of `step` seconds from `start` on; each holds its highest value.
@@ -136,17 +140,32 @@ pub(super) struct AlertPage<'a> {
     pub(super) next: Option<String>,
 }
 
-/// Scores as the agent publishes them, and what they were.
+/// Scores as agents publish them, and what they were.
 #[derive(Serialize)]
 pub(super) struct Policies<'a> {
-    pub(super) scores: &'a Value,
+    /// Of a cluster; none where one agent is read.
+    pub(super) policies: &'a [PolicyView],
+    pub(super) scores: Vec<Score<'a>>,
     pub(super) trends: Vec<Trend<'a>>,
+}
+
+/// The score of a rule.
+#[derive(Serialize)]
+pub(super) struct Score<'a> {
+    /// Where, in a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<&'a str>,
+    #[serde(flatten)]
+    pub(super) score: &'a Value,
 }
 
 /// What a rule's scores were: a sample every `step` seconds from `start` on, in percent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Trend<'a> {
+    /// Where, in a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<&'a str>,
     #[serde(flatten)]
     policy: &'a Identity,
     rule: &'a str,
@@ -192,12 +211,59 @@ pub(super) struct Live<'a> {
     /// Within: of one target, null once it is gone. None: nobody looks at one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) point: Option<Option<PointView<'a>>>,
+    /// Of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cluster: Option<fleet::Streams>,
 }
 
 /// The body of every answer that is not 200.
 #[derive(Serialize)]
 pub(super) struct Refusal {
     pub(super) error: String,
+}
+
+impl Source<'_> {
+    /// Of nothing that is followed.
+    pub(super) const fn unknown() -> Self {
+        Self {
+            state: SourceState::Connecting,
+            url: "",
+            since: 0,
+            reason: None,
+            agent_version: None,
+            kernel: None,
+            lost_ticks: 0,
+        }
+    }
+}
+
+impl Latest {
+    /// Of targets of which nothing is known as of now.
+    pub(super) fn stale(targets: usize) -> Self {
+        let nothing = vec![f32::NAN; targets];
+        Self {
+            measured_us: nothing.clone(),
+            forecast_us: nothing.clone(),
+            chance: nothing,
+            standing: vec![Standing::Stale; targets],
+        }
+    }
+
+    /// More targets behind these.
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.measured_us.append(&mut more.measured_us);
+        self.forecast_us.append(&mut more.forecast_us);
+        self.chance.append(&mut more.chance);
+        self.standing.append(&mut more.standing);
+    }
+
+    /// One more, of which only an alert is known: that says what was forecast, and nothing of the second that it is now.
+    pub(super) fn push(&mut self, row: &Row) {
+        self.measured_us.push(f32::NAN);
+        self.forecast_us.push(row.forecast_us.unwrap_or(f32::NAN));
+        self.chance.push(row.chance.unwrap_or(f32::NAN));
+        self.standing.push(row.standing);
+    }
 }
 
 /// Buckets of a sparkline, and the least seconds of one: five minutes.
@@ -275,6 +341,7 @@ impl<'a> Trend<'a> {
     pub(super) fn of((policy, rule): &'a scores::Rule, samples: &Ring<Sample>) -> Self {
         let column = |of: fn(&Sample) -> f32| samples.iter().map(|(_, sample)| of(sample)).collect();
         Self {
+            node: None,
             policy,
             rule,
             start: samples.oldest().unwrap_or_default() * scores::STEP,
@@ -284,6 +351,11 @@ impl<'a> Trend<'a> {
             needed_percent: column(|sample| sample.needed),
             reachable_percent: column(|sample| sample.reachable),
         }
+    }
+
+    /// The same, on a node of a cluster.
+    pub(super) fn on(self, node: Option<&'a str>) -> Self {
+        Self { node, ..self }
     }
 }
 

@@ -9,7 +9,7 @@ use netprecursor_settings::Listen;
 use super::{import, size::HistorySize};
 use crate::{
     arguments,
-    dashboard::{self, Past, Service},
+    dashboard::{self, Past},
     stream::DEFAULT_AGENT,
     terminal,
 };
@@ -73,15 +73,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    let service = Service {
-        name: "history",
-        agent: &args.agent,
-        listen: &args.listen,
-        token_file: args.token_file.as_deref(),
-        recordings: None,
-        past: Past::kept(&args.store, args.history_size)?,
-    };
-    dashboard::serve(service)
+    let dashboard = dashboard::listen(&args.listen, args.token_file.as_deref())?;
+    dashboard::serve("history", dashboard, &args.agent, Past::kept(&args.store, args.history_size)?)
 }
 
 fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {

@@ -115,6 +115,8 @@ pub(super) struct Listed<K> {
 /// A cluster as one user reaches it.
 pub(super) struct Cluster {
     pub(super) client: Client,
+    /// What a client for watches is made of; `None` where one does for all.
+    config: Option<Config>,
     url: String,
     /// The namespace to look at.
     pub(super) namespace: String,
@@ -199,10 +201,30 @@ impl Cluster {
         let namespace = flags.namespace.clone().unwrap_or(own);
         Ok(Self {
             client: client.map_err(|source| ClusterError::Client { url: url.clone(), source })?,
+            config: Some(config),
             url,
             namespace,
             install_namespace: flags.install_namespace.clone(),
         })
+    }
+
+    /// A cluster that a client of a test reaches.
+    #[cfg(test)]
+    pub(super) fn of(client: Client, namespace: &str) -> Self {
+        let url = "https://test".to_owned();
+        Self { client, config: None, url, namespace: namespace.to_owned(), install_namespace: None }
+    }
+
+    /// Where its API server is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A client for watches, which are silent for a minute, and which are begun again by whoever watches. It signs in anew.
+    pub(super) fn watches(&self) -> Result<Client, ClusterError> {
+        let Some(config) = &self.config else { return Ok(self.client.clone()) };
+        let client = Client::try_from(Limits::WATCHES.bound(config));
+        client.map_err(|source| ClusterError::Client { url: self.url.clone(), source })
     }
 
     /// The objects of the namespace that is looked at, or of all.

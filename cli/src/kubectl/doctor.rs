@@ -163,7 +163,7 @@ fn named<'a>(metadata: &ObjectMeta, status: Option<&'a PrecursorPolicyStatus>) -
 }
 
 /// What concerns no single node: the whole first, then policies, and nothing twice.
-fn at_large<'a>(diagnosis: &Diagnosis, names: impl Iterator<Item = &'a str>) -> (Vec<String>, Vec<String>) {
+pub(super) fn at_large<'a>(diagnosis: &Diagnosis, names: impl Iterator<Item = &'a str>) -> (Vec<String>, Vec<String>) {
     let whole = diagnosis.findings.iter().map(|finding| (finding, format!("{}: {finding}", finding.reason)));
     let is_new = |finding: &&Finding| diagnosis.findings.iter().all(|known| !finding.message.ends_with(&known.message));
     let of_policies = diagnosis.policies.iter().zip(names).flat_map(|(findings, name)| {

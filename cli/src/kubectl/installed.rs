@@ -50,6 +50,22 @@ pub(super) struct Installed {
 }
 
 impl Installed {
+    /// Of which nothing is known yet.
+    pub(super) fn hidden(namespace: String) -> Self {
+        Self {
+            namespace,
+            operator: Answer::Forbidden(String::new()),
+            lease: Known::Hidden,
+            agents: Answer::Forbidden(String::new()),
+            failures: Known::Hidden,
+            pods: Known::Hidden,
+            nodes: Known::Hidden,
+            reports: Known::Hidden,
+            notes: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+
     /// Asks for all of it at once.
     pub(super) async fn ask(cluster: &Cluster) -> Result<Self, ClusterError> {
         let Installation { namespace, operator } = cluster.installation().await?;

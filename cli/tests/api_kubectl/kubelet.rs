@@ -1,4 +1,4 @@
-//! A fake kubelet that serves port-forwards to a fake agent with two paths, which is what a chart needs.
+//! A fake kubelet that serves port-forwards to a fake agent, with the paths that a chart and a dashboard need.
 
 use std::{convert::Infallible, net::Ipv4Addr, sync::Arc};
 
@@ -10,6 +10,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use netprecursor_core::{schema, signal::Signal};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::{
@@ -25,6 +26,8 @@ use tokio_tungstenite::{
         http::HeaderValue,
     },
 };
+
+use crate::scene::BEGAN;
 
 /// The subprotocol in which a message's first byte is its channel: data, then errors.
 const PROTOCOL: &str = "v4.channel.k8s.io";
@@ -101,10 +104,23 @@ async fn forward(acceptor: TlsAcceptor, stream: TcpStream, port: u16, agent: Age
 async fn answer(request: Request<Incoming>, agent: Agent) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = match (request.uri().path(), request.uri().query()) {
         ("/api/v1/targets", None) => {
-            json!([{"target": "shop/x", "uid": "u-x"}, {"target": "shop/web", "uid": agent.pod_uid}])
+            json!([{"target": "shop/x", "uid": "u-x", "rules": []}, {"target": "shop/web", "uid": agent.pod_uid, "rules": []}])
         }
         ("/api/v1/window", Some("target=shop/web")) => agent.window,
+        ("/api/v1/stream", _) => return Ok(Response::new(Full::new(Bytes::from(stream(&agent.pod_uid))))),
+        ("/api/v1/history", _) => json!([{"target": "shop/web", "points": agent.window["points"]}]),
+        ("/api/v1/forecast" | "/api/v1/alerts" | "/api/v1/scores", None) => json!([]),
         (path, _) => json!({"error": format!("no such path {path}")}),
     };
     Ok(Response::new(Full::new(Bytes::from(body.to_string()))))
+}
+
+/// A stream that ends after its first tick.
+fn stream(uid: &str) -> String {
+    let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+    let header = json!({"schema_hash": schema::hash(), "signals": names, "features": [], "agent_version": "0.1.0"});
+    let targets = json!([{"target": "shop/web", "uid": uid, "signals": vec![Value::Null; Signal::COUNT]}]);
+    let unix_ms = BEGAN.as_millisecond();
+    let tick = json!({"tick": 1_000, "unix_ms": unix_ms, "monotonic_ns": 1_000_000_000_000_u64, "targets": targets});
+    format!("{header}\n{tick}\n")
 }

@@ -336,6 +336,33 @@ async fn explained(server: &ApiServer) {
 }
 
 #[tokio::test]
+async fn api_the_dashboard_has_a_pods_seconds_by_port_forward_and_the_rest_without() {
+    let server = ApiServer::start(Version::DEFAULT).await.unwrap();
+    let client = server.client().await.unwrap();
+    install(&client, 2).await;
+    let agent = kubelet::Agent { pod_uid: "u-1".to_owned(), window: window(60) };
+    let port = kubelet::start(AGENT_PORT, agent).await;
+    node(&client, "node1", port, AGENT_PORT).await;
+    create(&client, &report("node1", 60, &ready("SensorsWork"))).await;
+    create(&client, &policy("checkout", &ready("Watching"))).await;
+
+    // By port-forward: the five minutes that the agent remembers.
+    let dashboard = Plugin::new(&server).dashboard().await;
+    let known = |target: &Value| target["measuredUs"].as_array().is_some_and(|seconds| seconds.len() > 200);
+    let target = dashboard.until("target?uid=u-1", known).await;
+    assert_eq!((&target["target"]["node"], &target["target"]["namespace"]), (&json!("node1"), &json!("shop")));
+
+    // By watches: what is there later is shown as well.
+    create(&client, &alert("checkout-1", 60, "u-9")).await;
+    dashboard.until("alerts", |alerts| alerts["alerts"][0]["name"] == "checkout-1").await;
+    dashboard.until("overview", |overview| overview["targets"].to_string().contains("u-9")).await;
+    let nodes = dashboard.until("nodes", |nodes| nodes["nodes"][0]["firing"] == 1).await;
+    assert_eq!((&nodes["nodes"][0]["name"], &nodes["nodes"][0]["standing"]), (&json!("node1"), &json!("Ready")));
+    let policies = dashboard.until("policies", |policies| policies["policies"][0]["ready"] == true).await;
+    assert_eq!(policies["policies"][0]["rules"][0]["precisionPercent"], 78);
+}
+
+#[tokio::test]
 async fn api_who_may_see_little_is_shown_that_and_told_what_is_missing() {
     let server = ApiServer::start(Version::DEFAULT).await.unwrap();
     let client = server.client().await.unwrap();

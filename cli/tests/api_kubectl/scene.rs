@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
+    time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,10 @@ use kube::{
 };
 use netprecursor_e2e::ApiServer;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+/// How long a dashboard may take to show something.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const INSTALL: &str = "netprecursor-system";
 
@@ -50,19 +55,66 @@ impl Plugin {
         plugin
     }
 
-    /// Runs the plugin.
-    pub(crate) async fn run(&self, words: &[&str]) -> Printed {
+    fn command(&self, words: &[&str]) -> tokio::process::Command {
         let mut command = Command::new(self.directory.path().join("kubectl-netprecursor"));
         command.args(words).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
-        let output = tokio::process::Command::from(command).output().await.unwrap();
+        command.into()
+    }
+
+    /// Runs the plugin.
+    pub(crate) async fn run(&self, words: &[&str]) -> Printed {
+        let output = self.command(words).output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Printed { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Has the plugin serve its dashboard.
+    pub(crate) async fn dashboard(&self) -> Dashboard {
+        let mut command = self.command(&["dashboard", "--listen", "127.0.0.1:0"]);
+        let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+        let (_, rest) = line.split_once(" on ").unwrap_or_else(|| panic!("{line:?}"));
+        let (url, _) = rest.split_once(',').unwrap_or_else(|| panic!("{line:?}"));
+        Dashboard { url: url.to_owned(), _process: process }
     }
 
     /// Runs the plugin for JSON. Returns that and the exit code.
     pub(crate) async fn json(&self, words: &[&str]) -> (Value, Option<i32>) {
         let printed = self.run(&[words, &["-o", "json"]].concat()).await;
         (serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:#?}")), printed.code)
+    }
+}
+
+/// A dashboard that runs until this is dropped.
+pub(crate) struct Dashboard {
+    url: String,
+    _process: tokio::process::Child,
+}
+
+impl Dashboard {
+    /// Reads a document until it is as it shall be.
+    pub(crate) async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let read = self.read(what).await;
+            match read {
+                Ok(document) if is(&document) => return document,
+                last => assert!(begun.elapsed() < PATIENCE, "{what}: {last:#?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn read(&self, what: &str) -> Result<Value, String> {
+        let url = format!("{}api/v1/{what}", self.url);
+        let read = move || -> Result<Value, String> {
+            let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
+            let answer = ureq::Agent::new_with_config(config).get(&url).call();
+            let text = answer.map_err(|error| error.to_string())?.body_mut().read_to_string();
+            serde_json::from_str(&text.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+        };
+        tokio::task::spawn_blocking(read).await.unwrap()
     }
 }
 

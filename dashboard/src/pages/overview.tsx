@@ -3,8 +3,11 @@ import type { Live, Overview } from '../api';
 import { read } from '../client';
 import { number } from '../pure/format';
 import { arrange, haystack, type Filter, type Key, type Order } from '../pure/order';
+import { href } from '../pure/route';
 import { useRead } from '../reader';
 import { Search, Select } from '../ui/select';
+import { Places } from './overview/places';
+import { Streams } from './overview/streams';
 import { Table } from './overview/table';
 import { COLUMNS, shownColumns } from './overview/columns';
 
@@ -15,9 +18,17 @@ const TILES = [
   ['waiting', 'none', 'Not forecast', 'warming up, or no policy'],
 ] as const;
 
-export function OverviewPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
+interface Props {
+  live: Live | null;
+  /** The node that is looked at, of a cluster. */
+  node: string | null;
+  isDark: boolean;
+}
+
+export function OverviewPage({ live, node, isDark }: Props) {
   const { answer: overview, refused } = useRead('overview', (signal) => read<Overview>('overview', signal), live?.roster, ({ roster }) => roster);
-  const [filter, setFilter] = useState<Filter>({ text: '', standing: 'all' });
+  const [chosen, setFilter] = useState<Filter>({ text: '', standing: 'all' });
+  const filter = useMemo(() => ({ ...chosen, node }), [chosen, node]);
   const [order, setOrder] = useState<Order>({ key: 'urgency', descending: false });
   const stacks = useMemo(() => overview?.targets.map(haystack) ?? [], [overview]);
   const columns = useMemo(() => shownColumns(overview?.targets ?? []), [overview]);
@@ -28,7 +39,7 @@ export function OverviewPage({ live, isDark }: { live: Live | null; isDark: bool
     [overview, stacks, latest, filter, order],
   );
   if (!overview || !latest) return <p class="empty">{refused?.message ?? 'Loading…'}</p>;
-  if (!(live?.unix ?? overview.unix)) return <p class="empty">Waiting for the first tick of the agent at {overview.source.url}…</p>;
+  if (!(live?.unix ?? overview.unix)) return <p class="empty">Waiting for {overview.cluster ? 'the API server' : 'the first tick of the agent'} at {overview.source.url}…</p>;
   const counts = live?.counts ?? overview.counts;
   const sort = (key: Key) =>
     setOrder((before) => ({ key, descending: before.key === key ? !before.descending : COLUMNS[key].startsDescending }));
@@ -48,12 +59,16 @@ export function OverviewPage({ live, isDark }: { live: Live | null; isDark: bool
       <div class="tools">
         <Search label="Filter by name, label, policy" value={filter.text} onChange={(text) => setFilter({ ...filter, text })} />
         <Select label="Sort by" value={order.key} options={columns.map((key) => [key, COLUMNS[key].words] as const)} onChange={sort} />
+        <Places targets={overview.targets} nodes={overview.cluster?.nodes ?? []} filter={filter} onNamespace={(namespace) => setFilter({ ...filter, namespace })} />
         <span class="soft" role="status">{number(rows.length, 0)} of {number(overview.targets.length, 0)} targets{overview.notKept ? `, ${number(overview.notKept, 0)} more are beyond what this dashboard keeps` : ''}</span>
       </div>
-      {overview.targets.length === 0
+      {live?.cluster && <Streams streams={live.cluster} nodes={overview.cluster?.nodes ?? []} />}
+      {overview.targets.length === 0 && overview.cluster
+        ? <p class="empty">No target is known yet: no node is streamed, and no alert is firing. Choose a node.</p>
+        : overview.targets.length === 0
         ? <p class="empty">No targets: no policy selects a pod on this node or, on one host, no <code>--target netns:NAME</code> was given.</p>
         : rows.length === 0
-          ? <p class="empty">No target matches. <button type="button" onClick={() => setFilter({ text: '', standing: 'all' })}>Show all</button></p>
+          ? <p class="empty">No target matches. <button type="button" onClick={() => { setFilter({ text: '', standing: 'all' }); location.hash = href({ page: 'overview' }); }}>Show all</button></p>
           : <Table targets={overview.targets} latest={latest} rows={rows} columns={columns} order={order} onSort={sort} unix={live?.unix ?? overview.unix} isDark={isDark} />}
     </section>
   );

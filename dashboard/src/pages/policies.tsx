@@ -1,10 +1,14 @@
-import type { Expert, Live, Policies, Score, Trend as TrendData } from '../api';
+import { useState } from 'preact/hooks';
+import type { Expert, Live, ModelCard, Models, Policies, Score, Trend as TrendData } from '../api';
 import { read } from '../client';
 import { number, percent, span } from '../pure/format';
 import { href } from '../pure/route';
-import { ruleName } from '../pure/words';
+import { policyName, ruleName } from '../pure/words';
 import { useRead } from '../reader';
 import { Chip } from '../ui/chip';
+import { Select } from '../ui/select';
+import { Card } from './policies/card';
+import { Policy } from './policies/policy';
 import { Reliability } from './policies/reliability';
 import { Trend } from './policies/trend';
 
@@ -14,19 +18,30 @@ const REFRESH_S = 5;
 export function PoliciesPage({ live, isDark }: { live: Live | null; isDark: boolean }) {
   const period = Math.floor((live?.unix ?? 0) / REFRESH_S);
   const { answer: policies, refused } = useRead('policies', (signal) => read<Policies>('policies', signal), period);
+  const { answer: models } = useRead('models', (signal) => read<Models>('models', signal));
+  const [chosen, setChosen] = useState<string | null>(null);
+  // Each agent keeps its own scores, so in a cluster they are looked at node by node.
+  const nodes = [...new Set(policies?.scores.flatMap(({ node }) => node ?? []))];
+  const node = chosen != null && nodes.includes(chosen) ? chosen : nodes[0];
+  const scores = policies?.scores.filter((score) => score.node === node) ?? [];
+  const isEmpty = policies && policies.policies.length + policies.scores.length === 0;
   return (
     <section class="policies">
       <h1>Policies and models</h1>
       {!policies && <p class="empty">{refused?.message ?? 'Loading…'}</p>}
-      {policies?.scores.length === 0 && <p class="empty">No policy: nothing can fire.</p>}
-      {policies?.scores.map((score) => <Rule key={ruleName(score)} score={score} trend={policies.trends.find((each) => ruleName(each) === ruleName(score))} isDark={isDark} />)}
+      {isEmpty && <p class="empty">No policy: nothing can fire.</p>}
+      {policies?.policies.map((policy) => <Policy key={`${policy.policyKind} ${policyName(policy)}`} policy={policy} />)}
+      {live?.cluster && policies && (nodes.length > 0
+        ? <div class="tools"><Select label="Scores as kept on" value={node ?? ''} options={nodes.map((name) => [name, name] as const)} onChange={setChosen} /></div>
+        : <p class="soft foot">The scores of rules second by second are kept by agents: they are shown for nodes that are shown live.</p>)}
+      {policies && scores.map((score) => <Rule key={ruleName(score)} score={score} trend={policies.trends.find((each) => each.node === node && ruleName(each) === ruleName(score))} cards={models?.models ?? null} isDark={isDark} />)}
     </section>
   );
 }
 
 const signed = (value: number | null | undefined) => (value == null ? '–' : `${value > 0 ? '+' : ''}${number(value, 0)} %`);
 
-function Rule({ score, trend, isDark }: { score: Score; trend: TrendData | undefined; isDark: boolean }) {
+function Rule({ score, trend, cards, isDark }: { score: Score; trend: TrendData | undefined; cards: ModelCard[] | null; isDark: boolean }) {
   const { scorecard: card } = score;
   const days = card.targetSeconds / 86_400;
   return (
@@ -48,6 +63,7 @@ function Rule({ score, trend, isDark }: { score: Score; trend: TrendData | undef
         {card.alerts} alerts: {card.confirmed} confirmed, {card.unconfirmed} false, {card.late} late. {card.incidents - card.gated} incidents: {card.warned} warned of, {card.missed} missed, {card.ongoing} under an earlier alert. {span(card.targetSeconds)} watched, summed over targets.
         {' '}The highest recent chance was {number(score.reachablePercent, 0)} %.
       </p>
+      <Card model={score.model} cards={cards} />
       {trend && <Trend trend={trend} isDark={isDark} />}
       <div class="halves">
         <Reliability bins={score.reliability} needed={score.neededPercent / 100} />

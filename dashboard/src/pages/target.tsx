@@ -103,6 +103,7 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const reset = () => setZoom(null);
   const rtt = useMemo(() => (data ? rttMove(data) : null), [data]);
   const found = useMemo(() => (data ? moves(data.signals.signals, data.signals.start, (signal) => isShown(about.signals[signal]?.name ?? '')) : []), [data, about]);
+  if (!data && live?.cluster && refused?.status === 404) return <p class="empty">Waiting for the agent of this target’s node, which is shown live from now on. If this stays, the target is gone. <a href="#/">Go to the overview.</a></p>;
   const history = live?.history ?? [];
   const past = (isTitled: boolean) => <Past uid={uid} width={width} at={at} now={live?.unix ?? Math.floor(Date.now() / 1000)} history={history} about={about} needed={data?.history.target.rules[0]?.needed ?? null} isTitled={isTitled} isDark={isDark} />;
   const spans = [...SPANS, ...(history.length ? PAST_SPANS : [])];
@@ -117,23 +118,29 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const isPast = history.length > 0 && (width > SPAN || (at != null && at < (series.times[0] ?? last)));
   const { target } = data.history;
   const rule = target.rules[0];
+  // In a cluster one agent may be silent while the rest goes on: then nothing is as of now.
+  const stream = live?.cluster?.streams.find(({ node }) => node === target.node);
+  const isHeard = !live?.cluster || stream?.state === 'Live';
+  const now = isHeard ? point : null;
   const end = data.signals.start + (data.signals.signals[0]?.length ?? 0) - 1;
   const zoomBy = (factor: number) => change(zoomed(range, zoom ? (range.from + range.to) / 2 : range.to, factor));
   return (
     <section class="target-page">
       <div class="alert-head">
         <h1 title={target.name}>{target.name}</h1>
-        {point && <StandingChip standing={point.standing} note={point.note} />}
-        {isGone && <Chip mood="none">no longer watched</Chip>}
+        {now && <StandingChip standing={now.standing} note={now.note} />}
+        {!isHeard && <StandingChip standing="Stale" note={stream?.reason ?? null} />}
+        {isGone && isHeard && <Chip mood="none">no longer watched</Chip>}
         {target.rules.map((each) => <span key={ruleName(each)} class="soft">{ruleName(each)}{each.rtt === 'RTT' ? '' : ` (${each.rtt})`} · {each.model.name}</span>)}
       </div>
       {at != null && <p class="soft">Around the alert of {moment(at, Date.now() / 1000)}. <a href={`#/target/${encodeURIComponent(uid)}`}>Show now</a></p>}
-      {point?.note && <p class="note">No forecast: {point.note}</p>}
+      {now?.note && <p class="note">No forecast: {now.note}</p>}
+      {!isHeard && <p class="note">The agent on {target.node} is not heard; the charts end where it was. {stream?.reason}</p>}
       <dl class="facts big">
-        <div><dt>Now</dt><dd class="m">{time(point?.measuredUs)}</dd></div>
-        <div><dt>Next {about.horizonSeconds} s, median</dt><dd class="f">{time(point?.q50Us)}</dd></div>
-        <div><dt>99 % stay below</dt><dd class="f">{time(point?.q99Us)}</dd></div>
-        <div><dt>Chance of a breach</dt><dd>{chance(point?.chance)}</dd></div>
+        <div><dt>Now</dt><dd class="m">{time(now?.measuredUs)}</dd></div>
+        <div><dt>Next {about.horizonSeconds} s, median</dt><dd class="f">{time(now?.q50Us)}</dd></div>
+        <div><dt>99 % stay below</dt><dd class="f">{time(now?.q99Us)}</dd></div>
+        <div><dt>Chance of a breach</dt><dd>{chance(now?.chance)}</dd></div>
         <div><dt>Threshold</dt><dd>{time(rule?.thresholdUs)}</dd></div>
       </dl>
       {isPast && <><div class="tools">{buttons}</div>{past(false)}</>}

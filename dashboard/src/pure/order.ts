@@ -13,6 +13,9 @@ export interface Order {
 export interface Filter {
   text: string;
   standing: 'all' | 'trouble' | 'warning' | 'calm' | 'waiting';
+  /** Only those of a namespace, and of a node. */
+  namespace?: string | null;
+  node?: string | null;
 }
 
 export const GROUP: Record<Standing, Filter['standing']> = {
@@ -23,9 +26,10 @@ export const GROUP: Record<Standing, Filter['standing']> = {
   Calm: 'calm',
   Waiting: 'waiting',
   Unselected: 'waiting',
+  Stale: 'waiting',
 };
 
-const URGENCY: Record<Standing, number> = { Trouble: 0, Warning: 1, Pending: 2, Recovering: 3, Calm: 4, Waiting: 5, Unselected: 6 };
+const URGENCY: Record<Standing, number> = { Trouble: 0, Warning: 1, Pending: 2, Recovering: 3, Calm: 4, Waiting: 5, Unselected: 6, Stale: 7 };
 
 const natural = new Intl.Collator('en', { numeric: true });
 
@@ -73,6 +77,8 @@ export function arrange(targets: Target[], stacks: string[], latest: Latest, fil
   const words = filter.text.trim();
   const passes = (at: number) => {
     const standing = GROUP[latest.standing[at] ?? 'Unselected'];
+    if (filter.namespace != null && targets[at]?.namespace !== filter.namespace) return false;
+    if (filter.node != null && targets[at]?.node !== filter.node) return false;
     return (filter.standing === 'all' || standing === filter.standing) && (!words || matches(stacks[at] ?? '', words));
   };
   const shown = targets.map((_, at) => at).filter(passes);

@@ -1,10 +1,11 @@
 /** The address behind `#`: what is looked at, so that it can be bookmarked and sent. */
 
 export type Route =
-  | { page: 'overview' }
+  | { page: 'overview'; node?: string }
   | { page: 'target'; uid: string; at: number | null }
   | { page: 'alerts' }
   | { page: 'policies' }
+  | { page: 'nodes' }
   | { page: 'try'; uid: string | null; rule: string | null }
   | { page: 'unknown'; hash: string };
 
@@ -14,8 +15,11 @@ const LONGEST = 512;
 export function parse(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page = '', ...rest] = path.split('/');
-  if (page === '' && rest.length === 0) return { page: 'overview' };
-  if (page === 'alerts' || page === 'policies') return { page };
+  if (page === '' && rest.length === 0) {
+    const node = new URLSearchParams(query).get('node');
+    return node && node.length <= LONGEST ? { page: 'overview', node } : { page: 'overview' };
+  }
+  if (page === 'alerts' || page === 'policies' || page === 'nodes') return { page };
   if (page === 'try' && rest.length === 0) {
     const asked = new URLSearchParams(query);
     const text = (name: string) => asked.get(name)?.slice(0, LONGEST) || null;
@@ -39,7 +43,7 @@ function decoded(text: string): string | null {
 
 export function href(route: Exclude<Route, { page: 'unknown' }>): string {
   switch (route.page) {
-    case 'overview': return '#/';
+    case 'overview': return route.node ? `#/?node=${encodeURIComponent(route.node)}` : '#/';
     case 'target': return `#/target/${encodeURIComponent(route.uid)}${route.at == null ? '' : `?at=${route.at}`}`;
     case 'try': {
       const asked = new URLSearchParams(Object.entries({ uid: route.uid, rule: route.rule }).filter((pair): pair is [string, string] => pair[1] != null));

@@ -34,9 +34,13 @@ export function feature(name: string): string {
 }
 
 /** A policy's name is its own only in its kind and namespace. */
-export function ruleName({ policyKind, policyNamespace, policy, rule }: PolicyIdentity): string {
+export function policyName({ policyKind, policyNamespace, policy }: Omit<PolicyIdentity, 'rule'>): string {
   const place = policyKind === 'ClusterPrecursorPolicy' ? 'cluster policy ' : policyNamespace ? `${policyNamespace}/` : '';
-  return `${place}${policy}/${rule}`;
+  return `${place}${policy}`;
+}
+
+export function ruleName(identity: PolicyIdentity): string {
+  return `${policyName(identity)}/${identity.rule}`;
 }
 
 /** Colours of a standing: trouble is now, a warning is ahead of it. */
@@ -50,6 +54,7 @@ const STANDINGS: Record<Standing, [Mood, string]> = {
   Calm: ['good', 'calm'],
   Waiting: ['none', 'not forecast'],
   Unselected: ['none', 'no policy'],
+  Stale: ['none', 'not heard'],
 };
 
 export function mood(standing: Standing): Mood {

@@ -3,6 +3,7 @@ import type { About, Live } from '../api';
 import { read } from '../client';
 import { useLive } from '../live';
 import { AlertsPage } from '../pages/alerts';
+import { NodesPage } from '../pages/nodes';
 import { OverviewPage } from '../pages/overview';
 import { PoliciesPage } from '../pages/policies';
 import { SignIn } from '../pages/signin';
@@ -20,6 +21,7 @@ function viewOf(route: Route): string {
     case 'target': return `view=target&uid=${encodeURIComponent(route.uid)}`;
     case 'try':
     case 'unknown': return 'view=alerts';
+    case 'overview': return route.node ? `view=overview&node=${encodeURIComponent(route.node)}` : 'view=overview';
     default: return `view=${route.page}`;
   }
 }
@@ -34,7 +36,7 @@ function useRoute(): Route {
   return route;
 }
 
-const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', try: 'Try a policy', unknown: 'No such page' };
+const TITLES = { overview: 'Overview', target: 'Target', alerts: 'Alerts', policies: 'Policies and models', nodes: 'Nodes', try: 'Try a policy', unknown: 'No such page' };
 
 export function App() {
   const route = useRoute();
@@ -74,10 +76,11 @@ export function App() {
 
 function Page({ route, live, about, isDark }: { route: Route; live: Live | null; about: About | null; isDark: boolean }) {
   switch (route.page) {
-    case 'overview': return <OverviewPage live={live} isDark={isDark} />;
+    case 'overview': return <OverviewPage live={live} node={route.node ?? null} isDark={isDark} />;
     case 'target': return about && <TargetPage key={route.uid} uid={route.uid} at={route.at} live={live} about={about} isDark={isDark} />;
     case 'alerts': return <AlertsPage live={live} />;
     case 'policies': return <PoliciesPage live={live} isDark={isDark} />;
+    case 'nodes': return <NodesPage live={live} />;
     case 'try': return <TryPage key={`${route.uid} ${route.rule}`} uid={route.uid} rule={route.rule} live={live} isDark={isDark} />;
     default: return <section><h1>No such page</h1><p class="empty">Nothing is at {route.hash}. <a href="#/">Go to the overview.</a></p></section>;
   }

@@ -7,6 +7,7 @@ const PAGES = [
   ['overview', 'Overview'],
   ['alerts', 'Alerts'],
   ['policies', 'Policies'],
+  ['nodes', 'Nodes'],
   ['try', 'Try'],
 ] as const;
 
@@ -38,10 +39,11 @@ export function Header({ route, live, theme, onTheme }: Props) {
   );
 }
 
-function SourceChip({ live: { source, unix } }: { live: Live }) {
+function SourceChip({ live: { source, unix, cluster } }: { live: Live }) {
   const mood = source.state === 'Live' ? 'good' : source.state === 'Connecting' ? 'none' : 'bad';
   const lost = source.lostTicks ? `, ${number(source.lostTicks, 0)} ticks lost` : '';
-  const title = `${source.url}${source.agentVersion ? `, agent ${source.agentVersion}` : ''}${source.kernel ? `, kernel ${source.kernel}` : ''}${lost}`;
+  const of = cluster ? `, ${cluster.streams.length} of ${cluster.able} nodes streamed` : '';
+  const title = `${source.url}${of}${source.agentVersion ? `, agent ${source.agentVersion}` : ''}${source.kernel ? `, kernel ${source.kernel}` : ''}${lost}`;
   return (
     <span class={`chip ${mood}`} title={title}>
       <i class="pulse" aria-hidden="true" />{source.state.toLowerCase()} <span class="wide">{clock(unix)}</span>

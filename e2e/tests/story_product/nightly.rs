@@ -5,6 +5,7 @@ mod agent_lost;
 mod autoscaler;
 mod churn;
 mod cut_off;
+mod dashboard;
 mod delivered;
 mod density;
 mod operator_killed;

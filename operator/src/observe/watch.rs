@@ -56,5 +56,5 @@ async fn watch<W: Wire, T: Send + 'static>(source: Source<W, T>, changes: mpsc::
     let Source { kind, api, reduce, mirror, .. } = source;
     let watch = Watch { kind, api, config, read: move |object| Seen::of(object, reduce) };
     let take = |sight| -> Change { Box::new(move |observed| mirror(observed).take(sight)) };
-    watch.follow(take, || metrics.watch_failed(kind), changes).await;
+    watch.follow(take, |_| metrics.watch_failed(kind), changes).await;
 }

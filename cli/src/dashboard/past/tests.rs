@@ -96,8 +96,7 @@ async fn a_prometheus_that_does_not_answer_is_said_and_not_hidden_behind_the_fil
     let args = PastArgs {
         store: Some(directory.path().join("history.db")),
         history_size: "8MiB".parse().unwrap(),
-        prometheus: Some(format!("http://{nobody}")),
-        prometheus_token_file: None,
+        prometheus: PrometheusArgs { prometheus: Some(format!("http://{nobody}")), prometheus_token_file: None },
     };
     let shared = Arc::new(Shared::keeping("http://127.0.0.1:9470", Past::open(&args).unwrap()).unwrap());
     shared.take(frame(2_000, 1.0), 0, Instant::now());

@@ -67,7 +67,7 @@ pub(super) fn attempt(
 
 fn kept(asked: &Asked, shared: &Shared, stop: &AtomicBool) -> Result<Answer, Failure> {
     let most = (MOST_TARGETS, MOST_SECONDS);
-    let kept = shared.read(|store| Kept::of(store.lines(), store.unix(), asked.uids.as_ref(), most));
+    let kept = shared.read(|fleet| Kept::of(fleet.lines(), fleet.unix(), asked.uids.as_ref(), most));
     if asked.uids.is_some() && kept.len() == 0 {
         return Err(Wrong::at("uids", "got none that is watched now; /api/v1/overview lists those that are").into());
     }

@@ -1,7 +1,7 @@
 //! The last five minutes of a pod, which only its node's agent has: asked of it through the API server. The agent listens
 //! inside its pod alone, so the way is a port-forward.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
 use netprecursor_crds::{PrecursorAlert, alert::AlertState};
-use netprecursor_kit::{Failure, no_answer};
+use netprecursor_kit::no_answer;
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,13 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::kubectl::{
     chart::Point,
     connect::{AGENTS, Answer, Cluster, ClusterError},
+    forward::{self, Forwarded, Refused, chain},
 };
 
 /// What an agent remembers of a pod.
 const REMEMBERED_SECONDS: i64 = 300;
-
-/// Where agents listen by default.
-const PORT: u16 = 9470;
 
 /// Who waits for a chart waits no longer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -116,43 +114,15 @@ fn is_old(alert: &PrecursorAlert, now: Timestamp) -> bool {
 async fn forwarded(pods: &Api<Pod>, agent: &Pod, namespace: &str, uid: &str) -> Result<Vec<Point>, Unavailable> {
     let name = agent.metadata.name.clone().unwrap_or_default();
     let failed = |reason: String| Unavailable::Failed { agent: name.clone(), reason };
-    let port = port(agent);
-    let mut forward = match pods.portforward(&name, &[port]).await {
-        Ok(forward) => forward,
-        Err(error) => {
-            return Err(match Failure::from(&error) {
-                Failure::Forbidden | Failure::Ending => {
-                    Unavailable::NotPermitted { namespace: namespace.to_owned(), message: Failure::words(&error) }
-                }
-                Failure::Garbled | Failure::Unanswered => failed(chain(&error)),
-                _ => failed(Failure::words(&error)),
-            });
-        }
-    };
-    let (stream, complaint) = (forward.take_stream(port), forward.take_error(port));
-    let Some(stream) = stream else { return Err(failed(format!("the port-forward has no port {port}"))) };
+    let Forwarded { stream, complaint } = forward::open(pods, agent).await.map_err(|refused| match refused {
+        Refused::NotPermitted(message) => Unavailable::NotPermitted { namespace: namespace.to_owned(), message },
+        Refused::Failed(reason) => failed(reason),
+    })?;
     match points(stream, uid).await {
         Ok(found) => found.ok_or(Unavailable::NotWatched),
-        Err(reason) => {
-            // The kubelet reports why a port cannot be reached; the stream just ends.
-            let reason_given = match complaint {
-                Some(complaint) => tokio::time::timeout(Duration::from_secs(1), complaint).await.ok().flatten(),
-                None => None,
-            };
-            Err(failed(reason_given.unwrap_or(reason)))
-        }
+        // The kubelet reports why a port cannot be reached; the stream just ends.
+        Err(reason) => Err(failed(complaint.await.unwrap_or(reason))),
     }
-}
-
-/// The port of the agent's own interface, from its command line.
-fn port(agent: &Pod) -> u16 {
-    let containers = agent.spec.iter().flat_map(|spec| &spec.containers);
-    let arguments: Vec<&str> =
-        containers.flat_map(|container| container.args.iter().flatten()).map(String::as_str).collect();
-    let given = arguments.windows(2).find(|pair| pair[0] == "--listen").map(|pair| pair[1]);
-    let joined = || arguments.iter().find_map(|argument| argument.strip_prefix("--listen="));
-    let address = given.or_else(joined).and_then(|address| address.parse::<SocketAddr>().ok());
-    address.map_or(PORT, |address| address.port())
 }
 
 /// What the agent at the other end of `stream` remembers of the pod with this UID; nothing when it does not watch it.
@@ -194,20 +164,6 @@ async fn get<T: DeserializeOwned>(
     serde_json::from_slice(&body).map(Some).map_err(|error| format!("got an unexpected response for {path}: {error}"))
 }
 
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text += &format!(": {more}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -229,16 +185,6 @@ mod tests {
             alert["status"]["resolvedAt"] = serde_json::Value::Null;
         });
         assert!(!is_old(&firing, at(FIRED + 10_000)));
-    }
-
-    #[test]
-    fn the_port_is_the_one_that_the_agent_was_given() {
-        let pod = |args: &[&str]| -> Pod {
-            serde_json::from_value(json!({"spec": {"containers": [{"name": "agent", "args": args}]}})).unwrap()
-        };
-        assert_eq!(port(&pod(&["run", "--listen", "127.0.0.1:9000"])), 9000);
-        assert_eq!(port(&pod(&["run", "--listen=[::1]:9001", "--probe-listen", "0.0.0.0:9471"])), 9001);
-        assert_eq!(port(&pod(&["run"])), PORT);
     }
 
     #[test]

@@ -42,6 +42,14 @@ test('the tiles and the text narrow together', () => {
   expect(arrange(targets, stacks, seen, { text: '', standing: 'trouble' }, by('name'))).toEqual([]);
 });
 
+test('a node and a namespace narrow to what is there', () => {
+  const placed = [target('a', { node: 'n1', namespace: 'shop' }), target('b', { node: 'n2', namespace: 'shop' }), target('c', { node: 'n2', namespace: 'bank' })];
+  const shown = (filter: Partial<Filter>) => arrange(placed, placed.map(haystack), latest({}, 3), { ...ALL, ...filter }, by('name'));
+  expect(shown({ node: 'n2' })).toEqual([1, 2]);
+  expect(shown({ node: 'n2', namespace: 'bank' })).toEqual([2]);
+  expect(shown({ node: null, namespace: null })).toEqual([0, 1, 2]);
+});
+
 test('alerts: firing ones first, then the newest; filtered by outcome and cause', () => {
   const cause = { group: 'Queue', feature: 'qdisc_backlog_bytes', unit: 'bytes', value: 1, baseline: 0, sharePercent: 60 };
   const all = [alert({ name: 'old', firedUnix: 1 }), alert({ name: 'new', firedUnix: 9, confirmed: 'True' }), alert({ name: 'out', state: 'Firing', firedUnix: 5, causes: [cause] })];

@@ -3,7 +3,7 @@ import { href, parse } from '../route';
 
 test('an address leads to its page and back', () => {
   const uid = 'netns:a/b?c#d é<img>';
-  for (const route of [{ page: 'overview' }, { page: 'alerts' }, { page: 'policies' }, { page: 'target', uid, at: null }, { page: 'target', uid, at: 1_700_000_000 }, { page: 'try', uid: null, rule: null }, { page: 'try', uid, rule: 'shop/checkout/rtt' }] as const) {
+  for (const route of [{ page: 'overview' }, { page: 'alerts' }, { page: 'policies' }, { page: 'nodes' }, { page: 'overview', node: 'node-1.example' }, { page: 'target', uid, at: null }, { page: 'target', uid, at: 1_700_000_000 }, { page: 'try', uid: null, rule: null }, { page: 'try', uid, rule: 'shop/checkout/rtt' }] as const) {
     expect(parse(href(route))).toEqual(route);
   }
 });

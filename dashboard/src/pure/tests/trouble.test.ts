@@ -29,3 +29,7 @@ test('the reason that the backend gives comes first, until seconds come again', 
 test('an agent that is not read is said to be so with the reason', () => {
   expect(trouble(source('Stale'), { failures: 0, heard: NOW * 1000 }, null, NOW)).toContain('connection refused');
 });
+
+test('of a cluster it is the API server that is not read', () => {
+  expect(trouble(source('Stale'), { failures: 0, heard: NOW * 1000 }, null, NOW, 'the API server')).toContain('Stale: the API server has not been read');
+});

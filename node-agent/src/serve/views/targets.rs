@@ -37,6 +37,9 @@ pub(in crate::serve) struct TargetView {
     aliases: Vec<String>,
     uid: String,
     labels: BTreeMap<String, String>,
+    /// What runs the pod, such as `Deployment/checkout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<String>,
     watched_seconds: u64,
     measured_us: Option<f32>,
     predicted_us: Option<f32>,
@@ -73,11 +76,13 @@ pub(in crate::serve) fn targets(snapshot: &Snapshot) -> Vec<TargetView> {
     let view = |target: &TargetState| {
         let about = &target.about;
         let point = snapshot.latest(&about.uid).unwrap_or_default();
+        let workload = about.pod().and_then(|pod| pod.workload.as_ref());
         TargetView {
             target: about.name.clone(),
             aliases: about.aliases.clone(),
             uid: about.uid.clone(),
             labels: about.labels.clone(),
+            workload: workload.map(|workload| format!("{}/{}", workload.kind, workload.name)),
             watched_seconds: snapshot.tick.since(about.since),
             measured_us: point.measured_us,
             predicted_us: point.predicted_us,
