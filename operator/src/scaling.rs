@@ -111,7 +111,7 @@ async fn follow<W: Wire, V, M>(
     changes: mpsc::Sender<Change<M>>,
 ) {
     let kind = watch.kind;
-    watch.follow(take, || metrics.watch_failed(kind), changes).await;
+    watch.follow(take, |_| metrics.watch_failed(kind), changes).await;
 }
 
 fn config(fields: &str) -> watcher::Config {

@@ -21,7 +21,7 @@ use super::{
     standing::{Counts, Standing},
     views,
 };
-use crate::history::{AlertKey, AlertsAsked, Series, cursor_of, key};
+use crate::history::{Series, cursor_of};
 
 /// A tick comes every second; an agent that is silent for this long is stale, whatever its connection says.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -362,7 +362,7 @@ impl Store {
 
     fn point(&self, uid: &str) -> Option<views::PointView<'_>> {
         let at = self.roster.position(uid)?;
-        let (target, Now { point, standing, note, signals }) = (self.roster.targets().get(at)?, self.now.get(at)?);
+        let (target, Now { point, standing, note, signals, .. }) = (self.roster.targets().get(at)?, self.now.get(at)?);
         let [q50_us, q90_us, q99_us] = point.quantiles_us;
         Some(views::PointView {
             uid: &target.uid,

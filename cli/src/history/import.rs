@@ -60,10 +60,11 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
         let (unix, point) = (row.unix_ms / 1_000, measured(&row, columns));
         imported.count(unix, &point);
         pending.record(&row.uid, unix, point);
-        if !imported.targets.contains_key(&row.uid) {
-            pending.about(row.uid.clone(), about(&row));
-            imported.targets.insert(row.uid, row.target);
-        }
+        let described = about(&row);
+        imported.targets.entry(row.uid).or_insert_with_key(|uid| {
+            pending.about(uid.clone(), described);
+            row.target
+        });
         rows += 1;
         if rows.is_multiple_of(TOGETHER) {
             file.put(&pending.take(), Origin::Recording)?;

@@ -34,13 +34,6 @@ pub(super) struct Pending {
     lost: u64,
 }
 
-impl Batch {
-    /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.alerts.is_empty() && self.abouts.is_empty()
-    }
-}
-
 impl Pending {
     /// Takes in a second of a target. A second that is not measured takes no room.
     pub(super) fn record(&mut self, uid: &str, unix: u64, point: Point) {

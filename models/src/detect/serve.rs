@@ -215,7 +215,7 @@ mod tests {
                 tokio::spawn(async move { endpoint.answer(post(body, "application/json")).await.status() })
             })
             .collect();
-        tokio::task::yield_now().await;
+        task::yield_now().await;
         let response = endpoint.answer(post(NAIVE, "application/json")).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");

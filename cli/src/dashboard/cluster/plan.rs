@@ -77,7 +77,7 @@ mod tests {
         let names = names(30);
         let chosen = nodes(&names, |at, node| match at {
             29 => node.looked = Some(Duration::from_secs(1)),
-            10..28 => node.firing = at as u64,
+            10..=27 => node.firing = at as u64,
             _ => {}
         });
         assert!(chosen.contains("n29") && chosen.contains("n27") && !chosen.contains("n10"), "{chosen:?}");

@@ -42,11 +42,10 @@ pub(super) async fn keep<D: Dial>(dial: Arc<D>, shared: Arc<Shared>) {
             shared.change(|fleet| fleet.forget(&node));
         }
         for node in wanted {
-            if !streams.contains_key(&node) {
-                shared.change(|fleet| fleet.begin(&node, unix_ms()));
-                let stream = tokio::spawn(follow(Arc::clone(&dial), node.clone(), Arc::clone(&shared)));
-                streams.insert(node, Stream(stream));
-            }
+            streams.entry(node).or_insert_with_key(|node| {
+                shared.change(|fleet| fleet.begin(node, unix_ms()));
+                Stream(tokio::spawn(follow(Arc::clone(&dial), node.clone(), Arc::clone(&shared))))
+            });
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::{
         nodes::{ConditionView, NodeView, Nodes, SensorView},
         past::Past,
         store::Look,
-        tests::{ask, fields, forecast, history, routes, target},
+        tests::{TYPES, ask, fields, forecast, history, routes, target},
     },
     stream,
 };
@@ -226,7 +226,7 @@ async fn a_server_that_does_not_answer_makes_the_page_stale_with_the_reason() {
     let shared = Arc::new(Shared::of_cluster("https://test", Past::none()));
     let trouble = Trouble { since: 900, words: "cannot watch precursoralerts: connection refused".to_owned() };
     shared.change(|fleet| {
-        fleet.see(Arc::new(Picture { trouble: Some(trouble), ..Picture::clone(&picture(&[], Vec::new())) }))
+        fleet.see(Arc::new(Picture { trouble: Some(trouble), ..Picture::clone(&picture(&[], Vec::new())) }));
     });
     let (_, overview) = ask(&routes(&shared, None), "/api/v1/overview").await;
     assert_eq!((&overview["source"]["state"], &overview["source"]["since"]), (&json!("Stale"), &json!(900)));
@@ -310,6 +310,6 @@ async fn answers_of_a_cluster_have_the_fields_that_the_page_expects() {
         let mut names: BTreeSet<String> = value.as_object().unwrap().keys().cloned().collect();
         // The one that may be absent.
         names.remove("policyNamespace");
-        assert_eq!(names, fields(interfaces), "{interfaces:?}");
+        assert_eq!(names, fields(TYPES, interfaces), "{interfaces:?}");
     }
 }

@@ -103,7 +103,7 @@ fn a_history_that_is_damaged_anywhere_is_refused_or_reads_as_it_was() {
         fs::write(&path, &damaged).unwrap();
         match File::open(&path, SIZE) {
             Ok(file) => {
-                assert_eq!((highest(&file, Tier::Fine).0, highest(&file, Tier::Coarse).0), (3_600, 360), "{at}")
+                assert_eq!((highest(&file, Tier::Fine).0, highest(&file, Tier::Coarse).0), (3_600, 360), "{at}");
             }
             Err(error) => {
                 assert!(error.is_damage() && error.to_string().contains(".recover"), "{at}: {error}");
