@@ -60,9 +60,8 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
         let (unix, point) = (row.unix_ms / 1_000, measured(&row, columns));
         imported.count(unix, &point);
         pending.record(&row.uid, unix, point);
-        let described = about(&row);
         imported.targets.entry(row.uid).or_insert_with_key(|uid| {
-            pending.about(uid.clone(), described);
+            pending.about(uid.clone(), about(uid, &row.target));
             row.target
         });
         rows += 1;
@@ -97,7 +96,7 @@ fn measured(row: &Row, columns: [usize; 2]) -> Point {
 }
 
 /// Who the target is, as the dashboard describes one: `Target` in `dashboard/src/api.ts`.
-fn about(Row { uid, target, .. }: &Row) -> String {
+fn about(uid: &str, target: &str) -> String {
     let about = json!({
         "uid": uid, "name": target, "namespace": null, "workload": null, "node": null, "aliases": [], "labels": {}, "rules": []
     });
