@@ -42,7 +42,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use netprecursor_settings::Listen;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -117,6 +117,9 @@ pub(crate) fn serve(name: &str, dashboard: Dashboard, agent: &str, past: Past) -
         }
     })?;
     shared.past().flush();
+    if let Some(reason) = shared.past().trouble() {
+        bail!("what came last was not written: {reason}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -75,7 +75,13 @@ mod tests {
             let rule = read.rules.iter().next().unwrap();
             assert_eq!((read.name.as_str(), rule.name.as_str()), (name, name));
             assert_eq!((rule.thresholds.breach_us(), rule.hold.delay(), rule.confidence.get()), (231_500, 1, 35));
-            assert!(labels.iter().all(|(key, value)| yaml.contains(key) && yaml.contains(value)), "{yaml}");
+            let yaml = yaml.replace('\'', "\"");
+            let written = |(key, value): &(&str, &str)| {
+                let key = if *key == "on" { "\"on\"" } else { key };
+                let value = if *value == "checkout" { (*value).to_owned() } else { format!("\"{value}\"") };
+                yaml.contains(&format!("{key}: {value}"))
+            };
+            assert!(labels.iter().all(written), "{yaml}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Follows objects of one kind for ever. An API server that is away changes nothing: the last known state stays in force.
 
-use std::{fmt::Debug, pin::pin};
+use std::{fmt::Debug, pin::pin, time::Duration};
 
 use fastrand::Rng;
 use futures::StreamExt;
@@ -9,7 +9,7 @@ use kube::{
     runtime::watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{Backoff, Key, Sight};
 
@@ -17,6 +17,10 @@ use crate::{Backoff, Key, Sight};
 pub trait Wire: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
 
 impl<W: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Wire for W {}
+
+/// No error for so long means that it worked in between: a watch that starts again shows nothing until something changes. Longer
+/// than a wait and a silent server's time limit together.
+const QUIET: Duration = Duration::from_secs(180);
 
 /// A change of what is known, which is an `M`.
 pub type Change<M> = Box<dyn FnOnce(&mut M) + Send>;
@@ -36,7 +40,7 @@ pub struct Watch<W, R> {
 
 impl<W: Wire, R> Watch<W, R> {
     /// Hands on what the watches show as changes that `take` makes of it, until nobody takes any. After an error, which
-    /// `failed` receives, it waits and lists again.
+    /// `failed` receives, it waits and goes on where it was; it lists again where the server no longer knows that place.
     pub async fn follow<V, M>(
         self,
         take: impl Fn(Sight<V>) -> Change<M>,
@@ -47,7 +51,7 @@ impl<W: Wire, R> Watch<W, R> {
     {
         let Self { kind, api, config, read } = self;
         let mut events = pin!(watcher::watcher(api, config));
-        let (mut backoff, mut rng) = (Backoff::default(), Rng::new());
+        let (mut backoff, mut rng, mut last) = (Backoff::default(), Rng::new(), None::<Instant>);
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
@@ -66,6 +70,9 @@ impl<W: Wire, R> Watch<W, R> {
                 }
                 Err(error) => {
                     failed(&error);
+                    if last.replace(Instant::now()).is_some_and(|last| last.elapsed() > QUIET) {
+                        backoff.succeed();
+                    }
                     let wait = backoff.pause(&mut rng);
                     // Once per outage.
                     if backoff.failures() == 1 {

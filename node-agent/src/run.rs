@@ -260,9 +260,10 @@ async fn serve(
             None => std::future::pending().await,
         }
     };
+    let address = listener.local_addr().context("HTTP")?;
     // Streams never end by themselves: the process does not wait for them.
     let served = tokio::select! {
-        served = async { axum::serve(listener, api::router(shared)).await } => served.context("HTTP"),
+        served = async { axum::serve(listener, api::router(shared, address)).await } => served.context("HTTP"),
         served = probing => served.context("HTTP for probes"),
         () = signals.next() => Ok(()),
         () = &mut sending => Err(anyhow::anyhow!("what sends telemetry and alerts ended by itself")),

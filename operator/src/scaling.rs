@@ -19,13 +19,13 @@ mod serve;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, core::DeserializeGuard, runtime::watcher};
 use netprecursor_crds::alert::PrecursorAlert;
-use netprecursor_kit::{Change, Mirror, Permissions, Sight, Watch, Wire};
+use netprecursor_kit::{Change, Mirror, Permissions, Sight, Watch};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -85,7 +85,11 @@ async fn follow_alerts(client: Client, known: &Mutex<Known>, metrics: &Metrics) 
             change(&mut known.lock().unwrap_or_else(PoisonError::into_inner));
         }
     };
-    tokio::join!(follow(Watch { kind: KIND, api, config, read: firing::firing }, take, metrics, sender), taken);
+    let failed = |_: &watcher::Error| {
+        metrics.watch_failed(KIND);
+        known.lock().unwrap_or_else(PoisonError::into_inner).failed(Instant::now());
+    };
+    tokio::join!(Watch { kind: KIND, api, config, read: firing::firing }.follow(take, failed, sender), taken);
 }
 
 /// Keeps a door open that fits the files and the API server's ConfigMap.
@@ -99,19 +103,9 @@ async fn keep_door(client: Client, files: Files, open: &watch::Sender<Option<Arc
     };
     let (sender, changes) = mpsc::channel(WAITING);
     tokio::join!(
-        follow(Watch { kind: KIND, api, config, read }, take, metrics, sender),
+        Watch { kind: KIND, api, config, read }.follow(take, |_| metrics.watch_failed(KIND), sender),
         Doorkeeper { files, used: None, complaint: None }.keep(changes, open),
     );
-}
-
-async fn follow<W: Wire, V, M>(
-    watch: Watch<W, impl Fn(W) -> Option<V>>,
-    take: impl Fn(Sight<V>) -> Change<M>,
-    metrics: &Metrics,
-    changes: mpsc::Sender<Change<M>>,
-) {
-    let kind = watch.kind;
-    watch.follow(take, |_| metrics.watch_failed(kind), changes).await;
 }
 
 fn config(fields: &str) -> watcher::Config {

@@ -80,6 +80,18 @@ def fetch(url, patience=10):
             time.sleep(0.2)
 
 
+def watched(url, patience):
+    """Names of the targets, once there are some: an agent answers before its first tick, and has none then."""
+    begun = time.monotonic()
+    while True:
+        names = [target["target"] for target in fetch(url)]
+        if names:
+            return names
+        if time.monotonic() - begun > patience:
+            raise SystemExit(f"{url}: got no target for {patience} s, expected some")
+        time.sleep(0.2)
+
+
 def check(path, document, options):
     """Runs the cases of a route. Returns how many there were, and what went wrong."""
     name = path.strip("/").replace("/", "-").replace(".", "-")
@@ -100,13 +112,14 @@ def check(path, document, options):
     except subprocess.TimeoutExpired:
         return 0, f"got no end within {LIMIT} s"
     said = ran.stdout + ran.stderr
+    ended = f"got exit status {ran.returncode}, expected 0\n{said}"
     if not report.exists():
-        return 0, said
+        return 0, f"got no report, expected one; {ended}"
     cases = json.loads(report.read_text())["test_cases"]["generated"]
     if ran.returncode == 0 and cases < options.cases:
         said = f"got {cases} cases, expected {options.cases} or more\n{said}"
         return cases, said
-    return cases, "" if ran.returncode == 0 else said
+    return cases, "" if ran.returncode == 0 else ended
 
 
 def chosen(document, only):
@@ -139,9 +152,9 @@ def main():
     if not routes:
         parser.error(f"got --only {options.only}, expected paths of the document: {', '.join(document['paths'])}")
     is_about_targets = any(names_target(operation) for _, operation in routes)
-    targets = [target["target"] for target in fetch(f"{options.url}/api/v1/targets")] if is_about_targets else []
+    targets = watched(f"{options.url}/api/v1/targets", options.patience) if is_about_targets else []
     drawn = options.out / "openapi.json"
-    drawn.write_text(json.dumps(varied(document, targets or ["none"])))
+    drawn.write_text(json.dumps(varied(document, targets)))
     print(f"{options.url}: seed {options.seed}, {len(routes)} routes, {len(targets)} targets", flush=True)
     is_well = True
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:

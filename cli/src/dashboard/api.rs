@@ -172,6 +172,10 @@ pub(super) fn router(shared: Arc<Shared>, assets: Arc<Assets>, guard: Guard, des
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/session", post(session))
         .merge(trial)
+        .method_not_allowed_fallback(|| async {
+            let words = "got another method, expected the one of the header Allow";
+            refused(StatusCode::METHOD_NOT_ALLOWED, words.to_owned())
+        })
         .fallback(page)
         .layer(middleware::from_fn_with_state(context.clone(), guarded))
         .with_state(context)

@@ -55,11 +55,11 @@ impl Archive {
                 self.version += 1;
             }
         }
-        while self.alerts.len() > MOST {
-            // Not those that the agent has: they would come back within a second.
-            let over = self.alerts.iter().find(|(key, alert)| !alert.is_firing() && !known.contains(*key));
-            let oldest = over.map(|(key, _)| key).or_else(|| self.alerts.keys().next()).cloned();
-            let Some(oldest) = oldest else { break };
+        // Not those that are there: they would come back within a second. The others are over by now.
+        let surplus = self.alerts.len().saturating_sub(MOST.max(known.len()));
+        let gone: Vec<AlertKey> =
+            self.alerts.keys().filter(|key| !known.contains(*key)).take(surplus).cloned().collect();
+        for oldest in gone {
             self.alerts.remove(&oldest);
             self.forgotten += 1;
             self.version += 1;
@@ -150,6 +150,16 @@ mod tests {
         assert_eq!(archive.cut(), Some(&(1, "over".to_owned())));
         archive.take(vec![alert("out", 0, "Firing")]);
         assert_eq!(archive.cut(), Some(&(2, "over".to_owned())));
+    }
+
+    #[test]
+    fn more_than_are_kept_stay_while_they_are_there() {
+        let mut archive = Archive::default();
+        let all: Vec<Alert> = (0..MOST as u64 + 500).map(|fired| alert("a", fired, "Firing")).collect();
+        archive.take(all.clone());
+        let before = archive.version();
+        archive.take(all);
+        assert_eq!((archive.version(), archive.forgotten(), names(&archive).len()), (before, 0, MOST + 500));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     archive::Archive,
-    cluster::{Candidate, Picture, Row, chosen, rows},
+    cluster::{Candidate, Picture, Placed, Row, chosen, rows},
     store::{Look, Store},
 };
 
@@ -157,11 +157,15 @@ impl Fleet {
     /// The node of a target.
     fn node_of(&self, uid: &str) -> Option<String> {
         let streamed = self.agents.iter().find(|(_, agent)| agent.store.knows(uid)).map(|(node, _)| node.as_str());
-        let placed = || {
-            let alerts = self.picture()?.alerts.as_ref()?;
-            alerts.iter().find(|placed| placed.alert.target_uid == uid).map(|placed| placed.node.as_str())
-        };
-        streamed.or_else(placed).map(str::to_owned)
+        streamed.map(str::to_owned).or_else(|| self.placed(uid).map(|placed| placed.node))
+    }
+
+    /// What an alert says of a target.
+    fn placed(&self, uid: &str) -> Option<Placed> {
+        let alerts = self.picture()?.alerts.as_ref()?;
+        let is_listed = |placed: &&Placed| placed.pods.iter().any(|pod| pod.uid == uid);
+        let alert = alerts.iter().find(|placed| placed.alert.target_uid == uid || is_listed(placed))?;
+        alert.on_each().into_iter().find(|placed| placed.alert.target_uid == uid)
     }
 
     fn picture(&self) -> Option<&Picture> {

@@ -142,6 +142,11 @@ impl Past {
         prometheus.chain(self.keeper.iter().map(Keeper::status)).collect()
     }
 
+    /// Why history cannot be written; none where it can.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.keeper.as_ref()?.trouble()
+    }
+
     /// Writes what waits.
     pub(super) fn flush(&self) {
         if let Some(keeper) = &self.keeper {
@@ -185,7 +190,7 @@ fn range_of(shared: &Shared, asked: &RangeAsked) -> Response {
     if let Some(prometheus) = &past.prometheus {
         let described = shared.read(|fleet| {
             let (series, target) = fleet.series(&asked.uid)?;
-            Some((series, serde_json::to_value(target).unwrap_or(Value::Null)))
+            Some((series, serde_json::to_value(&*target).unwrap_or(Value::Null)))
         });
         let Some((series, target)) = described else { return unknown(&asked.uid) };
         return match prometheus.range(asked, now, &series, target) {

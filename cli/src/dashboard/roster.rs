@@ -9,7 +9,7 @@ use super::{
     agent::{ForecastView, RuleView, TargetView},
     cluster::Placed,
 };
-use crate::history;
+use crate::history::{self, Series};
 
 /// What differs by less is the same chance: the page draws no finer.
 const SAME: f32 = 0.01;
@@ -83,6 +83,16 @@ impl Target {
     /// Takes in what selects it besides.
     pub(super) fn join(&mut self, other: Self) {
         self.rules.extend(other.rules);
+    }
+
+    /// What it is called in metrics.
+    pub(super) fn series(&self) -> Series {
+        Series {
+            target: self.name.clone(),
+            namespace: self.namespace.clone(),
+            workload: self.workload.clone(),
+            rule: self.rule(),
+        }
     }
 
     /// The first of its rules: the one that is drawn.

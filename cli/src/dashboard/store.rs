@@ -293,13 +293,7 @@ impl Store {
     /// What a target is called in metrics.
     pub(super) fn series(&self, uid: &str) -> Option<(Series, &Target)> {
         let target = self.roster.target(uid)?;
-        let series = Series {
-            target: target.name.clone(),
-            namespace: target.namespace.clone(),
-            workload: target.workload.clone(),
-            rule: target.rule(),
-        };
-        Some((series, target))
+        Some((target.series(), target))
     }
 
     /// Scores of the rules.

@@ -77,7 +77,9 @@ async fn attempt(
 ) -> Response {
     // A page elsewhere can have a browser send forms and plain text here, but not JSON, for which browsers ask first.
     if !is_json(&headers) {
-        let words = "expected the header `content-type: application/json`".to_owned();
+        let got = headers.get(header::CONTENT_TYPE).map_or("none", |value| value.to_str().unwrap_or("no text"));
+        let got: String = got.chars().take(80).collect();
+        let words = format!("got content type {got:?}, expected the header `content-type: application/json`");
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words);
     }
     let body = match body {

@@ -133,8 +133,9 @@ impl Full {
         let rules = rules.with_context(|| format!("cannot read rules.yaml in {}; {expected}", chart.display()))?;
         let queries = dashboards::read(&chart.join("dashboards")).context(expected)?;
         let directory = launch::emptied(&out.join(DIRECTORY))?;
-        let addresses = Addresses::choose().context("cannot listen on 127.0.0.1")?;
         let on_call = OnCall::start().context("cannot listen on 127.0.0.1")?;
+        // After it: it could be given a port that was just chosen.
+        let addresses = Addresses::choose().context("cannot listen on 127.0.0.1")?;
         let full = Self {
             alertmanager: launch::alertmanager(files.alertmanager, addresses, &on_call.url(), &directory)?,
             collector: launch::collector(files.collector, addresses, &directory)?,

@@ -40,7 +40,7 @@ pub(crate) enum HistoryError {
     )]
     Damaged { path: PathBuf, what: String },
     #[error(
-        "cannot write the history {} ({reason}), expected free space and a disk that works: what comes is kept in memory, as far as \
+        "cannot read or write the history {} ({reason}), expected free space and a disk that works: what comes is kept in memory, as far as \
          that goes, and written when it can be",
         path.display()
     )]

@@ -65,6 +65,8 @@ pub(super) struct File {
     pub(super) size: u64,
     /// Pages that the file may have; the rest of the size is the journal's.
     pub(super) most_pages: u64,
+    /// Seconds of targets that had had to go before it was opened.
+    pub(super) evicted: u64,
     /// Numbers of targets that were looked up, and the last span that each is known to have.
     pub(super) numbers: HashMap<String, (i64, u64)>,
     /// Keys before which no row has come of age, by tier.
@@ -84,8 +86,9 @@ impl File {
         prepare(&mut connection, is_known).map_err(&opening)?;
         let most_pages = (size - (size / JOURNAL_SHARE).max(JOURNAL_LEAST)) / PAGE;
         let path = path.to_owned();
-        let mut file = Self { connection, path, size, most_pages, numbers: HashMap::new(), aged: [0; 2] };
+        let mut file = Self { connection, path, size, most_pages, evicted: 0, numbers: HashMap::new(), aged: [0; 2] };
         file.check()?;
+        file.evicted = file.gone()?.seconds;
         file.fit()?;
         Ok(file)
     }

@@ -46,8 +46,15 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
     let shown = recording.display();
     let recording = Recording::open(recording)?;
     let columns = columns(&recording, &shown.to_string())?;
+    let taken = store.metadata().map_or(0, |found| found.len());
+    if taken > size.bytes() {
+        bail!(
+            "got --history-size {size} for {}, which takes {taken} bytes, expected no less: give more; 'netprecursor history \
+             serve' makes a history smaller",
+            store.display()
+        );
+    }
     let mut file = File::open(store, size.bytes())?;
-    let before = file.gone()?.seconds;
     let (mut imported, mut pending, mut rows) = (Imported::default(), Pending::default(), 0_usize);
     for row in recording.rows() {
         let row = row?;
@@ -71,7 +78,7 @@ pub(super) fn import(recording: &Path, store: &Path, size: HistorySize) -> anyho
     }
     file.put(&pending.take(), Origin::Recording)?;
     file.finish()?;
-    imported.evicted = file.gone()?.seconds - before;
+    imported.evicted = file.gone()?.seconds - file.evicted;
     Ok(imported)
 }
 

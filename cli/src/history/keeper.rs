@@ -107,21 +107,19 @@ impl Keeper {
 
     /// Points of a target; none of one that is not known. Reads from disk, so it may take a moment.
     pub(crate) fn range(&self, asked: &RangeAsked, now: u64) -> Result<Option<RangeAnswer>, HistoryError> {
-        let file = lock(&self.inner.file);
-        let Some((target, about)) = file.target(&asked.uid)? else { return Ok(None) };
-        let about = serde_json::from_str(&about).unwrap_or(Value::Null);
-        let fine = file.ends(Tier::Fine).map_err(HistoryError::using(&self.inner.path))?.map(|(first, _)| first);
-        let (mut steps, is_empty) = points(&file, target, Plan::of(asked, now, fine))?;
-        if is_empty {
-            // The oldest seconds are another target's.
-            (steps, _) = points(&file, target, Plan::of(asked, now, None))?;
-        }
-        Ok(Some(steps.answer(asked.uid.clone(), about, "Store")))
+        self.inner.noted(self.inner.range(asked, now))
     }
 
     /// Alerts, newest first. Reads from disk.
     pub(crate) fn alerts(&self, asked: &AlertsAsked) -> Result<Vec<(AlertKey, Value)>, HistoryError> {
-        lock(&self.inner.file).alerts(asked)
+        let found = lock(&self.inner.file).alerts(asked);
+        self.inner.noted(found)
+    }
+
+    /// Why what waits cannot be written; none where it can.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let status = self.status();
+        status.reason.filter(|_| status.state != State::Good)
     }
 
     /// Targets of which something came since a second, by their identifiers.
@@ -152,12 +150,12 @@ impl Drop for Keeper {
     }
 }
 
-/// Points of a target in the steps of a plan, and whether there are none.
-fn points(file: &File, target: i64, plan: Plan) -> Result<(Steps, bool), HistoryError> {
+/// Points of a target in the steps of a plan, and the first second of which there is one.
+fn points(file: &File, target: i64, plan: Plan) -> Result<(Steps, Option<u64>), HistoryError> {
     let mut steps = Steps::of(plan);
-    let mut is_empty = true;
+    let mut first: Option<u64> = None;
     let mut take = |unix, point| {
-        is_empty = false;
+        first = first.or(Some(unix));
         steps.take(unix, point);
     };
     file.read(plan.tier, target, (plan.start, plan.end()), &mut take)?;
@@ -166,10 +164,46 @@ fn points(file: &File, target: i64, plan: Plan) -> Result<(Steps, bool), History
             file.read(Tier::Fine, target, (span, span + Tier::Coarse.row() - 1), &mut take)?;
         }
     }
-    Ok((steps, is_empty))
+    Ok((steps, first))
+}
+
+/// Whether steps are kept of the time before the first second that is; always where there is no second.
+fn are_kept(file: &File, target: i64, from: u64, first: Option<u64>) -> Result<bool, HistoryError> {
+    let Some(first) = first else { return Ok(true) };
+    let (step, mut found) = (Tier::Coarse.step(), false);
+    if first > from + Tier::Fine.row() {
+        file.read(Tier::Coarse, target, (from, first), &mut |unix, point| {
+            found |= unix + step > from && unix + step <= first && !point.is_absent();
+        })?;
+    }
+    Ok(found)
 }
 
 impl Inner {
+    fn range(&self, asked: &RangeAsked, now: u64) -> Result<Option<RangeAnswer>, HistoryError> {
+        let file = lock(&self.file);
+        let Some((target, about)) = file.target(&asked.uid)? else { return Ok(None) };
+        let about = serde_json::from_str(&about).unwrap_or(Value::Null);
+        let fine = file.ends(Tier::Fine).map_err(HistoryError::using(&self.path))?.map(|(first, _)| first);
+        let plan = Plan::of(asked, now, fine);
+        let (mut steps, first) = points(&file, target, plan)?;
+        // The oldest seconds may be another target's, while of this one only steps are left.
+        if plan.tier == Tier::Fine && are_kept(&file, target, plan.start, first)? {
+            (steps, _) = points(&file, target, Plan::of(asked, now, None))?;
+        }
+        Ok(Some(steps.answer(asked.uid.clone(), about, "Store")))
+    }
+
+    /// Says that the file is damaged where a question found it so; then nothing more is written.
+    fn noted<T>(&self, read: Result<T, HistoryError>) -> Result<T, HistoryError> {
+        if let Err(error) = &read
+            && error.is_damage()
+        {
+            lock(&self.status).failed(error, unix());
+        }
+        read
+    }
+
     fn write(&self) {
         if lock(&self.status).state == State::Damaged {
             return;
@@ -194,6 +228,8 @@ impl Inner {
         drop(file);
         let mut known = lock(&self.status);
         match status {
+            // A question may have found damage meanwhile.
+            Ok(_) if known.state == State::Damaged => {}
             Ok(status) => known.good(status),
             Err(error) => known.failed(&error, unix()),
         }

@@ -1,6 +1,6 @@
 //! What is kept of a target in a step of time. A step holds the highest of its seconds, so that no peak is lost. Taking a point
-//! in twice, or two points in another order, makes no difference: that is what makes retries, imports and clocks that jump
-//! harmless.
+//! in twice makes no difference, and two in another order none but to the threshold, of which the later one holds: that is what
+//! makes retries, imports and clocks that jump harmless.
 
 /// A step of a target. What is not measured is NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Rows of a transaction: so few that the journal stays small.
-pub(super) const SLICE: usize = 500;
+pub(super) const SLICE: usize = 200;
 
 /// Bytes of a row of fine points, with its key and some to spare.
 const ROW: usize = 160;
@@ -30,7 +30,7 @@ const MOST_NUMBERS: usize = 100_000;
 const UNKNOWN: &str = "null";
 
 /// A target may be described before anything of it is measured.
-const DESCRIBE: &str = "INSERT INTO target (uid, about, imported, last) VALUES (?1, ?2, ?4, ?3)
+const DESCRIBE: &str = "INSERT INTO target (uid, about, imported, last) VALUES (?1, ?2, 0, ?3)
     ON CONFLICT (uid) DO UPDATE SET about = excluded.about, last = max(last, excluded.last)";
 
 /// Where points come from.
@@ -56,13 +56,12 @@ impl File {
             }
             misplaced += put.map_err(HistoryError::using(&self.path))?;
         }
-        let put = self.put_texts(batch, origin);
+        let put = self.put_texts(batch);
         put.map_err(HistoryError::using(&self.path))?;
         Ok(misplaced)
     }
 
-    fn put_texts(&mut self, batch: &Batch, origin: Origin) -> rusqlite::Result<()> {
-        let is_imported = origin == Origin::Recording;
+    fn put_texts(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         let alerts: Vec<(&AlertKey, &String)> = batch.alerts.iter().collect();
         for slice in alerts.chunks(TEXTS) {
             self.room(slice.iter().map(|(_, json)| 2 * json.len()).sum())?;
@@ -76,9 +75,7 @@ impl File {
         for slice in abouts.chunks(TEXTS) {
             self.room(slice.iter().map(|(_, json)| 2 * json.len()).sum())?;
             let change = self.connection.unchecked_transaction()?;
-            slice.iter().try_for_each(|(uid, json)| {
-                change.execute(DESCRIBE, params![uid, json, last, is_imported]).map(drop)
-            })?;
+            slice.iter().try_for_each(|(uid, json)| change.execute(DESCRIBE, params![uid, json, last]).map(drop))?;
             change.commit()?;
         }
         Ok(())
@@ -221,9 +218,12 @@ fn number(
         return Ok(*id);
     }
     let put = "INSERT INTO target (uid, about, imported, last) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT (uid) DO UPDATE SET last = max(last, excluded.last) RETURNING id";
+        ON CONFLICT (uid) DO UPDATE SET imported = max(imported, excluded.imported), last = max(last, excluded.last)
+        RETURNING id";
     let bound = i64::try_from(last).unwrap_or(i64::MAX);
-    let id = change.query_row(put, params![uid, UNKNOWN, origin == Origin::Recording, bound], |row| row.get(0))?;
+    // Behind the last second that was imported; 0 for none.
+    let imported = if origin == Origin::Recording { bound.saturating_add(Tier::Coarse.row().cast_signed()) } else { 0 };
+    let id = change.query_row(put, params![uid, UNKNOWN, imported, bound], |row| row.get(0))?;
     known.insert(uid.to_owned(), (id, last));
     Ok(id)
 }

@@ -36,6 +36,9 @@ const ALERT_SHARE: u64 = 4;
 /// Alerts that go together.
 const ALERTS: i64 = 100;
 
+/// Targets that are forgotten together: the journal holds the pages of them all.
+const TARGETS: usize = 100;
+
 /// What had to go to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Gone {
@@ -46,9 +49,13 @@ pub(super) struct Gone {
     pub(super) until: u64,
 }
 
-/// The rows of agents' targets.
-fn live() -> String {
-    format!("(id & {MOST_TARGETS}) NOT IN (SELECT id FROM target WHERE imported)")
+/// The rows that agents wrote: those behind what was imported of their target.
+fn live(tier: Tier) -> String {
+    let (table, targets, row) = (tier.table(), MOST_TARGETS + 1, tier.row());
+    format!(
+        "NOT EXISTS (SELECT 1 FROM target WHERE target.id = ({table}.id & {MOST_TARGETS})
+            AND imported > ({table}.id / {targets}) * {row})"
+    )
 }
 
 impl File {
@@ -140,7 +147,7 @@ impl File {
         for (at, tier) in Tier::ALL.into_iter().enumerate() {
             for _ in 0..AT_ONCE {
                 let first =
-                    format!("SELECT id FROM {} WHERE id >= ?1 AND {} ORDER BY id LIMIT 1", tier.table(), live());
+                    format!("SELECT id FROM {} WHERE id >= ?1 AND {} ORDER BY id LIMIT 1", tier.table(), live(tier));
                 let first =
                     self.connection.query_row(&first, [self.aged[at]], |row| row.get::<_, i64>(0)).optional()?;
                 let Some(start) = first.map(|key| tier.of_key(key).0) else { break };
@@ -164,7 +171,7 @@ impl File {
     }
 
     fn delete_time(&self, tier: Tier, start: u64) -> rusqlite::Result<()> {
-        let (table, live) = (tier.table(), live());
+        let (table, live) = (tier.table(), live(tier));
         let delete = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE id >= ?1 AND id <= ?2 AND {live} LIMIT {SLICE})"
         );
@@ -177,9 +184,9 @@ impl File {
     fn bound_alerts(&self) -> rusqlite::Result<()> {
         let most = self.size / ALERT_SHARE;
         let bytes = "SELECT coalesce(sum(length(body)), 0) FROM alert";
-        if self.connection.query_row(bytes, [], |row| row.get::<_, i64>(0))?.cast_unsigned() > most {
-            self.delete_alerts()?;
-        }
+        while self.connection.query_row(bytes, [], |row| row.get::<_, i64>(0))?.cast_unsigned() > most
+            && self.delete_alerts()? > 0
+        {}
         Ok(())
     }
 
@@ -205,10 +212,16 @@ impl File {
         if oldest == u64::MAX {
             return Ok(());
         }
-        if self.connection.execute("DELETE FROM target WHERE last < ?1", [oldest.cast_signed()])? > 0 {
-            self.numbers.clear();
+        let forget = format!("DELETE FROM target WHERE id IN (SELECT id FROM target WHERE last < ?1 LIMIT {TARGETS})");
+        loop {
+            let forgotten = self.connection.execute(&forget, [oldest.cast_signed()])?;
+            if forgotten > 0 {
+                self.numbers.clear();
+            }
+            if forgotten < TARGETS {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Deletes the oldest until so many bytes can be written. What goes is counted.

@@ -97,7 +97,8 @@ impl Dashboard {
     pub(crate) async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let read = self.read(what).await;
+            let left = PATIENCE.saturating_sub(begun.elapsed()).max(Duration::from_secs(1));
+            let read = self.read(what, left).await;
             match read {
                 Ok(document) if is(&document) => return document,
                 last => assert!(begun.elapsed() < PATIENCE, "{what}: {last:#?}"),
@@ -106,10 +107,10 @@ impl Dashboard {
         }
     }
 
-    async fn read(&self, what: &str) -> Result<Value, String> {
+    async fn read(&self, what: &str, limit: Duration) -> Result<Value, String> {
         let url = format!("{}api/v1/{what}", self.url);
         let read = move || -> Result<Value, String> {
-            let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build();
+            let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(limit)).build();
             let answer = ureq::Agent::new_with_config(config).get(&url).call();
             let text = answer.map_err(|error| error.to_string())?.body_mut().read_to_string();
             serde_json::from_str(&text.map_err(|error| error.to_string())?).map_err(|error| error.to_string())

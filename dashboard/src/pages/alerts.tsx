@@ -36,10 +36,12 @@ export function AlertsPage({ live }: { live: Live | null }) {
   const found = useMemo(() => chosen(all, filter), [all, filter]);
   const next = older.next === undefined ? (alerts?.next ?? null) : older.next;
   const readOlder = () => {
+    // New alerts push those out of the list in memory that are not among the older ones.
+    const shown = older.next === undefined ? (alerts?.alerts ?? []) : older.alerts;
     setOlder({ ...older, isReading: true });
     read<Alerts>(`alerts?limit=${OLDER}&after=${encodeURIComponent(next ?? '')}`).then(
       (page) => {
-        setOlder({ alerts: [...older.alerts, ...page.alerts], next: page.next, isReading: false, refused: null });
+        setOlder({ alerts: [...shown, ...page.alerts], next: page.next, isReading: false, refused: null });
         setMost(most + OLDER);
       },
       (error: Refused) => setOlder({ ...older, isReading: false, refused: error.message }),
@@ -60,7 +62,7 @@ export function AlertsPage({ live }: { live: Live | null }) {
         <span class="soft" role="status">{alerts ? `${number(found.length, 0)} of ${number(all.length, 0)} alerts${next == null ? '' : ', older ones are kept'}` : ''}{alerts?.forgotten && !live?.history.some(({ from }) => from === 'Store') ? `, ${number(alerts.forgotten, 0)} older ones are no longer kept` : ''}</span>
       </div>
       {!alerts && <p class="empty">{refused?.message ?? 'Loading…'}</p>}
-      {alerts && found.length === 0 && <p class="empty">{all.length ? 'No alert matches.' : 'No alerts since this dashboard and its agent started.'}</p>}
+      {alerts && found.length === 0 && <p class="empty">{all.length ? 'No alert matches.' : live?.history.some(({ from }) => from === 'Store') ? 'No alerts are kept.' : 'No alerts since this dashboard and its agent started.'}</p>}
       <ol class="alert-list">{found.slice(0, most).map((alert) => <Item key={`${alert.name} ${alert.firedUnix}`} alert={alert} now={now} />)}</ol>
       {found.length > most && <button type="button" class="more" onClick={() => setMost(most + 4 * PAGE)}>Show more</button>}
       {found.length <= most && next != null && <button type="button" class="more" disabled={older.isReading} onClick={readOlder}>Read older ones from disk</button>}

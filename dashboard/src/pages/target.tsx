@@ -103,16 +103,16 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
   const reset = () => setZoom(null);
   const rtt = useMemo(() => (data ? rttMove(data) : null), [data]);
   const found = useMemo(() => (data ? moves(data.signals.signals, data.signals.start, (signal) => isShown(about.signals[signal]?.name ?? '')) : []), [data, about]);
-  if (!data && live?.cluster && refused?.status === 404) return <p class="empty">Waiting for the agent of this target’s node, which is shown live from now on. If this stays, the target is gone. <a href="#/">Go to the overview.</a></p>;
+  if (!data && live?.cluster && refused?.status === 404 && !live.history.length) return <p class="empty">Waiting for the agent of this target’s node, which is shown live from now on. If this stays, the target is gone. <a href="#/">Go to the overview.</a></p>;
   const history = live?.history ?? [];
-  const past = (isTitled: boolean) => <Past uid={uid} width={width} at={at} now={live?.unix ?? Math.floor(Date.now() / 1000)} history={history} about={about} needed={data?.history.target.rules[0]?.needed ?? null} isTitled={isTitled} isDark={isDark} />;
+  const past = (alone: string | null) => <Past uid={uid} width={width} at={at} now={live?.unix ?? Math.floor(Date.now() / 1000)} history={history} about={about} needed={data?.history.target.rules[0]?.needed ?? null} alone={alone} isDark={isDark} />;
   const spans = [...SPANS, ...(history.length ? PAST_SPANS : [])];
   const buttons = (
     <div class="buttons" role="group" aria-label="Span">
       {spans.map(([seconds, words]) => <button key={seconds} type="button" aria-pressed={!zoom && width === seconds} onClick={() => { setWidth(seconds); setZoom(null); }}>{words}</button>)}
     </div>
   );
-  if (refused?.status === 404 && history.length) return <section class="target-page"><div class="tools">{buttons}</div>{past(true)}</section>;
+  if (refused?.status === 404 && history.length) return <section class="target-page"><div class="tools">{buttons}</div>{past(live?.cluster ? 'not shown live' : 'no longer watched')}</section>;
   if (!data || !series) return <p class="empty">{refused ? <>{refused.message}. <a href="#/">Go to the overview.</a></> : 'Loading…'}</p>;
   // Further back than what is in memory, which begins with the dashboard or an hour ago.
   const isPast = history.length > 0 && (width > SPAN || (at != null && at < (series.times[0] ?? last)));
@@ -143,7 +143,7 @@ export function TargetPage({ uid, at, live, about, isDark }: Props) {
         <div><dt>Chance of a breach</dt><dd>{chance(now?.chance)}</dd></div>
         <div><dt>Threshold</dt><dd>{time(rule?.thresholdUs)}</dd></div>
       </dl>
-      {isPast && <><div class="tools">{buttons}</div>{past(false)}</>}
+      {isPast && <><div class="tools">{buttons}</div>{past(null)}</>}
       {!isPast && <div class="tools">
         {buttons}
         <div class="buttons" role="group" aria-label="Zoom">

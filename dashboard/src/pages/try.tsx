@@ -79,7 +79,7 @@ function Bench({ targets, choices, uid, rule, isDark }: Props & { targets: Targe
           {!isRecorded && only != null && <button type="button" onClick={() => setOnly(null)}>Only {chosen[0]?.name ?? only}: show all</button>}
           <button type="button" disabled={!request} onClick={() => setRound(round + 1)}>Try again</button>
           {!isRecorded && <span class="soft">{number(chosen.length, 0)} of {number(targets.length, 0)} targets{!isAll && chosen.length > MOST_UIDS ? `, of which the first ${MOST_UIDS} are tried` : ''}</span>}
-          {choices.recordings == null && <span class="soft">Start with <code>--recordings DIRECTORY</code> to try on recordings, too.</span>}
+          {choices.recordings == null && <span class="soft"><code>netprecursor dashboard --recordings DIRECTORY</code> tries on recordings, too.</span>}
           {choices.moreRecordings > 0 && <span class="soft">{number(choices.moreRecordings, 0)} more recordings are not listed.</span>}
         </div>
         <Controls draft={draft} choices={choices} onChange={change} />

@@ -26,8 +26,8 @@ const DECADES = Math.log10(MOST_US / LEAST_US);
 /** The most that a rule takes, µs: a quarter of an hour. */
 export const MOST_THRESHOLD_US = 900_000_000;
 
-/** Targets that a request may name. */
-export const MOST_UIDS = 200;
+/** Targets of what is kept that one trial plays: `MOST_TARGETS` in `cli/src/dashboard/trial.rs`. */
+export const MOST_UIDS = 100;
 
 /** Where a threshold is on the slider, whose scale is that of decades. */
 export function place(us: number): number {

@@ -50,7 +50,9 @@ fn the_adapters_rules_find_the_highest_chance_and_the_highest_forecast_of_a_work
 
 #[test]
 fn kedas_trigger_finds_the_highest_chance_of_a_workload() {
-    let trigger = with("spec")["spec"]["triggers"][0].clone();
+    let spec = with("spec")["spec"].clone();
+    assert_eq!(spec["minReplicaCount"], 1, "KEDA would take the last pod away");
+    let trigger = spec["triggers"][0].clone();
     let expr = trigger["metadata"]["query"].as_str().unwrap().replace("\"checkout\"", "\"web\"");
     assert_eq!(number("query", &expr).round(), 75.0);
 }

@@ -8,6 +8,9 @@ use crate::{Reads, Refusal, ScoreError};
 /// Letters of a name that a message repeats.
 const SHOWN: usize = 80;
 
+/// Characters of a reason that are shown.
+const LONGEST_REASON: usize = 400;
+
 /// Why a request is not scored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Problem {
@@ -144,4 +147,12 @@ fn span(least: usize, most: usize) -> String {
 /// The beginning of what somebody wrote.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
+}
+
+/// A reason as it is shown: it may quote all that was posted.
+pub(super) fn cut(reason: &str) -> String {
+    match reason.char_indices().nth(LONGEST_REASON) {
+        Some((at, _)) => format!("{}…", reason.get(..at).unwrap_or_default()),
+        None => reason.to_owned(),
+    }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     Problem, ROWS, SECONDS, SEQUENCES, TARGETS,
     line::{Line, Number},
-    problem::shown,
+    problem::{cut, shown},
 };
 
 /// What is to be scored, and with which model. Exactly one of `rows`, `sequences` and `signals` is there.
@@ -93,7 +93,7 @@ impl Request {
             let field = error.path().to_string();
             // The library's word for the whole.
             let field = if field == "." { String::new() } else { shown(&field) };
-            Problem::Malformed { field, reason: error.inner().to_string() }
+            Problem::Malformed { field, reason: cut(&error.inner().to_string()) }
         })?;
         json.end().map_err(|error| Problem::Malformed { field: String::new(), reason: error.to_string() })?;
         Ok(read)

@@ -6,12 +6,17 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -83,16 +88,36 @@ pub fn probes(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// All routes, for whoever is on this host, or in the agent's pod.
-pub fn router(shared: Shared) -> Router {
-    Router::new()
+/// All routes, for whoever is on this host, or in the agent's pod, at `address`.
+pub fn router(shared: Shared, address: SocketAddr) -> Router {
+    let routes = Router::new()
         .route("/", get(page))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .merge(routes::routes())
+        .method_not_allowed_fallback(|| async { routes::wrong_method() })
         .fallback(|| async { routes::not_found() })
-        .with_state(shared)
+        .with_state(shared);
+    if address.ip().is_loopback() { routes.layer(middleware::from_fn(of_this_machine)) } else { routes }
+}
+
+/// A page elsewhere can have its own name resolve to 127.0.0.1, and would read what is served here (DNS rebinding).
+async fn of_this_machine(request: Request, next: Next) -> Response {
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = match named.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => named,
+    };
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback()) {
+        return next.run(request).await;
+    }
+    let shown: String = named.chars().take(80).collect();
+    routes::refused(
+        StatusCode::MISDIRECTED_REQUEST,
+        format!("got host {shown:?}, expected one of this machine, such as 127.0.0.1"),
+    )
 }
 
 async fn page(State(shared): State<Shared>) -> Response {

@@ -1,6 +1,9 @@
 //! Answers a request: who asks, whether they may, and what they get. Whatever is refused says why, in the words of the API.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use axum::{
     Extension, Router,
@@ -140,9 +143,12 @@ impl Desk {
         let selector = parameters.find(|(name, _)| name == "labelSelector").map(|(_, text)| text).unwrap_or_default();
         let selector = selector::parse(&selector).map_err(|error| Refusal::bad_request(error.to_string()))?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.value(metric, namespace, &selector) {
+        match known.value(metric, namespace, &selector, Instant::now()) {
             Some(value) => Ok(api::value(metric, value, Timestamp::now())),
-            None => Err(Refusal::unavailable("the alerts were not listed yet: try again in a second".to_owned())),
+            None => Err(Refusal::unavailable(
+                "the alerts were not listed yet, or cannot be watched; the operator's log has the reason: try again"
+                    .to_owned(),
+            )),
         }
     }
 }

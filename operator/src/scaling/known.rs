@@ -1,4 +1,6 @@
-//! The alerts that fire, as the watch has shown them, and the values of metrics over them. Pure.
+//! The alerts that fire, as the watch has shown them, and the values of metrics over them. Pure: now is a parameter.
+
+use std::time::{Duration, Instant};
 
 use kube::core::{Selector, SelectorExt as _};
 use netprecursor_kit::{Mirror, Sight};
@@ -7,19 +9,42 @@ use super::{firing::Firing, metric::Metric};
 
 /// What is known of alerts that fire.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mirror<Firing>);
+pub(super) struct Known {
+    alerts: Mirror<Firing>,
+    /// The first and the last error of the watch since it last showed something.
+    outage: Option<[Instant; 2]>,
+}
+
+/// Errors further apart belong to two outages: in between it worked, and nothing changed.
+const APART: Duration = Duration::from_secs(180);
+
+/// While the watch fails, what is known counts for so long.
+const STALE: Duration = Duration::from_secs(60);
 
 impl Known {
     /// Takes in what the watch shows.
     pub(super) fn take(&mut self, sight: Sight<Firing>) {
-        self.0.take(sight);
+        if !matches!(sight, Sight::Listing) {
+            self.outage = None;
+        }
+        self.alerts.take(sight);
+    }
+
+    /// The watch failed.
+    pub(super) fn failed(&mut self, now: Instant) {
+        let first = self.outage.filter(|[_, last]| now.duration_since(*last) < APART).map_or(now, |[first, _]| first);
+        self.outage = Some([first, now]);
     }
 
     /// The value of a metric over the alerts of a namespace that `selector` selects; `None` before all alerts were listed, when
-    /// 0 would be a lie.
-    pub(super) fn value(&self, metric: Metric, namespace: &str, selector: &Selector) -> Option<u64> {
-        let alerts = self.0.iter().filter(|(key, _)| key.namespace == namespace).map(|(_, alert)| alert);
-        self.0.is_synced().then(|| metric.over(alerts.filter(|alert| selector.matches(&alert.labels))))
+    /// 0 would be a lie, and while they have not been watched for a minute.
+    pub(super) fn value(&self, metric: Metric, namespace: &str, selector: &Selector, now: Instant) -> Option<u64> {
+        let is_stale = self
+            .outage
+            .is_some_and(|[first, last]| now.duration_since(last) < APART && last.duration_since(first) >= STALE);
+        let alerts = self.alerts.iter().filter(|(key, _)| key.namespace == namespace).map(|(_, alert)| alert);
+        let is_known = self.alerts.is_synced() && !is_stale;
+        is_known.then(|| metric.over(alerts.filter(|alert| selector.matches(&alert.labels))))
     }
 }
 
@@ -42,7 +67,28 @@ mod tests {
     }
 
     fn value(known: &Known, namespace: &str, selector: &str) -> Option<u64> {
-        known.value(Metric::RttForecast, namespace, &parse(selector).unwrap())
+        known.value(Metric::RttForecast, namespace, &parse(selector).unwrap(), Instant::now())
+    }
+
+    #[test]
+    fn alerts_that_could_not_be_watched_for_a_minute_are_not_known() {
+        let (mut known, begun) = (Known::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let value = |known: &Known, now| known.value(Metric::RttForecast, "shop", &parse("").unwrap(), now);
+        for sight in [Sight::Listing, shown("shop", "checkout", "240ms"), Sight::Complete] {
+            known.take(sight);
+        }
+        known.failed(at(0));
+        known.failed(at(30));
+        assert_eq!(value(&known, at(40)), Some(120), "a short outage changes nothing");
+        known.failed(at(61));
+        assert_eq!(value(&known, at(62)), None);
+        assert_eq!(value(&known, at(61 + 180)), Some(120), "no error for so long: it is watched, and nothing changed");
+        known.failed(at(300));
+        assert_eq!(value(&known, at(301)), Some(120), "another outage begins");
+        known.failed(at(370));
+        known.take(shown("shop", "cart", "1s"));
+        assert!(value(&known, at(371)).is_some(), "something came");
     }
 
     #[test]

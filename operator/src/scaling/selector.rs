@@ -33,6 +33,16 @@ pub(super) enum SelectorError {
         /// As written.
         got: String,
     },
+    /// A value that this label never has.
+    #[error("got `{got}` as {label} in labelSelector, expected one of {expected}")]
+    Unknown {
+        /// The label.
+        label: &'static str,
+        /// As written.
+        got: String,
+        /// What there is.
+        expected: String,
+    },
     /// No requirement.
     #[error(
         "got `{got}` in labelSelector, expected `label=value`, `label!=value`, `label in (a,b)`, `label notin (a,b)`, `label` \
@@ -95,16 +105,17 @@ fn requirement(text: &str) -> Result<Expression, SelectorError> {
         [("==", Expression::Equal), ("!=", Expression::NotEqual), ("=", Expression::Equal)];
     for (sign, expression) in one {
         if let Some(value) = rest.strip_prefix(sign) {
-            return Ok(expression(name, self::value(value)?));
+            let value = self::value(&name, value)?;
+            return Ok(expression(name, value));
         }
     }
-    let many: [(&str, Make<BTreeSet<String>>); 2] =
-        [("notin", Expression::NotIn), ("in", Expression::In)];
+    let many: [(&str, Make<BTreeSet<String>>); 2] = [("notin", Expression::NotIn), ("in", Expression::In)];
     for (sign, expression) in many {
         if let Some(values) = rest.strip_prefix(sign) {
             let values = values.trim().strip_prefix('(').and_then(|values| values.strip_suffix(')'));
             let Some(values) = values else { break };
-            return Ok(expression(name, values.split(',').map(value).collect::<Result<_, _>>()?));
+            let values = values.split(',').map(|text| value(&name, text)).collect::<Result<_, _>>()?;
+            return Ok(expression(name, values));
         }
     }
     Err(SelectorError::Form { got: cut(text) })
@@ -118,8 +129,16 @@ fn label(name: &str, requirement: &str) -> Result<String, SelectorError> {
     }
 }
 
-fn value(text: &str) -> Result<String, SelectorError> {
+/// Labels that have few values, and those.
+const CLOSED: [(&str, &[&str]); 2] =
+    [("policy_kind", &["PrecursorPolicy", "ClusterPrecursorPolicy"]), ("severity", &["Info", "Warning", "Critical"])];
+
+fn value(label: &str, text: &str) -> Result<String, SelectorError> {
     let text = text.trim();
+    if let Some((label, known)) = CLOSED.into_iter().find(|(closed, known)| *closed == label && !known.contains(&text))
+    {
+        return Err(SelectorError::Unknown { label, got: cut(text), expected: known.join(", ") });
+    }
     let is_lawful = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     if text.len() <= MAX_VALUE && text.chars().all(is_lawful) {
         return Ok(text.to_owned());
@@ -180,6 +199,8 @@ mod tests {
             assert!(refusal(text).contains("expected"), "{text}");
         }
         assert!(refusal("workload=a/b").contains("`a/b`"));
+        assert!(refusal("severity=critical").contains("Critical"));
+        assert!(refusal("policy_kind in (Policy)").contains("ClusterPrecursorPolicy"));
         assert!(refusal(&format!("workload={}", "a".repeat(64))).contains("63"));
         assert!(refusal(&"a".repeat(5_000)).contains("5000"));
     }

@@ -1,7 +1,7 @@
 //! Lets connections in: TLS with whatever door is open, then HTTP. Bounded: whoever does not shake hands, or says nothing, is
 //! shown out, and beyond so many connections the next one waits outside.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -24,10 +24,13 @@ use crate::metrics::Metrics;
 const MOST: usize = 128;
 
 /// For TLS, which takes a round trip or two.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// For the next request; longer than autoscalers wait between two looks, so that they need no new connection.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// The same for who has shown no certificate.
+const STRANGE: Duration = Duration::from_secs(2);
 
 /// After a connection could not be accepted: descriptors are short, for example.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) type Open = watch::Receiver<Option<Arc<Door>>>;
 
 /// Serves `routes` until the future is dropped; connections end with it.
-pub(super) async fn serve(listener: TcpListener, open: Open, routes: Router, metrics: Metrics) {
+pub(super) async fn serve(listener: TcpListener, mut open: Open, routes: Router, metrics: Metrics) {
     let room = Arc::new(Semaphore::new(MOST));
     let mut connections = JoinSet::new();
     loop {
@@ -45,8 +48,8 @@ pub(super) async fn serve(listener: TcpListener, open: Open, routes: Router, met
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let door = open.borrow().clone();
-                connections.spawn(connection(stream, door, routes.clone(), metrics.clone(), permit));
+                let door = open.borrow_and_update().clone();
+                connections.spawn(connection(stream, (door, open.clone()), routes.clone(), metrics.clone(), permit));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection for external metrics");
@@ -56,10 +59,10 @@ pub(super) async fn serve(listener: TcpListener, open: Open, routes: Router, met
     }
 }
 
-/// One connection to its end. Without a door it is closed: why there is none is in the log.
+/// One connection to its end, or until there is another door. Without a door it is closed: why there is none is in the log.
 async fn connection(
     stream: TcpStream,
-    door: Option<Arc<Door>>,
+    (door, mut next): (Option<Arc<Door>>, Open),
     routes: Router,
     metrics: Metrics,
     _permit: OwnedSemaphorePermit,
@@ -75,11 +78,22 @@ async fn connection(
         Err(_) => return metrics.scaling_requested("handshake_failed"),
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    // A stranger is told what it lacks, and need not be waited for.
+    let silence = if certificate.is_some() { SILENCE } else { STRANGE };
     let peer = Peer::new(Arc::clone(&door.front_proxy), certificate);
     let service = TowerToHyperService::new(routes.layer(Extension(peer)));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(SILENCE);
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+    http.timer(TokioTimer::new()).header_read_timeout(silence);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        // Whom the next door would not believe is not believed any longer; who asks connects again.
+        _ = next.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection for external metrics broke");
     }
 }

@@ -2,7 +2,7 @@
 //! changes; nothing here knows how.
 
 use netprecursor_core::{alert::Alert, policy::Identity};
-use netprecursor_crds::diagnosis::Finding;
+use netprecursor_crds::{Duration, alert::AlertPod, diagnosis::Finding};
 use serde::Serialize;
 
 use crate::dashboard::nodes::{ConditionView, Nodes};
@@ -40,6 +40,27 @@ pub(crate) struct Placed {
     pub(crate) node: String,
     /// Its workload, such as `Deployment/checkout`.
     pub(crate) workload: Option<String>,
+    /// The pods that an alert on a workload lists; none where it is about one pod.
+    pub(crate) pods: Vec<AlertPod>,
+}
+
+impl Placed {
+    /// The same alert on each of its pods.
+    pub(crate) fn on_each(&self) -> Vec<Self> {
+        if self.pods.is_empty() {
+            return vec![self.clone()];
+        }
+        let us = |duration: &Option<Duration>| duration.as_ref().and_then(|it| it.us().ok()).map(|us| us as f32);
+        let on = |pod: &AlertPod| {
+            let mut placed = Self { pods: Vec::new(), ..self.clone() };
+            placed.alert.target = format!("{}/{}", self.namespace, pod.name);
+            placed.alert.target_uid.clone_from(&pod.uid);
+            placed.alert.state = pod.state;
+            (placed.alert.predicted_us, placed.alert.measured_us) = (us(&pod.predicted), us(&pod.measured));
+            placed
+        };
+        self.pods.iter().map(on).collect()
+    }
 }
 
 /// A policy with what is wrong with it, in the words of `kubectl netprecursor status`.

@@ -28,7 +28,9 @@ fn rank(node: &Candidate) -> Option<(u8, Duration, bool, Reverse<u64>)> {
     // Of those with alerts, the ones that are streamed stay: a stream that begins has no history yet.
     let firing = (node.firing > 0).then_some((1, now, !node.is_streamed, Reverse(node.firing)));
     match node.looked {
-        Some(ago) if ago <= LOOKING => Some((0, ago, false, Reverse(0))),
+        // Of those that are looked at now, the ones that are streamed stay: each asks every second, and whose turn was last is
+        // chance.
+        Some(ago) if ago <= LOOKING => Some((0, now, !node.is_streamed, Reverse(0))),
         looked => firing.or_else(|| {
             let ago = looked.unwrap_or(Duration::MAX);
             node.is_streamed.then_some((2, ago, false, Reverse(0)))
@@ -96,6 +98,14 @@ mod tests {
             }
         });
         assert!(chosen.contains("n20") && chosen.contains("n00") && !chosen.contains("n07"), "{chosen:?}");
+    }
+
+    #[test]
+    fn streams_that_are_looked_at_stay_while_more_nodes_are_looked_at_than_there_are_streams() {
+        let names = names(2 * MOST);
+        let ago = |at: usize| Duration::from_millis(900 - 50 * at as u64);
+        let chosen = nodes(&names, |at, node| (node.looked, node.is_streamed) = (Some(ago(at)), at < MOST));
+        assert_eq!(chosen.iter().map(String::as_str).collect::<Vec<_>>(), names[..MOST]);
     }
 
     #[test]

@@ -19,13 +19,14 @@ pub(in crate::dashboard) struct Row {
 
 /// A row for each target with a firing alert that is not known otherwise, in the order of their identifiers.
 pub(in crate::dashboard) fn rows(alerts: &[Placed], is_known: impl Fn(&str) -> bool) -> Vec<Row> {
-    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-    let firing = alerts.iter().filter(|placed| placed.alert.is_firing() && !placed.alert.target_uid.is_empty());
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let firing = alerts.iter().filter(|placed| placed.alert.is_firing()).flat_map(Placed::on_each);
+    let firing = firing.filter(|placed| placed.alert.is_firing() && !placed.alert.target_uid.is_empty());
     for placed in firing.filter(|placed| !is_known(&placed.alert.target_uid)) {
-        let row = row(placed);
-        match rows.get_mut(placed.alert.target_uid.as_str()) {
+        let row = row(&placed);
+        match rows.get_mut(&placed.alert.target_uid) {
             Some(known) => known.join(row),
-            None => drop(rows.insert(&placed.alert.target_uid, row)),
+            None => drop(rows.insert(placed.alert.target_uid, row)),
         }
     }
     rows.into_values().collect()
@@ -66,6 +67,19 @@ mod tests {
         let rows = rows(&[placed("u1", "node1", true), second, placed("u2", "node2", false)], |_| false);
         assert_eq!(rows.len(), 1, "what is over is no row");
         assert_eq!((rows[0].standing, rows[0].target.uid.as_str()), (Standing::Trouble, "u1"));
+    }
+
+    #[test]
+    fn each_pod_that_a_workloads_alert_lists_as_firing_is_a_row() {
+        let pod = |name: &str, state: &str| {
+            serde_json::from_value(serde_json::json!({"name": name, "uid": name, "state": state, "measured": "300ms"}))
+                .unwrap()
+        };
+        let mut alert = placed("a", "node1", true);
+        alert.pods = vec![pod("a", "Resolved"), pod("b", "Firing"), pod("c", "Firing")];
+        let rows = rows(&[alert], |_| false);
+        let seen: Vec<_> = rows.iter().map(|row| (row.target.name.as_str(), row.standing)).collect();
+        assert_eq!(seen, [("shop/b", Standing::Trouble), ("shop/c", Standing::Trouble)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What pages see of a fleet: the views of its stores put together, and of a cluster what goes with them. Pure.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Instant};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap, time::Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::{ALONE, Agent, Fleet};
 use crate::{
     dashboard::{
-        cluster::MOST,
+        cluster::{MOST, rows},
         history::Line,
         nodes::{Nodes, StreamView},
         roster::Target,
-        standing::Counts,
+        standing::{Counts, Standing},
         store::Look,
         views::{self, Latest, SourceState},
     },
@@ -114,13 +114,26 @@ impl Fleet {
         Some(Brief { nodes: brief.collect() })
     }
 
-    /// The last second of every target; of an agent that is not heard nothing is as of now.
+    /// The last second of every target. Of an agent that is not heard nothing is as of now but the alerts, which the API server
+    /// still shows.
     fn latest(&self, now: Instant) -> Latest {
+        let alerts = self.picture().and_then(|picture| picture.alerts.as_deref()).unwrap_or_default();
         let mut latest = Latest::default();
         for agent in self.agents.values() {
             let columns = agent.store.overview(now).latest;
-            let is_live = self.cluster.is_none() || agent.store.stream(now).state == SourceState::Live;
-            latest.append(if is_live { columns } else { Latest::stale(columns.standing.len()) });
+            if self.cluster.is_none() || agent.store.stream(now).state == SourceState::Live {
+                latest.append(columns);
+                continue;
+            }
+            let firing: BTreeMap<String, Standing> = rows(alerts, |uid| !agent.store.knows(uid))
+                .into_iter()
+                .map(|row| (row.target.uid, row.standing))
+                .collect();
+            let mut stale = Latest::stale(columns.standing.len());
+            for (target, standing) in agent.store.roster().1.iter().zip(&mut stale.standing) {
+                *standing = firing.get(&target.uid).copied().unwrap_or(*standing);
+            }
+            latest.append(stale);
         }
         for row in self.cluster.iter().flat_map(|cluster| &cluster.rows) {
             latest.push(row);
@@ -200,9 +213,14 @@ impl Fleet {
         asked_for.filter_map(|(key, alert)| Some((key, serde_json::to_value(alert).ok()?))).collect()
     }
 
-    /// What a target is called in metrics.
-    pub(in crate::dashboard) fn series(&self, uid: &str) -> Option<(Series, &Target)> {
-        self.agents.values().find_map(|agent| agent.store.series(uid))
+    /// What a target is called in metrics; an alert says it of a target that nobody streams.
+    pub(in crate::dashboard) fn series(&self, uid: &str) -> Option<(Series, Cow<'_, Target>)> {
+        let streamed = self.agents.values().find_map(|agent| agent.store.series(uid));
+        let of_alert = || {
+            let target = Target::of_alert(&self.placed(uid)?);
+            Some((target.series(), Cow::Owned(target)))
+        };
+        streamed.map(|(series, target)| (series, Cow::Borrowed(target))).or_else(of_alert)
     }
 
     /// Targets that are there, by identifier and name, with what is kept of them.

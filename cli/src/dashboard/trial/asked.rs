@@ -115,7 +115,8 @@ impl Request {
     fn check(&self) -> Result<(), Wrong> {
         let Self { page, uids, rule, policy, .. } = self;
         if page.is_empty() || page.len() > LONGEST_PAGE || !page.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Wrong::at("page", format_args!("expected 1 to {LONGEST_PAGE} printable characters")));
+            let words = format!("got {} bytes, expected 1 to {LONGEST_PAGE} printable characters", page.len());
+            return Err(Wrong::at("page", words));
         }
         if let Some(uids) = uids {
             let got = uids.len();
@@ -123,7 +124,8 @@ impl Request {
                 return Err(Wrong::at("uids", format_args!("got {got}, expected 1 to {MOST_UIDS}, or null for all")));
             }
             if let Some(at) = uids.iter().position(|uid| uid.is_empty() || uid.len() > LONGEST_UID) {
-                return Err(Wrong::at(&format!("uids[{at}]"), format_args!("expected 1 to {LONGEST_UID} bytes")));
+                let got = uids.get(at).map_or(0, String::len);
+                return Err(Wrong::at(&format!("uids[{at}]"), format!("got {got} bytes, expected 1 to {LONGEST_UID}")));
             }
         }
         let fields = [
@@ -221,11 +223,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_field() {
         let table = [
-            ("/page", json!(""), "page: expected 1 to 64"),
+            ("/page", json!(""), "page: got 0 bytes, expected 1 to 64"),
             ("/page", json!(7), "page: invalid type"),
             ("/uids", json!([]), "uids: got 0"),
             ("/uids", json!(vec!["u"; MOST_UIDS + 1]), "uids: got 201"),
-            ("/uids/0", json!("x".repeat(LONGEST_UID + 1)), "uids[0]: expected"),
+            ("/uids/0", json!("x".repeat(LONGEST_UID + 1)), "uids[0]: got"),
             ("/rule/thresholdUs", json!(0), "rule.thresholdUs: got 0us, expected more than 0"),
             ("/rule/thresholdUs", json!(-1), "rule.thresholdUs: invalid value"),
             ("/rule/thresholdUs", json!("1ms"), "rule.thresholdUs: invalid type"),

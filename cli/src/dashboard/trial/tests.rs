@@ -188,7 +188,7 @@ async fn what_cannot_be_tried_is_refused_with_the_field() {
         (&with, "recording", json!("../r"), bad, "recording: got \"../r\", expected one of those"),
         (&with, "recording", json!("broken"), unfit, "broken.parquet"),
         (&with, "uids", json!(["nobody"]), bad, "uids: got none that is watched now"),
-        (&with, "page", json!(""), bad, "page: expected"),
+        (&with, "page", json!(""), bad, "page: got 0 bytes, expected"),
     ];
     for (routes, field, value, expected, words) in table {
         let (status, body) = post(routes, &request(|request| request[field] = value)).await;

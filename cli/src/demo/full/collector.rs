@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
@@ -27,10 +27,12 @@ pub(super) struct Received {
     pub(super) points: u64,
     /// Different metrics.
     pub(super) metrics: usize,
+    /// Whether files were rotated, so that these are numbers of their last parts.
+    pub(super) is_cut: bool,
 }
 
 impl Received {
-    /// Reads both files of `directory`. Of a demonstration that went on for hours they have the last part.
+    /// Reads both files of `directory`. Of a demonstration that went on for long they have the last part.
     ///
     /// # Errors
     /// A file cannot be read, or holds something else.
@@ -40,6 +42,12 @@ impl Received {
         each(&logs, |line: Logs| received.add_logs(line))?;
         each(&metrics, |line: Metrics| received.add_metrics(line, &mut names))?;
         received.metrics = names.len();
+        let entries =
+            fs::read_dir(directory).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
+        received.is_cut = entries.flatten().any(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            ["logs-", "metrics-"].iter().any(|begin| name.starts_with(begin))
+        });
         Ok(received)
     }
 

@@ -112,8 +112,9 @@ impl Received {
         let total: u64 = self.records.values().sum();
         let by: Vec<String> = self.records.iter().map(|(happened, count)| format!("{happened} {count}")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-        let Self { exports, points, metrics, .. } = self;
-        format!("Collector     {total} log records{by}; {metrics} metrics in {exports} exports, {points} points\n")
+        let Self { exports, points, metrics, is_cut, .. } = self;
+        let cut = if *is_cut { "; of the last part alone: earlier files were rotated" } else { "" };
+        format!("Collector     {total} log records{by}; {metrics} metrics in {exports} exports, {points} points{cut}\n")
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn each_has_its_line_and_what_is_missing_is_named() {
         let records = BTreeMap::from([("fired".to_owned(), 20), ("resolved".to_owned(), 19)]);
-        let received = Received { records, exports: 48, points: 9000, metrics: 40 };
+        let received = Received { records, exports: 48, points: 9000, metrics: 40, is_cut: false };
         let report = Report::new(asked(), Heard::default(), Ok(received));
         assert_eq!(
             report.text(),

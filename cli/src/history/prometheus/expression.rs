@@ -86,7 +86,11 @@ impl Series {
     fn labels(&self) -> Vec<(&'static str, &str)> {
         let target = self.target.as_str();
         let Some(namespace) = self.namespace.as_deref() else { return vec![("target", target)] };
-        let Some(workload) = self.workload.as_deref() else { return vec![("namespace", namespace), ("pod", target)] };
+        let Some(workload) = self.workload.as_deref() else {
+            // A target is named after its namespace and its pod; the label has the pod alone.
+            let pod = target.rsplit_once('/').map_or(target, |(_, pod)| pod);
+            return vec![("namespace", namespace), ("pod", pod)];
+        };
         match workload.split_once('/') {
             Some((kind, name)) => vec![("namespace", namespace), ("workload_kind", kind), ("workload", name)],
             None => vec![("namespace", namespace), ("workload", workload)],

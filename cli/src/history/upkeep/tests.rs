@@ -50,6 +50,19 @@ fn pass(file: &mut File, now: u64, seconds: u64) -> u64 {
 }
 
 #[test]
+fn of_a_target_that_is_followed_what_was_imported_stays_and_the_rest_ages() {
+    let (_directory, _path, mut file) = file(SIZE);
+    put(&mut file, [(BEGUN + DAY, 1.0)]);
+    let mut pending = Pending::default();
+    (0..20).for_each(|i| pending.record("a", BEGUN + i, measured(2.0)));
+    file.put(&pending.take(), Origin::Recording).unwrap();
+    put(&mut file, (0..20).map(|i| (BEGUN + DAY + i, 3.0)));
+    pass(&mut file, BEGUN + 3 * DAY, HOUR);
+    let kept = steps(&file, Tier::Fine, BEGUN, BEGUN + 2 * DAY);
+    assert_eq!((kept.len(), kept[19]), (20, (BEGUN + 19, 2)));
+}
+
+#[test]
 fn seconds_become_steps_that_hold_the_highest_and_go_after_an_hour() {
     let (_directory, _path, mut file) = file(SIZE);
     put(&mut file, (0..600).map(|i| (BEGUN + i, if i == 317 { 900.0 } else { 10.0 })));
@@ -168,10 +181,8 @@ fn alerts_stay_when_points_go_and_are_held_to_their_share() {
     (0..3_000).for_each(|fired| pending.alert((BEGUN + fired, "x".to_owned()), json.clone()));
     file.put(&pending.take(), Origin::Agent).unwrap();
     flood(&mut file, BEGUN, 400, 200, |_| {});
-    for rolled in 0..20 {
-        put(&mut file, [(BEGUN + 10_000 + rolled * 600, 1.0)]);
-        file.upkeep(BEGUN + 10_700 + rolled * 600).unwrap();
-    }
+    put(&mut file, [(BEGUN + 10_000, 1.0)]);
+    file.upkeep(BEGUN + 10_700).unwrap();
     let kept = file.alerts(&AlertsAsked::newest(5_000)).unwrap();
     let bytes = kept.len() as u64 * json.len() as u64;
     assert!(bytes <= SIZE / ALERT_SHARE && bytes > SIZE / ALERT_SHARE * 8 / 10, "{}", kept.len());

@@ -64,7 +64,8 @@ pub(super) fn placed(object: &PrecursorAlert) -> Option<Placed> {
         affected: None,
     };
     let workload = spec.workload_ref.as_ref().map(|workload| format!("{}/{}", workload.kind, workload.name));
-    Some(Placed { alert, namespace, node: spec.node_name.clone(), workload })
+    let pods = if spec.pod_ref.is_none() { status.pods.clone() } else { Vec::new() };
+    Some(Placed { alert, namespace, node: spec.node_name.clone(), workload, pods })
 }
 
 /// Causes that [`placed`] leaves out: their group is of a later release.

@@ -1,6 +1,6 @@
 //! Watches what the dashboard shows. Who may not list a kind in all namespaces watches it in one.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +11,7 @@ use kube::{
 };
 use netprecursor_crds::{ClusterPrecursorPolicy, PrecursorAlert, PrecursorNodeReport, PrecursorPolicy};
 use netprecursor_kit::{Change, Failure, Watch, watch::Wire};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::mirrors::{Mirrors, Trouble, Watched};
 use crate::kubectl::{
@@ -113,31 +113,34 @@ where
     let last = scopes.len().saturating_sub(1);
     for (at, api) in scopes.into_iter().enumerate() {
         let may_narrow = at < last;
-        let narrow = Arc::new(Notify::new());
+        let (narrow, mut narrowed) = mpsc::channel::<String>(1);
         let failed = {
-            let (narrow, changes) = (Arc::clone(&narrow), changes.clone());
-            move |error: &watcher::Error| fail(error, may_narrow.then_some(&*narrow), of, &changes)
+            let changes = changes.clone();
+            move |error: &watcher::Error| fail(error, may_narrow.then_some(&narrow), of, &changes)
         };
         let read = |object: DeserializeGuard<K>| Some(object.0.map_err(|broken| broken.error));
         let take = move |sight| -> Change<Mirrors> { Box::new(move |mirrors: &mut Mirrors| of(mirrors).take(sight)) };
         let watch = Watch { kind: "object of the dashboard", api, config: config.clone(), read };
         tokio::select! {
             () = watch.follow(take, failed, changes.clone()) => return,
-            () = narrow.notified() => {}
+            Some(words) = narrowed.recv() => {
+                let change: Change<Mirrors> = Box::new(move |mirrors: &mut Mirrors| of(mirrors).narrowed = Some(words));
+                // Nobody to hear it is the end of the program.
+                let _ = changes.send(change).await;
+            }
         }
     }
 }
 
 /// Says that a watch failed; where a right is missing and there is a narrower scope, that this is for `narrow` to take.
-fn fail<K: 'static>(error: &watcher::Error, narrow: Option<&Notify>, of: Of<K>, changes: &Changes) {
+fn fail<K: 'static>(error: &watcher::Error, narrow: Option<&mpsc::Sender<String>>, of: Of<K>, changes: &Changes) {
     let Some(trouble) = Trouble::of(error, unix()) else { return };
-    let change: Change<Mirrors> = match narrow.filter(|_| trouble.failure == Failure::Forbidden) {
-        Some(narrow) => {
-            narrow.notify_one();
-            Box::new(move |mirrors: &mut Mirrors| of(mirrors).narrowed = Some(trouble.words))
-        }
-        None => Box::new(move |mirrors: &mut Mirrors| of(mirrors).fail(trouble)),
-    };
+    if let Some(narrow) = narrow.filter(|_| trouble.failure == Failure::Forbidden) {
+        // Full: it is being narrowed already.
+        let _ = narrow.try_send(trouble.words);
+        return;
+    }
+    let change: Change<Mirrors> = Box::new(move |mirrors: &mut Mirrors| of(mirrors).fail(trouble));
     // Of a full queue the end is far: the next failure says it again.
     let _ = changes.try_send(change);
 }

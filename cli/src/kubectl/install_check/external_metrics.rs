@@ -19,7 +19,9 @@ pub(super) fn check(found: &Answer<APIService>) -> Option<Check> {
         |service| format!("{}/{}", part(service.namespace.as_ref()), part(service.name.as_ref())),
     );
     let labels = api.metadata.labels.as_ref();
-    if labels.and_then(|labels| labels.get("app.kubernetes.io/part-of")).is_none_or(|part| part != "netprecursor") {
+    let part_of = labels.and_then(|labels| labels.get("app.kubernetes.io/part-of"));
+    // Who takes the API over by `kubectl apply` leaves labels that it does not set.
+    if part_of.is_none_or(|part| part != "netprecursor") || !service.ends_with("-external-metrics") {
         let fix = "scale by its queries of Prometheus instead (docs/scaling.md)";
         let says = format!("served by {service}: externalMetrics.enabled=true would be refused");
         return Some(Check::open(NAME, says).with_fix(fix));
@@ -44,11 +46,15 @@ mod tests {
     use crate::kubectl::installed::tests::object;
 
     fn verdict(part_of: &str, conditions: Value) -> (Verdict, String) {
+        verdict_of(part_of, "netprecursor-external-metrics", conditions)
+    }
+
+    fn verdict_of(part_of: &str, service: &str, conditions: Value) -> (Verdict, String) {
         let api: APIService = object(json!({
             "metadata": {"name": API, "labels": {"app.kubernetes.io/part-of": part_of}},
             "spec": {
                 "group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-                "service": {"name": "server", "namespace": "net"},
+                "service": {"name": service, "namespace": "net"},
             },
             "status": {"conditions": conditions},
         }));
@@ -59,12 +65,21 @@ mod tests {
     #[test]
     fn a_server_of_ones_own_has_to_answer_and_another_keeps_the_api() {
         let available = |status: &str| json!([{"type": "Available", "status": status, "message": "no endpoints"}]);
-        assert_eq!(verdict("netprecursor", available("True")), (Verdict::Good, "served by net/server ".to_owned()));
+        assert_eq!(
+            verdict("netprecursor", available("True")),
+            (Verdict::Good, "served by net/netprecursor-external-metrics ".to_owned())
+        );
         let (bad, says) = verdict("netprecursor", available("False"));
         assert!(bad == Verdict::Bad && says.contains("no endpoints") && says.contains("8443"), "{says}");
         assert_eq!(verdict("netprecursor", json!([])).0, Verdict::Open);
-        let (other, says) = verdict("keda-operator", available("True"));
-        assert!(other == Verdict::Open && says.contains("would be refused") && says.contains("Prometheus"), "{says}");
+        for (other, says) in
+            [verdict("keda-operator", available("True")), verdict_of("netprecursor", "adapter", available("True"))]
+        {
+            assert!(
+                other == Verdict::Open && says.contains("would be refused") && says.contains("Prometheus"),
+                "{says}"
+            );
+        }
     }
 
     #[test]

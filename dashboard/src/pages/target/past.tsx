@@ -8,6 +8,9 @@ import { useRead } from '../../reader';
 import { Chip } from '../../ui/chip';
 import { RttCharts } from './rtt';
 
+/** The most that one answer covers, s: 3,600 steps of an hour, one of which may be cut. */
+const MOST = 3_599 * 3_600;
+
 /** The least that is zoomed into, s. */
 const LEAST = 60;
 
@@ -21,13 +24,13 @@ interface Props {
   history: History[];
   about: About;
   needed: number | null;
-  /** Whether it says which target it is, and that it is gone. */
-  isTitled: boolean;
+  /** Why nothing else is shown of the target: then its name stands above; null where it does already. */
+  alone: string | null;
   isDark: boolean;
 }
 
 /** Charts of what is kept on disk, or by a Prometheus. */
-export function Past({ uid, width, at, now, history, about, needed, isTitled, isDark }: Props) {
+export function Past({ uid, width, at, now, history, about, needed, alone, isDark }: Props) {
   const [zoom, setZoom] = useState<Range | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   useEffect(() => setZoom(null), [uid, width, at]);
@@ -47,7 +50,7 @@ export function Past({ uid, width, at, now, history, about, needed, isTitled, is
   );
   const change = ({ from, to }: Range) => {
     const middle = (from + to) / 2;
-    const half = Math.max(LEAST, to - from) / 2;
+    const half = Math.min(MOST, Math.max(LEAST, to - from)) / 2;
     setCursor(null);
     setZoom({ from: middle - half, to: Math.min(now, middle + half) });
   };
@@ -57,7 +60,7 @@ export function Past({ uid, width, at, now, history, about, needed, isTitled, is
   const { series } = answer;
   return (
     <section class="past" aria-label="History">
-      {isTitled && <div class="alert-head"><h1>{answer.name ?? uid}</h1><Chip mood="none">no longer watched</Chip></div>}
+      {alone && <div class="alert-head"><h1>{answer.name ?? uid}</h1><Chip mood="none">{alone}</Chip></div>}
       <div class="tools">
         <div class="buttons" role="group" aria-label="Zoom">
           <button type="button" aria-label="Zoom in" onClick={() => zoomBy(0.5)}>+</button>

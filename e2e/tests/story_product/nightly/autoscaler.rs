@@ -97,6 +97,8 @@ async fn run(story: &Story) -> Result<(), Error> {
     let asks = |found: Option<&Deployment>| {
         found.and_then(|found| found.spec.as_ref()).and_then(|spec| spec.replicas).is_some_and(|replicas| replicas > 1)
     };
+    let calm = deployments.get(NAME).await.map_err(request("reading the Deployment"))?;
+    assert!(!asks(Some(&calm)), "got more pods before the link is narrow, expected one: {calm:#?}");
     let scaled = wait_for(&deployments, NAME, "the autoscaler to ask for more pods", RAMP, asks);
     let (narrowed, scaled) = tokio::join!(product.kubectl(&narrow), scaled);
     narrowed?;

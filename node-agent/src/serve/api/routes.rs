@@ -111,6 +111,11 @@ pub(super) fn routes() -> Router<Shared> {
     Route::ALL.into_iter().fold(Router::new(), |router, route| router.route(route.path(), route.handler()))
 }
 
+/// For a method that a path does not answer.
+pub(super) fn wrong_method() -> Response {
+    refused(StatusCode::METHOD_NOT_ALLOWED, "got another method, expected the one of the header Allow".to_owned())
+}
+
 /// For a path that is none.
 pub(super) fn not_found() -> Response {
     let known = Route::ALL.map(|route| route.path().trim_start_matches(PREFIX)).join(",");
@@ -129,7 +134,7 @@ pub(super) struct ApiError {
     error: String,
 }
 
-fn refused(status: StatusCode, error: String) -> Response {
+pub(super) fn refused(status: StatusCode, error: String) -> Response {
     (status, Json(ApiError { error })).into_response()
 }
 

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{net::Ipv4Addr, time::Instant};
 
 use axum::{
     body::{Body, to_bytes},
@@ -26,6 +26,9 @@ use crate::{
 };
 
 const UNIX: u64 = 1_700_000_000;
+
+/// An address that others can reach, where any host is answered.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9_470);
 
 /// A second of one target, after its first tick.
 pub(super) fn snapshot() -> Snapshot {
@@ -94,8 +97,23 @@ fn method(route: Route) -> Method {
 }
 
 #[tokio::test]
+async fn on_a_loopback_address_only_requests_that_name_this_machine_are_answered() {
+    let routes = router(shared(), "127.0.0.1:9470".parse().unwrap());
+    let ask = async |host: &str| {
+        let request = Request::get("/api/v1/targets").header(header::HOST, host).body(Body::empty()).unwrap();
+        asked(&routes, request).await.status()
+    };
+    for host in ["127.0.0.1:9470", "localhost", "localhost:1", "[::1]:9470", "127.0.0.2"] {
+        assert_eq!(ask(host).await, StatusCode::OK, "{host}");
+    }
+    for host in ["evil.example:9470", "evil.example", "127.0.0.1.evil.example", "192.0.2.1", ""] {
+        assert_eq!(ask(host).await, StatusCode::MISDIRECTED_REQUEST, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn every_route_is_answered_by_its_method_and_by_no_other() {
-    let routes = router(shared());
+    let routes = router(shared(), ELSEWHERE);
     for route in Route::ALL {
         let status = asked(&routes, bare(method(route), route.path())).await.status();
         assert!(!matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED), "{route:?}: {status}");
@@ -115,7 +133,7 @@ async fn on_the_pods_address_there_is_nothing_of_the_api() {
 
 #[tokio::test]
 async fn a_wrong_request_is_refused_in_json() {
-    let routes = router(shared());
+    let routes = router(shared(), ELSEWHERE);
     let table = [
         ("/api/v1/window", StatusCode::BAD_REQUEST, "missing field `target`"),
         ("/api/v1/window?target=db", StatusCode::NOT_FOUND, "got target \"db\", which is not watched"),
@@ -134,7 +152,7 @@ async fn a_wrong_request_is_refused_in_json() {
 #[tokio::test]
 async fn the_example_of_the_document_is_scored() {
     let request = Request::post(Route::Detect.path()).header(header::CONTENT_TYPE, "application/json");
-    let (status, body) = answer(&router(shared()), request.body(openapi::example().into()).unwrap()).await;
+    let (status, body) = answer(&router(shared(), ELSEWHERE), request.body(openapi::example().into()).unwrap()).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     let forecast = &body["forecasts"][0];
     assert!(forecast["quantilesUs"][0].as_f64().unwrap() > 1_000.0, "{body}");
@@ -143,7 +161,7 @@ async fn the_example_of_the_document_is_scored() {
 
 #[tokio::test]
 async fn a_target_is_shown_with_its_last_second() {
-    let routes = router(shared());
+    let routes = router(shared(), ELSEWHERE);
     let (_, targets) = answer(&routes, bare(Method::GET, "/api/v1/targets")).await;
     assert_eq!((&targets[0]["target"], &targets[0]["measuredUs"]), (&json!("web-1"), &json!(21_000.0)));
     let (_, window) = answer(&routes, bare(Method::GET, "/api/v1/window?target=web-1")).await;
@@ -155,7 +173,7 @@ async fn a_target_is_shown_with_its_last_second() {
 /// The status that a request gets, for properties, which are no async tests.
 fn status(request: Request<Body>) -> StatusCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { asked(&router(shared()), request).await.status() })
+    runtime.block_on(async { asked(&router(shared(), ELSEWHERE), request).await.status() })
 }
 
 proptest! {
