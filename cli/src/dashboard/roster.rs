@@ -60,7 +60,7 @@ pub(super) struct Target {
 impl Target {
     /// The target of an alert, as far as that says who it is.
     pub(super) fn of_alert(placed: &Placed) -> Self {
-        let Placed { alert, namespace, node, workload } = placed;
+        let Placed { alert, namespace, node, workload, .. } = placed;
         Self {
             uid: alert.target_uid.clone(),
             name: alert.target.clone(),

@@ -131,14 +131,14 @@ mod tests {
             pending.record("a", unix, measured(us));
         }
         assert_eq!(seconds(&mut pending), [(1_009, 9.0), (1_010, 7.0)]);
-        assert!(pending.take().is_empty());
+        assert!(pending.take().rows.is_empty());
     }
 
     #[test]
     fn a_second_that_was_not_measured_takes_no_room() {
         let mut pending = Pending::default();
         pending.record("a", 1_000, Point { threshold_us: 200.0, ..Point::ABSENT });
-        assert!(pending.take().is_empty());
+        assert!(pending.take().rows.is_empty());
     }
 
     #[test]

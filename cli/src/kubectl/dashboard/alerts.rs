@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_alert_has_its_worst_pod_and_its_node() {
-        let Placed { alert, namespace, node, workload } = placed(&object("Queue")).unwrap();
+        let Placed { alert, namespace, node, workload, .. } = placed(&object("Queue")).unwrap();
         assert_eq!((alert.target.as_str(), alert.target_uid.as_str()), ("shop/checkout-x2", "u1"));
         assert_eq!(
             (namespace.as_str(), node.as_str(), workload.as_deref()),
