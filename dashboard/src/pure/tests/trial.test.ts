@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Rule, Target } from '../../api';
 import type { Answer } from '../../trial';
-import { commonLabels, draftOf, elapsed, meaning, place, PLACES, reach, requestOf, rulesOf, thresholdAt } from '../trial';
+import { commonLabels, draftOf, elapsed, meaning, MOST_UIDS, place, PLACES, reach, requestOf, rulesOf, thresholdAt } from '../trial';
 
 const RULE: Rule = { policyKind: 'PrecursorPolicy', policyNamespace: 'shop', policy: 'checkout', rule: 'slow', rtt: 'P90 of the RTT inflation', thresholdUs: 90_000, needed: 0.6, model: { name: 'damped-holt' } };
 const target = (uid: string, labels: Record<string, string>, rules = [RULE]): Target => ({ uid, name: uid, namespace: null, workload: null, node: null, aliases: [], labels, rules });
@@ -46,10 +46,10 @@ test('labels are those that all targets have', () => {
   expect(commonLabels([])).toEqual({});
 });
 
-test('a request names at most 200 targets, and none of a recording', () => {
+test('a request names at most so many targets as are tried, and none of a recording', () => {
   const draft = draftOf(RULE, [], 'adaptive');
   const uids = Array.from({ length: 300 }, (_, at) => `u${at}`);
-  expect(requestOf(draft, 'p', uids, { app: 'x' })).toMatchObject({ page: 'p', uids: uids.slice(0, 200), policy: { labels: {}, namespace: 'shop' } });
+  expect(requestOf(draft, 'p', uids, { app: 'x' })).toMatchObject({ page: 'p', uids: uids.slice(0, MOST_UIDS), policy: { labels: {}, namespace: 'shop' } });
   expect(requestOf({ ...draft, recording: 'r', byLabels: true }, 'p', uids, { app: 'x' })).toMatchObject({ recording: 'r', uids: null, policy: { labels: { app: 'x' } } });
   const cluster = { ...draft, policy: { ...draft.policy, kind: 'ClusterPrecursorPolicy' as const } };
   expect(requestOf(cluster, 'p', null, {}).policy.namespace).toBe(null);
