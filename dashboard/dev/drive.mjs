@@ -52,8 +52,9 @@ async function open(browser, url, theme, [width, height]) {
     if (message.type() === 'error' && !/400|401|404|503|ERR_/.test(message.text())) expect(false, `console at ${page.url()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => expect(false, `exception at ${page.url()}: ${error.message}`));
+  const { origin } = new URL(url);
   page.on('request', (request) => {
-    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) expect(false, `external request: ${request.url()}`);
+    if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) expect(false, `external request: ${request.url()}`);
   });
   await page.goto(url);
   return page;
