@@ -49,8 +49,33 @@ impl<W: Wire, R> Watch<W, R> {
     ) where
         R: Fn(W) -> Option<V>,
     {
+        self.run(false, take, failed, changes).await;
+    }
+
+    /// As [`Self::follow`], but lists again after every error: for whoever has to see that it works again. A watch that goes on
+    /// where it was shows nothing before something changes.
+    pub async fn follow_anew<V, M>(
+        self,
+        take: impl Fn(Sight<V>) -> Change<M>,
+        failed: impl Fn(&watcher::Error),
+        changes: mpsc::Sender<Change<M>>,
+    ) where
+        R: Fn(W) -> Option<V>,
+    {
+        self.run(true, take, failed, changes).await;
+    }
+
+    async fn run<V, M>(
+        self,
+        lists_again: bool,
+        take: impl Fn(Sight<V>) -> Change<M>,
+        failed: impl Fn(&watcher::Error),
+        changes: mpsc::Sender<Change<M>>,
+    ) where
+        R: Fn(W) -> Option<V>,
+    {
         let Self { kind, api, config, read } = self;
-        let mut events = pin!(watcher::watcher(api, config));
+        let mut events = pin!(watcher::watcher(api.clone(), config.clone()));
         let (mut backoff, mut rng, mut last) = (Backoff::default(), Rng::new(), None::<Instant>);
         while let Some(event) = events.next().await {
             match event {
@@ -79,6 +104,9 @@ impl<W: Wire, R> Watch<W, R> {
                         tracing::warn!(kind, %error, "cannot watch; what is known goes on");
                     }
                     tokio::time::sleep(wait).await;
+                    if lists_again {
+                        events.set(watcher::watcher(api.clone(), config.clone()));
+                    }
                 }
             }
         }

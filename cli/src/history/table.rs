@@ -46,6 +46,10 @@ impl File {
     /// Writes what came; returns how many seconds of targets have no place, because no clock shows them. What was written
     /// before an error stays, and is harmless when it is written again.
     pub(super) fn put(&mut self, batch: &Batch, origin: Origin) -> Result<u64, HistoryError> {
+        if origin == Origin::Recording {
+            // It is noted of targets that agents have brought as well.
+            self.numbers.clear();
+        }
         let mut misplaced = 0;
         let rows: Vec<(&(u64, String), &Row)> = batch.rows.iter().collect();
         for slice in rows.chunks(SLICE) {

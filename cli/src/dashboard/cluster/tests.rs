@@ -60,7 +60,7 @@ pub(in crate::dashboard) fn placed(uid: &str, node: &str, is_firing: bool) -> Pl
 
 fn picture(nodes: &[&str], alerts: Vec<Placed>) -> Arc<Picture> {
     let view = |name: &&str| {
-        let firing = alerts.iter().filter(|placed| placed.node == **name).count() as u64;
+        let firing = alerts.iter().filter(|placed| placed.node == **name && placed.alert.is_firing()).count() as u64;
         NodeView { name: (*name).to_owned(), firing: Some(firing), targets: Some(3), ..NodeView::default() }
     };
     let nodes_seen = Nodes { nodes: nodes.iter().map(view).collect(), ..Nodes::default() };

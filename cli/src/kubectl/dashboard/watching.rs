@@ -122,7 +122,7 @@ where
         let take = move |sight| -> Change<Mirrors> { Box::new(move |mirrors: &mut Mirrors| of(mirrors).take(sight)) };
         let watch = Watch { kind: "object of the dashboard", api, config: config.clone(), read };
         tokio::select! {
-            () = watch.follow(take, failed, changes.clone()) => return,
+            () = watch.follow_anew(take, failed, changes.clone()) => return,
             Some(words) = narrowed.recv() => {
                 let change: Change<Mirrors> = Box::new(move |mirrors: &mut Mirrors| of(mirrors).narrowed = Some(words));
                 // Nobody to hear it is the end of the program.
