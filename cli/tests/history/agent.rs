@@ -93,6 +93,10 @@ fn document(path: &str) -> Value {
             targets.map(|(name, _)| json!({"target": name, "points": points})).collect()
         }
         Some("alerts") => json!([alert(now - now % 60)]),
+        Some("sensors") => json!({
+            "kernel": "6.18", "rttSource": "Measured", "sensors": [], "surveyFailures": 0, "ticks": 1, "ticksSkipped": 0,
+            "lastTickMicroseconds": 1
+        }),
         _ => json!([]),
     }
 }
