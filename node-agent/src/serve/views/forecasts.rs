@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::tick::snapshot::{Snapshot, TargetState, WatchState};
 
+/// What a rule expects of a target.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::tick::snapshot::{Makeup, Snapshot};
 
+/// How well a rule does.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
