@@ -19,6 +19,8 @@ NOT_CHECKED = "positive_data_acceptance"
 PHASES = "examples,coverage,fuzzing"
 # A route takes a quarter of a minute; beyond this, s, its run is stuck.
 LIMIT = 300
+# How what does not fit the schema is refused; the library does not know that a body may be too long.
+REFUSALS = ("400", "404", "405", "408", "413", "415", "503")
 # What never ends by itself: a client would wait for the end of the body.
 STREAMS = ("application/x-ndjson", "text/event-stream")
 
@@ -153,6 +155,8 @@ def main():
         parser.error(f"got --only {options.only}, expected paths of the document: {', '.join(document['paths'])}")
     is_about_targets = any(names_target(operation) for _, operation in routes)
     targets = watched(f"{options.url}/api/v1/targets", options.patience) if is_about_targets else []
+    settings = f"[checks.negative_data_rejection]\nexpected-statuses = {json.dumps(REFUSALS)}\n"
+    (options.out / "schemathesis.toml").write_text(settings)
     drawn = options.out / "openapi.json"
     drawn.write_text(json.dumps(varied(document, targets)))
     print(f"{options.url}: seed {options.seed}, {len(routes)} routes, {len(targets)} targets", flush=True)

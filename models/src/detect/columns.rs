@@ -9,7 +9,7 @@ use netprecursor_core::{
 use super::{Problem, line::Line, problem::shown, request::length};
 
 /// The largest signal: a terabyte in a second, or eleven days in µs.
-pub(super) const MOST: f32 = 1e12;
+pub(super) const MOST: f64 = 1e12;
 
 /// The columns of a line.
 pub(super) struct Columns {
@@ -24,7 +24,7 @@ struct Cell<'a> {
     /// As it was written; none where the order says which column it is.
     name: Option<&'a str>,
     column: usize,
-    value: f32,
+    value: f64,
 }
 
 impl Cell<'_> {
@@ -55,7 +55,7 @@ impl Columns {
             let field = format!("rows[{place}]");
             let mut values = vec![None; self.names.len()];
             self.each(&field, row, |cell| {
-                values[cell.column] = Some(cell.value);
+                values[cell.column] = Some(cell.value as f32);
                 Ok(())
             })?;
             if let Some(missing) = values.iter().position(Option::is_none) {
@@ -77,7 +77,7 @@ impl Columns {
                         let expected = "a number: channels have 0 for what was not measured";
                         return Err(Problem::Range { field: cell.field(), got: "null".to_owned(), expected });
                     }
-                    values[cell.column] = cell.value;
+                    values[cell.column] = cell.value as f32;
                     Ok(())
                 })?;
             }
@@ -94,7 +94,7 @@ impl Columns {
                     let (got, expected) = (cell.value.to_string(), "0 to 1e12, or null");
                     return Err(Problem::Range { field: cell.field(), got, expected });
                 }
-                signals.set(Signal::ALL[cell.column], cell.value);
+                signals.set(Signal::ALL[cell.column], cell.value as f32);
                 Ok(())
             })?;
             Ok(signals)

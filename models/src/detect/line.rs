@@ -13,13 +13,13 @@ const NUMBER: &str = "a finite number, or null for what was not measured";
 /// A line of numbers, NaN for null. `[1.5, null]`, or `{"rtt_max_us": 1.5}`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line {
-    Ordered(Vec<f32>),
-    Named(Vec<(String, f32)>),
+    Ordered(Vec<f64>),
+    Named(Vec<(String, f64)>),
 }
 
-/// A number that is finite in single precision; null is NaN.
+/// A number that is finite in single precision; null is NaN. As it was posted, so that bounds are not rounded to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Number(pub(super) f32);
+pub(super) struct Number(pub(super) f64);
 
 struct Lines;
 struct Numbers;
@@ -68,19 +68,22 @@ impl Visitor<'_> for Numbers {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Number, E> {
-        let single = value as f32;
-        if single.is_finite() { Ok(Number(single)) } else { Err(E::invalid_value(Unexpected::Float(value), &self)) }
+        if value.abs() <= f64::from(f32::MAX) {
+            Ok(Number(value))
+        } else {
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        }
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Number, E> {
-        Ok(Number(value as f32))
+        Ok(Number(value as f64))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Number, E> {
-        Ok(Number(value as f32))
+        Ok(Number(value as f64))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Number, E> {
-        Ok(Number(f32::NAN))
+        Ok(Number(f64::NAN))
     }
 }

@@ -107,12 +107,12 @@ impl Request {
     /// The threshold.
     pub(super) fn threshold_us(&self) -> Result<Option<f32>, Problem> {
         match self.threshold_us {
-            Some(Number(us)) if !(1.0..=MAX_THRESHOLD_US as f32).contains(&us) => Err(Problem::Range {
+            Some(Number(us)) if !(1.0..=MAX_THRESHOLD_US as f64).contains(&us) => Err(Problem::Range {
                 field: "thresholdUs".to_owned(),
                 got: us.to_string(),
                 expected: "1 µs to 900 s, in µs",
             }),
-            threshold => Ok(threshold.map(|Number(us)| us)),
+            threshold => Ok(threshold.map(|Number(us)| us as f32)),
         }
     }
 
