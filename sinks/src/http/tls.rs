@@ -63,7 +63,9 @@ pub enum TlsError {
         expected: &'static str,
     },
     /// The environment names whom to trust, and there is nobody.
-    #[error("got no certificates where SSL_CERT_FILE and SSL_CERT_DIR point, expected some; or name a PEM file in {setting}")]
+    #[error(
+        "got no certificates where SSL_CERT_FILE and SSL_CERT_DIR point, expected some; or name a PEM file in {setting}"
+    )]
     NoRoots {
         /// The setting that names others.
         setting: String,
@@ -142,7 +144,8 @@ fn trusting(
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
     let native = config.clone().with_native_roots().ok();
     let is_named = NAMED_BY.iter().any(|name| env::var_os(name).is_some());
-    choose(native, is_named, || config.with_webpki_roots()).ok_or_else(|| TlsError::NoRoots { setting: setting.to_owned() })
+    choose(native, is_named, || config.with_webpki_roots())
+        .ok_or_else(|| TlsError::NoRoots { setting: setting.to_owned() })
 }
 
 /// The machine's authorities, or the `bundled` ones where there are none and nobody has asked for others: who names some by the
