@@ -1,7 +1,7 @@
 //! What is kept on disk: points of targets by the second for an hour, by ten seconds for a week, and every alert with its
 //! causes, in a file that never grows beyond its bound.
 //!
-//! What comes waits in memory ([`pending`], [`ledger`]) until the [`keeper`]'s thread writes it: into the [`file`], whose rows
+//! What comes waits in memory ([`pending`], [`ledger`]) until the [`keeper`]'s thread writes it: into the [`mod@file`], whose rows
 //! ([`table`], [`alert_table`]) are found by time and target ([`tier`]) and hold points as a few bytes with a checksum
 //! ([`block`]). With time rows become coarser and the oldest go ([`upkeep`]). A question ([`query`]) is planned ([`range`])
 //! and answered from there, or from a [`prometheus`]. The [`command`] serves it without a dashboard's user, and imports
