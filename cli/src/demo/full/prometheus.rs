@@ -13,6 +13,9 @@ use super::dashboards::Query;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How far back queries are asked for, and how often, s: between two surges no alert fires, and panels of alerts are empty.
+const BACK: Duration = Duration::from_secs(120);
+const STEP: &str = "5";
 /// Bytes of an answer at most: a few targets.
 const MOST: u64 = 10 << 20;
 const FIRED: &str = r#"group by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))"#;
@@ -68,6 +71,17 @@ struct Vector {
 }
 
 #[derive(Debug, Deserialize)]
+struct Matrix {
+    result: Vec<Series>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Series {
+    /// Moments and numbers.
+    values: Vec<(f64, String)>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Sample {
     metric: BTreeMap<String, String>,
     /// A moment and a number.
@@ -100,14 +114,16 @@ impl Prometheus {
 
     /// What a query finds at a time.
     fn query(&self, expr: &str, at: SystemTime) -> Result<Vec<Sample>, String> {
-        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string();
-        let found: Vector = self.read("query", &[("query", expr), ("time", &seconds)])?;
+        let found: Vector = self.read("query", &[("query", expr), ("time", &seconds(at))])?;
         Ok(found.result)
     }
 
-    /// Whether that is a number.
-    fn finds(&self, expr: &str, at: SystemTime) -> Result<bool, String> {
-        Ok(self.query(expr, at)?.iter().any(|sample| sample.value.1 != "NaN"))
+    /// Whether a query finds a number in the minutes up to a time.
+    fn finds(&self, expr: &str, until: SystemTime) -> Result<bool, String> {
+        let (from, until) = (seconds(until.checked_sub(BACK).unwrap_or(until)), seconds(until));
+        let found: Matrix =
+            self.read("query_range", &[("query", expr), ("start", &from), ("end", &until), ("step", STEP)])?;
+        Ok(found.result.iter().flat_map(|series| &series.values).any(|(_, value)| value != "NaN"))
     }
 
     /// Alerts that fired within the hour before.
@@ -136,7 +152,12 @@ impl Prometheus {
     }
 }
 
-/// What every query finds at `at`, and every rule.
+/// In seconds, as Prometheus reads a time.
+fn seconds(time: SystemTime) -> String {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string()
+}
+
+/// What every query finds in the minutes up to `at`, and every rule.
 pub(super) fn ask(prometheus: &Prometheus, queries: &[Query], at: SystemTime) -> Asked {
     let mut asked = Asked::default();
     for query in queries {
