@@ -84,8 +84,6 @@ struct Series {
 #[derive(Debug, Deserialize)]
 struct Sample {
     metric: BTreeMap<String, String>,
-    /// A moment and a number.
-    value: (f64, String),
 }
 
 #[derive(Debug, Deserialize)]
