@@ -253,9 +253,12 @@ mod tests {
     #[test]
     fn an_answer_is_data_or_an_error() {
         let vector =
-            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"NaN"]}]}}"#;
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1.5,"1"]}]}}"#;
         let answer: Answer<Vector> = serde_json::from_str(vector).unwrap();
-        assert_eq!(answer.data.unwrap().result[0].value, (1.5, "NaN".to_owned()));
+        assert_eq!(answer.data.unwrap().result[0].metric["a"], "b");
+        let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1.5,"NaN"],[6.5,"2"]]}]}}"#;
+        let answer: Answer<Matrix> = serde_json::from_str(matrix).unwrap();
+        assert_eq!(answer.data.unwrap().result[0].values, [(1.5, "NaN".to_owned()), (6.5, "2".to_owned())]);
         let refused: Answer<Value> =
             serde_json::from_str(r#"{"status":"error","errorType":"bad_data","error":"e"}"#).unwrap();
         assert_eq!(refused.error.as_deref(), Some("e"));
