@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// How the dashboard stands with the agent.
-    fn source(&self, now: Instant) -> views::Source<'_> {
+    pub(super) fn source(&self, now: Instant) -> views::Source<'_> {
         let silence = self.heard.map(|heard| now.saturating_duration_since(heard)).filter(|silence| *silence > SILENCE);
         let silent =
             silence.map(|silence| format!("got no tick for {} s, expected one each second", silence.as_secs()));
@@ -221,7 +221,8 @@ impl Store {
         self.now.iter().map(|now| now.standing).collect()
     }
 
-    fn columns(&self) -> views::Latest {
+    /// The last second of every target.
+    pub(super) fn columns(&self) -> views::Latest {
         let column = |of: fn(&Point) -> f32| self.now.iter().map(|now| of(&now.point)).collect();
         views::Latest {
             measured_us: column(|point| point.measured_us),

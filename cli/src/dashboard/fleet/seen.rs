@@ -80,7 +80,7 @@ impl Fleet {
 
     fn alone(&self, now: Instant) -> views::Source<'_> {
         let agent = self.agents.get(ALONE);
-        agent.map_or_else(views::Source::unknown, |agent| agent.store.live(&Look::Rest, now).source)
+        agent.map_or_else(views::Source::unknown, |agent| agent.store.source(now))
     }
 
     fn streams(&self, now: Instant) -> Vec<StreamView> {
@@ -120,7 +120,7 @@ impl Fleet {
         let alerts = self.picture().and_then(|picture| picture.alerts.as_deref()).unwrap_or_default();
         let mut latest = Latest::default();
         for agent in self.agents.values() {
-            let columns = agent.store.overview(now).latest;
+            let columns = agent.store.columns();
             if self.cluster.is_none() || agent.store.stream(now).state == SourceState::Live {
                 latest.append(columns);
                 continue;
